@@ -1,0 +1,79 @@
+"""Multiple systems estimation: the size of a hidden population from incomplete lists.
+
+The public names are loaded when they are first used, so `import mse` costs next to nothing.
+
+Examples
+--------
+>>> import mse
+>>> table = mse.CaptureTable.from_counts({"11": 12, "10": 41, "01": 28}, lists=["police", "care"])
+>>> mse.LincolnPetersen().fit(table).population.observed
+81
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0.dev0"
+
+if TYPE_CHECKING:
+    from mse.classical import Chapman as Chapman
+    from mse.classical import LincolnPetersen as LincolnPetersen
+    from mse.datasets import list_datasets as list_datasets
+    from mse.datasets import load_dataset as load_dataset
+    from mse.errors import BoundaryWarning as BoundaryWarning
+    from mse.errors import ConvergenceWarning as ConvergenceWarning
+    from mse.errors import InconsistentRecordsWarning as InconsistentRecordsWarning
+    from mse.errors import InvalidTableError as InvalidTableError
+    from mse.errors import MissingDependencyError as MissingDependencyError
+    from mse.errors import ModelError as ModelError
+    from mse.errors import MSEError as MSEError
+    from mse.errors import MSEWarning as MSEWarning
+    from mse.errors import SparseTableWarning as SparseTableWarning
+    from mse.estimators import compare as compare
+    from mse.estimators import estimate as estimate
+    from mse.loglinear import LogLinear as LogLinear
+    from mse.loglinear import LogLinearSearch as LogLinearSearch
+    from mse.model import HierarchicalModel as HierarchicalModel
+    from mse.population import PopulationEstimate as PopulationEstimate
+    from mse.table import CaptureTable as CaptureTable
+
+#: Where each public name lives. The imports above say the same to type checkers.
+_HOMES = {
+    "BoundaryWarning": "errors",
+    "CaptureTable": "table",
+    "Chapman": "classical",
+    "ConvergenceWarning": "errors",
+    "HierarchicalModel": "model",
+    "InconsistentRecordsWarning": "errors",
+    "InvalidTableError": "errors",
+    "LincolnPetersen": "classical",
+    "LogLinear": "loglinear",
+    "LogLinearSearch": "loglinear",
+    "MSEError": "errors",
+    "MSEWarning": "errors",
+    "MissingDependencyError": "errors",
+    "ModelError": "errors",
+    "PopulationEstimate": "population",
+    "SparseTableWarning": "errors",
+    "compare": "estimators",
+    "estimate": "estimators",
+    "list_datasets": "datasets",
+    "load_dataset": "datasets",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module, once."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mse' has no attribute {name!r}")
+    value = getattr(import_module(f"mse.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
