@@ -1,0 +1,472 @@
+"""The wording of summaries, all of it: estimates, comparisons, assumptions.
+
+An interval stands before the point, figures are called estimated, and each summary says what its
+interval takes for granted. This module lies below the classes it describes, so that they can offer
+``summary()`` without knowing the reports.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+
+    from mse._typing import Limit
+    from mse.intervals import ModelRange
+    from mse.population import PopulationEstimate
+
+__all__ = [
+    "STANDARD_ASSUMPTIONS",
+    "Section",
+    "as_html",
+    "as_text",
+    "assumptions",
+    "comparison_sections",
+    "dependence_in_words",
+    "persons",
+    "population_sections",
+]
+
+_WIDTH = 88
+#: More strata than this are shown one covariate at a time.
+_MAX_STRATA = 24
+
+_DEPENDENCE = (
+    "Dependence as modeled: being on one list changes the chance of being on another only as the "
+    "model allows. Dependence among all lists at once cannot be seen in the data."
+)
+
+
+def assumptions(dependence: str = _DEPENDENCE) -> tuple[str, ...]:
+    """Say what an estimate from overlapping lists rests on.
+
+    Parameters
+    ----------
+    dependence : str, optional
+        The sentence on how lists may depend on each other, where a method has its own.
+
+    Returns
+    -------
+    tuple of str
+        One or two sentences for each assumption.
+    """
+    return (
+        (
+            "Closed population: all lists cover the same population, place and period; nobody enters "
+            "or leaves it in between."
+        ),
+        (
+            "Correct linkage: records of one person are recognized as such. Missed links raise the "
+            "estimate, false links lower it."
+        ),
+        dependence,
+        (
+            "Homogeneity: apart from what is modeled, members of the population have equal chances "
+            "of being on a list. Unequal chances mostly lower the estimate."
+        ),
+        "No overcoverage: everyone on a list belongs to the population.",
+        (
+            "Positive probability: everyone in the population could have come onto a list. Those who "
+            "could not are not in the estimate."
+        ),
+    )
+
+
+#: The assumptions of an estimate whose method names no others.
+STANDARD_ASSUMPTIONS = assumptions()
+
+_KINDS = {
+    "profile": "profile likelihood",
+    "lognormal": "log-normal",
+    "percentile": "bootstrap, percentile",
+    "basic": "bootstrap, basic",
+    "bca": "bootstrap, BCa",
+    "averaged": "averaged over models",
+    "credible": "posterior",
+}
+
+_GIVEN = {
+    "given the model": (
+        "The interval is conditional on the model, as if it had been known beforehand to be "
+        "right. It holds the chance in who came onto the lists, not the uncertainty about the "
+        "model."
+    ),
+    "the model re-selected in every replicate": (
+        "The model was selected anew in every replicate: the interval holds both the chance in "
+        "who came onto the lists and the choice among the models searched."
+    ),
+}
+
+_LIMITS: dict[Limit, str] = {
+    "infinite": "The data support ever larger hidden numbers: there is no upper end.",
+    "zero": (
+        "The likelihood is largest with nobody hidden, which only reflects a combination of "
+        "lists on which nobody was found; it is not evidence that nobody is hidden."
+    ),
+    "indeterminate": "The data do not determine the hidden number under this model at all.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A headed part of a summary, before it is laid out as text or HTML."""
+
+    heading: str
+    rows: tuple[tuple[str, str], ...] = ()
+    paragraphs: tuple[str, ...] = ()
+    bullets: tuple[str, ...] = ()
+    verbatim: str = ""
+
+
+class _Summarized(Protocol):
+    """A comparison, as far as its summary needs it."""
+
+    @property
+    def populations(self) -> tuple[PopulationEstimate, ...]: ...
+
+
+# Words for figures -------------------------------------------------------------------------------
+
+
+def persons(value: float) -> str:
+    """Return a number of persons as it is printed: rounded, with thousands marked."""
+    if math.isnan(value):
+        return "not estimable"
+    if math.isinf(value):
+        return "no upper bound"
+    return f"{value:,.0f}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}%"
+
+
+def _span(low: float, high: float) -> str:
+    if math.isnan(low):
+        return "no interval"
+    if math.isinf(high):
+        return f"at least {persons(low)}, no upper bound"
+    return f"{persons(low)} to {'no upper bound' if math.isnan(high) else persons(high)}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if not text or text.endswith((".", "!", "?")) else text + "."
+
+
+def dependence_in_words(model: str, lists: Sequence[str]) -> str:
+    """Say which lists a model in bracket notation lets depend on each other.
+
+    Parameters
+    ----------
+    model : str
+        Bracket notation by position, ``"[12,3]"``; anything else gives an empty string.
+    lists : sequence of str
+        Names of the lists.
+
+    Examples
+    --------
+    >>> dependence_in_words("[12,3]", ["police", "care", "other"])
+    'police with care'
+    >>> dependence_in_words("[1,2]", ["police", "care"])
+    'none: the lists are taken as independent'
+    """
+    if not re.fullmatch(r"\[[1-9]+(,[1-9]+)*\]", model):
+        return ""
+    generators = [[int(digit) - 1 for digit in part] for part in model[1:-1].split(",")]
+    if any(position >= len(lists) for generator in generators for position in generator):
+        return ""
+    joint = [" with ".join(lists[at] for at in part) for part in generators if len(part) > 1]
+    return "; ".join(joint) or "none: the lists are taken as independent"
+
+
+# Sections of an estimate -------------------------------------------------------------------------
+
+
+def population_sections(estimate: PopulationEstimate, level: float) -> list[Section]:
+    """All parts of the summary of an estimate, in the order in which they are read."""
+    ends = estimate.interval(level)
+    sections = [
+        Section("Question", paragraphs=(_question(estimate),)),
+        _answer(estimate, ends, level),
+        Section("What the interval takes for granted", paragraphs=_conditions(estimate, ends)),
+        _disagreement(estimate.model_range, ends),
+        _strata(estimate, level),
+        Section("Assumptions", bullets=estimate.assumptions),
+        Section("Warnings", bullets=estimate.warnings),
+        Section("Data", rows=_data(estimate)),
+    ]
+    return [
+        part for part in sections if part.rows or part.paragraphs or part.bullets or part.verbatim
+    ]
+
+
+def _question(estimate: PopulationEstimate) -> str:
+    info = estimate.info
+    subject = info.population or "members of the population covered by the lists"
+    details = [detail for detail in (info.period, info.scope) if detail and detail not in subject]
+    scope = f" ({'; '.join(details)})" if details else ""
+    return (
+        f"How many were there in total, on a list or on none: {subject}{scope}? "
+        f"The lists: {', '.join(estimate.lists)}."
+    )
+
+
+def _answer(estimate: PopulationEstimate, ends: tuple[float, float], level: float) -> Section:
+    rows = [("Registered, on at least one list", persons(estimate.observed))]
+    if math.isnan(estimate.hidden):
+        rows.append(("Estimated total", "none: the data do not determine it"))
+    else:
+        rows += _figures(estimate, ends, level)
+    rows += [("Method", estimate.method), ("Model", estimate.model)]
+    rows.append(("Dependence modeled", dependence_in_words(estimate.model, estimate.lists)))
+    rows.append(("Status", _status(estimate)))
+    return Section("Answer", rows=tuple(row for row in rows if row[1]))
+
+
+def _figures(
+    estimate: PopulationEstimate, ends: tuple[float, float], level: float
+) -> list[tuple[str, str]]:
+    """Total, hidden and coverage: each interval before its point."""
+    low, high = ends
+    n = estimate.observed
+    percent = f"{100 * level:g}% interval"
+    kind = _KINDS.get(estimate.interval_kind, estimate.interval_kind)
+    note = f" ({kind})" if kind and not math.isnan(low) else ""
+    coverage = "no interval"
+    if low > 0 and not math.isnan(high):
+        coverage = f"{_percent(n / high)} to {_percent(n / low)}"
+    return [
+        (f"Estimated total, {percent}", _span(low, high) + note),
+        ("Estimated total, point", persons(estimate.total)),
+        (f"Estimated hidden, {percent}", _span(low - n, high - n)),
+        ("Estimated hidden, point", persons(estimate.hidden)),
+        (f"Estimated share registered, {percent}", coverage),
+        ("Estimated share registered, point", _percent(estimate.coverage)),
+    ]
+
+
+def _status(estimate: PopulationEstimate) -> str:
+    words = {
+        "ok": "estimated",
+        "boundary": "estimated, on the boundary of the model",
+        "not_estimable": "not estimable",
+        "not_converged": "the computation failed",
+    }[estimate.status]
+    if estimate.status == "not_estimable":
+        parts = [words, estimate.reason or "", _LIMITS.get(estimate.limit, "")]
+        return " ".join(_sentence(part) for part in parts if part)
+    return f"{words}. {_sentence(estimate.reason)}" if estimate.reason else words
+
+
+def _conditions(estimate: PopulationEstimate, ends: tuple[float, float]) -> tuple[str, ...]:
+    if math.isnan(ends[0]):
+        return ()
+    given = estimate.interval_given
+    text = _GIVEN.get(given, _sentence(f"The interval takes for granted: {given}") if given else "")
+    return (text,) if text else ()
+
+
+def _disagreement(spread: ModelRange | None, ends: tuple[float, float]) -> Section:
+    heading = "How far defensible models disagree"
+    if spread is None:
+        return Section(heading)
+    near = f"within {spread.within:g} of the best {spread.criterion}"
+    if spread.n_models == 0:
+        failed = _count(spread.n_not_estimable, "model")
+        return Section(heading, paragraphs=(f"No model determines a total; {failed} lie {near}.",))
+    models = _count(spread.n_models, "model")
+    verb = "gives a total" if spread.n_models == 1 else "give totals"
+    text = [f"The {models} {near} {verb} {_between(spread)}."]
+    if spread.n_not_estimable:
+        text.append(
+            f"As near lie {_count(spread.n_not_estimable, 'model')} that determine no total."
+        )
+    paragraphs = [" ".join(text)]
+    if spread.low < ends[0] or spread.high > ends[1]:
+        paragraphs.append(
+            "WARNING: these models disagree by more than the interval shows. The choice of model "
+            "is part of the uncertainty: publish this range beside the interval, or neither."
+        )
+    return Section(heading, paragraphs=tuple(paragraphs))
+
+
+def _between(spread: ModelRange) -> str:
+    low, high = persons(spread.low), persons(spread.high)
+    return f"of {low}" if low == high else f"from {low} to {high}"
+
+
+def _strata(estimate: PopulationEstimate, level: float) -> Section:
+    if estimate.strata is None:
+        return Section("By stratum")
+    strata = estimate.strata
+    columns = [strata.names] if len(strata.cells) <= _MAX_STRATA else [(n,) for n in strata.names]
+    tables = [_layout(estimate.margin(*names, level=level)) for names in columns]
+    heading = f"By {' and '.join(strata.names)}, estimated, {100 * level:g}% intervals"
+    return Section(heading, verbatim="\n\n".join(tables))
+
+
+def _layout(frame: pd.DataFrame) -> str:
+    """Lay a table of estimates out in fixed-width text, intervals before points."""
+    shown = frame.assign(coverage=[_share(value) for value in frame["coverage"]])
+    for column in ("observed", "low", "high", "total", "hidden"):
+        shown[column] = [_figure(value) for value in frame[column]]
+    head = [column for column in frame if column not in _FIGURES]
+    return shown[[*head, *_FIGURES]].to_string(index=False)
+
+
+_FIGURES = ("observed", "low", "high", "total", "hidden", "coverage", "status")
+
+
+def _figure(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return "no bound" if math.isinf(value) else f"{value:,.0f}"
+
+
+def _share(value: float) -> str:
+    return "-" if math.isnan(value) else _percent(value)
+
+
+def _data(estimate: PopulationEstimate) -> tuple[tuple[str, str], ...]:
+    info = estimate.info
+    rows = [("Table", info.name), ("Source", info.source), ("Notes", info.notes)]
+    return tuple((label, text) for label, text in rows if text)
+
+
+# Sections of a comparison ------------------------------------------------------------------------
+
+
+def comparison_sections(comparison: _Summarized, level: float) -> list[Section]:
+    """All parts of the summary of a comparison of estimators on one table."""
+    estimates = comparison.populations
+    first = estimates[0]
+    table = _columns(
+        (f"{100 * level:g}% interval", "point", "method", "model", "status"),
+        [
+            (
+                _span(*estimate.interval(level)),
+                "-" if math.isnan(estimate.total) else persons(estimate.total),
+                estimate.method,
+                estimate.model or "-",
+                estimate.status,
+            )
+            for estimate in estimates
+        ],
+    )
+    given = tuple(dict.fromkeys(text for each in estimates for text in _given_for(each, level)))
+    sections = [
+        Section("Question", paragraphs=(_question(first),)),
+        Section("Registered", paragraphs=(f"{persons(first.observed)} on at least one list.",)),
+        Section("Estimated total, by method", verbatim=table),
+        Section("How far the methods disagree", paragraphs=_spread(estimates)),
+        Section("What the intervals take for granted", paragraphs=given),
+        Section("Not estimated", bullets=_failures(estimates)),
+        Section("Data", rows=_data(first)),
+    ]
+    return [
+        part for part in sections if part.rows or part.paragraphs or part.bullets or part.verbatim
+    ]
+
+
+def _given_for(estimate: PopulationEstimate, level: float) -> Iterable[str]:
+    for text in _conditions(estimate, estimate.interval(level)):
+        kind = _KINDS.get(estimate.interval_kind, estimate.interval_kind)
+        yield f"{kind[:1].upper()}{kind[1:]} intervals: {text}"
+
+
+def _spread(estimates: Sequence[PopulationEstimate]) -> tuple[str, ...]:
+    totals = [each.total for each in estimates if not math.isnan(each.total)]
+    if len(totals) < 2:
+        return ()
+    low, high = min(totals), max(totals)
+    return (
+        (
+            f"The {len(totals)} estimates of the total lie between {persons(low)} and {persons(high)}, "
+            f"a factor of {high / low:.2g} apart. They rest on different assumptions; a narrow "
+            "interval does not make the method beside it right."
+        ),
+    )
+
+
+def _failures(estimates: Sequence[PopulationEstimate]) -> tuple[str, ...]:
+    return tuple(
+        f"{each.method}{f', {each.model}' if each.model else ''}: {_status(each)}"
+        for each in estimates
+        if math.isnan(each.total)
+    )
+
+
+def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in [head, *rows]
+    ]
+    return "\n".join(lines)
+
+
+# Layout ------------------------------------------------------------------------------------------
+
+
+def as_text(sections: Iterable[Section]) -> str:
+    """Sections as plain text of at most 88 columns, tables excepted."""
+    return "\n\n".join(_section_text(section) for section in sections)
+
+
+def _section_text(section: Section) -> str:
+    lines = [section.heading.upper()]
+    width = max((len(label) for label, _ in section.rows), default=0)
+    for label, value in section.rows:
+        lines.append(_wrap(value, f"  {label:<{width}}  ", " " * (width + 4)))
+    lines += [_wrap(paragraph, "  ", "  ") for paragraph in section.paragraphs]
+    lines += [_wrap(bullet, "  - ", "    ") for bullet in section.bullets]
+    if section.verbatim:
+        lines.append(textwrap.indent(section.verbatim, "  "))
+    return "\n".join(lines)
+
+
+def _wrap(text: str, first: str, rest: str) -> str:
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def as_html(sections: Iterable[Section]) -> str:
+    """Sections as HTML that stands by itself in a notebook cell."""
+    return "<div>" + "".join(_section_html(section) for section in sections) + "</div>"
+
+
+def _section_html(section: Section) -> str:
+    parts = [f"<h4>{escape(section.heading)}</h4>"]
+    if section.rows:
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{escape(label)}</th>"
+            f"<td style='text-align:left'>{escape(value)}</td></tr>"
+            for label, value in section.rows
+        )
+        parts.append(f"<table>{cells}</table>")
+    parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.paragraphs]
+    if section.bullets:
+        items = "".join(f"<li>{escape(bullet)}</li>" for bullet in section.bullets)
+        parts.append(f"<ul>{items}</ul>")
+    if section.verbatim:
+        parts.append(f"<pre>{escape(section.verbatim)}</pre>")
+    return "".join(parts)
