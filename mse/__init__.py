@@ -63,7 +63,7 @@ _HOMES = {
     "load_dataset": "datasets",
 }
 
-__all__ = [*_HOMES, "__version__"]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,164 @@
+"""The house: what imports what, what stands where, and what the outside may rely on."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import mse
+from tests.public_api import SNAPSHOT, public_api
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "mse"
+HEAVY = ["arviz", "matplotlib", "numba", "nutpie", "pandas", "pymc", "rich", "scipy", "typer"]
+
+
+def run_python(code: str) -> str:
+    """Run code in a fresh interpreter and give what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def python_files() -> list[Path]:
+    return [path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts]
+
+
+def tracked_files() -> list[Path]:
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def readme_commands() -> dict[str, str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"<!-- command: (\w+) -->\n```\w*\n(.*?)\n```", text, flags=re.DOTALL)
+    return dict(found)
+
+
+def test_import_is_light() -> None:
+    loaded = run_python(
+        "import sys, time; start = time.perf_counter(); import mse\n"
+        "print(time.perf_counter() - start); print(*sys.modules)"
+    )
+    seconds, modules = loaded.splitlines()
+    # Nothing but the standard library is loaded, which takes a hundredth of this.
+    assert float(seconds) < 1.0
+    assert {name.split(".")[0] for name in modules.split()}.isdisjoint([*HEAVY, "numpy"])
+
+
+def test_public_names_load_no_sampler_and_no_plots() -> None:
+    modules = run_python(
+        "import sys, mse\nfor name in mse.__all__: getattr(mse, name)\nprint(*sys.modules)"
+    )
+    roots = {name.split(".")[0] for name in modules.split()}
+    assert roots.isdisjoint(["arviz", "matplotlib", "nutpie", "pymc", "rich", "typer"])
+
+
+def test_core_loads_without_pandas() -> None:
+    names = sorted(
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (PACKAGE / "core").glob("*.py")
+        if path.name != "__init__.py"
+    )
+    modules = run_python(
+        "import sys, importlib\n"
+        "sys.modules['pandas'] = None\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        "print(*(name for name in sys.modules if name.startswith('mse.')))"
+    )
+    allowed = re.compile(r"mse\.(core(\..*)?|_typing|errors)")
+    assert [name for name in modules.split() if not allowed.fullmatch(name)] == []
+
+
+def test_lazy_names_agree_with_the_imports_for_type_checkers() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    guarded = [node for node in tree.body if isinstance(node, ast.If)]
+    imports = [node for block in guarded for node in block.body if isinstance(node, ast.ImportFrom)]
+    declared = {alias.asname: f"{node.module}" for node in imports for alias in node.names}
+    assert {name: f"mse.{home}" for name, home in mse._HOMES.items()} == declared
+    assert set(mse.__all__) == set(declared)
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'LogLinaer'"):
+        mse.LogLinaer  # noqa: B018
+
+
+def test_public_api_is_the_snapshot() -> None:
+    assert public_api() == SNAPSHOT.read_text(encoding="utf-8"), (
+        "The public names or signatures changed. If that is meant, run "
+        "`python tests/public_api.py` and say so in CHANGELOG.md."
+    )
+
+
+def test_no_module_shares_a_name_with_a_public_name() -> None:
+    modules = {path.stem for path in PACKAGE.glob("*.py")} | {
+        path.parent.name for path in PACKAGE.glob("*/__init__.py")
+    }
+    assert modules.isdisjoint(mse.__all__)
+
+
+def test_inventory_lists_every_module() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(mse/[^`]+\.py)` \| (.*) \|$", text, flags=re.MULTILINE)
+    names = [name for name, _ in listed]
+    existing = {path.relative_to(ROOT).as_posix() for path in python_files()}
+    assert len(set(names)) == len(names)
+    assert sorted(names) == sorted(existing), "ARCHITECTURE.md: the table of modules is not true"
+    assert all(purpose.strip() for _, purpose in listed)
+
+
+def test_modules_are_small() -> None:
+    long = {
+        path.relative_to(ROOT).as_posix(): lines
+        for path in python_files()
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500
+    }
+    assert long == {}
+
+
+def test_version_is_stated_once() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {mse.__version__}\n" in citation
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert "version" in project["dynamic"]
+
+
+def test_readme_commands_are_single_lines_that_ci_runs() -> None:
+    commands = readme_commands()
+    assert set(commands) == {"estimate", "test"}
+    for command in commands.values():
+        assert "\n" not in command
+        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -q ")
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for name in commands:
+        assert re.search(rf"^readme {name} ", script, flags=re.MULTILINE)
+
+
+def test_no_tracked_file_names_a_place_on_someones_machine() -> None:
+    place = re.compile(r"(?<![\w./:~-])/(?:home|root|Users|work|opt|tmp)/\w")
+    found = []
+    for path in tracked_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in place.finditer(text)]
+    assert found == []
