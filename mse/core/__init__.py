@@ -1,0 +1,1 @@
+"""Numbers only: arrays in, arrays out. No pandas, no class of the public API."""

@@ -1,0 +1,394 @@
+"""Fits of many models to many tables: existence, means, deviance and hidden counts in one loop."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from mse._typing import BoolArray, FloatArray, IntArray
+from mse.core._compiled import interpreted
+from mse.core.exact import SAFE, UNLIMITED
+from mse.core.existence import FINITE, LIMITS, facial_set
+from mse.core.lattice import subset_sum, superset_sum
+from mse.core.newton import (
+    CERTIFIED,
+    MAX_ITERATIONS,
+    UNDECIDED,
+    Design,
+    Workspace,
+    information,
+    least_squares_start,
+    make_workspace,
+    newton,
+)
+
+#: Codes of a status, in the order of `STATUSES`; the last asks for Python integers.
+OK, BOUNDARY, NOT_ESTIMABLE, NOT_CONVERGED, OVERFLOWED = 0, 1, 2, 3, 4
+STATUSES = ("ok", "boundary", "not_estimable", "not_converged")
+
+#: Iterations after which a receding fit is asked about rather than followed.
+PATIENCE = 4
+
+
+class BatchFit(NamedTuple):
+    """Fits of M models to B tables with Q hidden cells.
+
+    Attributes
+    ----------
+    deviance : float64 array (B, M)
+        Of the extended maximum likelihood estimate; NaN where not converged.
+    hidden : float64 array (B, M, Q)
+        Persons on no list, by stratum; NaN where not estimable.
+    limits : int8 array (B, M, Q)
+        Codes of `mse.core.existence.LIMITS`.
+    status : int8 array (B, M)
+        Codes of `STATUSES`.
+    rank : int64 array (B, M)
+        Rank of the design on the facial set.
+    n_face : int64 array (B, M)
+        Number of cells in the facial set.
+    """
+
+    deviance: FloatArray
+    hidden: FloatArray
+    limits: np.ndarray[tuple[int, int, int], np.dtype[np.int8]]
+    status: np.ndarray[tuple[int, int], np.dtype[np.int8]]
+    rank: IntArray
+    n_face: IntArray
+
+
+class ModelFit(NamedTuple):
+    """One model on one table.
+
+    Attributes
+    ----------
+    deviance : float
+        Of the extended maximum likelihood estimate.
+    hidden : float64 array (Q,)
+        Persons on no list, by stratum; NaN where not estimable.
+    limits : int8 array (Q,)
+        Codes of `mse.core.existence.LIMITS`.
+    status : int
+        Code of `STATUSES`.
+    means : float64 array (C,)
+        Extended maximum likelihood means; 0 outside the facial set, hidden ones included.
+    face : bool array (C,)
+        The facial set.
+    kept : int64 array (rank,)
+        Positions in `Design.cells` of the parameters that were fitted.
+    coefficients : float64 array (rank,)
+        Their values, log scale.
+    vanishing : int64 array
+        Positions of the parameters at minus infinity because nobody has their combination.
+    """
+
+    deviance: float
+    hidden: FloatArray
+    limits: np.ndarray[tuple[int], np.dtype[np.int8]]
+    status: int
+    means: FloatArray
+    face: BoolArray
+    kept: IntArray
+    coefficients: FloatArray
+    vanishing: IntArray
+
+
+@nb.njit(cache=True, nogil=True)
+def _choose(sums, member, design, work):  # type: ignore[no-untyped-def]
+    """Choose the parameters that somebody has; cells that contain another one cannot be seen.
+
+    Returns the number of parameters; the face is then the observable cells that stay.
+    """
+    p, n_vanishing = 0, 0
+    for c in range(work.face.size):
+        work.step[c] = 0.0
+        work.face[c] = design.observable[c]
+    for u in range(member.size):
+        if not member[u]:
+            continue
+        if sums[design.cells[u]] > 0.0:
+            work.chosen[p] = u
+            p += 1
+        else:
+            work.step[design.cells[u]] = 1.0
+            n_vanishing += 1
+    if n_vanishing > 0:
+        subset_sum(work.step, design.shape)
+        for c in range(work.face.size):
+            if work.step[c] > 0.0:
+                work.face[c] = False
+    return p, n_vanishing
+
+
+@nb.njit(cache=True, nogil=True)
+def _examine(counts, face, design, chosen, p, like, limit, keep, limits):  # type: ignore[no-untyped-def]
+    """Find the facial set of a model with the first p chosen parameters; -1 on overflow."""
+    positive = np.zeros(counts.size, dtype=np.bool_)
+    for c in range(counts.size):
+        positive[c] = face[c] and counts[c] > 0.0
+    parameters = np.zeros(p, dtype=np.int64)
+    for i in range(p):
+        parameters[i] = design.cells[chosen[i]]
+    return facial_set(positive, face, parameters, design.shape, like, limit, keep, limits)
+
+
+@nb.njit(cache=True, nogil=True)
+def _empty_strata(counts, member, design, work, like, limit, limits):  # type: ignore[no-untyped-def]
+    """Find the limits of hidden cells that contain a vanishing parameter.
+
+    Their observable cells are at zero, but the hidden cell itself need not follow: all its
+    parameters take part in the answer. Returns False on overflow.
+    """
+    any_empty = False
+    for k in range(design.n_hidden):
+        if work.step[k] > 0.0:
+            any_empty = True
+    if not any_empty:
+        return True
+    chosen = np.zeros(member.size, dtype=np.int64)
+    p = 0
+    for u in range(member.size):
+        if member[u]:
+            chosen[p] = u
+            p += 1
+    keep = np.zeros(p, dtype=np.bool_)
+    answers = limits.copy()
+    face = design.observable.copy()
+    if _examine(counts, face, design, chosen, p, like, limit, keep, answers) < 0:
+        return False
+    for k in range(design.n_hidden):
+        if work.step[k] > 0.0:
+            limits[k] = answers[k]
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def _restrict(counts, design, work, p, like, limit, limits):  # type: ignore[no-untyped-def]
+    """Restrict the fit to its facial set; the number of parameters left, -1 on overflow."""
+    keep = np.zeros(p, dtype=np.bool_)
+    rank = _examine(counts, work.face, design, work.chosen, p, like, limit, keep, limits)
+    k = 0
+    for i in range(p):
+        if keep[i]:
+            work.chosen[k] = work.chosen[i]
+            k += 1
+    return rank
+
+
+@nb.njit(cache=True, nogil=True)
+def _deviance(counts, work):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for c in range(counts.size):
+        if work.face[c]:
+            total += work.means[c] - counts[c]
+            if counts[c] > 0.0:
+                total += counts[c] * np.log(counts[c] / work.means[c])
+    return 2.0 * total
+
+
+@nb.njit(cache=True, nogil=True)
+def fit_one(counts, sums, member, design, work, like, limit, hidden, limits):  # type: ignore[no-untyped-def]
+    """Fit one model to one table: face, means, hidden counts.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell; 0 on unobservable cells.
+    sums : float64 array (C,)
+        Superset sums of the counts.
+    member : bool array (U,)
+        Parameters of the model.
+    design, work : Design, Workspace
+        See `mse.core.newton`.
+    like, limit : array, int
+        Integers for the exact check, see `mse.core.existence.facial_set`.
+    hidden : float64 array (Q,)
+        Receives the hidden counts.
+    limits : int8 array (Q,)
+        Receives their limits.
+
+    Returns
+    -------
+    status : int
+    p : int
+        Number of fitted parameters, the rank on the face.
+    deviance : float
+    """
+    p, n_vanishing = _choose(sums, member, design, work)
+    for k in range(design.n_hidden):
+        limits[k] = FINITE
+    if n_vanishing > 0 and not _empty_strata(counts, member, design, work, like, limit, limits):
+        return OVERFLOWED, p, np.nan
+    patience = PATIENCE if p > 0 else MAX_ITERATIONS
+    code = CERTIFIED
+    while p > 0:
+        code = UNDECIDED
+        if least_squares_start(counts, design, work, p):
+            code = newton(counts, design, work, p, patience)
+        if code == CERTIFIED or patience == MAX_ITERATIONS:
+            break
+        rank = _restrict(counts, design, work, p, like, limit, limits)
+        if rank < 0:
+            return OVERFLOWED, p, np.nan
+        n_vanishing += p - rank
+        p = rank
+        patience = MAX_ITERATIONS
+    estimable = True
+    for k in range(design.n_hidden):
+        hidden[k] = np.nan
+        if limits[k] != FINITE:
+            estimable = False
+        elif code == CERTIFIED:
+            hidden[k] = work.means[k]
+    if code != CERTIFIED:
+        return NOT_CONVERGED, p, np.nan
+    deviance = _deviance(counts, work)
+    if not estimable:
+        return NOT_ESTIMABLE, p, deviance
+    boundary = n_vanishing > 0
+    for c in range(counts.size):
+        if work.face[c] != design.observable[c]:
+            boundary = True
+    if boundary:
+        return BOUNDARY, p, deviance
+    return OK, p, deviance
+
+
+@nb.njit(cache=True, nogil=True)
+def _fit_many(tables, members, design, work, out):  # type: ignore[no-untyped-def]
+    like = np.zeros(0, dtype=np.int64)
+    sums = np.zeros(tables.shape[1])
+    for t in range(tables.shape[0]):
+        for c in range(sums.size):
+            sums[c] = tables[t, c]
+        superset_sum(sums, design.shape)
+        for m in range(members.shape[0]):
+            status, p, deviance = fit_one(
+                tables[t], sums, members[m], design, work, like, SAFE, out.hidden[t, m], out.limits[t, m]
+            )
+            out.status[t, m] = status
+            out.rank[t, m] = p
+            out.deviance[t, m] = deviance
+            out.n_face[t, m] = work.face.sum()
+
+
+def fit_models(tables: FloatArray, members: BoolArray, design: Design) -> BatchFit:
+    """Fit every model to every table.
+
+    Parameters
+    ----------
+    tables : float64 array (B, C)
+        Counts of persons, 0 on unobservable cells.
+    members : bool array (M, U)
+        Parameters of each model among those of the design; the constant in each.
+    design : Design
+        Axes and parameters.
+
+    Returns
+    -------
+    BatchFit
+    """
+    size = (tables.shape[0], members.shape[0])
+    out = BatchFit(
+        np.full(size, np.nan),
+        np.full((*size, design.n_hidden), np.nan),
+        np.zeros((*size, design.n_hidden), dtype=np.int8),
+        np.zeros(size, dtype=np.int8),
+        np.zeros(size, dtype=np.int64),
+        np.zeros(size, dtype=np.int64),
+    )
+    _fit_many(tables, members, design, make_workspace(design), out)
+    for t, m in np.argwhere(out.status == OVERFLOWED):
+        fit = fit_model(tables[t], members[m], design)
+        out.deviance[t, m], out.hidden[t, m], out.limits[t, m], out.status[t, m] = fit[:4]
+        out.rank[t, m], out.n_face[t, m] = fit.kept.size, fit.face.sum()
+    return out
+
+
+def _run_exactly(
+    counts: FloatArray, member: BoolArray, design: Design, work: Workspace
+) -> tuple[int, int, float, FloatArray, np.ndarray[tuple[int], np.dtype[np.int8]]]:
+    hidden = np.full(design.n_hidden, np.nan)
+    limits = np.zeros(design.n_hidden, dtype=np.int8)
+    sums = counts.copy()
+    superset_sum(sums, design.shape)
+    arguments = (counts, sums, member, design, work)
+    integers = np.zeros(0, dtype=np.int64)
+    status, p, deviance = fit_one(*arguments, integers, SAFE, hidden, limits)
+    if status == OVERFLOWED:
+        unbounded = integers.astype(np.object_)
+        status, p, deviance = interpreted(fit_one)(*arguments, unbounded, UNLIMITED, hidden, limits)
+    return int(status), int(p), float(deviance), hidden, limits
+
+
+def fit_model(counts: FloatArray, member: BoolArray, design: Design) -> ModelFit:
+    """Fit one model to one table and keep everything that describes the fit.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell, 0 on unobservable cells.
+    member : bool array (U,)
+        Parameters of the model.
+    design : Design
+        Axes and parameters.
+
+    Returns
+    -------
+    ModelFit
+    """
+    work = make_workspace(design)
+    status, p, deviance, hidden, limits = _run_exactly(counts, member, design, work)
+    means = np.where(work.face, work.means, 0.0)
+    means[: design.n_hidden] = hidden
+    kept = work.chosen[:p].copy()
+    sums = counts.copy()
+    superset_sum(sums, design.shape)
+    return ModelFit(
+        deviance,
+        hidden,
+        limits,
+        status,
+        means,
+        work.face,
+        kept,
+        work.b[:p].copy(),
+        np.flatnonzero(member & (sums[design.cells] <= 0.0)),
+    )
+
+
+def log_hidden_covariance(fit: ModelFit, design: Design) -> FloatArray:
+    """Covariance of the log hidden counts by the inverse information on the face.
+
+    Parameters
+    ----------
+    fit : ModelFit
+        A fit whose hidden counts are estimable, at least in part.
+    design : Design
+        Axes and parameters.
+
+    Returns
+    -------
+    float64 array (Q, Q)
+        NaN in the rows and columns of strata that are not estimable.
+    """
+    weights = np.where(fit.face, fit.means, 0.0)
+    superset_sum(weights, design.shape)
+    p = fit.kept.size
+    matrix = np.zeros((p, p))
+    information(weights, design.union, fit.kept, p, matrix)
+    matrix += np.tril(matrix, -1).T
+    rows = np.zeros((design.n_hidden, p))
+    for j, cell in enumerate(design.cells[fit.kept]):
+        if cell < design.n_hidden:
+            column = np.zeros(design.observable.size)
+            column[cell] = 1.0
+            subset_sum(column, design.shape)
+            rows[:, j] = column[: design.n_hidden]
+    covariance = rows @ np.linalg.solve(matrix, rows.T)
+    unknown = np.asarray([LIMITS[code] != "finite" for code in fit.limits])
+    covariance[unknown] = np.nan
+    covariance[:, unknown] = np.nan
+    return np.asarray(covariance)

@@ -1,0 +1,201 @@
+"""Which cells can be fitted above zero, and which hidden counts the data determine.
+
+For design rows x(c) and counts n(c) over the observable cells O, a direction d with
+x(c)'d = 0 wherever n(c) > 0 and x(c)'d <= 0 elsewhere never lowers the likelihood. The *facial
+set* F is what every such direction leaves alone: the cells with x(c)'d = 0 for all of them. The
+extended maximum likelihood estimate has positive means exactly on F (Fienberg & Rinaldo 2012,
+Annals of Statistics 40, 996-1023, sections 3 and 4). The hidden count of a stratum with design row x(h)
+is finite and unique if and only if x(h) lies in the row space of F. Where it does not, Farkas'
+lemma says whether it must grow without bound (-x(h) is a nonnegative combination of the rows
+outside F, modulo the rows of F), must vanish (x(h) is one), or can do either.
+
+Everything here is integer arithmetic: the answer is exact.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from mse.core.exact import INSIDE, nonnegative_support, null_space, pivot_on
+from mse.core.lattice import subset_sum
+
+#: Codes of a limit, in the order of `LIMITS`.
+FINITE, INFINITE, ZERO, INDETERMINATE = 0, 1, 2, 3
+LIMITS = ("finite", "infinite", "zero", "indeterminate")
+
+
+@nb.njit(cache=True, nogil=True)
+def _design_rows(positive, parameters, shape, like):  # type: ignore[no-untyped-def]
+    # An entry is 1 where the cell contains the cell of the parameter: on every axis the
+    # parameter is at the reference level or at the level of the cell.
+    n_rows = 0
+    for c in range(positive.size):
+        n_rows += positive[c]
+    rows = np.zeros((n_rows, parameters.size), dtype=like.dtype)
+    i = 0
+    for c in range(positive.size):
+        if not positive[c]:
+            continue
+        for j in range(parameters.size):
+            cell, parameter, inside = c, parameters[j], 1
+            for axis in range(shape.size - 1, -1, -1):
+                wanted = parameter % shape[axis]
+                if wanted != 0 and wanted != cell % shape[axis]:
+                    inside = 0
+                    break
+                cell //= shape[axis]
+                parameter //= shape[axis]
+            rows[i, j] = inside
+        i += 1
+    return rows
+
+
+@nb.njit(cache=True, nogil=True)
+def _null_slopes(basis, rank, denominator, pivots, keep, parameters, shape, slopes):  # type: ignore[no-untyped-def]
+    # One row for each null direction d of the positive cells: x(c)'d for every cell c.
+    k = 0
+    for j in range(keep.size):
+        if keep[j]:
+            continue
+        slopes[k, parameters[j]] = denominator
+        for i in range(rank):
+            slopes[k, parameters[pivots[i]]] = -basis[i, j]
+        subset_sum(slopes[k], shape)
+        k += 1
+
+
+@nb.njit(cache=True, nogil=True)
+def _hidden_limit(tableau, pivoted, verdict, column, limit):  # type: ignore[no-untyped-def]
+    """Limit of one hidden count from the null directions of F; -1 where an entry grew too large."""
+    n_rows, moves = 0, False
+    for i in range(tableau.shape[0]):
+        if not pivoted[i]:
+            n_rows += 1
+            moves = moves or tableau[i, column] != 0
+    if not moves:
+        return FINITE
+    n_outside = 0
+    for j in range(verdict.size):
+        n_outside += verdict[j] != INSIDE
+    can = np.zeros(n_outside + 1, dtype=np.int8)
+    for answer in (INFINITE, ZERO):
+        system = np.zeros((n_rows, n_outside + 1), dtype=tableau.dtype)
+        row = 0
+        for i in range(tableau.shape[0]):
+            if pivoted[i]:
+                continue
+            k = 0
+            for j in range(verdict.size):
+                if verdict[j] != INSIDE:
+                    system[row, k] = tableau[i, j]
+                    k += 1
+            system[row, k] = tableau[i, column] if answer == INFINITE else -tableau[i, column]
+            row += 1
+        if not nonnegative_support(system, can, limit):
+            return -1
+        if can[n_outside] == INSIDE:
+            return answer
+    return INDETERMINATE
+
+
+@nb.njit(cache=True, nogil=True)
+def _span_of_face(tableau, verdict, pivoted, limit):  # type: ignore[no-untyped-def]
+    """Pivot on the cells of F: null directions with a pivot do not survive on F."""
+    denominator = 1
+    for j in range(verdict.size):
+        if verdict[j] != INSIDE:
+            continue
+        for i in range(tableau.shape[0]):
+            if not pivoted[i] and tableau[i, j] != 0:
+                denominator = pivot_on(tableau, tableau.shape[0], denominator, i, j, limit)
+                if denominator == 0:
+                    return False
+                pivoted[i] = True
+                break
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def _slopes_at(slopes, positive, face, limits):  # type: ignore[no-untyped-def]
+    """Gather the slopes at the empty cells of the likelihood, then at the hidden cells."""
+    n_empty, n_hidden = 0, 0
+    for c in range(face.size):
+        n_empty += face[c] and not positive[c]
+    for k in range(limits.size):
+        n_hidden += limits[k] == FINITE
+    columns = np.zeros(n_empty + n_hidden, dtype=np.int64)
+    j = 0
+    for c in range(face.size):
+        if face[c] and not positive[c]:
+            columns[j] = c
+            j += 1
+    for k in range(limits.size):
+        if limits[k] == FINITE:
+            columns[j] = k
+            j += 1
+    tableau = np.zeros((slopes.shape[0], columns.size), dtype=slopes.dtype)
+    for i in range(slopes.shape[0]):
+        for j in range(columns.size):
+            tableau[i, j] = slopes[i, columns[j]]
+    return columns, n_empty, tableau
+
+
+@nb.njit(cache=True, nogil=True)
+def facial_set(positive, face, parameters, shape, like, limit, keep, limits):  # type: ignore[no-untyped-def]
+    """Find the facial set, an independent set of parameters on it, and the hidden limits.
+
+    Parameters
+    ----------
+    positive : bool array (C,)
+        Cells with a positive count.
+    face : bool array (C,)
+        Observable cells not yet known to be outside F, the positive ones among them; receives F.
+    parameters : int64 array (p,)
+        Cells of the parameters, the constant first.
+    shape : int64 array (d,)
+        Levels of each axis.
+    like : int64 or object array
+        An array of the integers to compute with: int64, or Python integers.
+    limit : int
+        Largest entry allowed, see `mse.core.exact`.
+    keep : bool array (p,)
+        Receives a maximal set of parameters that are independent on F.
+    limits : int8 array (Q,)
+        For the hidden cells 0..Q-1: those that are `FINITE` on entry receive their limit.
+
+    Returns
+    -------
+    int
+        Rank of the design on F, or -1 where an entry outgrew `limit`.
+    """
+    p = parameters.size
+    rows = _design_rows(positive, parameters, shape, like)
+    basis = np.zeros((p, p), dtype=like.dtype)
+    pivots = np.zeros(p, dtype=np.int64)
+    rank, denominator = null_space(rows, basis, pivots, keep, limit)
+    if rank < 0 or rank == p:
+        return rank
+    slopes = np.zeros((p - rank, positive.size), dtype=like.dtype)
+    _null_slopes(basis, rank, denominator, pivots, keep, parameters, shape, slopes)
+    columns, n_empty, tableau = _slopes_at(slopes, positive, face, limits)
+    verdict = np.zeros(n_empty, dtype=np.int8)
+    if not nonnegative_support(tableau[:, :n_empty].copy(), verdict, limit):
+        return -1
+    pivoted = np.zeros(p - rank, dtype=np.bool_)
+    if not _span_of_face(tableau, verdict, pivoted, limit):
+        return -1
+    k = 0
+    for j in range(p):
+        if not keep[j]:
+            keep[j] = pivoted[k]
+            rank += pivoted[k]
+            k += 1
+    for j in range(n_empty):
+        face[columns[j]] = verdict[j] == INSIDE
+    for j in range(n_empty, columns.size):
+        answer = _hidden_limit(tableau, pivoted, verdict, j, limit)
+        if answer < 0:
+            return -1
+        limits[columns[j]] = answer
+    return rank

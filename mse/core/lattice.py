@@ -1,0 +1,103 @@
+"""Transforms on the lattice of cells.
+
+A table over ``d`` axes (lists with two levels, covariates with their number of levels) is a
+tensor of that shape, flattened in C order. Level 0 of every axis is the reference, so a
+parameter "term S at levels l >= 1" has a cell of its own: the one with levels l on S and 0
+elsewhere. The same index therefore addresses cells and parameters, and
+
+* the linear predictor is the *subset sum* of the coefficients,
+* the sufficient statistics are the *superset sum* of the counts,
+* entry (s, t) of the information matrix is the superset sum of the fitted means read at the
+  union of the cells s and t, and 0 where s and t ask different levels of one axis,
+
+each in O(cells x axes), without a design matrix.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from mse._typing import BoolArray, IntArray
+
+#: Marks two cells that ask different levels of one axis: no cell contains both.
+CONFLICT = -1
+
+
+@nb.njit(cache=True, nogil=True)
+def subset_sum(x, shape):  # type: ignore[no-untyped-def]
+    """Replace ``x`` by its subset sums: out[0] = x[0], out[l] = x[0] + x[l] along each axis.
+
+    Parameters
+    ----------
+    x : array (C,)
+        Coefficients by cell; changed in place.
+    shape : int64 array (d,)
+        Number of levels of each axis; their product is C.
+    """
+    inner = 1
+    for axis in range(shape.size - 1, -1, -1):
+        block = inner * shape[axis]
+        for start in range(0, x.size, block):
+            for offset in range(start + inner, start + block, inner):
+                for i in range(inner):
+                    x[offset + i] += x[start + i]
+        inner = block
+
+
+@nb.njit(cache=True, nogil=True)
+def superset_sum(x, shape):  # type: ignore[no-untyped-def]
+    """Replace ``x`` by its superset sums: out[0] = sum over levels, out[l] = x[l] along each axis.
+
+    Parameters
+    ----------
+    x : array (C,)
+        Weights by cell; changed in place.
+    shape : int64 array (d,)
+        Number of levels of each axis; their product is C.
+    """
+    inner = 1
+    for axis in range(shape.size - 1, -1, -1):
+        block = inner * shape[axis]
+        for start in range(0, x.size, block):
+            for offset in range(start + inner, start + block, inner):
+                for i in range(inner):
+                    x[start + i] += x[offset + i]
+        inner = block
+
+
+def levels_of(cells: IntArray, shape: IntArray) -> IntArray:
+    """Levels of each cell, shape ``cells.shape + (d,)``, int64."""
+    return np.stack(np.unravel_index(cells, tuple(shape)), axis=-1).astype(np.int64)
+
+
+def unions(cells: IntArray, shape: IntArray) -> IntArray:
+    """Smallest cell that contains each pair of cells, or `CONFLICT`.
+
+    Parameters
+    ----------
+    cells : int64 array (U,)
+        Flat cell indices.
+    shape : int64 array (d,)
+        Number of levels of each axis.
+
+    Returns
+    -------
+    int64 array (U, U)
+    """
+    levels = levels_of(cells, shape)
+    result = np.zeros((cells.size, cells.size), dtype=np.int64)
+    conflict = np.zeros(result.shape, dtype=np.bool_)
+    for axis, n_levels in enumerate(shape):
+        left, right = levels[:, None, axis], levels[None, :, axis]
+        conflict |= (left != right) & (left != 0) & (right != 0)
+        result = result * n_levels + np.maximum(left, right)
+    result[conflict] = CONFLICT
+    return result
+
+
+def observable_cells(shape: IntArray, n_lists: int) -> BoolArray:
+    """Cells of persons on at least one list: all but the first block of the tensor, (C,) bool."""
+    mask = np.ones(int(np.prod(shape)), dtype=np.bool_)
+    mask[: mask.size >> n_lists] = False
+    return mask

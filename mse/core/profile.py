@@ -1,0 +1,247 @@
+"""Profile likelihood of the population size.
+
+With N persons of whom n were seen, the multinomial log likelihood of a log-linear model is
+
+    lgamma(N + 1) - lgamma(N - n + 1) + sum n(c) log p(c) + (N - n) log p(hidden)
+
+(Cormack 1992, Biometrics 48, 567-576), where p(hidden) is the probability of all unobservable
+cells together. For a given N its maximum over the model is that of a Poisson fit to the counts
+with N - n persons spread over the hidden cells in the proportions of the fit itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import exp, inf, lgamma, log
+
+import numba as nb
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+
+from mse._typing import FloatArray
+from mse.core.batch import ModelFit
+from mse.core.lattice import superset_sum
+from mse.core.newton import (
+    CERTIFIED,
+    EXHAUSTED,
+    MAX_ITERATIONS,
+    STEP_TOLERANCE,
+    Design,
+    Workspace,
+    cholesky,
+    cholesky_solve,
+    information,
+    make_workspace,
+    means_of,
+    spread,
+)
+
+#: Ends of an interval are found to this relative accuracy of the hidden count.
+END_TOLERANCE = 1e-10
+#: Fewest hidden persons that are told from none: the likelihood is flat below.
+FEWEST_HIDDEN = 1e-3
+#: Beyond this many hidden persons (log scale) the upper end is reported as infinite: e^40 is more
+#: than a million times the people that ever lived.
+LOG_MOST_HIDDEN = 40.0
+
+
+@nb.njit(cache=True, nogil=True)
+def _log_likelihood(counts, hidden, design, work):  # type: ignore[no-untyped-def]
+    # The Poisson kernel with the hidden total; the means are those of the current coefficients.
+    unseen, total = 0.0, 0.0
+    for c in range(counts.size):
+        if c < design.n_hidden:
+            unseen += work.means[c]
+        elif work.face[c]:
+            total -= work.means[c]
+            if counts[c] > 0.0:
+                total += counts[c] * np.log(work.means[c])
+    return total - unseen + hidden * np.log(unseen)
+
+
+@nb.njit(cache=True, nogil=True)
+def _ascent(counts, hidden, design, work, p, exact):  # type: ignore[no-untyped-def]
+    """Newton step for the likelihood with a hidden total; EM's step unless `exact`.
+
+    The information about a sum of cells is that of the completed data less the variance of
+    the split (Louis 1982, JRSS B 44, 226-233).
+    """
+    unseen = 0.0
+    for c in range(design.n_hidden):
+        unseen += work.means[c]
+    share = np.zeros(counts.size)
+    for c in range(counts.size):
+        known = work.face[c] or c < design.n_hidden
+        work.sums[c] = work.means[c] if known else 0.0
+        work.step[c] = counts[c] - work.means[c] if work.face[c] else 0.0
+        if c < design.n_hidden:
+            share[c] = work.means[c] / unseen
+            work.step[c] = hidden * share[c] - work.means[c]
+            if exact:
+                work.sums[c] -= hidden * share[c]
+    superset_sum(work.sums, design.shape)
+    superset_sum(work.step, design.shape)
+    superset_sum(share, design.shape)
+    information(work.sums, design.union, work.chosen, p, work.matrix)
+    for i in range(p):
+        cell = design.cells[work.chosen[i]]
+        work.h[i] = work.step[cell]
+        if exact:
+            for j in range(i + 1):
+                work.matrix[i, j] += hidden * share[cell] * share[design.cells[work.chosen[j]]]
+    if not cholesky(work.matrix, p):
+        return False
+    cholesky_solve(work.matrix, p, work.h)
+    spread(work.h, design.cells, work.chosen, p, design.shape, work.step)
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def fit_with_hidden(counts, hidden, design, work, p):  # type: ignore[no-untyped-def]
+    """Maximize the likelihood with `hidden` persons somewhere in the unobservable cells.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell.
+    hidden : float
+        Persons on no list, all strata together, positive.
+    design, work : Design, Workspace
+        See `mse.core.newton`; the work space holds the start and receives the fit.
+    p : int
+        Number of parameters.
+
+    Returns
+    -------
+    code : int
+        `CERTIFIED` or `EXHAUSTED`.
+    value : float
+        Maximum of ``sum n(c) log mu(c) + hidden log mu(hidden) - sum mu``.
+    """
+    means_of(design, work, p)
+    value = _log_likelihood(counts, hidden, design, work)
+    start = np.zeros(p)
+    for _ in range(MAX_ITERATIONS):
+        if not _ascent(counts, hidden, design, work, p, True):
+            if not _ascent(counts, hidden, design, work, p, False):
+                return EXHAUSTED, value
+        change = 0.0
+        for c in range(counts.size):
+            if work.face[c] or c < design.n_hidden:
+                change = max(change, abs(work.step[c]))
+        for i in range(p):
+            start[i] = work.b[i]
+        t = 1.0
+        while True:
+            for i in range(p):
+                work.b[i] = start[i] + t * work.h[i]
+            means_of(design, work, p)
+            moved = _log_likelihood(counts, hidden, design, work)
+            if moved >= value or change * t <= STEP_TOLERANCE:
+                break
+            t *= 0.5
+        value = moved
+        if change <= STEP_TOLERANCE:
+            return CERTIFIED, value
+    return EXHAUSTED, value
+
+
+def profile(counts: FloatArray, fit: ModelFit, design: Design) -> Callable[[float], float]:
+    """Profile log likelihood of N as a function of the log hidden count.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell.
+    fit : ModelFit
+        An estimable fit; each evaluation starts from the one before.
+    design : Design
+        Axes and parameters.
+
+    Returns
+    -------
+    callable
+        Takes log(N - n); raises ArithmeticError where the inner fit did not converge.
+    """
+    work = _workspace_at(fit, design)
+    n = float(counts.sum())
+
+    def value(log_hidden: float) -> float:
+        hidden = exp(log_hidden)
+        code, kernel = fit_with_hidden(counts, hidden, design, work, fit.kept.size)
+        if code != CERTIFIED:
+            raise ArithmeticError(f"no fit with {hidden:g} hidden persons was found")
+        # kernel = sum n log mu + hidden log mu0 - N, and p = mu / N.
+        total = n + hidden
+        return lgamma(total + 1) - lgamma(hidden + 1) + kernel + total - total * log(total)
+
+    return value
+
+
+def _workspace_at(fit: ModelFit, design: Design) -> Workspace:
+    work = make_workspace(design)
+    work.chosen[: fit.kept.size] = fit.kept
+    work.b[: fit.kept.size] = fit.coefficients
+    work.face[:] = fit.face
+    return work
+
+
+def _first_below(
+    value: Callable[[float], float], cut: float, start: float, stride: float, bound: float
+) -> float:
+    """Find a point on the far side of the cut, by doubling strides up to a bound."""
+    point = start
+    while abs(point - start) < abs(bound - start):
+        point = start + stride if abs(stride) < abs(bound - start) else bound
+        if value(point) < cut:
+            return point
+        stride *= 2
+    return inf
+
+
+def profile_interval(
+    counts: FloatArray, fit: ModelFit, design: Design, drop: float, spread: float
+) -> tuple[float, float]:
+    """Ends of the set of N whose profile log likelihood is within `drop` of its maximum.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell.
+    fit : ModelFit
+        An estimable fit.
+    design : Design
+        Axes and parameters.
+    drop : float
+        Half the chi-squared quantile of the level wanted.
+    spread : float
+        A guess of the standard error of the log hidden count; sets the first strides.
+
+    Returns
+    -------
+    low, high : float
+        Persons, n <= low <= high; `high` is infinite where the likelihood stays above the cut.
+
+    Raises
+    ------
+    ArithmeticError
+        Where an inner fit did not converge.
+    """
+    value = profile(counts, fit, design)
+    n, center = float(counts.sum()), log(float(fit.hidden.sum()))
+    stride = min(max(spread, 1e-3), 2.0)
+    floor = min(log(FEWEST_HIDDEN), center - 1.0)
+    best = minimize_scalar(
+        lambda x: -value(x), bounds=(center - stride, center + stride), method="bounded"
+    )
+    mode = float(best.x)
+    cut = value(mode) - drop
+    ends = []
+    for bound, sign, beyond in ((floor, -1.0, n), (LOG_MOST_HIDDEN, 1.0, inf)):
+        outside = _first_below(value, cut, mode, sign * stride, bound)
+        if outside == inf:
+            ends.append(beyond)
+            continue
+        end = brentq(lambda x: value(x) - cut, mode, outside, xtol=END_TOLERANCE)
+        ends.append(n + exp(float(end)))
+    return ends[0], ends[1]

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import gammaln, logsumexp
+
+from mse.core.batch import fit_model
+from mse.core.newton import make_design
+from mse.core.profile import profile, profile_interval
+from tests.unit.core.test_batch import all_two_way, random_table
+
+
+def direct_profile(total: float, counts: np.ndarray, matrix: np.ndarray, n_hidden: int) -> float:
+    """Multinomial log likelihood of N, maximized over the model by a general optimizer."""
+    n = counts.sum()
+
+    def minus(b: np.ndarray) -> float:
+        log_p = matrix[:, 1:] @ b
+        log_p -= logsumexp(log_p)
+        seen = counts > 0
+        return -float(
+            counts[seen] @ log_p[seen] + (total - n) * logsumexp(log_p[:n_hidden])
+        )
+
+    best = minimize(minus, np.zeros(matrix.shape[1] - 1), method="BFGS", options={"gtol": 1e-8})
+    return float(gammaln(total + 1) - gammaln(total - n + 1) - best.fun)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_lists"), [((2, 2, 2), 3), ((2, 2, 2, 3), 3), ((2, 2, 2), 2)]
+)
+def test_profile_is_the_maximum_over_the_model(shape, n_lists) -> None:
+    # Without the interaction of the two lists themselves: it is not identified.
+    terms = all_two_way(len(shape)) if n_lists > 2 else ((), (0,), (1,), (2,), (0, 2))
+    counts, matrix, cells = random_table(shape, n_lists, terms, 40.0, 2)
+    design = make_design(shape, n_lists, cells)
+    fit = fit_model(counts, np.ones(cells.size, dtype=bool), design)
+    value = profile(counts, fit, design)
+    for factor in (0.5, 1.0, 3.0):
+        hidden = factor * fit.hidden.sum()
+        expected = direct_profile(counts.sum() + hidden, counts, matrix, design.n_hidden)
+        # BFGS stops at a gradient of 1e-8 or at rounding, some 1e-6 below the maximum.
+        assert value(np.log(hidden)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_ends_lie_on_the_cut_and_widen_with_the_level() -> None:
+    counts, _, cells = random_table((2, 2, 2, 2), 4, all_two_way(4), 40.0, 3)
+    design = make_design((2, 2, 2, 2), 4, cells)
+    fit = fit_model(counts, np.ones(cells.size, dtype=bool), design)
+    value = profile(counts, fit, design)
+    n = counts.sum()
+    narrow = profile_interval(counts, fit, design, 0.5, 0.3)
+    wide = profile_interval(counts, fit, design, 1.92, 0.3)
+    assert n < wide[0] < narrow[0] < n + fit.hidden.sum() < narrow[1] < wide[1]
+    ends = [value(np.log(end - n)) for end in wide]
+    assert ends[0] == pytest.approx(ends[1], abs=1e-6)
+
+
+def test_low_end_is_the_observed_number_where_nobody_may_be_hidden() -> None:
+    counts = np.array([0, 1, 1, 12, 1, 12, 12, 30], dtype=float)
+    design = make_design((2, 2, 2), 3, np.array([0, 1, 2, 4]))
+    fit = fit_model(counts, np.ones(4, dtype=bool), design)
+    low, high = profile_interval(counts, fit, design, 1.92, 1.0)
+    assert low == counts.sum()
+    assert counts.sum() < high < counts.sum() + 10
