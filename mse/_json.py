@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from mse.table import TableInfo
 
 from mse._strata import Strata
 from mse.errors import ModelError
 from mse.intervals import DEFAULT_LEVEL, IntervalMethod, ModelRange, StoredIntervals
+from mse.table import TableInfo
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray
@@ -137,7 +137,7 @@ def _encode_draws(draws: Any) -> Any:
 # Reading -----------------------------------------------------------------------------------------
 
 
-def decode_population(data: Mapping[str, Any]) -> dict[str, Any]:
+def decode_population(data: object) -> dict[str, Any]:
     """Arguments of ``PopulationEstimate`` from what :func:`encode_population` wrote.
 
     Raises
@@ -146,7 +146,7 @@ def decode_population(data: Mapping[str, Any]) -> dict[str, Any]:
         If the data name another schema, or lack a part of this one.
     """
     schema = data.get("schema") if isinstance(data, Mapping) else None
-    if schema != POPULATION_SCHEMA:
+    if not isinstance(data, Mapping) or schema != POPULATION_SCHEMA:
         msg = f"The data name the schema {schema!r}; expected {POPULATION_SCHEMA!r}."
         raise ModelError(msg)
     try:
@@ -232,7 +232,7 @@ def _decode_strata(data: Mapping[str, Any] | None) -> Strata | None:
 
 def _decode_draws(data: list[Any] | None) -> FloatArray | None:
     """Totals of the draws: null becomes NaN, the text ``inf`` infinity."""
-    return None if data is None else pd.Series(data, dtype=object).astype(float).to_numpy()
+    return None if data is None else pd.Series(data, dtype=object).to_numpy(dtype=np.float64)
 
 
 def _decode_stratum_draws(data: list[Any] | None, strata: Strata | None) -> pd.DataFrame | None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from mse._typing import Limit
     from mse.intervals import ModelRange
     from mse.population import PopulationEstimate
 
@@ -103,15 +102,6 @@ _GIVEN = {
         "The model was selected anew in every replicate: the interval holds both the chance in "
         "who came onto the lists and the choice among the models searched."
     ),
-}
-
-_LIMITS: dict[Limit, str] = {
-    "infinite": "The data support ever larger hidden numbers: there is no upper end.",
-    "zero": (
-        "The likelihood is largest with nobody hidden, which only reflects a combination of "
-        "lists on which nobody was found; it is not evidence that nobody is hidden."
-    ),
-    "indeterminate": "The data do not determine the hidden number under this model at all.",
 }
 
 
@@ -205,7 +195,7 @@ def population_sections(estimate: PopulationEstimate, level: float) -> list[Sect
         _disagreement(estimate.model_range, ends),
         _strata(estimate, level),
         Section("Assumptions", bullets=estimate.assumptions),
-        Section("Warnings", bullets=estimate.warnings),
+        Section("Warnings", bullets=_further_warnings(estimate)),
         Section("Data", rows=_data(estimate)),
     ]
     return [
@@ -265,10 +255,12 @@ def _status(estimate: PopulationEstimate) -> str:
         "not_estimable": "not estimable",
         "not_converged": "the computation failed",
     }[estimate.status]
-    if estimate.status == "not_estimable":
-        parts = [words, estimate.reason or "", _LIMITS.get(estimate.limit, "")]
-        return " ".join(_sentence(part) for part in parts if part)
     return f"{words}. {_sentence(estimate.reason)}" if estimate.reason else words
+
+
+def _further_warnings(estimate: PopulationEstimate) -> tuple[str, ...]:
+    """Drop the warnings that stand beside the status already."""
+    return tuple(each for each in estimate.warnings if each != estimate.reason)
 
 
 def _conditions(estimate: PopulationEstimate, ends: tuple[float, float]) -> tuple[str, ...]:
@@ -284,16 +276,14 @@ def _disagreement(spread: ModelRange | None, ends: tuple[float, float]) -> Secti
     if spread is None:
         return Section(heading)
     near = f"within {spread.within:g} of the best {spread.criterion}"
+    failed = _determines_none(spread.n_not_estimable)
     if spread.n_models == 0:
-        failed = _count(spread.n_not_estimable, "model")
-        return Section(heading, paragraphs=(f"No model determines a total; {failed} lie {near}.",))
+        return Section(heading, paragraphs=(f"No model {near} determines a total.",))
     models = _count(spread.n_models, "model")
     verb = "gives a total" if spread.n_models == 1 else "give totals"
     text = [f"The {models} {near} {verb} {_between(spread)}."]
     if spread.n_not_estimable:
-        text.append(
-            f"As near lie {_count(spread.n_not_estimable, 'model')} that determine no total."
-        )
+        text.append(f"As near, {failed}.")
     paragraphs = [" ".join(text)]
     if spread.low < ends[0] or spread.high > ends[1]:
         paragraphs.append(
@@ -301,6 +291,10 @@ def _disagreement(spread: ModelRange | None, ends: tuple[float, float]) -> Secti
             "is part of the uncertainty: publish this range beside the interval, or neither."
         )
     return Section(heading, paragraphs=tuple(paragraphs))
+
+
+def _determines_none(number: int) -> str:
+    return f"{_count(number, 'model')} {'determines' if number == 1 else 'determine'} no total"
 
 
 def _between(spread: ModelRange) -> str:

@@ -28,9 +28,8 @@ from mse.errors import ModelError
 from mse.population import LognormalInterval, PopulationEstimate, provenance
 
 if TYPE_CHECKING:
-    from mse.table import CaptureTable
-
     from mse._typing import Limit, Status
+    from mse.table import CaptureTable
 
 __all__ = ["Chapman", "LincolnPetersen", "TwoListFit"]
 
@@ -259,7 +258,10 @@ def _undetermined(counts: _Counts, lists: tuple[str, ...]) -> _Answer | None:
             return _Answer(math.nan, math.nan, "not_estimable", "indeterminate", reason)
     for name, alone in zip(lists, (counts.first_only, counts.second_only), strict=True):
         if alone == 0:
-            reason = f"Nobody is on the list {name} alone."
+            reason = (
+                f"Nobody is on the list {name} alone. The formula then hides nobody, which shows "
+                "an empty cell and not that the lists are complete."
+            )
             return _Answer(math.nan, math.nan, "not_estimable", "zero", reason)
     return None
 
@@ -272,9 +274,9 @@ def _result(
         uncertainty = LognormalInterval(
             hidden=answer.hidden, se=math.sqrt(answer.variance), observed=table.n_observed
         )
-    warnings = ("Two lists cannot show whether they depend on each other; more lists can.",)
+    warnings = ["Two lists cannot show whether they depend on each other; more lists can."]
     if answer.status == "boundary":
-        warnings = (answer.reason, *warnings)
+        warnings.insert(0, answer.reason)
     population = PopulationEstimate(
         observed=table.n_observed,
         hidden=answer.hidden,
@@ -285,7 +287,7 @@ def _result(
         uncertainty=uncertainty,
         model="[1,2]",
         assumptions=_ASSUMPTIONS,
-        warnings=warnings,
+        warnings=tuple(warnings),
         lists=table.lists,
         info=table.info,
         provenance=provenance(estimator, table),

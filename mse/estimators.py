@@ -13,10 +13,9 @@ from mse.errors import ModelError
 from mse.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
 
 if TYPE_CHECKING:
-    from mse.table import CaptureTable
-
     from mse._typing import Limit, Status
     from mse.population import PopulationEstimate
+    from mse.table import CaptureTable
 
 __all__ = [
     "COMPARISON_SCHEMA",

@@ -130,7 +130,7 @@ def lognormal_interval(
     --------
     >>> low, high = lognormal_interval(hidden=126.0, se=29.0, level=0.95, observed=208)
     >>> round(low, 1), round(high, 1)
-    (288.6, 405.0)
+    (288.7, 404.7)
     """
     check_level(level)
     if not (math.isfinite(hidden) and math.isfinite(se)):

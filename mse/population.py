@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from mse.table import TableInfo
 
 from mse._frozen import FrozenDict
 from mse._json import decode_population, encode_population
@@ -30,13 +29,13 @@ from mse.intervals import (
     check_level,
     lognormal_interval,
 )
+from mse.table import TableInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mse.table import CaptureTable
-
     from mse._typing import FloatArray, Limit, Status
+    from mse.table import CaptureTable
 
 __all__ = [
     "STANDARD_ASSUMPTIONS",
