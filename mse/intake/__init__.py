@@ -1,0 +1,3 @@
+"""From the data of the user to patterns and counts: checks, decoding, counting."""
+
+from __future__ import annotations
