@@ -7,14 +7,16 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import mse
-from tests.public_api import SNAPSHOT, public_api
+from tests.snapshots import ARCHITECTURE, INVENTORY, ROOT, SNAPSHOT, inventory, public_api
 
-ROOT = Path(__file__).resolve().parents[1]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PACKAGE = ROOT / "mse"
 HEAVY = ["arviz", "matplotlib", "numba", "nutpie", "pandas", "pymc", "rich", "scipy", "typer"]
 
@@ -104,7 +106,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
 def test_public_api_is_the_snapshot() -> None:
     assert public_api() == SNAPSHOT.read_text(encoding="utf-8"), (
         "The public names or signatures changed. If that is meant, run "
-        "`python tests/public_api.py` and say so in CHANGELOG.md."
+        "`python -m tests.snapshots` and say so in CHANGELOG.md."
     )
 
 
@@ -115,14 +117,13 @@ def test_no_module_shares_a_name_with_a_public_name() -> None:
     assert modules.isdisjoint(mse.__all__)
 
 
-def test_inventory_lists_every_module() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\| `(mse/[^`]+\.py)` \| (.*) \|$", text, flags=re.MULTILINE)
-    names = [name for name, _ in listed]
-    existing = {path.relative_to(ROOT).as_posix() for path in python_files()}
-    assert len(set(names)) == len(names)
-    assert sorted(names) == sorted(existing), "ARCHITECTURE.md: the table of modules is not true"
-    assert all(purpose.strip() for _, purpose in listed)
+def test_inventory_is_true() -> None:
+    written = INVENTORY.search(ARCHITECTURE.read_text(encoding="utf-8"))
+    assert written is not None
+    assert written[0] == inventory(), (
+        "The table of modules in ARCHITECTURE.md differs from the files, their docstrings or the "
+        "layers in pyproject.toml: run `python -m tests.snapshots`."
+    )
 
 
 def test_modules_are_small() -> None:

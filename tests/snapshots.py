@@ -1,0 +1,88 @@
+"""What is written down about the code by the code itself: `python -m tests.snapshots`.
+
+Writes the public names with their signatures to `tests/public_api.txt`, and the table of modules
+in `ARCHITECTURE.md`: in the order of the layers of `pyproject.toml`, with the first line of each
+docstring. The tests of the house compare both with the code.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SNAPSHOT = ROOT / "tests" / "public_api.txt"
+ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+INVENTORY = re.compile(r"(?<=<!-- modules -->\n)(.*?)(?=<!-- end of modules -->)", re.DOTALL)
+
+
+def signature(value: object) -> str:
+    """Show how something is called."""
+    try:
+        return str(inspect.signature(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return "(...)"
+
+
+def members(cls: type) -> list[str]:
+    """List the public methods and properties that the library itself defines for a class."""
+    owners = [owner for owner in cls.__mro__ if owner.__module__.startswith("mse.")]
+    lines = {}
+    for name, value in ((n, v) for owner in reversed(owners) for n, v in vars(owner).items()):
+        if name.startswith("_"):
+            continue
+        function = getattr(value, "__func__", value)
+        lines[name] = f".{name}{signature(function)}" if callable(function) else f".{name}"
+    return [lines[name] for name in sorted(lines)]
+
+
+def public_api() -> str:
+    """Write the whole public interface as text."""
+    import mse
+
+    lines = []
+    for name in sorted(mse.__all__):
+        value = getattr(mse, name)
+        if inspect.isclass(value):
+            own_init = value.__init__ is not Exception.__init__
+            own = value.__module__.startswith("mse.") and "__init__" in vars(value) and own_init
+            lines.append(f"class {name}{signature(value) if own else ''}")
+            lines += [f"    {line}" for line in members(value)]
+        else:
+            lines.append(f"def {name}{signature(value)}" if callable(value) else name)
+    return "\n".join(lines) + "\n"
+
+
+def layers() -> list[str]:
+    """List the names of the layers, from the top."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    rows = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return [name for row in rows for name in re.split(r"\s*[|:]\s*", row)]
+
+
+def inventory() -> str:
+    """Write the table of modules."""
+    order = {name: i for i, name in enumerate(layers())}
+    rows = []
+    for path in (ROOT / "mse").rglob("*.py"):
+        module = path.relative_to(ROOT)
+        layer = order.get(module.with_suffix("").parts[1], -1)
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        rows.append((layer, module.as_posix(), text.split("\n")[0].rstrip(".").replace("``", "`")))
+    lines = [f"| `{module}` | {purpose} |" for _, module, purpose in sorted(rows)]
+    return "\n".join(["", "| module | what it is for |", "|---|---|", *lines, "", ""])
+
+
+def write() -> None:
+    """Write both snapshots."""
+    SNAPSHOT.write_text(public_api(), encoding="utf-8")
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    ARCHITECTURE.write_text(INVENTORY.sub(lambda _: inventory(), text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
