@@ -20,7 +20,7 @@ CERTIFIED, UNDECIDED, EXHAUSTED = 0, 1, 2
 
 #: A fit is finished when no fitted mean, observable or hidden, would change by more than this
 #: fraction. Newton's error after the step is of the order of its square, below rounding.
-STEP_TOLERANCE = 1e-7
+STEP_TOLERANCE = 1e-6
 #: Smallest ratio of a Cholesky pivot to its diagonal that counts as a nonsingular information
 #: matrix: it leaves six digits of a double to the step, and the certificate needs one.
 PIVOT_TOLERANCE = 1e-10
@@ -29,7 +29,7 @@ PIVOT_TOLERANCE = 1e-10
 RECEDING_STEP = -0.8
 RECEDING_DECREMENT = 1e-2
 #: Added to each count for the least-squares start, so that empty cells have a logarithm.
-START_COUNT = 0.5
+START_COUNT = 0.1
 #: Newton converges quadratically; damped phases of a sparse table take some 20 iterations.
 MAX_ITERATIONS = 200
 #: Largest argument of an exponential that stays finite.

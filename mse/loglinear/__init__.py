@@ -1,0 +1,8 @@
+"""Log-linear models fitted by maximum likelihood: one model, and searches among many."""
+
+from __future__ import annotations
+
+from mse.loglinear.search import LogLinearSearch, LogLinearSearchFit
+from mse.loglinear.single import LogLinear, LogLinearFit
+
+__all__ = ["LogLinear", "LogLinearFit", "LogLinearSearch", "LogLinearSearchFit"]

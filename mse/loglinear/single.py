@@ -1,0 +1,345 @@
+"""One hierarchical log-linear model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import nan, sqrt
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from mse._strata import Strata, joint_limit
+from mse._typing import FloatArray, Limit, Status
+from mse.core.batch import STATUSES, ModelFit, fit_model, log_hidden_covariance
+from mse.core.existence import LIMITS
+from mse.core.lattice import levels_of
+from mse.core.newton import Design, make_design
+from mse.errors import ModelError
+from mse.intervals import IntervalMethod, LognormalInterval
+from mse.loglinear.criteria import criteria
+from mse.loglinear.intervals import ProfileInterval
+from mse.loglinear.wording import NOT_CONVERGED_REASON, boundary_reason, not_estimable_reason
+from mse.model import HierarchicalModel, parse_model
+from mse.population import PopulationEstimate, provenance
+
+if TYPE_CHECKING:
+    from mse.table import CaptureTable
+
+IntervalKind = Literal["profile", "lognormal"]
+_INTERVAL_KINDS = ("profile", "lognormal")
+
+
+@dataclass(frozen=True)
+class LogLinear:
+    """Estimate N by one hierarchical log-linear model of the dependence between lists.
+
+    Parameters
+    ----------
+    model : str or HierarchicalModel, default "main"
+        ``"main"`` (independent lists), ``"all two-way"``, brackets with the positions of the lists
+        (``"[12,13,4]"``) or names (``"police*kmar + other"``). With covariates every one of them
+        takes part, for instance ``"police*year + kmar*year"``.
+    interval : {"profile", "lognormal"}, default "profile"
+        Profile likelihood of N (Cormack 1992), or log-normal Wald (Chao 1987) for comparison. Both
+        take the model for granted.
+
+    Notes
+    -----
+    The counts of the observable histories are Poisson with log means :math:`x(c)'\\theta`; the
+    hidden count is :math:`\\exp(x(0)'\\theta)` (Fienberg 1972, Biometrika 59, 591-603). The
+    *extended* maximum likelihood estimate is computed, so pairs of lists without overlap need no
+    care; whether the hidden count is determined is decided exactly (Fienberg & Rinaldo 2012).
+
+    Examples
+    --------
+    >>> import mse
+    >>> fit = mse.LogLinear("[12,23]").fit(mse.load_dataset("korea"))
+    >>> round(fit.population.total, 2), round(fit.bic, 2), fit.status
+    (157.17, 57.14, 'ok')
+    """
+
+    model: str | HierarchicalModel = "main"
+    interval: IntervalKind = "profile"
+
+    def __post_init__(self) -> None:
+        if self.interval not in _INTERVAL_KINDS:
+            raise ModelError(
+                f"interval={self.interval!r} is not known; expected 'profile' or 'lognormal'."
+            )
+
+    def fit(self, table: CaptureTable) -> LogLinearFit:
+        """Fit the model to a table.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            Counts of complete histories; with covariates the model must have terms for them.
+
+        Returns
+        -------
+        LogLinearFit
+
+        Raises
+        ------
+        ModelError
+            If the model does not fit the lists and covariates of the table.
+        """
+        model = parse_model(self.model, table.lists, tuple(table.covariates))
+        return fit_structure(self, table, model)
+
+
+def complete_counts(table: CaptureTable) -> FloatArray:
+    """Counts by cell, (C,) float64, of a table without partly known observations."""
+    if not table.is_complete:
+        raise ModelError(
+            "The table holds observations that are known in part (an unknown list membership or "
+            "covariate, a count within bounds, or margins only), which this estimator cannot use. "
+            "Remove or complete them."
+        )
+    return np.ascontiguousarray(table.counts, dtype=np.float64).ravel()
+
+
+def fit_structure(
+    estimator: LogLinear, table: CaptureTable, model: HierarchicalModel
+) -> LogLinearFit:
+    """Fit a parsed model."""
+    counts = complete_counts(table)
+    design = make_design(table.shape, table.n_lists, model.parameters(table.shape))
+    everything = np.ones(design.cells.size, dtype=np.bool_)
+    return LogLinearFit(estimator, table, model, design, fit_model(counts, everything, design))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LogLinearFit:
+    """What one log-linear model learned from a table.
+
+    Attributes
+    ----------
+    estimator : LogLinear
+        Assumptions and settings.
+    table : CaptureTable
+        The data.
+    structure : HierarchicalModel
+        The model, as terms over the axes of the table.
+    """
+
+    estimator: LogLinear
+    table: CaptureTable
+    structure: HierarchicalModel
+    _design: Design = field(repr=False)
+    _fit: ModelFit = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"<LogLinearFit {self.model}: {self.status}, deviance {self.deviance:.2f}>"
+
+    @property
+    def model(self) -> str:
+        """The model in canonical notation, such as ``"[12,13,4]"``."""
+        return self.structure.notation()
+
+    @property
+    def status(self) -> Status:
+        """``ok``, ``boundary``, ``not_estimable`` or ``not_converged``."""
+        status: Status = STATUSES[self._fit.status]  # type: ignore[assignment]
+        return status
+
+    @property
+    def limit(self) -> Limit:
+        """Where the hidden count goes as the likelihood approaches its supremum."""
+        if self.status == "not_converged":
+            return "indeterminate"
+        return joint_limit(self._limits)
+
+    @property
+    def _limits(self) -> tuple[Limit, ...]:
+        return tuple(LIMITS[code] for code in self._fit.limits)  # type: ignore[misc]
+
+    @property
+    def deviance(self) -> float:
+        """Deviance over the observable cells, at the supremum of the likelihood."""
+        return self._fit.deviance
+
+    @property
+    def n_parameters(self) -> int:
+        """Parameters of the model as specified, those at minus infinity included."""
+        return int(self._design.cells.size)
+
+    @property
+    def df_residual(self) -> int:
+        """Observable cells minus parameters."""
+        return int(self._design.observable.sum()) - self.n_parameters
+
+    @property
+    def df_adjusted(self) -> int:
+        """Cells of the facial set minus the rank on it; serves tests of fit."""
+        return int(self._fit.face.sum()) - int(self._fit.kept.size)
+
+    @cached_property
+    def _criteria(self) -> tuple[float, float, float]:
+        values = criteria(
+            np.asarray([self.deviance]), np.asarray([self.n_parameters]), self._counts
+        )
+        return float(values.aic[0]), float(values.aicc[0]), float(values.bic[0])
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion of the Poisson model on the observable cells."""
+        return self._criteria[0]
+
+    @property
+    def aicc(self) -> float:
+        """Akaike's criterion, corrected for small samples with n observed persons."""
+        return self._criteria[1]
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion with the log of the number of observed persons."""
+        return self._criteria[2]
+
+    @cached_property
+    def _counts(self) -> FloatArray:
+        return complete_counts(self.table)
+
+    @property
+    def fitted(self) -> FloatArray:
+        """Fitted means, shape ``table.shape``, persons; hidden cells NaN where not estimable."""
+        return self._fit.means.reshape(self.table.shape)
+
+    @cached_property
+    def coefficients(self) -> pd.Series[float]:
+        """Coefficients, log scale: -inf where nobody has the combination, NaN where aliased.
+
+        Returns
+        -------
+        Series
+            Indexed by the names of the terms, ``"police:care"``; with covariates the level stands
+            behind the name, ``"police:year=2015"``. The constant is ``"intercept"``.
+        """
+        values = np.full(self._design.cells.size, nan)
+        values[self._fit.kept] = self._fit.coefficients
+        values[self._fit.vanishing] = -np.inf
+        return pd.Series(values, index=self._parameter_names, name="coefficient")
+
+    @cached_property
+    def _parameter_names(self) -> list[str]:
+        levels = levels_of(self._design.cells, self._design.shape)
+        covariates = list(self.table.covariates.items())
+
+        def name(axis: int, level: int) -> str:
+            if axis < self.table.n_lists:
+                return self.table.lists[axis]
+            covariate, names = covariates[axis - self.table.n_lists]
+            return f"{covariate}={names[level]}"
+
+        return [
+            ":".join(name(axis, row[axis]) for axis in np.flatnonzero(row)) or "intercept"
+            for row in levels
+        ]
+
+    @property
+    def _vanishing(self) -> list[str]:
+        return [self._parameter_names[i] for i in self._fit.vanishing]
+
+    @property
+    def _aliased(self) -> list[str]:
+        values = self.coefficients
+        return [str(name) for name in values.index[values.isna()]]
+
+    @cached_property
+    def reason(self) -> str:
+        """Why the status is not ``ok``; empty where it is."""
+        if self.status == "not_converged":
+            return NOT_CONVERGED_REASON
+        if self.status == "not_estimable":
+            return not_estimable_reason(self.limit, self._vanishing, self._lost_strata)
+        if self.status == "boundary":
+            n_zero = int(self._design.observable.sum() - self._fit.face.sum())
+            return boundary_reason(self._vanishing, self._aliased, n_zero)
+        return ""
+
+    @property
+    def _lost_strata(self) -> list[str]:
+        names = list(self.table.covariates)
+        cells = levels_of(np.arange(self._design.n_hidden), self._design.shape)
+        return [
+            ", ".join(
+                f"{name}={self.table.covariates[name][level]}"
+                for name, level in zip(names, row[self.table.n_lists :], strict=True)
+            )
+            for row, limit in zip(cells, self._limits, strict=True)
+            if names and limit != "finite"
+        ]
+
+    @cached_property
+    def _covariance(self) -> FloatArray:
+        """Covariance of the hidden counts by stratum, persons squared.
+
+        The delta method on the log scale plus the Poisson variance of the counts themselves
+        (Cormack & Jupp 1991, Biometrika 78, 911-916).
+        """
+        hidden = self._fit.hidden
+        covariance = log_hidden_covariance(self._fit, self._design)
+        return np.asarray(np.outer(hidden, hidden) * covariance + np.diag(hidden))
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the total, persons; NaN where it is not estimable."""
+        if self.status not in ("ok", "boundary"):
+            return nan
+        return sqrt(float(self._covariance.sum()))
+
+    def _uncertainty(self) -> IntervalMethod | None:
+        hidden = float(self._fit.hidden.sum())
+        if self.status not in ("ok", "boundary") or not hidden > 0:
+            return None
+        if self.estimator.interval == "lognormal":
+            return LognormalInterval(hidden, self.standard_error, self.table.n_observed)
+        spread = self.standard_error / hidden
+        return ProfileInterval(self._counts, self._fit, self._design, spread)
+
+    def _strata(self) -> Strata | None:
+        if not self.table.covariates or self.status == "not_converged":
+            return None
+        finite = "boundary" if self.status != "ok" else "ok"
+        status: list[Status] = [
+            finite if limit == "finite" else "not_estimable"  # type: ignore[misc]
+            for limit in self._limits
+        ]
+        return Strata(
+            levels=self.table.covariates,
+            observed=self.table.counts.reshape(-1, self._design.n_hidden).sum(axis=0),
+            hidden=self._fit.hidden,
+            status=tuple(status),
+            limit=self._limits,
+            covariance=self._covariance,
+        )
+
+    @cached_property
+    def population(self) -> PopulationEstimate:
+        """The answer: observed, hidden and total persons, with an interval given the model."""
+        estimable = self.status in ("ok", "boundary")
+        return PopulationEstimate(
+            observed=self.table.n_observed,
+            hidden=float(self._fit.hidden.sum()) if estimable else nan,
+            status=self.status,
+            limit=self.limit,
+            reason=self.reason,
+            method="log-linear model",
+            uncertainty=self._uncertainty(),
+            strata=self._strata(),
+            model=self.model,
+            warnings=(self.reason,) if self.status == "boundary" else (),
+            lists=self.table.lists,
+            info=self.table.info,
+            provenance=provenance(self.estimator, self.table),
+        )
+
+    def summary(self) -> str:
+        """The model, its criteria and the answer, in words."""
+        head = (
+            f"{self.model}: {self.n_parameters} parameters, deviance {self.deviance:.2f} on "
+            f"{self.df_residual} df, AIC {self.aic:.2f}, BIC {self.bic:.2f}"
+        )
+        return f"{head}\n\n{self.population.summary()}"

@@ -1,0 +1,193 @@
+"""Stepwise paths through hierarchical models, over arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy.special import gammainc, gammaincc
+
+from mse._typing import BoolArray, FloatArray, IntArray
+from mse.core.batch import BOUNDARY, BatchFit, ModelFit, fit_model, fit_models
+from mse.core.lattice import levels_of
+from mse.core.newton import Design, make_design
+from mse.model import HierarchicalModel
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a path: what was added (or dropped), and the criterion or p-value behind it."""
+
+    change: str
+    model: HierarchicalModel
+    value: float
+
+
+class TriedModels:
+    """Models fitted to one table so far, each once.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell.
+    largest : HierarchicalModel
+        Contains every model that will be tried.
+    shape : tuple of int
+        Levels of each axis.
+    """
+
+    def __init__(self, counts: FloatArray, largest: HierarchicalModel, shape: tuple[int, ...]):
+        self.counts = counts
+        self.shape = shape
+        self.models: list[HierarchicalModel] = []
+        self.design: Design = make_design(shape, largest.n_lists, largest.parameters(shape))
+        self._order = np.argsort(self.design.cells)
+        self._row: dict[HierarchicalModel, int] = {}
+        self._fits: list[BatchFit] = []
+
+    def member(self, model: HierarchicalModel) -> BoolArray:
+        """Which parameters of the design a model has, (U,) bool."""
+        member = np.zeros(self.design.cells.size, dtype=np.bool_)
+        cells = model.parameters(self.shape)
+        member[self._order[np.searchsorted(self.design.cells, cells, sorter=self._order)]] = True
+        return member
+
+    def fit(self, models: list[HierarchicalModel]) -> IntArray:
+        """Fit the models that are new; the row of each model."""
+        new = [model for model in dict.fromkeys(models) if model not in self._row]
+        if new:
+            members = np.stack([self.member(model) for model in new])
+            self._fits.append(fit_models(self.counts[None], members, self.design))
+            for model in new:
+                self._row[model] = len(self.models)
+                self.models.append(model)
+        return np.asarray([self._row[model] for model in models], dtype=np.int64)
+
+    def fit_one(self, model: HierarchicalModel) -> ModelFit:
+        """Fit one model, with its means."""
+        return fit_model(self.counts, self.member(model), self.design)
+
+    @property
+    def fits(self) -> BatchFit:
+        """All fits in the order of `models`."""
+        return BatchFit(*(np.concatenate(parts, axis=1) for parts in zip(*self._fits, strict=True)))
+
+
+def stepwise_by_criterion(
+    tried: TriedModels,
+    start: HierarchicalModel,
+    scope: HierarchicalModel,
+    value: Callable[[TriedModels], FloatArray],
+) -> list[Step]:
+    """Add or drop the one term that lowers the criterion most, until none does.
+
+    Parameters
+    ----------
+    tried : TriedModels
+        Receives every model that is fitted.
+    start, scope : HierarchicalModel
+        First and largest model.
+    value : callable
+        Criterion of each tried model; infinite where not estimable, so that it is never chosen.
+
+    Returns
+    -------
+    list of Step
+        The path, the start first.
+    """
+
+    def values_of(models: list[HierarchicalModel]) -> FloatArray:
+        rows = tried.fit(models)
+        return value(tried)[rows]
+
+    current, best = start, float(values_of([start])[0])
+    path = [Step("start", start, best)]
+    while True:
+        changes = [
+            (f"+ {current.term_name(t)}", current.with_term(t)) for t in current.additions(None, scope)
+        ]
+        changes += [
+            (f"- {current.term_name(t)}", current.without_term(t)) for t in current.deletions()
+        ]
+        if not changes:
+            return path
+        values = values_of([model for _, model in changes])
+        i = int(np.argmin(values))
+        if not values[i] < best:
+            return path
+        best, current = float(values[i]), changes[i][1]
+        path.append(Step(changes[i][0], current, best))
+
+
+def overlap_p_values(
+    counts: FloatArray, means: FloatArray, levels: IntArray, pairs: list[tuple[int, int]]
+) -> FloatArray:
+    """Tail probability of each pair's overlap under the fitted means.
+
+    With m persons on both lists and X Poisson with mean the fitted number on both, p is the
+    smaller of P(X <= m) and P(X >= m) (Chan, Silverman & Vincent 2021, section 4).
+
+    Parameters
+    ----------
+    counts, means : float64 arrays (C,)
+        Persons and fitted means by cell.
+    levels : int64 array (C, d)
+        Levels of each cell.
+    pairs : list of tuple
+        Positions of two lists.
+    """
+    p_values = np.ones(len(pairs))
+    for i, (a, b) in enumerate(pairs):
+        both = (levels[:, a] == 1) & (levels[:, b] == 1)
+        m, mean = float(counts[both].sum()), float(means[both].sum())
+        at_most = float(gammaincc(m + 1, mean))
+        at_least = float(gammainc(m, mean)) if m > 0 else 1.0
+        p_values[i] = min(at_most, at_least)
+    return p_values
+
+
+def stepwise_by_p_value(
+    tried: TriedModels, start: HierarchicalModel, threshold: float
+) -> list[Step]:
+    """Add the pair of lists whose overlap is least expected, until none is below the threshold.
+
+    Of the pairs below the threshold whose addition leaves the model estimable the one with the
+    smallest p-value is added, ties by position (Chan, Silverman & Vincent 2021, section 4).
+
+    Parameters
+    ----------
+    tried : TriedModels
+        Receives every model that is fitted.
+    start : HierarchicalModel
+        First model.
+    threshold : float
+        Terms are added for p-values below it.
+
+    Returns
+    -------
+    list of Step
+        The path, the start first.
+    """
+    levels = levels_of(np.arange(tried.counts.size), tried.design.shape)
+    tried.fit([start])
+    path = [Step("start", start, np.nan)]
+    pairs = [p for p in combinations(range(start.n_lists), 2) if p not in start]
+    while pairs:
+        current = path[-1].model
+        means = tried.fit_one(current).means
+        p_values = overlap_p_values(tried.counts, means, levels, pairs)
+        for i in np.argsort(p_values, kind="stable"):
+            if not p_values[i] < threshold:
+                return path
+            candidate = current.with_term(pairs[i])
+            row = tried.fit([candidate])[0]
+            if tried.fits.status[0, row] <= BOUNDARY:
+                name = current.term_name(pairs[i])
+                path.append(Step(f"+ {name}", candidate, float(p_values[i])))
+                del pairs[i]
+                break
+        else:
+            return path
+    return path

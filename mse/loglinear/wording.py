@@ -1,0 +1,79 @@
+"""Why a fit is what it is, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mse._typing import Limit
+
+_LIMIT_REASONS: dict[Limit, str] = {
+    "infinite": (
+        "The likelihood keeps rising while the hidden count grows without bound, so the data "
+        "determine no estimate within this model."
+    ),
+    "zero": (
+        "The likelihood keeps rising while the hidden count goes to zero. That nobody is hidden "
+        "would be an artifact of empty cells, so no estimate is given."
+    ),
+    "indeterminate": (
+        "The observed cells do not determine the hidden count within this model: any number fits "
+        "them equally well."
+    ),
+}
+
+
+def enumerate_terms(names: Sequence[str], most: int = 6) -> str:
+    """Some names in a sentence, the rest counted."""
+    shown = ", ".join(names[:most])
+    rest = len(names) - most
+    return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def not_estimable_reason(limit: Limit, vanishing: Sequence[str], strata: Sequence[str]) -> str:
+    """Say why there is no estimate.
+
+    Parameters
+    ----------
+    limit : str
+        Where the hidden count goes.
+    vanishing : sequence of str
+        Terms whose combination nobody has.
+    strata : sequence of str
+        Strata that are not estimable, of several; empty without covariates.
+    """
+    parts = []
+    if strata:
+        parts.append(f"Not estimable in {enumerate_terms(strata)}.")
+    parts.append(_LIMIT_REASONS[limit])
+    if vanishing:
+        parts.append(f"Nobody was observed with: {enumerate_terms(vanishing)}.")
+    return " ".join(parts)
+
+
+def boundary_reason(vanishing: Sequence[str], aliased: Sequence[str], n_zero: int) -> str:
+    """Say what is at minus infinity or aliased in an estimable fit.
+
+    Parameters
+    ----------
+    vanishing : sequence of str
+        Terms at minus infinity because nobody has their combination.
+    aliased : sequence of str
+        Terms that the remaining cells do not determine.
+    n_zero : int
+        Observable cells with fitted mean zero.
+    """
+    parts = []
+    if vanishing:
+        parts.append(
+            f"At minus infinity, since nobody was observed with it: {enumerate_terms(vanishing)}."
+        )
+    if aliased:
+        parts.append(f"Not determined by the remaining cells: {enumerate_terms(aliased)}.")
+    parts.append(f"{n_zero:,} of the observable histories have fitted mean zero.")
+    return " ".join(parts)
+
+
+NOT_CONVERGED_REASON = (
+    "Newton's method did not reach the maximum of the likelihood; please report the table and the "
+    "model, since this should not happen."
+)
