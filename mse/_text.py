@@ -96,11 +96,12 @@ _GIVEN = {
     "given the model": (
         "The interval is conditional on the model, as if it had been known beforehand to be "
         "right. It holds the chance in who came onto the lists, not the uncertainty about the "
-        "model."
+        "model, and it rests on the assumptions named."
     ),
     "the model re-selected in every replicate": (
         "The model was selected anew in every replicate: the interval holds both the chance in "
-        "who came onto the lists and the choice among the models searched."
+        "who came onto the lists and the choice among the models searched. It rests on the "
+        "assumptions named."
     ),
 }
 
@@ -234,12 +235,19 @@ def _figures(
     n = estimate.observed
     percent = f"{100 * level:g}% interval"
     kind = _KINDS.get(estimate.interval_kind, estimate.interval_kind)
-    note = f" ({kind})" if kind and not math.isnan(low) else ""
+    note = ", ".join(part for part in (kind, estimate.interval_given) if part)
+    note = f" ({note})" if note and not math.isnan(low) else ""
     coverage = "no interval"
     if low > 0 and not math.isnan(high):
         coverage = f"{_percent(n / high)} to {_percent(n / low)}"
+    spread = estimate.model_range
     return [
         (f"Estimated total, {percent}", _span(low, high) + note),
+        *(
+            [("Estimated total, defensible models", _span(spread.low, spread.high))]
+            if spread
+            else []
+        ),
         ("Estimated total, point", persons(estimate.total)),
         (f"Estimated hidden, {percent}", _span(low - n, high - n)),
         ("Estimated hidden, point", persons(estimate.hidden)),
@@ -317,7 +325,7 @@ def _layout(frame: pd.DataFrame) -> str:
     shown = frame.assign(coverage=[_share(value) for value in frame["coverage"]])
     for column in ("observed", "low", "high", "total", "hidden"):
         shown[column] = [_figure(value) for value in frame[column]]
-    head = [column for column in frame if column not in _FIGURES]
+    head = [column for column in frame if column not in (*_FIGURES, "limit")]
     return shown[[*head, *_FIGURES]].to_string(index=False)
 
 

@@ -1,0 +1,432 @@
+"""The command ``mse``: estimates for pipelines and for people at a terminal.
+
+Exit status: 0 with an estimate, 2 for bad input (with a message on the error stream that says what
+to mend), 3 when nothing is estimable (the reason is printed all the same). Output holds estimates
+and counts, never rows of the input.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+import warnings
+from contextlib import contextmanager
+from dataclasses import replace
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeAlias
+
+import pandas as pd
+import typer
+
+from mse._json import jsonable
+from mse.datasets import list_datasets, load_dataset
+from mse.errors import InvalidTableError, MissingDependencyError, ModelError, MSEError, MSEWarning
+from mse.estimators import Criterion, Estimator, Strategy, compare, default_estimator
+from mse.intervals import STORED_LEVELS, check_level
+from mse.table import CaptureTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from mse.population import PopulationEstimate
+
+__all__ = ["app", "main"]
+
+_BAD_INPUT = 2
+_NOT_ESTIMABLE = 3
+
+app = typer.Typer(
+    help="Estimate the size of a hidden population from overlapping lists.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+class Form(StrEnum):
+    """Forms of the output."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+
+
+class CriterionName(StrEnum):
+    """Criteria by which a search compares models."""
+
+    bic = "bic"
+    aic = "aic"
+    aicc = "aicc"
+    pvalue = "pvalue"
+
+
+class StrategyName(StrEnum):
+    """Ways to search."""
+
+    exhaustive = "exhaustive"
+    stepwise = "stepwise"
+
+
+Source: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        help="A bundled dataset (see `mse datasets`), a CSV or Parquet file, or - for CSV on "
+        "standard input.",
+        metavar="SOURCE",
+    ),
+]
+Lists: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="List columns, separated by commas. Of a bundled dataset: lists to keep."),
+]
+Covariates: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Covariate columns, separated by commas. Of a bundled dataset: covariates to keep; "
+        "'' sums over all of them."
+    ),
+]
+Count: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Column with the number of persons, or two with its bounds, separated by a comma. "
+        "Without it every row is one person."
+    ),
+]
+Model: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="One model, '[12,3]', 'police*care + kmar' or 'main', and no search."),
+]
+Models: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--model", help="A model to compare; may be repeated.")
+]
+OneCriterion: TypeAlias = Annotated[
+    CriterionName, typer.Option(help="What the search compares models by.")
+]
+Criteria: TypeAlias = Annotated[
+    list[CriterionName] | None,
+    typer.Option("--criterion", help="A search to compare, by its criterion; may be repeated."),
+]
+Search: TypeAlias = Annotated[
+    StrategyName | None,
+    typer.Option(help="Try all models, or step by step. By default what the table allows."),
+]
+MaxOrder: TypeAlias = Annotated[
+    int | None, typer.Option(help="Largest number of lists in one interaction.", min=1)
+]
+Level: TypeAlias = Annotated[float, typer.Option(help="Level of the intervals.")]
+OutputFormat: TypeAlias = Annotated[Form, typer.Option("--format", help="Form of the output.")]
+Output: TypeAlias = Annotated[
+    Path | None, typer.Option(help="File to write to, in place of standard output.")
+]
+SeedOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        help="Seed of random numbers, kept in the output. The methods offered here draw none, so "
+        "it changes no figure.",
+    ),
+]
+
+
+# Commands ----------------------------------------------------------------------------------------
+
+
+@app.command("estimate")
+def estimate_command(
+    source: Source,
+    *,
+    lists: Lists = None,
+    covariates: Covariates = None,
+    count: Count = None,
+    model: Model = None,
+    criterion: OneCriterion = CriterionName.bic,
+    strategy: Search = None,
+    max_order: MaxOrder = None,
+    level: Level = 0.95,
+    form: OutputFormat = Form.text,
+    output: Output = None,
+    seed: SeedOption = None,
+) -> None:
+    """Estimate how many persons there are in total, with an interval and the assumptions."""
+    with _plain_errors():
+        check_level(level)
+        table = _read_table(source, lists, covariates, count)
+        estimator = default_estimator(
+            table,
+            model=model,
+            criterion=criterion.value,
+            strategy=None if strategy is None else strategy.value,
+            max_order=max_order,
+        )
+        population = estimator.fit(table).population
+        if seed is not None:
+            population = replace(population, provenance={**population.provenance, "seed": seed})
+        _write(_estimate_text(population, form, level), output)
+    _exit_unless_estimable([population])
+
+
+@app.command("compare")
+def compare_command(
+    source: Source,
+    *,
+    lists: Lists = None,
+    covariates: Covariates = None,
+    count: Count = None,
+    model: Models = None,
+    criterion: Criteria = None,
+    strategy: Search = None,
+    max_order: MaxOrder = None,
+    level: Level = 0.95,
+    form: OutputFormat = Form.text,
+    output: Output = None,
+    seed: SeedOption = None,
+) -> None:
+    """Put several methods side by side; without --model and --criterion the usual ones."""
+    with _plain_errors():
+        check_level(level)
+        table = _read_table(source, lists, covariates, count)
+        chosen = _estimators(
+            table,
+            model or (),
+            [each.value for each in criterion or ()],
+            None if strategy is None else strategy.value,
+            max_order,
+        )
+        comparison = compare(table, chosen)
+        if form is Form.json:
+            text = _json_text(comparison.to_dict(levels={*STORED_LEVELS, level}) | {"seed": seed})
+        elif form is Form.csv:
+            text = comparison.to_frame(level).reset_index().to_csv(index=False)
+        else:
+            text = comparison.summary(level)
+        _write(text, output)
+    _exit_unless_estimable(comparison.populations)
+
+
+@app.command("datasets")
+def datasets_command(*, form: OutputFormat = Form.text, output: Output = None) -> None:
+    """List the bundled tables: name, lists, observed persons, source."""
+    with _plain_errors():
+        frame = list_datasets()
+        if form is Form.json:
+            text = _json_text(frame.to_dict(orient="records"))
+        elif form is Form.csv:
+            text = frame.to_csv(index=False)
+        else:
+            text = _datasets_text(frame)
+        _write(text, output)
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def _read_table(
+    source: str, lists: str | None, covariates: str | None, count: str | None
+) -> CaptureTable:
+    """Read the table that the arguments of a command describe."""
+    if source != "-" and source in _dataset_names():
+        return _read_dataset(source, lists, covariates, count)
+    frame = _read_frame(source)
+    if lists is None:
+        columns = ", ".join(map(str, frame.columns))
+        msg = f"Name the list columns with --lists; the columns of {source} are: {columns}."
+        raise InvalidTableError(msg)
+    counts = _names(count)
+    if len(counts) > 2:
+        msg = f"--count names {len(counts)} columns; expected one, or two with the bounds."
+        raise InvalidTableError(msg)
+    return CaptureTable.from_frame(
+        frame,
+        lists=_names(lists),
+        covariates=_names(covariates),
+        count=(counts[0], counts[1]) if len(counts) == 2 else next(iter(counts), None),
+    )
+
+
+def _read_dataset(
+    name: str, lists: str | None, covariates: str | None, count: str | None
+) -> CaptureTable:
+    if count is not None:
+        msg = f"--count is for files; the bundled dataset {name} has its counts already."
+        raise InvalidTableError(msg)
+    table = load_dataset(name)
+    if covariates is not None:
+        keep = _names(covariates)
+        unknown = [each for each in keep if each not in table.covariates]
+        if unknown:
+            known = ", ".join(table.covariates) or "none"
+            msg = f"{name} has no covariate {unknown[0]!r}; its covariates: {known}."
+            raise InvalidTableError(msg)
+        dropped = [each for each in table.covariates if each not in keep]
+        table = table.collapse(*dropped) if dropped else table
+    return table if lists is None else table.keep_lists(_names(lists))
+
+
+def _dataset_names() -> list[str]:
+    return [str(name) for name in list_datasets()["name"]]
+
+
+def _names(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _read_frame(source: str) -> pd.DataFrame:
+    """Rows of a CSV or Parquet file, or of CSV on standard input."""
+    try:
+        if source == "-":
+            return _read_csv(io.StringIO(sys.stdin.read().removeprefix("\ufeff")))
+        path = Path(source)
+        if path.suffix.lower() in (".parquet", ".pq"):
+            return pd.read_parquet(path)
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            return _read_csv(handle)
+    except FileNotFoundError:
+        near = get_close_matches(source, _dataset_names(), n=1)
+        hint = f"; did you mean the dataset {near[0]!r}?" if near else ""
+        msg = (
+            f"{source!r} is neither a bundled dataset nor a file{hint} "
+            "`mse datasets` lists the datasets."
+        )
+        raise InvalidTableError(msg) from None
+    except ImportError as error:
+        msg = f"Reading Parquet needs a package that is missing: {error}"
+        raise MissingDependencyError(msg) from error
+    except (OSError, ValueError) as error:
+        msg = (
+            f"{source} cannot be read: {error}. Expected CSV in UTF-8 with column names in the "
+            "first row, or Parquet with the suffix .parquet."
+        )
+        raise InvalidTableError(msg) from error
+
+
+def _read_csv(handle: TextIO) -> pd.DataFrame:
+    """CSV separated by comma, semicolon or tab, whichever the first row has most of."""
+    header = handle.readline()
+    handle.seek(0)
+    return pd.read_csv(handle, sep=max(",;\t", key=header.count))
+
+
+# Estimators --------------------------------------------------------------------------------------
+
+
+def _estimators(
+    table: CaptureTable,
+    models: Sequence[str],
+    criteria: Sequence[Criterion],
+    strategy: Strategy | None,
+    max_order: int | None,
+) -> list[Estimator]:
+    """Choose the estimators asked for; without any, those that are usually compared."""
+    from mse.classical import Chapman, LincolnPetersen
+
+    searches: Sequence[Criterion] = criteria
+    if not models and not criteria:
+        if table.n_lists == 2 and not table.covariates:
+            return [LincolnPetersen(), Chapman(), default_estimator(table, model="main")]
+        # Asked first, since it says what to do where there is no default.
+        default_estimator(table)
+        models, searches = ("main", "all two-way"), ("bic", "aic", "pvalue")
+    elif not criteria and (strategy is not None or max_order is not None):
+        msg = "--strategy and --max-order belong to a search; name one with --criterion."
+        raise ModelError(msg)
+    chosen = [default_estimator(table, model=model) for model in models]
+    for criterion in searches:
+        # A search by p-value is defined step by step only; the option is for the others.
+        steps = None if criterion == "pvalue" and not criteria else strategy
+        chosen.append(
+            default_estimator(table, criterion=criterion, strategy=steps, max_order=max_order)
+        )
+    return chosen
+
+
+def _exit_unless_estimable(populations: Iterable[PopulationEstimate]) -> None:
+    known = list(populations)
+    if any(_has_estimate(population) for population in known):
+        return
+    reasons = dict.fromkeys(population.reason for population in known if population.reason)
+    typer.echo(f"mse: nothing is estimable. {' '.join(reasons)}".rstrip(), err=True)
+    raise typer.Exit(_NOT_ESTIMABLE)
+
+
+def _has_estimate(population: PopulationEstimate) -> bool:
+    if not math.isnan(population.total):
+        return True
+    strata = population.strata
+    return strata is not None and any(status in ("ok", "boundary") for status in strata.status)
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+def _estimate_text(population: PopulationEstimate, form: Form, level: float) -> str:
+    if form is Form.json:
+        return population.to_json(levels={*STORED_LEVELS, level})
+    if form is Form.csv:
+        return population.to_frame(level).to_csv(index=False)
+    return population.summary(level)
+
+
+def _json_text(data: Mapping[str, Any] | list[Any]) -> str:
+    return json.dumps(jsonable(data), indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def _datasets_text(frame: pd.DataFrame) -> str:
+    lines = []
+    for row in frame.to_dict(orient="records"):
+        lists = row["lists"]
+        names = lists if isinstance(lists, str | int) else ", ".join(map(str, lists))
+        lines.append(f"{row['name']}\n  lists: {names}\n  observed: {row['observed']:,}")
+        lines.append(f"  source: {row['source']}\n")
+    return "\n".join(lines)
+
+
+def _write(text: str, output: Path | None) -> None:
+    text = text.rstrip("\n") + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        msg = f"{output} cannot be written: {error}. Choose another file with --output."
+        raise ModelError(msg) from error
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Errors and warnings of the library as plain lines on the error stream."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", MSEWarning)
+        warnings.showwarning = _show_warning
+        try:
+            yield
+        except MSEError as error:
+            typer.echo(f"mse: {error}", err=True)
+            raise typer.Exit(_BAD_INPUT) from None
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    del filename, lineno, file, line
+    label = "warning" if issubclass(category, MSEWarning) else category.__name__
+    typer.echo(f"mse: {label}: {message}", err=True)
+
+
+if __name__ == "__main__":
+    main()
