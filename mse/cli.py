@@ -156,6 +156,7 @@ def estimate_command(
     with _plain_errors():
         check_level(level)
         table = _read_table(source, lists, covariates, count)
+        _check_model_named(table, [model] if model else [])
         estimator = default_estimator(
             table,
             model=model,
@@ -190,6 +191,7 @@ def compare_command(
     with _plain_errors():
         check_level(level)
         table = _read_table(source, lists, covariates, count)
+        _check_model_named(table, model or [])
         chosen = _estimators(
             table,
             model or (),
@@ -292,9 +294,9 @@ def _read_frame(source: str) -> pd.DataFrame:
             return _read_csv(handle)
     except FileNotFoundError:
         near = get_close_matches(source, _dataset_names(), n=1)
-        hint = f"; did you mean the dataset {near[0]!r}?" if near else ""
+        hint = f" Did you mean the dataset {near[0]!r}?" if near else ""
         msg = (
-            f"{source!r} is neither a bundled dataset nor a file{hint} "
+            f"{source!r} is neither a bundled dataset nor a file.{hint} "
             "`mse datasets` lists the datasets."
         )
         raise InvalidTableError(msg) from None
@@ -331,10 +333,8 @@ def _estimators(
 
     searches: Sequence[Criterion] = criteria
     if not models and not criteria:
-        if table.n_lists == 2 and not table.covariates:
+        if table.n_lists == 2:
             return [LincolnPetersen(), Chapman(), default_estimator(table, model="main")]
-        # Asked first, since it says what to do where there is no default.
-        default_estimator(table)
         models, searches = ("main", "all two-way"), ("bic", "aic", "pvalue")
     elif not criteria and (strategy is not None or max_order is not None):
         msg = "--strategy and --max-order belong to a search; name one with --criterion."
@@ -347,6 +347,17 @@ def _estimators(
             default_estimator(table, criterion=criterion, strategy=steps, max_order=max_order)
         )
     return chosen
+
+
+def _check_model_named(table: CaptureTable, models: Sequence[str]) -> None:
+    """Raise ``ModelError`` for covariates without a model, in the words of the command line."""
+    if table.covariates and not models:
+        msg = (
+            f"The table has covariates ({', '.join(table.covariates)}) and there is no default "
+            "model for these. Name one, --model 'all two-way' for instance, or choose the "
+            "covariates with --covariates ('' sums over all of them)."
+        )
+        raise ModelError(msg)
 
 
 def _exit_unless_estimable(populations: Iterable[PopulationEstimate]) -> None:
@@ -381,13 +392,12 @@ def _json_text(data: Mapping[str, Any] | list[Any]) -> str:
 
 
 def _datasets_text(frame: pd.DataFrame) -> str:
-    lines = []
+    blocks = []
     for row in frame.to_dict(orient="records"):
-        lists = row["lists"]
-        names = lists if isinstance(lists, str | int) else ", ".join(map(str, lists))
-        lines.append(f"{row['name']}\n  lists: {names}\n  observed: {row['observed']:,}")
-        lines.append(f"  source: {row['source']}\n")
-    return "\n".join(lines)
+        covariates = f", by {row['covariates']}" if row["covariates"] else ""
+        size = f"{row['lists']} lists{covariates}, {row['observed']:,} observed"
+        blocks.append(f"{row['name']}: {size}\n  {row['population']}\n  source: {row['source']}\n")
+    return "\n".join(blocks)
 
 
 def _write(text: str, output: Path | None) -> None:

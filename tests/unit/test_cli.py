@@ -141,6 +141,8 @@ def test_lists_of_a_dataset_can_be_chosen() -> None:
 def test_covariates_of_a_dataset_can_be_chosen() -> None:
     message = run("estimate", "spina_bifida", status=2)
     assert "ethnicity" in message
+    assert "--model" in message
+    assert run("compare", "spina_bifida", "--criterion", "bic", status=2) == message
     data = json.loads(run("estimate", "spina_bifida", "--covariates", "", "--format", "json"))
     assert data["observed"] == 621
     data = json.loads(run("estimate", "spina_bifida", "--model", "all two-way", "--format", "json"))
@@ -221,6 +223,8 @@ def test_datasets() -> None:
     text = run("datasets")
     assert "netherlands" in text
     assert "8,234" in text
+    assert "by ethnicity" in text
+    assert "presumed victims" in text
     rows = json.loads(run("datasets", "--format", "json"))
     assert {"netherlands", "uk", "kosovo"} <= {row["name"] for row in rows}
     frame = pd.read_csv(StringIO(run("datasets", "--format", "csv")))
@@ -233,7 +237,7 @@ def test_datasets() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["estimate", "nederland"], "did you mean"),
+        (["estimate", "nederland"], "Did you mean the dataset 'netherlands'?"),
         (["estimate", "missing.csv", "--lists", "a,b"], "neither a bundled dataset nor a file"),
         (["estimate", "missing.parquet", "--lists", "a,b"], "neither a bundled dataset nor a file"),
         (["estimate", "kosovo", "--model", "[19]"], "9"),

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mse.classical import Chapman, LincolnPetersen
+from mse.datasets import load_dataset
 from mse.errors import ModelError
 from mse.estimators import Comparison, Estimator, Fit, compare, default_estimator, estimate
 from mse.loglinear import LogLinear, LogLinearSearch
@@ -138,6 +140,25 @@ def test_estimate_of_hepatitis_a() -> None:
     near = fit.models[fit.models["bic"] <= fit.models["bic"].min() + 10]["total"]
     assert p.model_range.low == pytest.approx(near.min())
     assert p.model_range.high == pytest.approx(near.max())
+
+
+def test_json_of_a_real_estimate_reads_back_the_same() -> None:
+    p = estimate(load_dataset("kosovo"))
+    data = json.loads(p.to_json())
+    validator("population").validate(data)
+    again = PopulationEstimate.from_dict(data)
+    assert again.summary() == p.summary()
+    assert again.interval(0.99) == p.interval(0.99)
+    assert again.to_json() == p.to_json()
+
+
+def test_json_of_real_strata_reads_back_the_same() -> None:
+    p = estimate(load_dataset("scotland_pwid"), model="all two-way")
+    again = PopulationEstimate.from_json(p.to_json())
+    assert p.by is not None
+    pd.testing.assert_frame_equal(again.by, p.by)
+    pd.testing.assert_frame_equal(again.margin("sex", "age"), p.margin("sex", "age"))
+    assert p.by["total"].sum() == pytest.approx(p.total, rel=1e-9)
 
 
 def test_estimate_of_one_model() -> None:
