@@ -79,7 +79,7 @@ def described(table: CaptureTable) -> str:
         *_contents(table),
         ("source", info.source),
     ]
-    lines += [f"  {label:<12}{text}" for label, text in rows if text]
+    lines += [f"  {label:<14}{text}" for label, text in rows if text]
     return "\n".join(lines)
 
 

@@ -428,7 +428,7 @@ class CaptureTable:
         ...     name: t.n_observed
         ...     for name, t in mse.load_dataset("scotland_pwid").by("region").items()
         ... }
-        {'GGC': 1497, 'Rest': 4173}
+        {'GGC': 1498, 'Rest': 4172}
         """
         return {level: self._of(*part) for level, part in _subsets.split(self, covariate).items()}
 
@@ -478,9 +478,9 @@ class CaptureTable:
         ...     ).describe()
         ... )
         Capture table
-          observed    50 persons on 2 lists
-          lists       a 45 (90.0%), b 9 (18.0%)
-          persons on  46 on 1, 4 on 2 of the lists
+          observed      50 persons on 2 lists
+          lists         a 45 (90.0%), b 9 (18.0%)
+          persons on    46 on 1, 4 on 2 of the lists
         """
         return _views.described(self)
 

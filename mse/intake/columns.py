@@ -120,7 +120,9 @@ def factor(column: pd.Series[Any], name: str, problems: Problems) -> Factor:
     """
     codes, uniques = factorize(column, name, problems)
     declared = isinstance(column.dtype, pd.CategoricalDtype)
-    used = np.bincount(codes[codes >= 0], minlength=len(uniques)) > 0
+    used = np.ones(len(uniques), dtype=bool)
+    if declared:
+        used = np.bincount(codes[codes >= 0], minlength=len(uniques)) > 0
     plain: list[Level] = [
         _plain(value) if use else None for value, use in zip(uniques, used, strict=True)
     ]
