@@ -140,7 +140,11 @@ def lognormal_interval(
     if hidden <= 0:
         return math.nan, math.nan
     z = float(ndtri((1 + level) / 2))
-    factor = math.exp(z * math.sqrt(math.log1p((se / hidden) ** 2)))
+    # In logs where the square would overflow, at a fitted number next to nothing; the 1 in
+    # log(1 + x^2) is then far below rounding.
+    ratio = math.log(se) - math.log(hidden)
+    variance = 2 * ratio if ratio > 20 else math.log1p(math.exp(2 * ratio))
+    factor = math.exp(z * math.sqrt(variance))
     return observed + hidden / factor, observed + hidden * factor
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib.resources import files
 
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 
+@cache
 def validator(name: str) -> Draft202012Validator:
     """Make a validator of ``mse.<name>/1``, after checking the schema itself."""
     schemas = [

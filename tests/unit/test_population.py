@@ -9,6 +9,8 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from mse.errors import ModelError
@@ -46,7 +48,7 @@ INFO = TableInfo(
 
 
 def make(**changes: object) -> PopulationEstimate:
-    settings: dict[str, object] = {
+    parts: dict[str, object] = {
         "observed": 8234,
         "hidden": 40000.0,
         "status": "ok",
@@ -60,11 +62,11 @@ def make(**changes: object) -> PopulationEstimate:
         "info": INFO,
         "provenance": {"estimator": "LogLinearSearch()", "seed": 1},
     }
-    return PopulationEstimate(**(settings | changes))  # type: ignore[arg-type]
+    return PopulationEstimate(**(parts | changes))  # type: ignore[arg-type]
 
 
 def not_estimable(**changes: object) -> PopulationEstimate:
-    settings: dict[str, object] = {
+    parts: dict[str, object] = {
         "hidden": math.nan,
         "status": "not_estimable",
         "limit": "infinite",
@@ -72,11 +74,11 @@ def not_estimable(**changes: object) -> PopulationEstimate:
         "uncertainty": None,
         "model_range": None,
     }
-    return make(**(settings | changes))
+    return make(**(parts | changes))
 
 
 def make_strata(**changes: object) -> Strata:
-    settings: dict[str, object] = {
+    parts: dict[str, object] = {
         "levels": {"year": (2014, 2015), "sex": ("f", "m")},
         "observed": np.array([10, 20, 30, 40]),
         "hidden": np.array([1.0, 2.0, 3.0, 4.0]),
@@ -84,7 +86,7 @@ def make_strata(**changes: object) -> Strata:
         "limit": ("finite",) * 4,
         "covariance": np.diag([1.0, 4.0, 9.0, 16.0]) + 0.5,
     }
-    return Strata(**(settings | changes))  # type: ignore[arg-type]
+    return Strata(**(parts | changes))  # type: ignore[arg-type]
 
 
 # Figures -----------------------------------------------------------------------------------------
@@ -157,6 +159,20 @@ def test_lognormal_interval_follows_chao_1987(level: float) -> None:
 def test_lognormal_interval_never_falls_below_the_observed() -> None:
     low, high = lognormal_interval(5.0, 500.0, 0.99, 40)
     assert 40 < low < 45 < high
+
+
+@pytest.mark.property
+@given(
+    hidden=st.floats(1e-3, 1e9),
+    se=st.floats(1e-3, 1e9),
+    observed=st.integers(0, 10**9),
+    levels=st.tuples(st.floats(0.01, 0.999), st.floats(0.01, 0.999)),
+)
+def test_lognormal_intervals_are_nested_around_the_estimate(
+    hidden: float, se: float, observed: int, levels: tuple[float, float]
+) -> None:
+    narrow, wide = (lognormal_interval(hidden, se, level, observed) for level in sorted(levels))
+    assert observed <= wide[0] <= narrow[0] <= observed + hidden <= narrow[1] <= wide[1]
 
 
 def test_lognormal_interval_of_a_certain_number_is_that_number() -> None:
@@ -318,6 +334,47 @@ def test_json_round_trip(case: str) -> None:
     if p.by is not None:
         pd.testing.assert_frame_equal(again.by, p.by)
         pd.testing.assert_frame_equal(again.margin("year", level=0.5), p.margin("year", level=0.5))
+
+
+@pytest.mark.property
+@settings(max_examples=30)  # an example is a whole report: 50 ms
+@given(
+    sizes=st.tuples(st.integers(1, 4), st.integers(1, 3)),
+    status=st.sampled_from(["ok", "boundary", "not_estimable", "not_converged"]),
+    text=st.text(max_size=20),
+    data=st.data(),
+)
+def test_json_round_trip_of_any_estimate(
+    sizes: tuple[int, int], status: str, text: str, data: st.DataObject
+) -> None:
+    size = sizes[0] * sizes[1]
+    figures = st.floats(0, 1e12)
+    known = status in ("ok", "boundary")
+    hidden = np.array(data.draw(st.lists(figures, min_size=size, max_size=size)))
+    strata = Strata(
+        {"a": tuple(range(sizes[0])), text or "b": tuple("xyz"[: sizes[1]])},
+        np.arange(size),
+        hidden if known else np.full(size, math.nan),
+        (status,) * size,  # type: ignore[arg-type]
+        ("finite" if known else "indeterminate",) * size,
+        np.outer(hidden, hidden) + np.eye(size),
+    )
+    p = make(
+        observed=size,
+        hidden=float(hidden.sum()) if known else math.nan,
+        status=status,
+        limit="finite" if known else "indeterminate",
+        reason=text,
+        uncertainty=LognormalInterval(data.draw(figures), data.draw(figures), size),
+        strata=strata,
+        lists=(text, "other"),
+    )
+    again = PopulationEstimate.from_json(p.to_json())
+    assert again.to_json() == p.to_json()
+    assert p.by is not None
+    pd.testing.assert_frame_equal(again.by, p.by)
+    validator("population").validate(p.to_dict())
+    assert p.summary() == again.summary()
 
 
 def test_json_keeps_draws_on_request() -> None:
