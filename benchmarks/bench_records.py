@@ -51,6 +51,21 @@ def registrations(rows: int, seed: int = 1) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def converted(frame: pd.DataFrame, kind: str) -> Any:
+    """Give the registrations as another kind of frame."""
+    if kind == "object":
+        return frame.astype(object)
+    if kind == "polars":
+        import polars as pl
+
+        return pl.from_pandas(frame)
+    if kind == "pyarrow":
+        import pyarrow as pa
+
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    return frame
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=5_000_000)
@@ -60,17 +75,7 @@ def main() -> None:
     # Numbers stay on one core even where a library starts threads of its own.
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    frame: Any = registrations(options.rows)
-    if options.frame == "object":
-        frame = frame.astype(object)
-    elif options.frame == "polars":
-        import polars as pl
-
-        frame = pl.from_pandas(frame)
-    elif options.frame == "pyarrow":
-        import pyarrow as pa
-
-        frame = pa.Table.from_pandas(frame, preserve_index=False)
+    frame = converted(registrations(options.rows), options.frame)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     seconds = []
     for _ in range(options.repeats):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mse.errors import InvalidTableError
 from mse.intake.histories import check_levels
 from mse.intake.names import as_names, check_names
 from mse.intake.observations import Observations, distinct
@@ -66,18 +67,20 @@ def check_parts(
     _check_rows(rows, sizes, len(names), problems)
     wrong = np.logical_or(least < 0, most < least)
     if wrong.any():
-        problems.add(f"The bounds of {rows_text(wrong)} are not 0 <= low <= high: correct them.")
-    problems.check()
-    if not len(rows):
-        return Observations(names, levels, rows, least, most)
-    group = distinct(list(rows.T), sizes)
-    if len(group.first) < len(rows):
         problems.add(
-            "Rows of `patterns` repeat each other: expected each pattern once. Add them up."
+            f"The bounds of {rows_text(wrong)} are not 0 <= low <= high: correct them."
         )
     problems.check()
-    order = group.first
+    order = _order(rows, sizes) if len(rows) else np.zeros(0, dtype=np.int64)
     return Observations(names, levels, rows[order], least[order], most[order])
+
+
+def _order(rows: IntArray, sizes: list[int]) -> IntArray:
+    group = distinct(list(rows.T), sizes)
+    if len(group.first) < len(rows):
+        msg = "Rows of `patterns` repeat each other: expected each pattern once. Add them up."
+        raise InvalidTableError(msg)
+    return group.first
 
 
 def _integers(part: Any, name: str, problems: Problems) -> IntArray:
