@@ -15,17 +15,20 @@ from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import (
     CERTIFIED,
     MAX_ITERATIONS,
+    SURPASSED,
     UNDECIDED,
     Design,
     Workspace,
+    deviance_of,
     information,
     least_squares_start,
     make_workspace,
     newton,
 )
 
-#: Codes of a status, in the order of `STATUSES`; the last asks for Python integers.
-OK, BOUNDARY, NOT_ESTIMABLE, NOT_CONVERGED, OVERFLOWED = 0, 1, 2, 3, 4
+#: Codes of a status, in the order of `STATUSES`. Two more are for callers in this package: the
+#: exact check needs Python integers, and the fit was given up since its deviance is too high.
+OK, BOUNDARY, NOT_ESTIMABLE, NOT_CONVERGED, OVERFLOWED, PRUNED = 0, 1, 2, 3, 4, 5
 STATUSES = ("ok", "boundary", "not_estimable", "not_converged")
 
 #: Iterations after which a receding fit is asked about rather than followed.
@@ -49,6 +52,8 @@ class BatchFit(NamedTuple):
         Rank of the design on the facial set.
     n_face : int64 array (B, M)
         Number of cells in the facial set.
+    coefficients : float64 array (B, M, U)
+        Log scale; 0 for parameters that were not fitted.
     """
 
     deviance: FloatArray
@@ -57,6 +62,7 @@ class BatchFit(NamedTuple):
     status: np.ndarray[tuple[int, int], np.dtype[np.int8]]
     rank: IntArray
     n_face: IntArray
+    coefficients: FloatArray
 
 
 class ModelFit(NamedTuple):
@@ -178,18 +184,7 @@ def _restrict(counts, design, work, p, like, limit, limits):  # type: ignore[no-
 
 
 @nb.njit(cache=True, nogil=True)
-def _deviance(counts, work):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for c in range(counts.size):
-        if work.face[c]:
-            total += work.means[c] - counts[c]
-            if counts[c] > 0.0:
-                total += counts[c] * np.log(counts[c] / work.means[c])
-    return 2.0 * total
-
-
-@nb.njit(cache=True, nogil=True)
-def fit_one(counts, sums, member, design, work, like, limit, hidden, limits):  # type: ignore[no-untyped-def]
+def fit_one(counts, sums, member, start, ceiling, design, work, like, limit, hidden, limits):  # type: ignore[no-untyped-def]
     """Fit one model to one table: face, means, hidden counts.
 
     Parameters
@@ -200,6 +195,10 @@ def fit_one(counts, sums, member, design, work, like, limit, hidden, limits):  #
         Superset sums of the counts.
     member : bool array (U,)
         Parameters of the model.
+    start : float64 array (U,) or (0,)
+        Coefficients to start from; empty for a start from the data.
+    ceiling : float
+        Give up once the deviance is certain to end above this.
     design, work : Design, Workspace
         See `mse.core.newton`.
     like, limit : array, int
@@ -225,8 +224,14 @@ def fit_one(counts, sums, member, design, work, like, limit, hidden, limits):  #
     code = CERTIFIED
     while p > 0:
         code = UNDECIDED
-        if least_squares_start(counts, design, work, p):
-            code = newton(counts, design, work, p, patience)
+        warm = start.size > 0 and patience < MAX_ITERATIONS
+        if warm:
+            for i in range(p):
+                work.b[i] = start[work.chosen[i]]
+        if warm or least_squares_start(counts, design, work, p):
+            code = newton(counts, design, work, p, patience, ceiling)
+        if code == SURPASSED:
+            return PRUNED, p, np.nan
         if code == CERTIFIED or patience == MAX_ITERATIONS:
             break
         rank = _restrict(counts, design, work, p, like, limit, limits)
@@ -244,7 +249,7 @@ def fit_one(counts, sums, member, design, work, like, limit, hidden, limits):  #
             hidden[k] = work.means[k]
     if code != CERTIFIED:
         return NOT_CONVERGED, p, np.nan
-    deviance = _deviance(counts, work)
+    deviance = deviance_of(counts, work)
     if not estimable:
         return NOT_ESTIMABLE, p, deviance
     boundary = n_vanishing > 0
@@ -260,14 +265,27 @@ def fit_one(counts, sums, member, design, work, like, limit, hidden, limits):  #
 def _fit_many(tables, members, design, work, out):  # type: ignore[no-untyped-def]
     like = np.zeros(0, dtype=np.int64)
     sums = np.zeros(tables.shape[1])
+    cold = np.zeros(0)
     for t in range(tables.shape[0]):
         for c in range(sums.size):
             sums[c] = tables[t, c]
         superset_sum(sums, design.shape)
         for m in range(members.shape[0]):
             status, p, deviance = fit_one(
-                tables[t], sums, members[m], design, work, like, SAFE, out.hidden[t, m], out.limits[t, m]
+                tables[t],
+                sums,
+                members[m],
+                cold,
+                np.inf,
+                design,
+                work,
+                like,
+                SAFE,
+                out.hidden[t, m],
+                out.limits[t, m],
             )
+            for i in range(p):
+                out.coefficients[t, m, work.chosen[i]] = work.b[i]
             out.status[t, m] = status
             out.rank[t, m] = p
             out.deviance[t, m] = deviance
@@ -298,12 +316,14 @@ def fit_models(tables: FloatArray, members: BoolArray, design: Design) -> BatchF
         np.zeros(size, dtype=np.int8),
         np.zeros(size, dtype=np.int64),
         np.zeros(size, dtype=np.int64),
+        np.zeros((*size, design.cells.size)),
     )
     _fit_many(tables, members, design, make_workspace(design), out)
     for t, m in np.argwhere(out.status == OVERFLOWED):
         fit = fit_model(tables[t], members[m], design)
         out.deviance[t, m], out.hidden[t, m], out.limits[t, m], out.status[t, m] = fit[:4]
         out.rank[t, m], out.n_face[t, m] = fit.kept.size, fit.face.sum()
+        out.coefficients[t, m, fit.kept] = fit.coefficients
     return out
 
 
@@ -314,7 +334,7 @@ def _run_exactly(
     limits = np.zeros(design.n_hidden, dtype=np.int8)
     sums = counts.copy()
     superset_sum(sums, design.shape)
-    arguments = (counts, sums, member, design, work)
+    arguments = (counts, sums, member, np.zeros(0), np.inf, design, work)
     integers = np.zeros(0, dtype=np.int64)
     status, p, deviance = fit_one(*arguments, integers, SAFE, hidden, limits)
     if status == OVERFLOWED:

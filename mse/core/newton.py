@@ -16,7 +16,7 @@ from mse._typing import BoolArray, FloatArray, IntArray
 from mse.core.lattice import observable_cells, subset_sum, superset_sum, unions
 
 #: How a Newton iteration ended.
-CERTIFIED, UNDECIDED, EXHAUSTED = 0, 1, 2
+CERTIFIED, UNDECIDED, EXHAUSTED, SURPASSED = 0, 1, 2, 3
 
 #: A fit is finished when no fitted mean, observable or hidden, would change by more than this
 #: fraction. Newton's error after the step is of the order of its square, below rounding.
@@ -225,7 +225,41 @@ def _damping(work, decrement, largest):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def newton(counts, design, work, p, patience):  # type: ignore[no-untyped-def]
+def deviance_of(counts, work):  # type: ignore[no-untyped-def]
+    """Deviance of the current means over the cells of the face."""
+    total = 0.0
+    for c in range(counts.size):
+        if work.face[c]:
+            total += work.means[c] - counts[c]
+            if counts[c] > 0.0:
+                total += counts[c] * np.log(counts[c] / work.means[c])
+    return 2.0 * total
+
+
+@nb.njit(cache=True, nogil=True)
+def deviance_below(counts, work):  # type: ignore[no-untyped-def]
+    """Bound the smallest deviance of the model from below, after a Newton step was computed.
+
+    With step a, m = mu (1 + a) reproduces the sufficient statistics. If it is nonnegative, no
+    parameters have a log likelihood above sum m log m - m (weak duality: each term of
+    m eta - exp(eta) is largest at eta = log m), so the deviance can fall by no more than
+    2 sum mu ((1 + a) log(1 + a) - a) below its present value.
+    """
+    gap = 0.0
+    for c in range(counts.size):
+        if work.face[c]:
+            a = work.step[c]
+            if a < -1.0:
+                return 0.0
+            if a > -1.0:
+                gap += work.means[c] * ((1.0 + a) * np.log1p(a) - a)
+            else:
+                gap += work.means[c]
+    return max(deviance_of(counts, work) - 2.0 * gap, 0.0)
+
+
+@nb.njit(cache=True, nogil=True)
+def newton(counts, design, work, p, patience, ceiling):  # type: ignore[no-untyped-def]
     """Maximize the Poisson likelihood over the cells of a face.
 
     The Newton step h solves H h = X'(n - mu). Were n' = mu (1 + X h), then X'n' = X'n exactly, so
@@ -247,17 +281,22 @@ def newton(counts, design, work, p, patience):  # type: ignore[no-untyped-def]
         Number of parameters.
     patience : int
         Iterations before a receding fit is handed to the exact check.
+    ceiling : float
+        The fit is of no interest if its deviance is above this; infinite if it always is.
 
     Returns
     -------
     int
-        `CERTIFIED`, `UNDECIDED` (receding or singular) or `EXHAUSTED`.
+        `CERTIFIED`, `UNDECIDED` (receding or singular), `EXHAUSTED`, or `SURPASSED` where the
+        deviance is certain to end above the ceiling.
     """
     means_of(design, work, p)
     for iteration in range(1, MAX_ITERATIONS + 1):
         decrement = _newton_step(counts, design, work, p)
         if np.isnan(decrement):
             return UNDECIDED
+        if ceiling < np.inf and deviance_below(counts, work) > ceiling:
+            return SURPASSED
         largest, smallest, hidden = 0.0, 0.0, 0.0
         for c in range(counts.size):
             if work.face[c]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.special import gammainc, gammaincc
 
 from mse._typing import BoolArray, FloatArray, IntArray
 from mse.core.batch import BOUNDARY, BatchFit, ModelFit, fit_model, fit_models
-from mse.core.lattice import levels_of
 from mse.core.newton import Design, make_design
+from mse.core.stepwise import overlap_tails
 from mse.model import HierarchicalModel
 
 
@@ -121,33 +120,6 @@ def stepwise_by_criterion(
         path.append(Step(changes[i][0], current, best))
 
 
-def overlap_p_values(
-    counts: FloatArray, means: FloatArray, levels: IntArray, pairs: list[tuple[int, int]]
-) -> FloatArray:
-    """Tail probability of each pair's overlap under the fitted means.
-
-    With m persons on both lists and X Poisson with mean the fitted number on both, p is the
-    smaller of P(X <= m) and P(X >= m) (Chan, Silverman & Vincent 2021, section 4).
-
-    Parameters
-    ----------
-    counts, means : float64 arrays (C,)
-        Persons and fitted means by cell.
-    levels : int64 array (C, d)
-        Levels of each cell.
-    pairs : list of tuple
-        Positions of two lists.
-    """
-    p_values = np.ones(len(pairs))
-    for i, (a, b) in enumerate(pairs):
-        both = (levels[:, a] == 1) & (levels[:, b] == 1)
-        m, mean = float(counts[both].sum()), float(means[both].sum())
-        at_most = float(gammaincc(m + 1, mean))
-        at_least = float(gammainc(m, mean)) if m > 0 else 1.0
-        p_values[i] = min(at_most, at_least)
-    return p_values
-
-
 def stepwise_by_p_value(
     tried: TriedModels, start: HierarchicalModel, threshold: float
 ) -> list[Step]:
@@ -170,14 +142,16 @@ def stepwise_by_p_value(
     list of Step
         The path, the start first.
     """
-    levels = levels_of(np.arange(tried.counts.size), tried.design.shape)
+    axis_cells = 1 << np.arange(start.n_lists)[::-1]
     tried.fit([start])
     path = [Step("start", start, np.nan)]
     pairs = [p for p in combinations(range(start.n_lists), 2) if p not in start]
     while pairs:
         current = path[-1].model
         means = tried.fit_one(current).means
-        p_values = overlap_p_values(tried.counts, means, levels, pairs)
+        seen = np.where(tried.design.observable, means, 0.0)
+        p_values = np.zeros(len(pairs))
+        overlap_tails(tried.counts, seen, axis_cells[np.asarray(pairs)].sum(axis=1), p_values)
         for i in np.argsort(p_values, kind="stable"):
             if not p_values[i] < threshold:
                 return path
