@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 
 
 def design_matrix(shape: tuple[int, ...], terms: tuple[tuple[int, ...], ...]) -> np.ndarray:
-    """Indicator columns of every term and nonreference level, one row a cell in C order."""
+    """Build the indicator columns of every term and nonreference level, one row a cell in C order."""
     cells = list(product(*(range(levels) for levels in shape)))
     columns = []
     for term in terms:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
 import numpy as np
 
-from mse._typing import BoolArray, FloatArray, IntArray
 from mse.core._compiled import interpreted
 from mse.core.exact import SAFE, UNLIMITED
 from mse.core.existence import FINITE, LIMITS, facial_set
@@ -25,6 +24,9 @@ from mse.core.newton import (
     make_workspace,
     newton,
 )
+
+if TYPE_CHECKING:
+    from mse._typing import BoolArray, FloatArray, IntArray
 
 #: Codes of a status, in the order of `STATUSES`. Two more are for callers in this package: the
 #: exact check needs Python integers, and the fit was given up since its deviance is too high.
@@ -102,7 +104,7 @@ class ModelFit(NamedTuple):
 
 
 @nb.njit(cache=True, nogil=True)
-def _choose(sums, member, design, work):  # type: ignore[no-untyped-def]
+def choose(sums, member, design, work):  # type: ignore[no-untyped-def]
     """Choose the parameters that somebody has; cells that contain another one cannot be seen.
 
     Returns the number of parameters; the face is then the observable cells that stay.
@@ -184,6 +186,42 @@ def _restrict(counts, design, work, p, like, limit, limits):  # type: ignore[no-
 
 
 @nb.njit(cache=True, nogil=True)
+def _first_attempt(counts, design, work, p, start, ceiling):  # type: ignore[no-untyped-def]
+    """Fit on all cells that are left, in the hope that the estimate exists there."""
+    if p == 0:
+        return CERTIFIED
+    if start.size > 0:
+        for i in range(p):
+            work.b[i] = start[work.chosen[i]]
+    elif not least_squares_start(counts, design, work, p):
+        return UNDECIDED
+    return newton(counts, design, work, p, PATIENCE, ceiling)
+
+
+@nb.njit(cache=True, nogil=True)
+def _fit_on_face(counts, design, work, p):  # type: ignore[no-untyped-def]
+    """Fit on the facial set, where the estimate exists, however long it takes."""
+    if not least_squares_start(counts, design, work, p):
+        return UNDECIDED
+    return newton(counts, design, work, p, MAX_ITERATIONS, np.inf)
+
+
+@nb.njit(cache=True, nogil=True)
+def _read_off(counts, design, work, n_vanishing, hidden, limits):  # type: ignore[no-untyped-def]
+    """Read the hidden counts off a finished fit; its status."""
+    status = BOUNDARY if n_vanishing > 0 else OK
+    for c in range(counts.size):
+        if work.face[c] != design.observable[c]:
+            status = BOUNDARY
+    for k in range(design.n_hidden):
+        if limits[k] == FINITE:
+            hidden[k] = work.means[k]
+        else:
+            status = NOT_ESTIMABLE
+    return status
+
+
+@nb.njit(cache=True, nogil=True)
 def fit_one(counts, sums, member, start, ceiling, design, work, like, limit, hidden, limits):  # type: ignore[no-untyped-def]
     """Fit one model to one table: face, means, hidden counts.
 
@@ -215,50 +253,29 @@ def fit_one(counts, sums, member, start, ceiling, design, work, like, limit, hid
         Number of fitted parameters, the rank on the face.
     deviance : float
     """
-    p, n_vanishing = _choose(sums, member, design, work)
+    p, n_vanishing = choose(sums, member, design, work)
     for k in range(design.n_hidden):
         limits[k] = FINITE
+        hidden[k] = np.nan
     if n_vanishing > 0 and not _empty_strata(counts, member, design, work, like, limit, limits):
         return OVERFLOWED, p, np.nan
-    patience = PATIENCE if p > 0 else MAX_ITERATIONS
-    code = CERTIFIED
-    while p > 0:
-        code = UNDECIDED
-        warm = start.size > 0 and patience < MAX_ITERATIONS
-        if warm:
-            for i in range(p):
-                work.b[i] = start[work.chosen[i]]
-        if warm or least_squares_start(counts, design, work, p):
-            code = newton(counts, design, work, p, patience, ceiling)
-        if code == SURPASSED:
-            return PRUNED, p, np.nan
-        if code == CERTIFIED or patience == MAX_ITERATIONS:
-            break
+    code = _first_attempt(counts, design, work, p, start, ceiling)
+    if code == SURPASSED:
+        return PRUNED, p, np.nan
+    if code != CERTIFIED:
         rank = _restrict(counts, design, work, p, like, limit, limits)
         if rank < 0:
             return OVERFLOWED, p, np.nan
         n_vanishing += p - rank
         p = rank
-        patience = MAX_ITERATIONS
-    estimable = True
-    for k in range(design.n_hidden):
-        hidden[k] = np.nan
-        if limits[k] != FINITE:
-            estimable = False
-        elif code == CERTIFIED:
-            hidden[k] = work.means[k]
+        code = _fit_on_face(counts, design, work, p)
     if code != CERTIFIED:
         return NOT_CONVERGED, p, np.nan
-    deviance = deviance_of(counts, work)
-    if not estimable:
-        return NOT_ESTIMABLE, p, deviance
-    boundary = n_vanishing > 0
-    for c in range(counts.size):
-        if work.face[c] != design.observable[c]:
-            boundary = True
-    if boundary:
-        return BOUNDARY, p, deviance
-    return OK, p, deviance
+    return (
+        _read_off(counts, design, work, n_vanishing, hidden, limits),
+        p,
+        deviance_of(counts, work),
+    )
 
 
 @nb.njit(cache=True, nogil=True)

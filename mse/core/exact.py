@@ -13,6 +13,8 @@ import numpy as np
 
 #: Largest entry that int64 pivoting may hold: products of two stay below 2**61.
 SAFE = np.int64(2**30)
+#: What is known of a variable: nothing, that it can be positive, that it cannot.
+UNKNOWN, INSIDE, OUTSIDE = 0, 1, 2
 #: Stands for "no bound": the source runs on Python integers, which do not overflow.
 UNLIMITED = 0
 
@@ -33,6 +35,17 @@ def _first_nonzero(row):  # type: ignore[no-untyped-def]
         if row[j] != 0:
             return j
     return -1
+
+
+@nb.njit(cache=True, nogil=True)
+def _reduce(row, basis, pivots, rank, denominator, reduced):  # type: ignore[no-untyped-def]
+    for j in range(row.size):
+        reduced[j] = row[j] * denominator
+    for i in range(rank):
+        factor = row[pivots[i]]
+        if factor != 0:
+            for j in range(row.size):
+                reduced[j] -= factor * basis[i, j]
 
 
 @nb.njit(cache=True, nogil=True)
@@ -67,13 +80,7 @@ def null_space(rows, basis, pivots, keep, limit):  # type: ignore[no-untyped-def
         if rank == p:
             break
         reduced = basis[rank]
-        for j in range(p):
-            reduced[j] = rows[k, j] * denominator
-        for i in range(rank):
-            factor = rows[k, pivots[i]]
-            if factor != 0:
-                for j in range(p):
-                    reduced[j] -= factor * basis[i, j]
+        _reduce(rows[k], basis, pivots, rank, denominator, reduced)
         column = _first_nonzero(reduced)
         if column < 0:
             continue
@@ -137,9 +144,6 @@ def _leaving_row(tableau, basic, n_rows, column):  # type: ignore[no-untyped-def
     return best
 
 
-UNKNOWN, INSIDE, OUTSIDE = 0, 1, 2
-
-
 @nb.njit(cache=True, nogil=True)
 def _mark_ray(tableau, basic, n_rows, column, verdict):  # type: ignore[no-untyped-def]
     # The column has no positive entry: raising its variable raises these basics and none falls.
@@ -147,6 +151,51 @@ def _mark_ray(tableau, basic, n_rows, column, verdict):  # type: ignore[no-untyp
     for i in range(n_rows):
         if tableau[i, column] < 0:
             verdict[basic[i]] = INSIDE
+
+
+@nb.njit(cache=True, nogil=True)
+def _mark_equation(tableau, row, verdict):  # type: ignore[no-untyped-def]
+    # All coefficients of variables that may be positive have one sign, so all of them are zero.
+    for j in range(tableau.shape[1]):
+        if tableau[row, j] != 0:
+            verdict[j] = OUTSIDE
+
+
+@nb.njit(cache=True, nogil=True)
+def _any_basis(tableau, basic, limit):  # type: ignore[no-untyped-def]
+    """Pivot to some basis (any is feasible, every right-hand side being zero).
+
+    Returns the number of independent equations, and the common denominator, 0 on overflow.
+    """
+    n_rows, row, denominator = tableau.shape[0], 0, 1
+    while row < n_rows:
+        column = _first_nonzero(tableau[row])
+        if column < 0:
+            n_rows = _drop_row(tableau, basic, n_rows, row)
+            continue
+        denominator = pivot_on(tableau, n_rows, denominator, row, column, limit)
+        if denominator == 0:
+            return n_rows, denominator
+        basic[row] = column
+        row += 1
+    return n_rows, denominator
+
+
+@nb.njit(cache=True, nogil=True)
+def _row_of(basic, n_rows, variable):  # type: ignore[no-untyped-def]
+    for i in range(n_rows):
+        if basic[i] == variable:
+            return i
+    return -1
+
+
+@nb.njit(cache=True, nogil=True)
+def _entering_column(tableau, row, verdict):  # type: ignore[no-untyped-def]
+    # To maximize the basic variable of a row, enter one with which its equation lets it rise.
+    for j in range(tableau.shape[1]):
+        if verdict[j] != OUTSIDE and tableau[row, j] < 0:
+            return j
+    return -1
 
 
 @nb.njit(cache=True, nogil=True)
@@ -172,51 +221,27 @@ def nonnegative_support(tableau, verdict, limit):  # type: ignore[no-untyped-def
     bool
         False where an entry outgrew `limit`.
     """
-    n_rows, q = tableau.shape
+    q = tableau.shape[1]
     for j in range(q):
         verdict[j] = UNKNOWN
-    basic = np.zeros(n_rows, dtype=np.int64)
-    denominator = 1
-    row = 0
-    while row < n_rows:  # any basis is feasible, since every right-hand side is zero
-        column = _first_nonzero(tableau[row])
-        if column < 0:
-            n_rows = _drop_row(tableau, basic, n_rows, row)
-            continue
-        denominator = pivot_on(tableau, n_rows, denominator, row, column, limit)
-        if denominator == 0:
-            return False
-        basic[row] = column
-        row += 1
+    basic = np.zeros(tableau.shape[0], dtype=np.int64)
+    n_rows, denominator = _any_basis(tableau, basic, limit)
+    if denominator == 0:
+        return False
     for target in range(q):
         while verdict[target] == UNKNOWN:
-            row = -1
-            for i in range(n_rows):
-                if basic[i] == target:
-                    row = i
-                    break
-            column = target
-            if row >= 0:
-                # Maximize the basic target: enter a variable that its equation lets it rise with.
-                column = -1
-                for j in range(q):
-                    if verdict[j] != OUTSIDE and tableau[row, j] < 0:
-                        column = j
-                        break
-                if column < 0:
-                    for j in range(q):
-                        if tableau[row, j] != 0:
-                            verdict[j] = OUTSIDE
-                    n_rows = _drop_row(tableau, basic, n_rows, row)
-                    break
+            row = _row_of(basic, n_rows, target)
+            column = target if row < 0 else _entering_column(tableau, row, verdict)
+            if column < 0:
+                _mark_equation(tableau, row, verdict)
+                n_rows = _drop_row(tableau, basic, n_rows, row)
+                break
             leaving = _leaving_row(tableau, basic, n_rows, column)
             if leaving < 0:
                 _mark_ray(tableau, basic, n_rows, column, verdict)
-                if row >= 0 or column == target:
-                    break
-            else:
-                denominator = pivot_on(tableau, n_rows, denominator, leaving, column, limit)
-                if denominator == 0:
-                    return False
-                basic[leaving] = column
+                break
+            denominator = pivot_on(tableau, n_rows, denominator, leaving, column, limit)
+            if denominator == 0:
+                return False
+            basic[leaving] = column
     return True

@@ -66,35 +66,42 @@ def _null_slopes(basis, rank, denominator, pivots, keep, parameters, shape, slop
 
 
 @nb.njit(cache=True, nogil=True)
-def _hidden_limit(tableau, pivoted, verdict, column, limit):  # type: ignore[no-untyped-def]
-    """Limit of one hidden count from the null directions of F; -1 where an entry grew too large."""
-    n_rows, moves = 0, False
-    for i in range(tableau.shape[0]):
-        if not pivoted[i]:
-            n_rows += 1
-            moves = moves or tableau[i, column] != 0
-    if not moves:
-        return FINITE
-    n_outside = 0
+def _equations(tableau, pivoted, verdict, column, answer):  # type: ignore[no-untyped-def]
+    """Write the hidden row (or minus it) as a nonnegative combination of the rows outside F."""
+    n_rows, n_outside = 0, 0
+    for i in range(pivoted.size):
+        n_rows += not pivoted[i]
     for j in range(verdict.size):
         n_outside += verdict[j] != INSIDE
-    can = np.zeros(n_outside + 1, dtype=np.int8)
+    system = np.zeros((n_rows, n_outside + 1), dtype=tableau.dtype)
+    row = 0
+    for i in range(pivoted.size):
+        if pivoted[i]:
+            continue
+        k = 0
+        for j in range(verdict.size):
+            if verdict[j] != INSIDE:
+                system[row, k] = tableau[i, j]
+                k += 1
+        system[row, k] = tableau[i, column] if answer == INFINITE else -tableau[i, column]
+        row += 1
+    return system
+
+
+@nb.njit(cache=True, nogil=True)
+def _hidden_limit(tableau, pivoted, verdict, column, limit):  # type: ignore[no-untyped-def]
+    """Limit of one hidden count from the null directions of F; -1 where an entry grew too large."""
+    moves = False
+    for i in range(tableau.shape[0]):
+        moves = moves or (not pivoted[i] and tableau[i, column] != 0)
+    if not moves:
+        return FINITE
     for answer in (INFINITE, ZERO):
-        system = np.zeros((n_rows, n_outside + 1), dtype=tableau.dtype)
-        row = 0
-        for i in range(tableau.shape[0]):
-            if pivoted[i]:
-                continue
-            k = 0
-            for j in range(verdict.size):
-                if verdict[j] != INSIDE:
-                    system[row, k] = tableau[i, j]
-                    k += 1
-            system[row, k] = tableau[i, column] if answer == INFINITE else -tableau[i, column]
-            row += 1
+        system = _equations(tableau, pivoted, verdict, column, answer)
+        can = np.zeros(system.shape[1], dtype=np.int8)
         if not nonnegative_support(system, can, limit):
             return -1
-        if can[n_outside] == INSIDE:
+        if can[can.size - 1] == INSIDE:
             return answer
     return INDETERMINATE
 

@@ -15,10 +15,13 @@ each in O(cells x axes), without a design matrix.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numba as nb
 import numpy as np
 
-from mse._typing import BoolArray, IntArray
+if TYPE_CHECKING:
+    from mse._typing import BoolArray, IntArray
 
 #: Marks two cells that ask different levels of one axis: no cell contains both.
 CONFLICT = -1

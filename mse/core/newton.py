@@ -7,13 +7,15 @@ cells of the parameters and at their unions (see `mse.core.lattice`).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
 import numpy as np
 
-from mse._typing import BoolArray, FloatArray, IntArray
 from mse.core.lattice import observable_cells, subset_sum, superset_sum, unions
+
+if TYPE_CHECKING:
+    from mse._typing import BoolArray, FloatArray, IntArray
 
 #: How a Newton iteration ended.
 CERTIFIED, UNDECIDED, EXHAUSTED, SURPASSED = 0, 1, 2, 3
@@ -94,14 +96,16 @@ def make_design(shape: tuple[int, ...], n_lists: int, cells: IntArray) -> Design
 def make_workspace(design: Design) -> Workspace:
     """Allocate the arrays for fits on a design."""
     n_cells, n_parameters = design.observable.size, design.cells.size
-    per_cell = [np.zeros(n_cells) for _ in range(3)]
-    per_parameter = [np.zeros(n_parameters) for _ in range(3)]
     return Workspace(
-        *per_cell,
-        *per_parameter,
-        np.zeros((n_parameters, n_parameters)),
-        np.zeros(n_parameters, dtype=np.int64),
-        design.observable.copy(),
+        means=np.zeros(n_cells),
+        sums=np.zeros(n_cells),
+        step=np.zeros(n_cells),
+        b=np.zeros(n_parameters),
+        h=np.zeros(n_parameters),
+        score=np.zeros(n_parameters),
+        matrix=np.zeros((n_parameters, n_parameters)),
+        chosen=np.zeros(n_parameters, dtype=np.int64),
+        face=design.observable.copy(),
     )
 
 
@@ -185,7 +189,7 @@ def least_squares_start(counts, design, work, p):  # type: ignore[no-untyped-def
 
 
 @nb.njit(cache=True, nogil=True)
-def _newton_step(counts, design, work, p):  # type: ignore[no-untyped-def]
+def newton_step(counts, design, work, p):  # type: ignore[no-untyped-def]
     """Compute the step h, its effect on every log mean, and the decrement; NaN if singular."""
     sums, residual = work.sums, work.step
     for c in range(counts.size):
@@ -207,9 +211,12 @@ def _newton_step(counts, design, work, p):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _damping(work, decrement, largest):  # type: ignore[no-untyped-def]
-    # Along the step the likelihood rises by t * decrement - sum mu (exp(t a) - 1 - t a). With every
-    # t a <= 1 that is at least 0.28 t * decrement, so a full step then needs no search.
+def damping(work, decrement, largest):  # type: ignore[no-untyped-def]
+    """Choose the share of a Newton step to take, so that the likelihood rises.
+
+    Along the step it rises by t * decrement - sum mu (exp(t a) - 1 - t a). With every t a <= 1 that is
+    at least 0.28 t * decrement, so a full step then needs no search.
+    """
     t = 1.0
     while t * largest > 1.0:
         if t * largest < 30.0:
@@ -222,6 +229,19 @@ def _damping(work, decrement, largest):  # type: ignore[no-untyped-def]
                 break
         t *= 0.5
     return t
+
+
+@nb.njit(cache=True, nogil=True)
+def step_range(design, work):  # type: ignore[no-untyped-def]
+    """Smallest and largest change of a log mean on the face, and the largest of a hidden one."""
+    smallest, largest, hidden = 0.0, 0.0, 0.0
+    for c in range(work.face.size):
+        if work.face[c]:
+            largest = max(largest, work.step[c])
+            smallest = min(smallest, work.step[c])
+        elif c < design.n_hidden:
+            hidden = max(hidden, abs(work.step[c]))
+    return smallest, largest, hidden
 
 
 @nb.njit(cache=True, nogil=True)
@@ -292,19 +312,13 @@ def newton(counts, design, work, p, patience, ceiling):  # type: ignore[no-untyp
     """
     means_of(design, work, p)
     for iteration in range(1, MAX_ITERATIONS + 1):
-        decrement = _newton_step(counts, design, work, p)
+        decrement = newton_step(counts, design, work, p)
         if np.isnan(decrement):
             return UNDECIDED
         if ceiling < np.inf and deviance_below(counts, work) > ceiling:
             return SURPASSED
-        largest, smallest, hidden = 0.0, 0.0, 0.0
-        for c in range(counts.size):
-            if work.face[c]:
-                largest = max(largest, work.step[c])
-                smallest = min(smallest, work.step[c])
-            elif c < design.n_hidden:
-                hidden = max(hidden, abs(work.step[c]))
-        t = _damping(work, decrement, largest)
+        smallest, largest, hidden = step_range(design, work)
+        t = damping(work, decrement, largest)
         for i in range(p):
             work.b[i] += t * work.h[i]
         if max(largest, -smallest, hidden) <= STEP_TOLERANCE:

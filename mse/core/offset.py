@@ -10,17 +10,19 @@ section 3). Fits here start from an estimable fit without the offset.
 from __future__ import annotations
 
 from math import exp, inf, lgamma, log
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import brentq, minimize_scalar
 
-from mse._typing import BoolArray, FloatArray, IntArray
-from mse.core.batch import ModelFit
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import LARGEST_LOG, MAX_ITERATIONS, STEP_TOLERANCE, Design
 from mse.core.profile import END_TOLERANCE, FEWEST_HIDDEN, LOG_MOST_HIDDEN, _first_below
+
+if TYPE_CHECKING:
+    from mse._typing import BoolArray, FloatArray, IntArray
+    from mse.core.batch import ModelFit
 
 #: A halved Newton step this short changes no mean by more than rounding: the point is the maximum.
 SHORTEST_STEP = 2.0**-40

@@ -11,15 +11,13 @@ with N - n persons spread over the hidden cells in the proportions of the fit it
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import exp, inf, lgamma, log
+from typing import TYPE_CHECKING
 
 import numba as nb
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from mse._typing import FloatArray
-from mse.core.batch import ModelFit
 from mse.core.lattice import superset_sum
 from mse.core.newton import (
     CERTIFIED,
@@ -34,7 +32,14 @@ from mse.core.newton import (
     make_workspace,
     means_of,
     spread,
+    step_range,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mse._typing import FloatArray
+    from mse.core.batch import ModelFit
 
 #: Ends of an interval are found to this relative accuracy of the hidden count.
 END_TOLERANCE = 1e-10
@@ -97,6 +102,20 @@ def _ascent(counts, hidden, design, work, p, exact):  # type: ignore[no-untyped-
 
 
 @nb.njit(cache=True, nogil=True)
+def _move(counts, hidden, design, work, p, start, value, change):  # type: ignore[no-untyped-def]
+    """Take the step, halved until the likelihood does not fall; its new value."""
+    t = 1.0
+    while True:
+        for i in range(p):
+            work.b[i] = start[i] + t * work.h[i]
+        means_of(design, work, p)
+        moved = _log_likelihood(counts, hidden, design, work)
+        if moved >= value or change * t <= STEP_TOLERANCE:
+            return moved
+        t *= 0.5
+
+
+@nb.njit(cache=True, nogil=True)
 def fit_with_hidden(counts, hidden, design, work, p):  # type: ignore[no-untyped-def]
     """Maximize the likelihood with `hidden` persons somewhere in the unobservable cells.
 
@@ -122,32 +141,21 @@ def fit_with_hidden(counts, hidden, design, work, p):  # type: ignore[no-untyped
     value = _log_likelihood(counts, hidden, design, work)
     start = np.zeros(p)
     for _ in range(MAX_ITERATIONS):
-        if not _ascent(counts, hidden, design, work, p, True):
-            if not _ascent(counts, hidden, design, work, p, False):
-                return EXHAUSTED, value
-        change = 0.0
-        for c in range(counts.size):
-            if work.face[c] or c < design.n_hidden:
-                change = max(change, abs(work.step[c]))
+        exact = _ascent(counts, hidden, design, work, p, True)
+        if not exact and not _ascent(counts, hidden, design, work, p, False):
+            return EXHAUSTED, value
+        smallest, largest, among_hidden = step_range(design, work)
+        change = max(largest, -smallest, among_hidden)
         for i in range(p):
             start[i] = work.b[i]
-        t = 1.0
-        while True:
-            for i in range(p):
-                work.b[i] = start[i] + t * work.h[i]
-            means_of(design, work, p)
-            moved = _log_likelihood(counts, hidden, design, work)
-            if moved >= value or change * t <= STEP_TOLERANCE:
-                break
-            t *= 0.5
-        value = moved
+        value = _move(counts, hidden, design, work, p, start, value, change)
         if change <= STEP_TOLERANCE:
             return CERTIFIED, value
     return EXHAUSTED, value
 
 
 def profile(counts: FloatArray, fit: ModelFit, design: Design) -> Callable[[float], float]:
-    """Profile log likelihood of N as a function of the log hidden count.
+    """Return the profile log likelihood of N as a function of the log hidden count.
 
     Parameters
     ----------
@@ -173,7 +181,8 @@ def profile(counts: FloatArray, fit: ModelFit, design: Design) -> Callable[[floa
             raise ArithmeticError(f"no fit with {hidden:g} hidden persons was found")
         # kernel = sum n log mu + hidden log mu0 - N, and p = mu / N.
         total = n + hidden
-        return lgamma(total + 1) - lgamma(hidden + 1) + kernel + total - total * log(total)
+        gain = lgamma(total + 1) - lgamma(hidden + 1)
+        return float(gain + kernel + total - total * log(total))
 
     return value
 
@@ -202,7 +211,7 @@ def _first_below(
 def profile_interval(
     counts: FloatArray, fit: ModelFit, design: Design, drop: float, spread: float
 ) -> tuple[float, float]:
-    """Ends of the set of N whose profile log likelihood is within `drop` of its maximum.
+    """Find the ends of the set of N whose profile log likelihood is within `drop` of its maximum.
 
     Parameters
     ----------

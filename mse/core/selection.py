@@ -8,18 +8,17 @@ with the first bound is that of Furnival & Wilson (1974, Technometrics 16, 499-5
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
 import numpy as np
 
-from mse._typing import BoolArray, FloatArray, IntArray
 from mse.core.batch import (
     BOUNDARY,
     NOT_CONVERGED,
     OVERFLOWED,
     PRUNED,
-    fit_model,
+    choose,
     fit_models,
     fit_one,
 )
@@ -28,13 +27,16 @@ from mse.core.existence import FINITE, INDETERMINATE
 from mse.core.lattice import superset_sum
 from mse.core.newton import (
     Design,
-    Workspace,
-    _damping,
-    _newton_step,
+    damping,
     deviance_below,
     make_workspace,
     means_of,
+    newton_step,
+    step_range,
 )
+
+if TYPE_CHECKING:
+    from mse._typing import BoolArray, FloatArray, IntArray
 
 #: Codes of the criteria, as positions in `CRITERIA`.
 CRITERIA = ("bic", "aic", "aicc")
@@ -94,7 +96,7 @@ class Selection(NamedTuple):
 
 
 def make_candidates(
-    counts: FloatArray, members: BoolArray, full: BoolArray, design: Design
+    counts: FloatArray, members: BoolArray, starts: FloatArray, design: Design
 ) -> Candidates:
     """Prepare models for repeated selection.
 
@@ -104,13 +106,14 @@ def make_candidates(
         The original table.
     members : bool array (M, U)
         Parameters of each model, best model first.
-    full : bool array (U,)
-        Parameters of the largest model.
+    starts : float64 array (M, U)
+        Their coefficients on that table.
     design : Design
-        Axes and parameters; every axis a list.
+        Axes and parameters; every axis a list, and the parameters together the largest model.
     """
+    full = np.ones(design.cells.size, dtype=np.bool_)
     size = np.bitwise_count(design.cells)
-    terms = np.flatnonzero(full & (size > 1))
+    terms = np.flatnonzero(size > 1)
     above = (design.cells[:, None] & design.cells[terms][None]) == design.cells[terms][None]
     pairs = [(i, j) for i in range(terms.size) for j in range(i, terms.size)]
     bound_members = np.asarray([full & ~above[:, i] & ~above[:, j] for i, j in pairs])
@@ -127,7 +130,7 @@ def make_candidates(
         lacking[m, : found.size] = found
     return Candidates(
         members,
-        fit_models(counts[None], members, design).coefficients[0],
+        starts,
         members.sum(axis=1, dtype=np.int64),
         lacking,
         bound_members,
@@ -148,33 +151,18 @@ def _penalty(kind, p, n):  # type: ignore[no-untyped-def]
 @nb.njit(cache=True, nogil=True)
 def _deviance_bound(counts, sums, member, start, design, work):  # type: ignore[no-untyped-def]
     """Lower bound on the deviance of a model, from a few Newton steps."""
-    p = 0
-    for u in range(member.size):
-        if member[u] and sums[design.cells[u]] > 0.0:
-            work.chosen[p] = u
-            work.b[p] = start[u]
-            p += 1
-    for c in range(counts.size):
-        # Cells of vanishing parameters cost nothing at mean zero; leaving them out of the
-        # face would need their list, keeping the positive cells alone bounds from below too.
-        work.face[c] = design.observable[c]
-    for u in range(member.size):
-        if member[u] and sums[design.cells[u]] <= 0.0:
-            for c in range(counts.size):
-                if c & design.cells[u] == design.cells[u]:
-                    work.face[c] = False
+    p, _ = choose(sums, member, design, work)
+    for i in range(p):
+        work.b[i] = start[work.chosen[i]]
     means_of(design, work, p)
     best = 0.0
     for _ in range(BOUND_STEPS):
-        decrement = _newton_step(counts, design, work, p)
+        decrement = newton_step(counts, design, work, p)
         if np.isnan(decrement):
             break
         best = max(best, deviance_below(counts, work))
-        largest = 0.0
-        for c in range(counts.size):
-            if work.face[c]:
-                largest = max(largest, work.step[c])
-        t = _damping(work, decrement, largest)
+        _, largest, _ = step_range(design, work)
+        t = damping(work, decrement, largest)
         for c in range(counts.size):
             work.means[c] *= np.exp(t * work.step[c])
     return best
@@ -196,7 +184,9 @@ def _floor(lacking, bounds, bound_row):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _select_one(counts, candidates, kind, checkpoints, design, work, bounds, chosen, hidden, limits):  # type: ignore[no-untyped-def]
+def _select_one(
+    counts, candidates, kind, checkpoints, design, work, bounds, chosen, hidden, limits
+):  # type: ignore[no-untyped-def]
     """Select for one table; -1 on overflow, 1 if a fit did not converge, otherwise 0."""
     like = np.zeros(0, dtype=np.int64)
     sums = counts.copy()

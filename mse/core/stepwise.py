@@ -9,20 +9,24 @@ added, ties by position (Chan, Silverman & Vincent 2021, JASA 116, 1297-1306, se
 from __future__ import annotations
 
 from math import lgamma
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
 import numpy as np
 
-from mse._typing import BoolArray, FloatArray, IntArray
 from mse.core.batch import BOUNDARY, NOT_CONVERGED, OVERFLOWED, fit_one
 from mse.core.exact import SAFE
 from mse.core.existence import INDETERMINATE
 from mse.core.lattice import superset_sum
 from mse.core.newton import Design, make_workspace
 
+if TYPE_CHECKING:
+    from mse._typing import BoolArray, FloatArray, IntArray
+
 #: Terms of a Poisson tail below this share of the sum do not show in a double.
 TAIL_PRECISION = 1e-17
+#: Above every probability: the pair is in the model, or cannot be added.
+TAKEN = 2.0
 
 
 class Paths(NamedTuple):
@@ -88,6 +92,18 @@ def overlap_tails(counts, means, pairs, tails):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
+def _consider(counts, member, pairs, positions, work, tails):  # type: ignore[no-untyped-def]
+    """Tails of the pairs outside the model; `TAKEN` for those in it."""
+    means = np.zeros(counts.size)
+    for c in range(counts.size):
+        means[c] = work.means[c] if work.face[c] else 0.0
+    overlap_tails(counts, means, pairs, tails)
+    for i in range(pairs.size):
+        if member[positions[i]]:
+            tails[i] = TAKEN
+
+
+@nb.njit(cache=True, nogil=True)
 def _forward(counts, member, pairs, positions, threshold, design, work, added):  # type: ignore[no-untyped-def]
     """Follow one path; status, hidden count and limit of its end."""
     like = np.zeros(0, dtype=np.int64)
@@ -96,34 +112,25 @@ def _forward(counts, member, pairs, positions, threshold, design, work, added): 
     superset_sum(sums, design.shape)
     hidden, limits = np.zeros(1), np.zeros(1, dtype=np.int8)
     tails = np.zeros(pairs.size)
-    means = np.zeros(counts.size)
     answer, answer_limit, step = np.nan, INDETERMINATE, 0
     trial = -1
     while True:
         status, _, _ = fit_one(
             counts, sums, member, cold, np.inf, design, work, like, SAFE, hidden, limits
         )
-        if status == OVERFLOWED or status == NOT_CONVERGED:
+        if status in (OVERFLOWED, NOT_CONVERGED):
             return status, answer, answer_limit
         if trial < 0 or status <= BOUNDARY:
             if trial >= 0:
                 added[step] = trial
                 step += 1
             answer, answer_limit = hidden[0], limits[0]
-            for c in range(counts.size):
-                means[c] = work.means[c] if work.face[c] else 0.0
-            overlap_tails(counts, means, pairs, tails)
-            for i in range(pairs.size):
-                if member[positions[i]]:
-                    tails[i] = 2.0
+            _consider(counts, member, pairs, positions, work, tails)
         else:
             member[positions[trial]] = False
-            tails[trial] = 2.0
-        trial = 0
-        for i in range(pairs.size):
-            if tails[i] < tails[trial]:
-                trial = i
-        if not tails[trial] < threshold:
+            tails[trial] = TAKEN
+        trial = int(np.argmin(tails)) if tails.size > 0 else -1
+        if trial < 0 or not tails[trial] < threshold:
             return status, answer, answer_limit
         member[positions[trial]] = True
 

@@ -10,12 +10,13 @@ specified (those at minus infinity included) and n observed persons,
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import gammaln, xlogy
 
-from mse._typing import FloatArray, IntArray
+if TYPE_CHECKING:
+    from mse._typing import FloatArray, IntArray
 
 
 class Criteria(NamedTuple):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field
 from math import nan
+from typing import TYPE_CHECKING
 
 from scipy.special import chdtri
 
-from mse._typing import FloatArray
-from mse.core.batch import ModelFit
-from mse.core.newton import Design
 from mse.core.profile import profile_interval
 from mse.errors import ConvergenceWarning
+
+if TYPE_CHECKING:
+    from mse._typing import FloatArray
+    from mse.core.batch import ModelFit
+    from mse.core.newton import Design
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,7 @@ class ProfileInterval:
         return "given the model"
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Ends of the interval of the total, in persons.
+        """Compute the ends of the interval of the total, in persons.
 
         Parameters
         ----------

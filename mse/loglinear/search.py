@@ -4,25 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
-from mse._typing import FloatArray, IntArray, Limit, Status
-from mse.catalogue import catalogue
+from mse.catalogue import Catalogue, catalogue
 from mse.core.batch import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit, fit_models
 from mse.core.existence import LIMITS
-from mse.core.newton import make_design
+from mse.core.newton import Design, make_design
+from mse.core.selection import CRITERIA as SELECTION_CRITERIA
+from mse.core.selection import make_candidates
 from mse.errors import ModelError
 from mse.intervals import ModelRange
 from mse.loglinear.criteria import Criteria, criteria
-from mse.loglinear.single import IntervalKind, LogLinear, LogLinearFit, complete_counts, fit_structure
+from mse.loglinear.refitting import PathRefitter, SelectionRefitter
+from mse.loglinear.single import (
+    IntervalKind,
+    LogLinear,
+    LogLinearFit,
+    complete_counts,
+    fit_structure,
+)
 from mse.loglinear.steps import Step, TriedModels, stepwise_by_criterion, stepwise_by_p_value
 from mse.model import HierarchicalModel, parse_model
 from mse.population import PopulationEstimate, provenance
+from mse.refitting import Refitter, TableRefitter
 
 if TYPE_CHECKING:
+    from mse._typing import BoolArray, FloatArray, IntArray, Limit, Status
     from mse.table import CaptureTable
 
 Criterion = Literal["bic", "aic", "aicc", "pvalue"]
@@ -34,6 +45,8 @@ RANGE_WITHIN = 10.0
 _NAMES = {"bic": "BIC", "aic": "AIC", "aicc": "AICc", "pvalue": "BIC"}
 #: Up to this many lists all hierarchical models are tried, and up to pairs for one more.
 _ALL_ORDERS_LISTS = 5
+#: Numbers of candidates at which a bootstrap notes the choice so far.
+CHECKPOINTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 
 
 class ModelSource(Protocol):
@@ -169,10 +182,7 @@ class LogLinearSearch:
     def _fit_all(self, table: CaptureTable, counts: FloatArray) -> LogLinearSearchFit:
         order = self._exhaustive_order(table.n_lists)
         models = catalogue(table.n_lists, order)
-        axes = np.asarray([1 << (table.n_lists - 1 - a) for a in range(table.n_lists)])
-        cells = np.asarray([0] + [int(axes[list(term)].sum()) for term in models.terms])
-        design = make_design(table.shape, table.n_lists, cells)
-        members = np.column_stack([np.ones(len(models), dtype=np.bool_), models.members])
+        design, members = list_design(models)
         fits = fit_models(counts[None], members, design)
         source = _CatalogueModels(table.lists, order)
         return LogLinearSearchFit(self, table, source, fits, models.n_parameters, ())
@@ -211,6 +221,21 @@ class LogLinearSearch:
         return np.where(fits.status[0] <= BOUNDARY, values, np.inf)
 
 
+def list_design(models: Catalogue) -> tuple[Design, BoolArray]:
+    """Design of a catalogue's models and their parameters, (M, U), the constant first."""
+    axis_cells = 1 << np.arange(models.n_lists)[::-1]
+    cells = np.asarray([0, *(int(axis_cells[list(term)].sum()) for term in models.terms)])
+    design = make_design((2,) * models.n_lists, models.n_lists, cells)
+    return design, np.column_stack([np.ones(len(models), dtype=np.bool_), models.members])
+
+
+def _path_refitter(n_lists: int, threshold: float) -> PathRefitter:
+    axis_cells = 1 << np.arange(n_lists)[::-1]
+    pairs = np.asarray([int(axis_cells[list(p)].sum()) for p in combinations(range(n_lists), 2)])
+    cells = np.concatenate([[0], axis_cells, pairs])
+    return PathRefitter(make_design((2,) * n_lists, n_lists, cells), pairs, threshold)
+
+
 def scope_order(model: HierarchicalModel) -> int:
     """Largest interaction of a model."""
     return max(len(generator) for generator in model.generators)
@@ -246,7 +271,9 @@ class LogLinearSearchFit:
     _path: tuple[Step, ...] = field(repr=False)
 
     def __repr__(self) -> str:
-        return f"<LogLinearSearchFit: {self.model}, best of {self.n_models:,} models, {self.status}>"
+        return (
+            f"<LogLinearSearchFit: {self.model}, best of {self.n_models:,} models, {self.status}>"
+        )
 
     @property
     def n_models(self) -> int:
@@ -460,8 +487,37 @@ class LogLinearSearchFit:
         """Fitted means of the best model, shape ``table.shape``."""
         return self.best.fitted
 
+    def refitter(self, candidates: int | None = None) -> Refitter:
+        """Repeat the search on other counts, for the bootstrap; see `mse.refitting`."""
+        if isinstance(self._source, _CatalogueModels):
+            return self._selection_refitter(self._source, candidates)
+        if candidates is not None:
+            raise ModelError(
+                f"A stepwise search has no list of candidates; candidates={candidates} goes with "
+                "strategy='exhaustive'."
+            )
+        if self.estimator.criterion != "pvalue":
+            return TableRefitter(self.estimator, self.table)
+        return _path_refitter(self.table.n_lists, self.estimator.threshold)
+
+    def _selection_refitter(
+        self, source: _CatalogueModels, candidates: int | None
+    ) -> SelectionRefitter:
+        design, members = list_design(catalogue(self.table.n_lists, source.max_order))
+        # Those not estimable here may be so on other counts: they come last, not never.
+        rank = np.where(self._estimable, self._values, np.inf)
+        order = np.argsort(rank, kind="stable")
+        if candidates is not None:
+            order = order[: min(candidates, int(self._estimable.sum()))]
+        starts = self._fits.coefficients[0, order]
+        counts = complete_counts(self.table)
+        chosen = make_candidates(counts, members[order], starts, design)
+        steps = [count for count in CHECKPOINTS if count < order.size]
+        kind = SELECTION_CRITERIA.index(self.estimator.criterion)
+        return SelectionRefitter(chosen, kind, design, (*steps, int(order.size)))
+
     def summary(self) -> str:
-        """The best models and the answer, in words."""
+        """Describe the best models and the answer, in words."""
         columns = ["model", "n_parameters", "bic", "aic", "total", "status"]
         head = self.models[columns].head(10).to_string(index=False)
         return f"Best of {self.n_models:,} models:\n{head}\n\n{self.population.summary()}"

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from mse._strata import Strata, joint_limit
-from mse._typing import FloatArray, Limit, Status
 from mse.core.batch import STATUSES, ModelFit, fit_model, log_hidden_covariance
 from mse.core.existence import LIMITS
 from mse.core.lattice import levels_of
@@ -20,11 +19,13 @@ from mse.errors import ModelError
 from mse.intervals import IntervalMethod, LognormalInterval
 from mse.loglinear.criteria import criteria
 from mse.loglinear.intervals import ProfileInterval
+from mse.loglinear.refitting import ModelRefitter
 from mse.loglinear.wording import NOT_CONVERGED_REASON, boundary_reason, not_estimable_reason
 from mse.model import HierarchicalModel, parse_model
 from mse.population import PopulationEstimate, provenance
 
 if TYPE_CHECKING:
+    from mse._typing import FloatArray, Limit, Status
     from mse.table import CaptureTable
 
 IntervalKind = Literal["profile", "lognormal"]
@@ -33,7 +34,7 @@ _INTERVAL_KINDS = ("profile", "lognormal")
 
 @dataclass(frozen=True)
 class LogLinear:
-    """Estimate N by one hierarchical log-linear model of the dependence between lists.
+    r"""Estimate N by one hierarchical log-linear model of the dependence between lists.
 
     Parameters
     ----------
@@ -47,8 +48,8 @@ class LogLinear:
 
     Notes
     -----
-    The counts of the observable histories are Poisson with log means :math:`x(c)'\\theta`; the
-    hidden count is :math:`\\exp(x(0)'\\theta)` (Fienberg 1972, Biometrika 59, 591-603). The
+    The counts of the observable histories are Poisson with log means :math:`x(c)'\theta`; the
+    hidden count is :math:`\exp(x(0)'\theta)` (Fienberg 1972, Biometrika 59, 591-603). The
     *extended* maximum likelihood estimate is computed, so pairs of lists without overlap need no
     care; whether the hidden count is determined is decided exactly (Fienberg & Rinaldo 2012).
 
@@ -91,7 +92,7 @@ class LogLinear:
 
 
 def complete_counts(table: CaptureTable) -> FloatArray:
-    """Counts by cell, (C,) float64, of a table without partly known observations."""
+    """Return the counts by cell, (C,) float64, of a table without partly known observations."""
     if not table.is_complete:
         raise ModelError(
             "The table holds observations that are known in part (an unknown list membership or "
@@ -336,8 +337,16 @@ class LogLinearFit:
             provenance=provenance(self.estimator, self.table),
         )
 
+    def refitter(self, candidates: int | None = None) -> ModelRefitter:
+        """Repeat this model on other counts, for the bootstrap; see `mse.refitting`."""
+        if candidates is not None:
+            raise ModelError(
+                f"A single model has no candidates; candidates={candidates} goes with a search."
+            )
+        return ModelRefitter(self._design, np.ones(self._design.cells.size, dtype=np.bool_))
+
     def summary(self) -> str:
-        """The model, its criteria and the answer, in words."""
+        """Describe the model, its criteria and the answer, in words."""
         head = (
             f"{self.model}: {self.n_parameters} parameters, deviance {self.deviance:.2f} on "
             f"{self.df_residual} df, AIC {self.aic:.2f}, BIC {self.bic:.2f}"

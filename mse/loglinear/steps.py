@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mse._typing import BoolArray, FloatArray, IntArray
 from mse.core.batch import BOUNDARY, BatchFit, ModelFit, fit_model, fit_models
 from mse.core.newton import Design, make_design
 from mse.core.stepwise import overlap_tails
-from mse.model import HierarchicalModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mse._typing import BoolArray, FloatArray, IntArray
+    from mse.model import HierarchicalModel
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,8 @@ def stepwise_by_criterion(
     path = [Step("start", start, best)]
     while True:
         changes = [
-            (f"+ {current.term_name(t)}", current.with_term(t)) for t in current.additions(None, scope)
+            (f"+ {current.term_name(t)}", current.with_term(t))
+            for t in current.additions(None, scope)
         ]
         changes += [
             (f"- {current.term_name(t)}", current.without_term(t)) for t in current.deletions()

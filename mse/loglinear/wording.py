@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mse._typing import Limit
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mse._typing import Limit
 
 _LIMIT_REASONS: dict[Limit, str] = {
     "infinite": (
@@ -23,7 +26,7 @@ _LIMIT_REASONS: dict[Limit, str] = {
 
 
 def enumerate_terms(names: Sequence[str], most: int = 6) -> str:
-    """Some names in a sentence, the rest counted."""
+    """Write some names in a sentence, the rest counted."""
     shown = ", ".join(names[:most])
     rest = len(names) - most
     return f"{shown} and {rest} more" if rest > 0 else shown

@@ -32,7 +32,7 @@ def random_table(shape, n_lists, terms, mean, seed):
 
 
 def all_two_way(n_axes):
-    return ((),) + tuple(t for r in (1, 2) for t in combinations(range(n_axes), r))
+    return ((), *tuple(t for r in (1, 2) for t in combinations(range(n_axes), r)))
 
 
 CASES = [

@@ -19,17 +19,13 @@ def direct_profile(total: float, counts: np.ndarray, matrix: np.ndarray, n_hidde
         log_p = matrix[:, 1:] @ b
         log_p -= logsumexp(log_p)
         seen = counts > 0
-        return -float(
-            counts[seen] @ log_p[seen] + (total - n) * logsumexp(log_p[:n_hidden])
-        )
+        return -float(counts[seen] @ log_p[seen] + (total - n) * logsumexp(log_p[:n_hidden]))
 
     best = minimize(minus, np.zeros(matrix.shape[1] - 1), method="BFGS", options={"gtol": 1e-8})
     return float(gammaln(total + 1) - gammaln(total - n + 1) - best.fun)
 
 
-@pytest.mark.parametrize(
-    ("shape", "n_lists"), [((2, 2, 2), 3), ((2, 2, 2, 3), 3), ((2, 2, 2), 2)]
-)
+@pytest.mark.parametrize(("shape", "n_lists"), [((2, 2, 2), 3), ((2, 2, 2, 3), 3), ((2, 2, 2), 2)])
 def test_profile_is_the_maximum_over_the_model(shape, n_lists) -> None:
     # Without the interaction of the two lists themselves: it is not identified.
     terms = all_two_way(len(shape)) if n_lists > 2 else ((), (0,), (1,), (2,), (0, 2))

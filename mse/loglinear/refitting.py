@@ -1,0 +1,135 @@
+"""Fast ways to repeat a log-linear model, or the search for one, on other counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mse.core.batch import NOT_CONVERGED, fit_models
+from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
+from mse.core.selection import Candidates, Selection, select
+from mse.core.stepwise import forward_paths
+from mse.refitting import GIVEN_MODEL, RESELECTED, Refits
+
+if TYPE_CHECKING:
+    from mse._typing import BoolArray, FloatArray, IntArray
+    from mse.core.newton import Design
+
+
+@dataclass(frozen=True, eq=False)
+class ModelRefitter:
+    """Fits one model to other counts.
+
+    Parameters
+    ----------
+    design : Design
+        Axes and parameters.
+    member : bool array (U,)
+        Parameters of the model.
+    """
+
+    design: Design = field(repr=False)
+    member: BoolArray = field(repr=False)
+    given: str = GIVEN_MODEL
+    releases_gil: bool = True
+    checkpoints: tuple[int, ...] = ()
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, C), persons by cell."""
+        fits = fit_models(counts, self.member[None], self.design)
+        limits = fits.limits[:, 0]
+        failed = fits.status[:, 0] == NOT_CONVERGED
+        limits[failed] = INDETERMINATE
+        size = len(counts)
+        return Refits(
+            fits.hidden[:, 0], limits, failed, np.full(size, -1, np.int64), np.zeros((size, 0))
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SelectionRefitter:
+    """Chooses the best model again for other counts.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        Models to choose from, best first on the original table.
+    kind : int
+        Code of the criterion, see `mse.core.selection`.
+    design : Design
+        Axes and parameters.
+    checkpoints : tuple of int
+        Numbers of candidates at which the choice so far is kept; the last is all of them.
+    """
+
+    candidates: Candidates = field(repr=False)
+    kind: int
+    design: Design = field(repr=False)
+    checkpoints: tuple[int, ...] = ()
+    given: str = RESELECTED
+    releases_gil: bool = True
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, C), persons by cell."""
+        stops: IntArray = np.asarray(self.checkpoints, dtype=np.int64)
+        found = select(counts, self.candidates, self.kind, stops, self.design)
+        limits = found.limits[:, -1:].copy()
+        limits[(found.chosen[:, -1] < 0) & found.failed] = INDETERMINATE
+        return Refits(
+            found.hidden[:, -1:],
+            limits,
+            found.failed & (found.chosen[:, -1] < 0),
+            found.chosen[:, -1],
+            _settled(found),
+        )
+
+
+def _settled(found: Selection) -> FloatArray:
+    """Hidden counts at every checkpoint, the limits written as numbers."""
+    hidden = found.hidden.copy()
+    hidden[found.limits == INFINITE] = np.inf
+    hidden[found.limits == ZERO] = 0.0
+    return hidden
+
+
+@dataclass(frozen=True, eq=False)
+class PathRefitter:
+    """Follows the stepwise path by p-value again for other counts.
+
+    Parameters
+    ----------
+    design : Design
+        Axes and parameters: the main effects and all pairs of lists.
+    pairs : int64 array (T,)
+        Cells of the pairs, in the order that decides ties.
+    threshold : float
+        Pairs are added for p-values below it.
+    """
+
+    design: Design = field(repr=False)
+    pairs: IntArray = field(repr=False)
+    threshold: float
+    given: str = RESELECTED
+    releases_gil: bool = True
+    checkpoints: tuple[int, ...] = ()
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, C), persons by cell."""
+        paths, overflowed = forward_paths(counts, self.pairs, self.threshold, self.design)
+        failed = paths.failed.copy()
+        # Pairwise designs of at most nine lists have minors far below the bound of int64 pivots;
+        # were one ever to outgrow it, the replicate counts as failed and is drawn again.
+        failed[overflowed] = True
+        limits = paths.limits.copy()
+        limits[failed] = INDETERMINATE
+        hidden = np.where(limits == FINITE, paths.hidden, np.nan)
+        size = len(counts)
+        return Refits(
+            hidden[:, None],
+            limits[:, None],
+            failed,
+            np.full(size, -1, np.int64),
+            np.zeros((size, 0)),
+        )

@@ -1,0 +1,140 @@
+"""One estimator on many tables: what resampling asks of a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from mse.core.existence import FINITE, INDETERMINATE, LIMITS
+
+if TYPE_CHECKING:
+    from mse._typing import FloatArray, IntArray
+    from mse.estimators import Estimator
+    from mse.table import CaptureTable
+
+#: What an interval takes for granted when the whole method is repeated in each replicate.
+RESELECTED = "the model re-selected in every replicate"
+GIVEN_MODEL = "given the model"
+
+
+class Refits(NamedTuple):
+    """Answers for B tables.
+
+    Attributes
+    ----------
+    hidden : float64 array (B, S)
+        Hidden persons by stratum; NaN where not estimable.
+    limits : int8 array (B, S)
+        Codes of `mse.core.existence.LIMITS`.
+    failed : bool array (B,)
+        Tables on which a computation failed.
+    chosen : int64 array (B,)
+        Number of the chosen model, for a search over a list of models; -1 elsewhere.
+    settling : float64 array (B, J)
+        Hidden persons of the choice among fewer and fewer candidates; infinite, zero or NaN like
+        the limits; J is 0 where there are no candidates.
+    """
+
+    hidden: FloatArray
+    limits: np.ndarray[tuple[int, int], np.dtype[np.int8]]
+    failed: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    chosen: IntArray
+    settling: FloatArray
+
+
+class Refitter(Protocol):
+    """Repeats a fitted estimator on other counts of the same table; can be sent to a worker.
+
+    Attributes
+    ----------
+    given : str
+        What intervals from such refits take for granted.
+    releases_gil : bool
+        Whether threads run it in parallel.
+    checkpoints : tuple of int
+        Numbers of candidates for ``Refits.settling``; empty where there are none.
+    """
+
+    @property
+    def given(self) -> str:
+        """What intervals take for granted."""
+        ...
+
+    @property
+    def releases_gil(self) -> bool:
+        """Whether threads run it in parallel."""
+        ...
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        """Numbers of candidates."""
+        ...
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, C), persons by cell."""
+        ...
+
+
+@runtime_checkable
+class Refittable(Protocol):
+    """A fit that knows a fast way to repeat itself."""
+
+    def refitter(self, candidates: int | None = None) -> Refitter:
+        """Return what repeats the fit, choosing among the best ``candidates`` models if given."""
+        ...
+
+
+@dataclass(frozen=True)
+class TableRefitter:
+    """Repeats any estimator by fitting it to one table after another.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        What to repeat.
+    table : CaptureTable
+        Lists and covariates; its counts are replaced.
+    """
+
+    estimator: Estimator
+    table: CaptureTable
+
+    @property
+    def given(self) -> str:
+        """The whole method is repeated."""
+        return RESELECTED
+
+    @property
+    def releases_gil(self) -> bool:
+        """Python code does not."""
+        return False
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        """There are no candidates."""
+        return ()
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, C), persons by cell."""
+        answers = [self._answer(row) for row in counts]
+        hidden = np.stack([answer[0] for answer in answers])
+        limits = np.stack([answer[1] for answer in answers])
+        failed = np.asarray([answer[2] for answer in answers], dtype=np.bool_)
+        none = np.zeros((len(counts), 0))
+        return Refits(hidden, limits, failed, np.full(len(counts), -1, dtype=np.int64), none)
+
+    def _answer(self, row: FloatArray) -> tuple[FloatArray, Any, bool]:
+        table = self.table.with_counts(row.reshape(self.table.shape).astype(np.int64))
+        found = self.estimator.fit(table).population
+        strata = found.strata
+        if strata is None:
+            hidden, limits = np.asarray([found.hidden]), [found.limit]
+        else:
+            hidden, limits = strata.hidden, list(strata.limit)
+        codes = np.asarray([LIMITS.index(limit) for limit in limits], dtype=np.int8)
+        failed = found.status == "not_converged"
+        # A failed fit has no limit to count with.
+        codes[np.isnan(hidden) & (codes == FINITE)] = INDETERMINATE
+        return hidden, codes, failed
