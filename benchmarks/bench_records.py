@@ -16,13 +16,18 @@ import time
 from typing import Any
 
 # One core is what is promised; the variables must be set before numpy and pyarrow are loaded.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS", "POLARS_MAX_THREADS"):
+for variable in (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "ARROW_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+):
     os.environ.setdefault(variable, "1")
 
-import numpy as np
-import pandas as pd
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
 
-import mse
+import mse  # noqa: E402
 
 REGISTERS = [f"register_{i:02d}" for i in range(10)]
 COVARIATES: dict[str, list[str | None]] = {
@@ -69,7 +74,9 @@ def converted(frame: pd.DataFrame, kind: str) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--frame", choices=["pandas", "object", "polars", "pyarrow"], default="pandas")
+    parser.add_argument(
+        "--frame", choices=["pandas", "object", "polars", "pyarrow"], default="pandas"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     # Numbers stay on one core even where a library starts threads of its own.

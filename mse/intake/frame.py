@@ -163,7 +163,7 @@ def _check_repeats(
         where.append(f"{name} {level!r}")
     keys = listed([*lists, *factors], 40)
     problems.add(
-        f"The counts have duplicate cells: {rows_text(repeated)} repeat a cell given before (first: "
+        f"The counts have duplicate cells, given again in {rows_text(repeated)} (first: "
         f"{', '.join(where)}). Expected one count per cell. Name the column that tells them apart in "
         f"`covariates`, or add them up with `frame.groupby([{keys}], as_index=False).sum()`."
     )

@@ -67,9 +67,7 @@ def check_parts(
     _check_rows(rows, sizes, len(names), problems)
     wrong = np.logical_or(least < 0, most < least)
     if wrong.any():
-        problems.add(
-            f"The bounds of {rows_text(wrong)} are not 0 <= low <= high: correct them."
-        )
+        problems.add(f"The bounds of {rows_text(wrong)} are not 0 <= low <= high: correct them.")
     problems.check()
     order = _order(rows, sizes) if len(rows) else np.zeros(0, dtype=np.int64)
     return Observations(names, levels, rows[order], least[order], most[order])

@@ -230,9 +230,13 @@ class TestFrames:
         assert frame["n_high"].tolist() == [7, 4, 12, 2]
 
     def test_no_upper_bound_is_missing(self) -> None:
-        table = CaptureTable(("a", "b"), {}, np.array([[1, 1]]), np.array([3]), np.array([UNBOUNDED]))
+        table = CaptureTable(
+            ("a", "b"), {}, np.array([[1, 1]]), np.array([3]), np.array([UNBOUNDED])
+        )
         assert table.to_frame()["n_high"].isna().all()
-        assert CaptureTable.from_frame(table.to_frame(), ["a", "b"], (), ("n_low", "n_high")) == table
+        assert (
+            CaptureTable.from_frame(table.to_frame(), ["a", "b"], (), ("n_low", "n_high")) == table
+        )
 
     def test_changes_to_the_frame_stay_outside(self, plain: CaptureTable) -> None:
         frame = plain.to_frame()
@@ -413,7 +417,7 @@ class TestStrata:
     @pytest.mark.parametrize(
         ("ask", "found"),
         [
-            (lambda t: t.where(yaer=2014), "Did you mean 'year'"),
+            (lambda t: t.where(years=2014), "Did you mean 'year'"),
             (lambda t: t.where(year=2013), "level of 'year' 2013"),
             (lambda t: t.where(year="2014"), "Did you mean 2014"),
             (lambda t: t.where(year=[]), "No level of 'year'"),
