@@ -25,7 +25,7 @@ import typer
 from mse._json import jsonable
 from mse.datasets import list_datasets, load_dataset
 from mse.errors import InvalidTableError, MissingDependencyError, ModelError, MSEError, MSEWarning
-from mse.estimators import Criterion, Estimator, Strategy, compare, default_estimator
+from mse.estimators import Criterion, Estimator, Strategy, compare, default_estimator, estimate
 from mse.intervals import STORED_LEVELS, check_level
 from mse.table import CaptureTable
 
@@ -62,6 +62,16 @@ class CriterionName(StrEnum):
     aic = "aic"
     aicc = "aicc"
     pvalue = "pvalue"
+
+
+class IntervalChoice(StrEnum):
+    """Intervals of an estimate."""
+
+    bca = "bca"
+    percentile = "percentile"
+    basic = "basic"
+    profile = "profile"
+    lognormal = "lognormal"
 
 
 class StrategyName(StrEnum):
@@ -127,9 +137,21 @@ SeedOption: TypeAlias = Annotated[
     int | None,
     typer.Option(
         "--seed",
-        help="Seed of random numbers, kept in the output. The methods offered here draw none, so "
-        "it changes no figure.",
+        help="Seed of random numbers: the same seed gives the same interval. It is kept in the "
+        "output.",
     ),
+]
+Interval: TypeAlias = Annotated[
+    IntervalChoice | None,
+    typer.Option(
+        help="Interval: bca, percentile and basic repeat the whole search in every bootstrap "
+        "replicate; profile and lognormal take the model for granted. By default bca for a "
+        "search and profile for one model."
+    ),
+]
+Replicates: TypeAlias = Annotated[int, typer.Option(help="Bootstrap replicates.", min=1)]
+Workers: TypeAlias = Annotated[
+    int, typer.Option(help="Workers of the bootstrap; -1 takes every core.")
 ]
 
 
@@ -147,6 +169,9 @@ def estimate_command(
     criterion: OneCriterion = CriterionName.bic,
     strategy: Search = None,
     max_order: MaxOrder = None,
+    interval: Interval = None,
+    replicates: Replicates = 1000,
+    workers: Workers = -1,
     level: Level = 0.95,
     form: OutputFormat = Form.text,
     output: Output = None,
@@ -157,14 +182,17 @@ def estimate_command(
         check_level(level)
         table = _read_table(source, lists, covariates, count)
         _check_model_named(table, [model] if model else [])
-        estimator = default_estimator(
+        population = estimate(
             table,
             model=model,
             criterion=criterion.value,
             strategy=None if strategy is None else strategy.value,
             max_order=max_order,
+            interval=None if interval is None else interval.value,
+            replicates=replicates,
+            seed=seed,
+            n_jobs=workers,
         )
-        population = estimator.fit(table).population
         if seed is not None:
             population = replace(population, provenance={**population.provenance, "seed": seed})
         _write(_estimate_text(population, form, level), output)

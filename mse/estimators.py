@@ -13,7 +13,7 @@ from mse.errors import ModelError
 from mse.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
 
 if TYPE_CHECKING:
-    from mse._typing import Limit, Status
+    from mse._typing import Limit, Seed, Status
     from mse.population import PopulationEstimate
     from mse.table import CaptureTable
 
@@ -31,6 +31,9 @@ __all__ = [
 
 Criterion: TypeAlias = Literal["aic", "aicc", "bic", "pvalue"]
 Strategy: TypeAlias = Literal["exhaustive", "stepwise"]
+
+IntervalName: TypeAlias = Literal["bca", "percentile", "basic", "profile", "lognormal"]
+_BOOTSTRAP_INTERVALS = ("bca", "percentile", "basic")
 
 COMPARISON_SCHEMA = "mse.comparison/1"
 
@@ -92,6 +95,7 @@ def default_estimator(
     criterion: Criterion = "bic",
     strategy: Strategy | None = None,
     max_order: int | None = None,
+    interval: Literal["profile", "lognormal"] = "profile",
 ) -> Estimator:
     """Choose the estimator that :func:`estimate` uses for a table; parameters as there.
 
@@ -115,12 +119,14 @@ def default_estimator(
                 "strategy or max_order); leave out one of them."
             )
             raise ModelError(msg)
-        return LogLinear(model)
+        return LogLinear(model, interval)
     _check_searchable(table)
     if strategy is None:
         large = table.n_lists > _MAX_EXHAUSTIVE_LISTS
         strategy = "stepwise" if large or criterion == "pvalue" else "exhaustive"
-    return LogLinearSearch(criterion=criterion, strategy=strategy, max_order=max_order)
+    return LogLinearSearch(
+        criterion=criterion, strategy=strategy, max_order=max_order, interval=interval
+    )
 
 
 def _check_searchable(table: CaptureTable) -> None:
@@ -150,13 +156,18 @@ def estimate(
     criterion: Criterion = "bic",
     strategy: Strategy | None = None,
     max_order: int | None = None,
+    interval: IntervalName | None = None,
+    replicates: int = 1000,
+    seed: Seed = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
 ) -> PopulationEstimate:
     """Size of the population behind a table of overlapping lists, by the default method.
 
     The estimand is N, all persons of the population, on a list or on none. Hierarchical log-linear
     models of the dependence between lists are compared by a criterion, and the best one gives the
-    total. The interval is its profile likelihood interval, *given the model*; ``model_range``
-    tells how far the models near the best one lie apart.
+    total. The interval repeats the whole search in every bootstrap replicate, so it includes the
+    choice of model; ``model_range`` tells how far the models near the best one lie apart.
 
     Parameters
     ----------
@@ -168,11 +179,20 @@ def estimate(
     criterion : {"bic", "aic", "aicc", "pvalue"}, default "bic"
         How models are compared.
     strategy : {"exhaustive", "stepwise"}, optional
-        Try all models, or search step by step. By default all models of at most 6 lists (for 6
-        lists those with interactions of pairs), and step by step for more lists and for
-        ``"pvalue"``.
+        Try all models, or search step by step; by default as in the table of the notes.
     max_order : int, optional
         Largest number of lists in one interaction.
+    interval : {"bca", "percentile", "basic", "profile", "lognormal"}, optional
+        Of a search BCa by default (:func:`bootstrap`), of one model the profile likelihood
+        interval. ``"profile"`` and ``"lognormal"`` take the model for granted.
+    replicates : int, default 1000
+        Bootstrap replicates.
+    seed : int or numpy.random.Generator, optional
+        The same seed gives the same interval.
+    n_jobs : int, optional
+        Workers, as in joblib.
+    progress : bool, optional
+        Show a bar; by default in terminals and notebooks.
 
     Returns
     -------
@@ -183,17 +203,53 @@ def estimate(
     ModelError
         If the table has covariates, or consists of margins, and no model is named.
 
+    Notes
+    -----
+    ========  ======================================================================
+    lists     search
+    ========  ======================================================================
+    2 to 5    all hierarchical models but the saturated one
+    6         all models with interactions of pairs
+    7 or more step by step over pairs: from independent lists and from all pairs, by
+              adding, dropping and exchanging pairs; the better end counts
+    ========  ======================================================================
+
+    A search by ``"pvalue"`` is always step by step.
+
     Examples
     --------
     >>> import mse
-    >>> p = mse.estimate(mse.load_dataset("kosovo"))
-    >>> round(p.total, 1)
-    10356.5
+    >>> p = mse.estimate(mse.load_dataset("kosovo"), seed=1)
+    >>> round(p.total, 1), p.interval_kind
+    (10356.5, 'bca')
     """
+    bootstrapped = interval in _BOOTSTRAP_INTERVALS or (interval is None and model is None)
+    single: Literal["profile", "lognormal"] = "lognormal" if interval == "lognormal" else "profile"
     estimator = default_estimator(
-        table, model=model, criterion=criterion, strategy=strategy, max_order=max_order
+        table,
+        model=model,
+        criterion=criterion,
+        strategy=strategy,
+        max_order=max_order,
+        interval=single,
     )
-    return estimator.fit(table).population
+    if interval is not None and not bootstrapped and interval != single:
+        known = ", ".join(map(repr, (*_BOOTSTRAP_INTERVALS, "profile", "lognormal")))
+        msg = f"interval={interval!r} is not known; expected one of {known}."
+        raise ModelError(msg)
+    if not bootstrapped:
+        return estimator.fit(table).population
+    from mse.resampling import bootstrap
+
+    return bootstrap(
+        estimator,
+        table,
+        replicates,
+        interval=interval or "bca",  # type: ignore[arg-type]
+        seed=seed,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

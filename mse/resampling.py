@@ -216,7 +216,7 @@ def _replicates(
     sample: _Sampler, refitter: Refitter, size: int, n_jobs: int | None, progress: bool | None
 ) -> _Replicates:
     """Draw and refit until every replicate has determined something."""
-    parts: list[tuple[FloatArray, np.ndarray, FloatArray]] = []  # type: ignore[type-arg]
+    parts: list[tuple[FloatArray, np.ndarray, FloatArray]] = []
     missing, redrawn = size, 0
     for _ in range(MAX_ROUNDS):
         counts = sample(missing)
@@ -369,6 +369,8 @@ def bootstrap(
     (True, 'bca', 200)
     """
     _check_options(replicates, resampling, interval, candidates)
+    # An unnamed seed is drawn and kept, so that every interval can be had again.
+    seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
     fit = estimator.fit(table)
     population = fit.population
     if population.status not in ("ok", "boundary"):

@@ -11,7 +11,7 @@ with N - n persons spread over the hidden cells in the proportions of the fit it
 
 from __future__ import annotations
 
-from math import exp, inf, lgamma, log
+from math import exp, inf, lgamma, log, sqrt
 from typing import TYPE_CHECKING
 
 import numba as nb
@@ -154,37 +154,73 @@ def fit_with_hidden(counts, hidden, design, work, p):  # type: ignore[no-untyped
     return EXHAUSTED, value
 
 
-def profile(counts: FloatArray, fit: ModelFit, design: Design) -> Callable[[float], float]:
-    """Return the profile log likelihood of N as a function of the log hidden count.
+class ProfileCurve:
+    """Profile log likelihood of N, as a function of the log hidden count.
+
+    Each evaluation starts from the fit of the one before.
 
     Parameters
     ----------
     counts : float64 array (C,)
         Persons by cell.
     fit : ModelFit
-        An estimable fit; each evaluation starts from the one before.
+        An estimable fit.
     design : Design
         Axes and parameters.
+    spread : float
+        A guess of the standard error of the log hidden count.
 
-    Returns
-    -------
-    callable
-        Takes log(N - n); raises ArithmeticError where the inner fit did not converge.
+    Attributes
+    ----------
+    observed : float
+        Observed persons n.
+    mode : float
+        Log hidden count at the maximum.
+    peak : float
+        The maximum.
+    stride : float
+        First step of a search away from the mode.
+    floor : float
+        Log of the fewest hidden persons that are told from none.
     """
-    work = _workspace_at(fit, design)
-    n = float(counts.sum())
 
-    def value(log_hidden: float) -> float:
-        hidden = exp(log_hidden)
-        code, kernel = fit_with_hidden(counts, hidden, design, work, fit.kept.size)
+    def __init__(self, counts: FloatArray, fit: ModelFit, design: Design, spread: float) -> None:
+        self._counts, self._fit, self._design = counts, fit, design
+        self._work = _workspace_at(fit, design)
+        self.observed = float(counts.sum())
+        center = log(float(fit.hidden.sum()))
+        self.stride = min(max(spread, 1e-3), 2.0)
+        best = minimize_scalar(
+            lambda x: -self(x),
+            bounds=(center - self.stride, center + self.stride),
+            method="bounded",
+        )
+        self.mode = float(best.x)
+        self.peak = self(self.mode)
+        self.floor = min(log(FEWEST_HIDDEN), self.mode - 1.0)
+
+    def __call__(self, log_hidden: float) -> float:
+        """Profile log likelihood at N = n + exp(log_hidden).
+
+        Raises
+        ------
+        ArithmeticError
+            Where the inner fit did not converge.
+        """
+        hidden, p = exp(log_hidden), self._fit.kept.size
+        code, kernel = fit_with_hidden(self._counts, hidden, self._design, self._work, p)
         if code != CERTIFIED:
+            self._work.b[:p] = self._fit.coefficients
             raise ArithmeticError(f"no fit with {hidden:g} hidden persons was found")
         # kernel = sum n log mu + hidden log mu0 - N, and p = mu / N.
-        total = n + hidden
+        total = self.observed + hidden
         gain = lgamma(total + 1) - lgamma(hidden + 1)
         return float(gain + kernel + total - total * log(total))
 
-    return value
+    def signed_root(self, log_hidden: float) -> float:
+        """Signed root of the likelihood ratio: standard normal, to first order."""
+        root = sqrt(max(2 * (self.peak - self(log_hidden)), 0.0))
+        return root if log_hidden > self.mode else -root
 
 
 def _workspace_at(fit: ModelFit, design: Design) -> Workspace:
@@ -195,10 +231,10 @@ def _workspace_at(fit: ModelFit, design: Design) -> Workspace:
     return work
 
 
-def _first_below(
+def first_below(
     value: Callable[[float], float], cut: float, start: float, stride: float, bound: float
 ) -> float:
-    """Find a point on the far side of the cut, by doubling strides up to a bound."""
+    """Find a point on the far side of the cut, by doubling strides; infinity if none is in bounds."""
     point = start
     while abs(point - start) < abs(bound - start):
         point = start + stride if abs(stride) < abs(bound - start) else bound
@@ -236,21 +272,14 @@ def profile_interval(
     ArithmeticError
         Where an inner fit did not converge.
     """
-    value = profile(counts, fit, design)
-    n, center = float(counts.sum()), log(float(fit.hidden.sum()))
-    stride = min(max(spread, 1e-3), 2.0)
-    floor = min(log(FEWEST_HIDDEN), center - 1.0)
-    best = minimize_scalar(
-        lambda x: -value(x), bounds=(center - stride, center + stride), method="bounded"
-    )
-    mode = float(best.x)
-    cut = value(mode) - drop
+    curve = ProfileCurve(counts, fit, design, spread)
+    cut = curve.peak - drop
     ends = []
-    for bound, sign, beyond in ((floor, -1.0, n), (LOG_MOST_HIDDEN, 1.0, inf)):
-        outside = _first_below(value, cut, mode, sign * stride, bound)
+    for bound, sign, beyond in ((curve.floor, -1.0, curve.observed), (LOG_MOST_HIDDEN, 1.0, inf)):
+        outside = first_below(curve, cut, curve.mode, sign * curve.stride, bound)
         if outside == inf:
             ends.append(beyond)
             continue
-        end = brentq(lambda x: value(x) - cut, mode, outside, xtol=END_TOLERANCE)
-        ends.append(n + exp(float(end)))
+        end = brentq(lambda x: curve(x) - cut, curve.mode, outside, xtol=END_TOLERANCE)
+        ends.append(curve.observed + exp(float(end)))
     return ends[0], ends[1]

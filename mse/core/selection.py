@@ -140,7 +140,8 @@ def make_candidates(
 
 
 @nb.njit(cache=True, nogil=True)
-def _penalty(kind, p, n):  # type: ignore[no-untyped-def]
+def penalty_of(kind, p, n):  # type: ignore[no-untyped-def]
+    """Penalty of p parameters for n observed persons, see `mse.loglinear.criteria`."""
     if kind == BIC:
         return p * np.log(n)
     if kind == AIC:
@@ -184,9 +185,7 @@ def _floor(lacking, bounds, bound_row):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _select_one(
-    counts, candidates, kind, checkpoints, design, work, bounds, chosen, hidden, limits
-):  # type: ignore[no-untyped-def]
+def _select_one(counts, candidates, kind, stops, design, work, bounds, chosen, hidden, limits):  # type: ignore[no-untyped-def]
     """Select for one table; -1 on overflow, 1 if a fit did not converge, otherwise 0."""
     like = np.zeros(0, dtype=np.int64)
     sums = counts.copy()
@@ -205,7 +204,7 @@ def _select_one(
     lost, lost_limit = np.inf, INDETERMINATE
     failed, j = 0, 0
     for m in range(candidates.sizes.size):
-        penalty = _penalty(kind, candidates.sizes[m], sums[0])
+        penalty = penalty_of(kind, candidates.sizes[m], sums[0])
         if penalty + _floor(candidates.lacking[m], bounds, candidates.bound_row) < best:
             status, _, deviance = fit_one(
                 counts,
@@ -229,7 +228,7 @@ def _select_one(
                 best, best_hidden, best_row = value, answer[0], m
             elif status != PRUNED and status > BOUNDARY and value < lost:
                 lost, lost_limit = value, answer_limits[0]
-        if m + 1 == checkpoints[j]:
+        if m + 1 == stops[j]:
             chosen[j] = best_row
             hidden[j] = best_hidden
             limits[j] = FINITE if best_row >= 0 else lost_limit
@@ -238,14 +237,14 @@ def _select_one(
 
 
 @nb.njit(cache=True, nogil=True)
-def _select_many(tables, candidates, kind, checkpoints, design, work, out, codes):  # type: ignore[no-untyped-def]
+def _select_many(tables, candidates, kind, stops, design, work, out, codes):  # type: ignore[no-untyped-def]
     bounds = np.zeros(candidates.bound_members.shape[0])
     for t in range(tables.shape[0]):
         codes[t] = _select_one(
             tables[t],
             candidates,
             kind,
-            checkpoints,
+            stops,
             design,
             work,
             bounds,
@@ -306,7 +305,7 @@ def _select_exactly(
     """Select by fitting every model, with Python integers where int64 does not do."""
     fits = fit_models(counts[None], candidates.members, design)
     values = fits.deviance[0] + np.asarray(
-        [_penalty(kind, int(p), counts.sum()) for p in candidates.sizes]
+        [penalty_of(kind, int(p), counts.sum()) for p in candidates.sizes]
     )
     estimable = fits.status[0] <= BOUNDARY
     out.failed[t] = bool((fits.status[0] == NOT_CONVERGED).any())

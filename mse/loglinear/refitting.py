@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mse.core.batch import NOT_CONVERGED, fit_models
+from mse.core.descent import descend
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 from mse.core.selection import Candidates, Selection, select
 from mse.core.stepwise import forward_paths
@@ -96,7 +97,7 @@ def _settled(found: Selection) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class PathRefitter:
-    """Follows the stepwise path by p-value again for other counts.
+    """Searches step by step again for other counts.
 
     Parameters
     ----------
@@ -105,23 +106,26 @@ class PathRefitter:
     pairs : int64 array (T,)
         Cells of the pairs, in the order that decides ties.
     threshold : float
-        Pairs are added for p-values below it.
+        For a search by p-value: pairs are added below it.
+    kind : int, optional
+        Code of the criterion, see `mse.core.selection`; by p-value where left out.
     """
 
     design: Design = field(repr=False)
     pairs: IntArray = field(repr=False)
     threshold: float
+    kind: int | None = None
     given: str = RESELECTED
     releases_gil: bool = True
     checkpoints: tuple[int, ...] = ()
 
     def __call__(self, counts: FloatArray) -> Refits:
         """Refit to counts of shape (B, C), persons by cell."""
-        paths, overflowed = forward_paths(counts, self.pairs, self.threshold, self.design)
-        failed = paths.failed.copy()
-        # Pairwise designs of at most nine lists have minors far below the bound of int64 pivots;
-        # were one ever to outgrow it, the replicate counts as failed and is drawn again.
-        failed[overflowed] = True
+        if self.kind is None:
+            paths = forward_paths(counts, self.pairs, self.threshold, self.design)
+        else:
+            paths = descend(counts, self.pairs, self.kind, self.design)
+        failed = paths.failed & np.isnan(paths.hidden)
         limits = paths.limits.copy()
         limits[failed] = INDETERMINATE
         hidden = np.where(limits == FINITE, paths.hidden, np.nan)

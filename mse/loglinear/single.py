@@ -15,6 +15,7 @@ from mse.core.batch import STATUSES, ModelFit, fit_model, log_hidden_covariance
 from mse.core.existence import LIMITS
 from mse.core.lattice import levels_of
 from mse.core.newton import Design, make_design
+from mse.core.profile import ProfileCurve
 from mse.errors import ModelError
 from mse.intervals import IntervalMethod, LognormalInterval
 from mse.loglinear.criteria import criteria
@@ -235,7 +236,7 @@ class LogLinearFit:
             return f"{covariate}={names[level]}"
 
         return [
-            ":".join(name(axis, row[axis]) for axis in np.flatnonzero(row)) or "intercept"
+            ":".join(name(int(axis), int(row[axis])) for axis in np.flatnonzero(row)) or "intercept"
             for row in levels
         ]
 
@@ -336,6 +337,11 @@ class LogLinearFit:
             info=self.table.info,
             provenance=provenance(self.estimator, self.table),
         )
+
+    def profile_curve(self) -> ProfileCurve:
+        """Profile log likelihood of N (Cormack 1992); only of an estimable fit."""
+        spread = self.standard_error / float(self._fit.hidden.sum())
+        return ProfileCurve(self._counts, self._fit, self._design, spread)
 
     def refitter(self, candidates: int | None = None) -> ModelRefitter:
         """Repeat this model on other counts, for the bootstrap; see `mse.refitting`."""

@@ -83,8 +83,10 @@ def stepwise_by_criterion(
     start: HierarchicalModel,
     scope: HierarchicalModel,
     value: Callable[[TriedModels], FloatArray],
+    *,
+    exchanges: bool,
 ) -> list[Step]:
-    """Add or drop the one term that lowers the criterion most, until none does.
+    """Take the change of one term that lowers the criterion most, until none does.
 
     Parameters
     ----------
@@ -94,6 +96,8 @@ def stepwise_by_criterion(
         First and largest model.
     value : callable
         Criterion of each tried model; infinite where not estimable, so that it is never chosen.
+    exchanges : bool
+        Where no single change helps, exchange a term in the model for one outside.
 
     Returns
     -------
@@ -108,21 +112,39 @@ def stepwise_by_criterion(
     current, best = start, float(values_of([start])[0])
     path = [Step("start", start, best)]
     while True:
-        changes = [
-            (f"+ {current.term_name(t)}", current.with_term(t))
-            for t in current.additions(None, scope)
-        ]
-        changes += [
-            (f"- {current.term_name(t)}", current.without_term(t)) for t in current.deletions()
-        ]
-        if not changes:
+        for changes in (_single_changes, _exchanges)[: 2 if exchanges else 1]:
+            found = changes(current, scope)
+            values = values_of([model for _, model in found]) if found else np.asarray([np.inf])
+            i = int(np.argmin(values))
+            if values[i] < best:
+                break
+        else:
             return path
-        values = values_of([model for _, model in changes])
-        i = int(np.argmin(values))
-        if not values[i] < best:
-            return path
-        best, current = float(values[i]), changes[i][1]
-        path.append(Step(changes[i][0], current, best))
+        best, current = float(values[i]), found[i][1]
+        path.append(Step(found[i][0], current, best))
+
+
+def _single_changes(
+    model: HierarchicalModel, scope: HierarchicalModel
+) -> list[tuple[str, HierarchicalModel]]:
+    """Terms that can be added or dropped, and what comes of it."""
+    added = [(f"+ {model.term_name(t)}", model.with_term(t)) for t in model.additions(None, scope)]
+    dropped = [(f"- {model.term_name(t)}", model.without_term(t)) for t in model.deletions()]
+    return added + dropped
+
+
+def _exchanges(
+    model: HierarchicalModel, scope: HierarchicalModel
+) -> list[tuple[str, HierarchicalModel]]:
+    """Terms that can be dropped for another one, and what comes of it."""
+    found = []
+    for out in model.deletions():
+        rest = model.without_term(out)
+        for term in rest.additions(None, scope):
+            if term != out:
+                name = f"- {model.term_name(out)} + {model.term_name(term)}"
+                found.append((name, rest.with_term(term)))
+    return found
 
 
 def stepwise_by_p_value(

@@ -7,7 +7,7 @@ from scipy.special import gammaln, logsumexp
 
 from mse.core.batch import fit_model
 from mse.core.newton import make_design
-from mse.core.profile import profile, profile_interval
+from mse.core.profile import ProfileCurve, profile_interval
 from tests.unit.core.test_batch import all_two_way, random_table
 
 
@@ -32,7 +32,7 @@ def test_profile_is_the_maximum_over_the_model(shape, n_lists) -> None:
     counts, matrix, cells = random_table(shape, n_lists, terms, 40.0, 2)
     design = make_design(shape, n_lists, cells)
     fit = fit_model(counts, np.ones(cells.size, dtype=bool), design)
-    value = profile(counts, fit, design)
+    value = ProfileCurve(counts, fit, design, 0.3)
     for factor in (0.5, 1.0, 3.0):
         hidden = factor * fit.hidden.sum()
         expected = direct_profile(counts.sum() + hidden, counts, matrix, design.n_hidden)
@@ -44,7 +44,7 @@ def test_ends_lie_on_the_cut_and_widen_with_the_level() -> None:
     counts, _, cells = random_table((2, 2, 2, 2), 4, all_two_way(4), 40.0, 3)
     design = make_design((2, 2, 2, 2), 4, cells)
     fit = fit_model(counts, np.ones(cells.size, dtype=bool), design)
-    value = profile(counts, fit, design)
+    value = ProfileCurve(counts, fit, design, 0.3)
     n = counts.sum()
     narrow = profile_interval(counts, fit, design, 0.5, 0.3)
     wide = profile_interval(counts, fit, design, 1.92, 0.3)

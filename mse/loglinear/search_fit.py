@@ -1,0 +1,457 @@
+"""What a search among log-linear models learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+
+from mse.catalogue import Catalogue, catalogue
+from mse.core.batch import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit
+from mse.core.existence import LIMITS
+from mse.core.newton import Design, make_design
+from mse.core.selection import CRITERIA as SELECTION_CRITERIA
+from mse.core.selection import make_candidates
+from mse.errors import ModelError
+from mse.intervals import ModelRange
+from mse.loglinear.averaging import (
+    Average,
+    AverageInterval,
+    AverageKind,
+    check_form,
+    heaviest,
+    model_weights,
+)
+from mse.loglinear.criteria import Criteria, criteria
+from mse.loglinear.refitting import PathRefitter, SelectionRefitter
+from mse.loglinear.single import LogLinear, LogLinearFit, complete_counts, fit_structure
+from mse.population import PopulationEstimate, provenance
+from mse.refitting import Refitter, TableRefitter
+
+if TYPE_CHECKING:
+    from mse._typing import BoolArray, FloatArray, IntArray, Limit, Status
+    from mse.loglinear.search import LogLinearSearch
+    from mse.loglinear.steps import Step
+    from mse.model import HierarchicalModel
+    from mse.table import CaptureTable
+
+#: Models this close to the best criterion count as defensible in the range that is reported:
+#: a difference of 10 in BIC is "very strong" evidence (Kass & Raftery 1995, JASA 90, 773-795).
+RANGE_WITHIN = 10.0
+CRITERION_NAMES = {"bic": "BIC", "aic": "AIC", "aicc": "AICc", "pvalue": "BIC"}
+#: Share of the weight below which models that are not estimable are not worth a warning.
+WORTH_SAYING = 0.01
+#: Numbers of candidates at which a bootstrap notes the choice so far.
+CHECKPOINTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
+
+
+class ModelSource(Protocol):
+    """Models by number, written or built when somebody asks."""
+
+    def notation(self, i: int) -> str:
+        """Write model i."""
+        ...
+
+    def structure(self, i: int) -> HierarchicalModel:
+        """Build model i."""
+        ...
+
+
+@dataclass(frozen=True)
+class CatalogueModels:
+    """Models of a catalogue."""
+
+    lists: tuple[str, ...]
+    max_order: int | None
+
+    def notation(self, i: int) -> str:
+        """Write model i."""
+        return catalogue(len(self.lists), self.max_order).notation(i)
+
+    def structure(self, i: int) -> HierarchicalModel:
+        """Build model i."""
+        return catalogue(len(self.lists), self.max_order).model(i, self.lists)
+
+
+@dataclass(frozen=True)
+class ListedModels:
+    """Models in a list."""
+
+    models: tuple[HierarchicalModel, ...]
+
+    def notation(self, i: int) -> str:
+        """Write model i."""
+        return self.models[i].notation()
+
+    def structure(self, i: int) -> HierarchicalModel:
+        """Build model i."""
+        return self.models[i]
+
+
+def list_design(models: Catalogue) -> tuple[Design, BoolArray]:
+    """Design of a catalogue's models and their parameters, (M, U), the constant first."""
+    axis_cells = 1 << np.arange(models.n_lists)[::-1]
+    cells = np.asarray([0, *(int(axis_cells[list(term)].sum()) for term in models.terms)])
+    design = make_design((2,) * models.n_lists, models.n_lists, cells)
+    return design, np.column_stack([np.ones(len(models), dtype=np.bool_), models.members])
+
+
+def _path_refitter(n_lists: int, threshold: float, kind: int | None) -> PathRefitter:
+    axis_cells = 1 << np.arange(n_lists)[::-1]
+    pairs = np.asarray([int(axis_cells[list(p)].sum()) for p in combinations(range(n_lists), 2)])
+    cells = np.concatenate([[0], axis_cells, pairs])
+    return PathRefitter(make_design((2,) * n_lists, n_lists, cells), pairs, threshold, kind)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LogLinearSearchFit:
+    """What a search learned: every model tried, and the best one.
+
+    Everything that a `LogLinearFit` has is that of the best estimable model.
+
+    Attributes
+    ----------
+    estimator : LogLinearSearch
+        Assumptions and settings.
+    table : CaptureTable
+        The data.
+    """
+
+    estimator: LogLinearSearch
+    table: CaptureTable
+    _source: ModelSource = field(repr=False)
+    _fits: BatchFit = field(repr=False)
+    _n_parameters: IntArray = field(repr=False)
+    _path: tuple[Step, ...] = field(repr=False)
+
+    def __repr__(self) -> str:
+        return (
+            f"<LogLinearSearchFit: {self.model}, best of {self.n_models:,} models, {self.status}>"
+        )
+
+    @property
+    def n_models(self) -> int:
+        """Number of models tried."""
+        return int(self._n_parameters.size)
+
+    @cached_property
+    def _criteria(self) -> Criteria:
+        return criteria(self._fits.deviance[0], self._n_parameters, complete_counts(self.table))
+
+    @property
+    def _criterion_name(self) -> str:
+        return CRITERION_NAMES[self.estimator.criterion]
+
+    @property
+    def _values(self) -> FloatArray:
+        values: FloatArray = getattr(self._criteria, self._criterion_name.lower())
+        return values
+
+    @property
+    def _estimable(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        return np.asarray(self._fits.status[0] <= BOUNDARY)
+
+    @cached_property
+    def _order(self) -> IntArray:
+        """Models from best to worst; the end of a p-value path counts as best."""
+        values = np.where(np.isnan(self._values), np.inf, self._values)
+        order = np.argsort(values, kind="stable")
+        if self.estimator.criterion == "pvalue":
+            chosen = self._chosen
+            order = np.concatenate([[chosen], order[order != chosen]])
+        return order
+
+    @cached_property
+    def _chosen(self) -> int:
+        if self.estimator.criterion == "pvalue":
+            end = self._path[-1].model
+            return next(i for i in range(self.n_models) if self._source.structure(i) == end)
+        usable = np.where(self._estimable, self._values, np.inf)
+        return int(np.argmin(usable)) if self._estimable.any() else int(self._order[0])
+
+    @cached_property
+    def best(self) -> LogLinearFit:
+        """Fit of the best estimable model, or of the best one where none is estimable."""
+        return self.fit_of(self._chosen)
+
+    @cached_property
+    def models(self) -> pd.DataFrame:
+        """Every model tried, best first, one row each.
+
+        Returns
+        -------
+        DataFrame
+            ``model`` (canonical notation), ``n_parameters``, ``deviance``, ``df_residual``,
+            ``aic``, ``aicc``, ``bic``, ``total`` (persons; NaN where not estimable), ``status``,
+            ``limit``.
+        """
+        order, fits = self._order, self._fits
+        observable = int(np.prod(self.table.shape)) * (1 - 0.5**self.table.n_lists)
+        frame = pd.DataFrame(
+            {
+                "model": [self._source.notation(i) for i in order.tolist()],
+                "n_parameters": self._n_parameters[order],
+                "deviance": fits.deviance[0, order],
+                "df_residual": int(observable) - self._n_parameters[order],
+                "aic": self._criteria.aic[order],
+                "aicc": self._criteria.aicc[order],
+                "bic": self._criteria.bic[order],
+                "total": self._totals[order],
+                "status": np.asarray(STATUSES)[fits.status[0, order]],
+                "limit": np.asarray(LIMITS)[fits.limits[0, order, 0]],
+            }
+        )
+        frame.loc[frame["status"] == "not_converged", "limit"] = "indeterminate"
+        return frame
+
+    @property
+    def _totals(self) -> FloatArray:
+        total = self._fits.hidden[0].sum(axis=1) + self.table.n_observed
+        return np.where(self._estimable, total, np.nan)
+
+    @property
+    def path(self) -> pd.DataFrame:
+        """Steps of a stepwise search: change, model, criterion or p-value, and total.
+
+        Empty for an exhaustive search.
+        """
+        totals = {self._source.notation(i): self._totals[i] for i in range(self.n_models)}
+        rows = [(s.change, s.model.notation(), s.value) for s in self._path]
+        frame = pd.DataFrame(rows, columns=["change", "model", "value"])
+        frame["total"] = frame["model"].map(totals)
+        return frame
+
+    @cached_property
+    def model_range(self) -> ModelRange | None:
+        """Totals of the models within 10 of the best criterion; None where none is estimable."""
+        if not self._estimable.any():
+            return None
+        values = np.where(np.isnan(self._values), np.inf, self._values)
+        near = values <= values[self._estimable].min() + RANGE_WITHIN
+        totals = self._totals[near & self._estimable]
+        return ModelRange(
+            low=float(totals.min()),
+            high=float(totals.max()),
+            n_models=int(totals.size),
+            n_not_estimable=int((near & ~self._estimable).sum()),
+            criterion=self._criterion_name,
+            within=RANGE_WITHIN,
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about the search that a reader of its answer must know."""
+        found = []
+        first = int(np.nanargmin(self._values))
+        if self._estimable.any() and not self._estimable[first]:
+            found.append(
+                f"The model with the best {self._criterion_name}, {self._source.notation(first)}, "
+                f"is not estimable (limit: {LIMITS[self._fits.limits[0, first, 0]]}); the best "
+                "estimable one was chosen."
+            )
+        failed = int((self._fits.status[0] == NOT_CONVERGED).sum())
+        if failed:
+            found.append(f"{failed:,} of {self.n_models:,} models did not converge.")
+        return tuple(found)
+
+    @cached_property
+    def population(self) -> PopulationEstimate:
+        """The answer of the best model, with the range over models near it."""
+        how = "p-value" if self.estimator.criterion == "pvalue" else self._criterion_name
+        found = self.best.population
+        return replace(
+            found,
+            method=f"log-linear model, chosen by {how} among {self.n_models:,}",
+            model_range=self.model_range,
+            warnings=(*self.warnings, *found.warnings),
+            provenance=provenance(self.estimator, self.table),
+        )
+
+    def average(
+        self,
+        criterion: Literal["bic", "aic", "aicc"] | None = None,
+        interval: AverageKind = "mixture",
+    ) -> PopulationEstimate:
+        """Average over the models of the search, by the weights of a criterion.
+
+        Parameters
+        ----------
+        criterion : {"bic", "aic", "aicc"}, optional
+            Weights are proportional to exp(-criterion / 2); by default the criterion of the search.
+        interval : {"mixture", "buckland"}, default "mixture"
+            See `mse.loglinear.averaging.AverageInterval`.
+
+        Returns
+        -------
+        PopulationEstimate
+            The weighted mean of the totals. Models that are not estimable have no weight; a
+            warning says how much they would have had.
+
+        Raises
+        ------
+        ModelError
+            If the criterion or interval is not known.
+
+        Examples
+        --------
+        >>> import mse
+        >>> p = mse.LogLinearSearch().fit(mse.load_dataset("kosovo")).average()
+        >>> round(p.total), p.interval_kind
+        (13185, 'averaged')
+        """
+        check_form(interval)
+        name = criterion or self._criterion_name.lower()
+        if name not in SELECTION_CRITERIA:
+            known = ", ".join(map(repr, SELECTION_CRITERIA))
+            raise ModelError(f"criterion={criterion!r} is not known; expected {known}.")
+        if not self._estimable.any():
+            return self.population
+        values: FloatArray = getattr(self._criteria, name)
+        weights = model_weights(np.where(self._estimable, values, np.inf))
+        chosen = heaviest(weights)
+        average = Average(
+            weights[chosen] / weights[chosen].sum(), tuple(self.fit_of(i) for i in chosen)
+        )
+        observed = self.table.n_observed
+        return replace(
+            self.population,
+            hidden=average.total - observed,
+            status="boundary" if any(f.status == "boundary" for f in average.fits) else "ok",
+            limit="finite",
+            reason="",
+            method=f"average of {len(chosen):,} log-linear models by {CRITERION_NAMES[name]} weights",
+            model="",
+            uncertainty=AverageInterval(average, interval, observed),
+            warnings=self._lost_weight(values, CRITERION_NAMES[name]),
+        )
+
+    def _lost_weight(self, values: FloatArray, name: str) -> tuple[str, ...]:
+        """Say how much weight the models have that are not estimable, if it is worth a word."""
+        everything = model_weights(np.where(np.isnan(values), np.inf, values))
+        lost = float(everything[~self._estimable].sum())
+        if lost < WORTH_SAYING:
+            return ()
+        text = (
+            f"Models that are not estimable would have {lost:.0%} of the {name} weight; the average "
+            "is over the others."
+        )
+        return (text,)
+
+    def fit_of(self, i: int) -> LogLinearFit:
+        """Fit of model number i, in the order in which models were tried."""
+        structure = self._source.structure(i)
+        model = LogLinear(structure.notation(), self.estimator.interval)
+        return fit_structure(model, self.table, structure)
+
+    # The best model's own figures -----------------------------------------------------------------
+
+    @property
+    def model(self) -> str:
+        """The best model in canonical notation."""
+        return self.best.model
+
+    @property
+    def structure(self) -> HierarchicalModel:
+        """The best model as terms."""
+        return self.best.structure
+
+    @property
+    def status(self) -> Status:
+        """Status of the best model."""
+        return self.best.status
+
+    @property
+    def limit(self) -> Limit:
+        """Limit of the best model."""
+        return self.best.limit
+
+    @property
+    def reason(self) -> str:
+        """Why the status is not ``ok``."""
+        return self.best.reason
+
+    @property
+    def coefficients(self) -> pd.Series[float]:
+        """Coefficients of the best model."""
+        return self.best.coefficients
+
+    @property
+    def deviance(self) -> float:
+        """Deviance of the best model."""
+        return self.best.deviance
+
+    @property
+    def aic(self) -> float:
+        """AIC of the best model."""
+        return self.best.aic
+
+    @property
+    def aicc(self) -> float:
+        """AICc of the best model."""
+        return self.best.aicc
+
+    @property
+    def bic(self) -> float:
+        """BIC of the best model."""
+        return self.best.bic
+
+    @property
+    def n_parameters(self) -> int:
+        """Parameters of the best model."""
+        return self.best.n_parameters
+
+    @property
+    def df_residual(self) -> int:
+        """Residual degrees of freedom of the best model."""
+        return self.best.df_residual
+
+    @property
+    def df_adjusted(self) -> int:
+        """Degrees of freedom of the best model on its facial set."""
+        return self.best.df_adjusted
+
+    @property
+    def fitted(self) -> FloatArray:
+        """Fitted means of the best model, shape ``table.shape``."""
+        return self.best.fitted
+
+    def refitter(self, candidates: int | None = None) -> Refitter:
+        """Repeat the search on other counts, for the bootstrap; see `mse.refitting`."""
+        if isinstance(self._source, CatalogueModels):
+            return self._selection_refitter(self._source, candidates)
+        if candidates is not None:
+            raise ModelError(
+                f"A stepwise search has no list of candidates; candidates={candidates} goes with "
+                "strategy='exhaustive'."
+            )
+        if (self.estimator.max_order or 2) > 2:
+            return TableRefitter(self.estimator, self.table)
+        by_p_value = self.estimator.criterion == "pvalue"
+        kind = None if by_p_value else SELECTION_CRITERIA.index(self.estimator.criterion)
+        return _path_refitter(self.table.n_lists, self.estimator.threshold, kind)
+
+    def _selection_refitter(
+        self, source: CatalogueModels, candidates: int | None
+    ) -> SelectionRefitter:
+        design, members = list_design(catalogue(self.table.n_lists, source.max_order))
+        # Those not estimable here may be so on other counts: they come last, not never.
+        rank = np.where(self._estimable, self._values, np.inf)
+        order = np.argsort(rank, kind="stable")
+        if candidates is not None:
+            order = order[: min(candidates, int(self._estimable.sum()))]
+        starts = self._fits.coefficients[0, order]
+        counts = complete_counts(self.table)
+        chosen = make_candidates(counts, members[order], starts, design)
+        steps = [count for count in CHECKPOINTS if count < order.size]
+        kind = SELECTION_CRITERIA.index(self.estimator.criterion)
+        return SelectionRefitter(chosen, kind, design, (*steps, int(order.size)))
+
+    def summary(self) -> str:
+        """Describe the best models and the answer, in words."""
+        columns = ["model", "n_parameters", "bic", "aic", "total", "status"]
+        head = self.models[columns].head(10).to_string(index=False)
+        return f"Best of {self.n_models:,} models:\n{head}\n\n{self.population.summary()}"
