@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
+    from mse import diagnostics as diagnostics
+    from mse import sensitivity as sensitivity
     from mse.classical import Chapman as Chapman
     from mse.classical import LincolnPetersen as LincolnPetersen
     from mse.datasets import list_datasets as list_datasets
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from mse.model import HierarchicalModel as HierarchicalModel
     from mse.population import PopulationEstimate as PopulationEstimate
     from mse.table import CaptureTable as CaptureTable
+    from mse.validation import validate as validate
 
 #: Where each public name lives. The imports above say the same to type checkers.
 _HOMES = {
@@ -61,13 +64,19 @@ _HOMES = {
     "estimate": "estimators",
     "list_datasets": "datasets",
     "load_dataset": "datasets",
+    "validate": "validation",
 }
 
-__all__ = list(_HOMES)
+#: Public names that are modules.
+_MODULES = ("diagnostics", "sensitivity")
+
+__all__ = list(_HOMES | dict.fromkeys(_MODULES))
 
 
 def __getattr__(name: str) -> object:
     """Load a public name from its module, once."""
+    if name in _MODULES:
+        return import_module(f"mse.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'mse' has no attribute {name!r}")
     value = getattr(import_module(f"mse.{_HOMES[name]}"), name)
@@ -76,4 +85,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__})

@@ -12,6 +12,10 @@ import inspect
 import re
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
 SNAPSHOT = ROOT / "tests" / "public_api.txt"
@@ -43,17 +47,25 @@ def public_api() -> str:
     """Write the whole public interface as text."""
     import mse
 
+    return "\n".join(names_of(mse)) + "\n"
+
+
+def names_of(module: ModuleType) -> list[str]:
+    """List the public names of a module, and those of its public modules below them."""
     lines = []
-    for name in sorted(mse.__all__):
-        value = getattr(mse, name)
-        if inspect.isclass(value):
+    for name in sorted(module.__all__):
+        value = getattr(module, name)
+        if inspect.ismodule(value):
+            lines.append(f"module {name}")
+            lines += [f"    {line}" for line in names_of(value)]
+        elif inspect.isclass(value):
             own_init = value.__init__ is not Exception.__init__
             own = value.__module__.startswith("mse.") and "__init__" in vars(value) and own_init
             lines.append(f"class {name}{signature(value) if own else ''}")
             lines += [f"    {line}" for line in members(value)]
         else:
             lines.append(f"def {name}{signature(value)}" if callable(value) else name)
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def layers() -> list[str]:
@@ -61,7 +73,8 @@ def layers() -> list[str]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     rows = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
-    return [name for row in rows for name in re.split(r"\s*[|:]\s*", row)]
+    # Parentheses mark layers that may be absent.
+    return [name.strip("()") for row in rows for name in re.split(r"\s*[|:]\s*", row)]
 
 
 def inventory() -> str:

@@ -1,0 +1,281 @@
+"""The usual worries about a table and an estimate, in plain words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mse.diagnostics.fit import goodness_of_fit
+from mse.diagnostics.histories import in_words
+from mse.diagnostics.influential import influence
+from mse.errors import ModelError
+from mse.loglinear import LogLinearFit, LogLinearSearchFit
+from mse.loglinear.single import complete_counts
+from mse.sensitivity import leave_one_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mse._typing import IntArray, Seed
+    from mse.estimators import Fit
+    from mse.table import CaptureTable
+
+__all__ = ["CheckResult", "check"]
+
+#: Leaving a list out should not change the total by more than this factor, up or down.
+MOST_FACTOR = 2.0
+#: A list that holds this share of all persons seen more than once is what the overlaps rest on. With
+#: two lists each holds them all, with three one holds two thirds on average or more.
+MOST_OF_OVERLAPS = 0.9
+#: One person in a cell of so few should not change the total by more than a tenth.
+SMALL, MOST_CHANGE = 2, 0.1
+#: With so large a share of persons on one list only there is little overlap to learn from.
+MOST_SINGLE = 0.9
+#: Level of the test of fit.
+POOR_FIT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One worry, and whether there is reason for it.
+
+    Parameters
+    ----------
+    name : str
+        What was checked.
+    passed : bool or None
+        True: no reason to worry; False: there is one; None: could not be judged.
+    text : str
+        What was found, for a reader who is no statistician.
+    """
+
+    name: str
+    passed: bool | None
+    text: str
+
+    def to_frame(self) -> pd.DataFrame:
+        """Show the check as a frame of one row."""
+        return pd.DataFrame([{"name": self.name, "passed": self.passed, "text": self.text}])
+
+    def summary(self) -> str:
+        """Put the check in one line."""
+        verdict = {True: "fine", False: "WARNING", None: "not judged"}[self.passed]
+        return f"{self.name}: {verdict}. {self.text}"
+
+    def __str__(self) -> str:
+        return self.summary()
+
+
+def check(
+    table: CaptureTable, fit: Fit | None = None, *, seed: Seed = None
+) -> tuple[CheckResult, ...]:
+    """Go through the usual worries about a table, and about an estimate from it.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        Counts of complete histories.
+    fit : Fit, optional
+        A fit to this table. With it, the estimate is repeated without each list and without single
+        persons, selection included, and its model is tested.
+    seed : int or numpy.random.Generator, optional
+        For the bootstrap test of fit on a sparse table.
+
+    Returns
+    -------
+    tuple of CheckResult
+        In this order: do all pairs of lists overlap; does one list carry the estimate; does it rest
+        on histories of 1 or 2 persons; are 90% or more on one list only; and with a fit, is there an
+        estimate, and does the model fit.
+
+    Raises
+    ------
+    ModelError
+        If observations are known in part, or the fit is of another table.
+
+    Examples
+    --------
+    >>> import mse
+    >>> for each in mse.diagnostics.check(mse.load_dataset("artificial_3")):
+    ...     print(each.name, each.passed)
+    overlap of lists False
+    one list carries the estimate False
+    small histories True
+    persons on one list only False
+    """
+    complete_counts(table)
+    if fit is not None and fit.table != table:
+        raise ModelError("The fit is of another table; give the table it was fitted to.")
+    found = [
+        _overlap(table),
+        _carried(table, fit),
+        _small_histories(table, fit),
+        _single(table),
+    ]
+    if fit is not None:
+        found += [_estimable(fit), _fits(fit, seed)]
+    return tuple(found)
+
+
+def _overlap(table: CaptureTable) -> CheckResult:
+    name = "overlap of lists"
+    both = table.overlaps().to_numpy(dtype=np.int64)
+    pairs = zip(*np.triu_indices(table.n_lists, k=1), strict=True)
+    empty = [(a, b) for a, b in pairs if both[a, b] == 0]
+    if not empty:
+        return CheckResult(name, True, "Each pair of lists has persons in common.")
+    shared = both - np.diag(np.diag(both))
+    lonely = [table.lists[i] for i in np.flatnonzero(shared.sum(axis=0) == 0)]
+    named = "; ".join(f"{table.lists[a]} and {table.lists[b]}" for a, b in empty[:6])
+    more = f"; and {len(empty) - 6:,} pairs more" if len(empty) > 6 else ""
+    text = (
+        f"Nobody is on both lists of {len(empty):,} of {table.n_lists * (table.n_lists - 1) // 2:,} pairs "
+        f"({named}{more}). Whether they avoid each other's persons or are small cannot be told "
+        "from the data."
+    )
+    if lonely:
+        text += f" No one of {', '.join(lonely)} is on any other list, which may be faulty linkage."
+    return CheckResult(name, False, text)
+
+
+def _carried(table: CaptureTable, fit: Fit | None) -> CheckResult:
+    name = "one list carries the estimate"
+    if table.n_lists < 3:
+        return CheckResult(name, None, "With two lists each carries the estimate: neither can go.")
+    worries = [*_holds_overlaps(table)]
+    judged = ""
+    if fit is not None and not math.isnan(fit.population.total):
+        found = leave_one_out(fit.estimator, table)
+        factors = {v.lists[0]: v.trial.total / found.whole.total for v in found.variants}
+        worries += _changed(factors)
+        judged = "Leaving one list out changes the estimated total by a factor of at most "
+        judged += f"{max((max(f, 1 / f) for f in factors.values() if f > 0), default=1):.2f}."
+        if all(math.isnan(factor) for factor in factors.values()):
+            return CheckResult(name, None, "The method gives no estimate without any one list.")
+    if worries:
+        return CheckResult(name, False, " ".join(worries))
+    return CheckResult(name, True, judged or "No list holds nearly all of the overlaps.")
+
+
+def _holds_overlaps(table: CaptureTable) -> Iterator[str]:
+    """Name the lists that hold nearly everyone who was seen more than once."""
+    number, counts = _numbers(table)
+    again = counts * (number >= 2)
+    total = again.sum()
+    for axis, name in enumerate(table.lists):
+        held = np.take(again, 1, axis=axis).sum()
+        if total and held >= MOST_OF_OVERLAPS * total:
+            yield (
+                f"{held:,} of the {total:,} persons on two lists or more are on {name}: the overlaps "
+                "of the other lists with each other say little."
+            )
+
+
+def _changed(factors: dict[str, float]) -> Iterator[str]:
+    for name, factor in factors.items():
+        if math.isnan(factor):
+            yield f"Without {name} the method gives no estimate."
+        elif not 1 / MOST_FACTOR <= factor <= MOST_FACTOR:
+            yield f"Without {name} the estimated total is {factor:.2f} times what it is with all lists."
+
+
+def _numbers(table: CaptureTable) -> tuple[IntArray, IntArray]:
+    """Give the number of lists of each history, and its count: tensors of shape ``(2,) * K``."""
+    covariates = tuple(range(table.n_lists, len(table.axes)))
+    counts: IntArray = table.counts.sum(axis=covariates) if covariates else table.counts
+    return np.indices(counts.shape).sum(axis=0), counts
+
+
+def _small_histories(table: CaptureTable, fit: Fit | None) -> CheckResult:
+    name = "small histories"
+    if fit is None:
+        return _small_overlaps(table)
+    if math.isnan(fit.population.total):
+        return CheckResult(name, None, "There is no estimate that could rest on them.")
+    frame = influence(fit, reselect=True).to_frame()
+    frame["cell"] = np.flatnonzero(table.counts.ravel())
+    small = frame[(frame["observed"] <= SMALL) & ~(frame["relative"].abs() <= MOST_CHANGE)]
+    if small.empty:
+        text = (
+            f"No single person in a history of {SMALL} or fewer changes the estimated total by more "
+            f"than {MOST_CHANGE:.0%}."
+        )
+        return CheckResult(name, True, text)
+    order = small["relative"].abs().sort_values(ascending=False, kind="stable").index
+    parts = [
+        f"{in_words(table, int(row['cell']))} ({row['observed']:,}): {_effect(row['relative'])}"
+        for row in small.loc[order[:4]].to_dict("records")
+    ]
+    more = f"; and {len(small) - 4:,} histories more" if len(small) > 4 else ""
+    text = (
+        f"One person less in a history of {SMALL} or fewer changes the estimated total by more than "
+        f"{MOST_CHANGE:.0%}. {'; '.join(parts)}{more}. One wrong or missed link would do the same."
+    )
+    return CheckResult(name, False, text)
+
+
+def _effect(relative: float) -> str:
+    if math.isnan(relative):
+        return "no estimate is left"
+    return "no bound is left" if math.isinf(relative) else f"{relative:+.0%}"
+
+
+def _small_overlaps(table: CaptureTable) -> CheckResult:
+    """Judge the table alone: whether most persons seen again are in small histories."""
+    name = "small histories"
+    number, counts = _numbers(table)
+    again = counts[number >= 2]
+    total, few = int(again.sum()), int(again[again <= SMALL].sum())
+    if not total:
+        return CheckResult(
+            name, False, "Nobody is on more than one list: there is no overlap at all."
+        )
+    text = (
+        f"{few:,} of the {total:,} persons on two lists or more are in histories of {SMALL} persons "
+        "or fewer."
+    )
+    return CheckResult(name, 2 * few <= total, text)
+
+
+def _single(table: CaptureTable) -> CheckResult:
+    number, counts = _numbers(table)
+    n = int(counts.sum())
+    single = int(counts[number == 1].sum())
+    if not n:
+        return CheckResult("persons on one list only", None, "Nobody was observed.")
+    text = f"{single:,} of {n:,} persons ({single / n:.0%}) are on one list only."
+    passed = single < MOST_SINGLE * n
+    if not passed:
+        text += f" The estimate rests on the other {n - single:,}."
+    return CheckResult("persons on one list only", passed, text)
+
+
+def _estimable(fit: Fit) -> CheckResult:
+    passed = fit.status in ("ok", "boundary")
+    text = "The data determine a total." if fit.status == "ok" else fit.reason
+    return CheckResult("the data determine an estimate", passed, text)
+
+
+def _fits(fit: Fit, seed: Seed) -> CheckResult:
+    name = "the model fits"
+    if not isinstance(fit, LogLinearFit | LogLinearSearchFit):
+        return CheckResult(name, None, "There is no test of fit for this kind of method.")
+    found = goodness_of_fit(fit, replicates=0)
+    if found.sparse:
+        found = goodness_of_fit(fit, seed=seed)
+    if math.isnan(found.p_value):
+        return CheckResult(name, None, "The model has no degrees of freedom left to test it.")
+    how = "bootstrap" if found.sparse else "chi-squared"
+    text = (
+        f"Deviance {found.deviance:.1f} on {found.df} degrees of freedom, p = {found.p_value:.3f} "
+        f"({how})."
+    )
+    if found.p_value < POOR_FIT:
+        text += (
+            " The model does not describe the observed histories, so trust it less on the hidden."
+        )
+    return CheckResult(name, found.p_value >= POOR_FIT, text)
