@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mse.loglinear.search import LogLinearSearch, LogLinearSearchFit
+from mse.loglinear.search import LogLinearSearch
+from mse.loglinear.search_fit import LogLinearSearchFit
 from mse.loglinear.single import LogLinear, LogLinearFit
 
 __all__ = ["LogLinear", "LogLinearFit", "LogLinearSearch", "LogLinearSearchFit"]
