@@ -1,0 +1,26 @@
+"""Every estimator with a table that it is meant for: one line each, used by the suites."""
+
+from __future__ import annotations
+
+import mse
+
+TWO_LISTS = "kosovo:EXH,OSCE"
+
+ALL_ESTIMATORS = [
+    (mse.LincolnPetersen(), TWO_LISTS),
+    (mse.Chapman(), TWO_LISTS),
+    (mse.LogLinear("main"), "kosovo"),
+    (mse.LogLinear("[123,14,34]", interval="lognormal"), "kosovo"),
+    (mse.LogLinear("S1*S2 + S3 + ethnicity"), "spina_bifida"),
+    (mse.LogLinearSearch(), "kosovo"),
+    (mse.LogLinearSearch(criterion="aicc", max_order=2), "kosovo"),
+    (mse.LogLinearSearch(strategy="stepwise"), "kosovo"),
+    (mse.LogLinearSearch(criterion="pvalue", strategy="stepwise"), "kosovo"),
+]
+
+
+def load(name: str) -> mse.CaptureTable:
+    """Return a bundled table, restricted to the lists behind a colon."""
+    dataset, _, lists = name.partition(":")
+    table = mse.load_dataset(dataset)
+    return table.keep_lists(lists.split(",")) if lists else table

@@ -1,0 +1,88 @@
+"""What every estimator, fit and estimate keeps to."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from dataclasses import FrozenInstanceError, fields, replace
+
+import pytest
+
+import mse
+from mse.estimators import Estimator, Fit
+from tests.estimators import ALL_ESTIMATORS, load
+
+pytestmark = pytest.mark.parametrize(
+    ("estimator", "dataset"), ALL_ESTIMATORS, ids=[repr(each) for each, _ in ALL_ESTIMATORS]
+)
+
+
+@pytest.fixture
+def fit(estimator, dataset):
+    return estimator.fit(load(dataset))
+
+
+def test_estimator_is_frozen_settings_that_print_and_compare(estimator, dataset) -> None:
+    assert isinstance(estimator, Estimator)
+    assert estimator == replace(estimator)
+    assert hash(estimator) == hash(replace(estimator))
+    shown = repr(estimator)
+    assert all(f"{each.name}=" in shown for each in fields(estimator) if each.repr)
+    if fields(estimator):
+        with pytest.raises(FrozenInstanceError):
+            setattr(estimator, fields(estimator)[0].name, None)
+
+
+def test_fit_keeps_to_the_protocol_and_is_frozen(fit, estimator, dataset) -> None:
+    assert isinstance(fit, Fit)
+    assert fit.estimator == estimator
+    assert fit.table == load(dataset)
+    p = fit.population
+    assert (p.status, p.limit, p.reason) == (fit.status, fit.limit, fit.reason)
+    with pytest.raises((FrozenInstanceError, AttributeError)):
+        fit.table = None
+
+
+def test_estimate_is_consistent(fit, estimator, dataset) -> None:
+    p = fit.population
+    assert p.observed == fit.table.n_observed
+    assert p.total == p.observed + p.hidden
+    low, high = p.interval(0.95)
+    assert p.observed <= low <= p.total <= high
+    wide = p.interval(0.99)
+    assert wide[0] <= low < high <= wide[1]
+    assert p.interval_kind
+    if p.by is not None:
+        assert p.by["total"].sum() == pytest.approx(p.total)
+        assert p.by["observed"].sum() == p.observed
+
+
+def test_json_round_trip(fit, estimator, dataset) -> None:
+    text = fit.population.to_json()
+    data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+    assert data["schema"] == "mse.population/1"
+    back = mse.PopulationEstimate.from_json(text)
+    assert json.loads(back.to_json()) == data
+
+
+def test_words(fit, estimator, dataset) -> None:
+    text = fit.population.summary()
+    assert "stimated" in text
+    assert text.index("interval") < text.index("point")
+    assert fit.population._repr_html_().count("<table") >= 1
+    assert repr(fit)
+
+
+def test_pickled_fits_give_the_same_answer(fit, estimator, dataset) -> None:
+    back = pickle.loads(pickle.dumps(fit))  # noqa: S301
+    assert back.population.total == fit.population.total
+    assert back.population.interval() == fit.population.interval()
+
+
+def test_bootstrap_of_any_estimator(estimator, dataset) -> None:
+    table = load(dataset)
+    runs = [mse.bootstrap(estimator, table, 30, seed=1, n_jobs=n) for n in (1, 2)]
+    assert (runs[0].draws == runs[1].draws).all()
+    assert runs[0].total == estimator.fit(table).population.total
+    assert not math.isnan(runs[0].interval()[0])

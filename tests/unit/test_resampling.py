@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import warnings
+from math import inf, isnan, nan
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+import mse
+from mse.errors import ConvergenceWarning, ModelError
+from mse.refitting import RESELECTED, Refits, TableRefitter
+from mse.resampling import (
+    BootstrapInterval,
+    acceleration,
+    bca_levels,
+    bias_correction,
+    joint_limits,
+    order_quantile,
+)
+
+STEPWISE = mse.LogLinearSearch(criterion="pvalue", strategy="stepwise")
+
+
+def interval_of(draws, kind="percentile", **changes) -> BootstrapInterval:
+    draws = np.asarray(draws, dtype=float)
+    return BootstrapInterval(kind, RESELECTED, 50.0, 10, draws, **changes)
+
+
+def test_bias_correction_is_the_normal_score_of_the_share_below() -> None:
+    draws = np.arange(1, 11, dtype=float)
+    assert bias_correction(draws, 3.5) == pytest.approx(norm.ppf(0.3))
+    assert bias_correction(draws, 3.0) == pytest.approx(norm.ppf(0.25))  # a tie counts half
+    assert bias_correction(draws, 0.0) == pytest.approx(norm.ppf(0.05))  # half a draw
+    assert bias_correction(np.append(draws, inf), 5.5) == pytest.approx(norm.ppf(5 / 11))
+
+
+def test_acceleration_by_hand() -> None:
+    # Mean of (1, 1, 4) is 2; deviations 1, 1, -2: cubes sum to -6, squares to 6.
+    value = acceleration(np.asarray([1.0, 4.0]), np.asarray([2.0, 1.0]))
+    assert value == pytest.approx(-6 / (6 * 6**1.5))
+    assert acceleration(np.asarray([5.0, 5.0]), np.asarray([1.0, 3.0])) == 0.0
+    assert isnan(acceleration(np.asarray([5.0, nan]), np.asarray([1.0, 3.0])))
+
+
+def test_bca_without_bias_or_skewness_is_the_percentile_interval() -> None:
+    tails = np.asarray([0.025, 0.975])
+    np.testing.assert_allclose(bca_levels(tails, 0.0, 0.0), tails)
+    moved = bca_levels(tails, 0.2, 0.05)
+    z = 0.2 + norm.ppf(tails)
+    np.testing.assert_allclose(moved, norm.cdf(0.2 + z / (1 - 0.05 * z)))
+    # Beyond the pole the level is the end it runs to.
+    np.testing.assert_array_equal(bca_levels(np.asarray([0.999999]), 3.0, 0.3), [1.0])
+
+
+def test_infinite_draws_make_infinite_ends_and_nothing_else() -> None:
+    draws = np.asarray([10.0, 20.0, 30.0, 40.0, inf])
+    assert order_quantile(draws, 0.5) == 30.0
+    assert order_quantile(draws, 0.75) == 40.0
+    assert order_quantile(draws, 0.8) == inf
+    low, high = interval_of(draws).interval(0.9)
+    assert (low, high) == (12.0, inf)
+
+
+def test_basic_interval_is_reflected_and_never_below_the_observed() -> None:
+    low, high = interval_of([40.0, 45.0, 60.0, 200.0], kind="basic").interval(0.99)
+    assert low == 10.0
+    assert high == pytest.approx(100 - order_quantile(np.asarray([40.0, 45, 60, 200]), 0.005))
+
+
+def test_joint_limits_of_strata() -> None:
+    finite, infinite, zero, unknown = 0, 1, 2, 3
+    codes = np.asarray(
+        [[finite, finite], [finite, zero], [zero, zero], [infinite, zero], [infinite, unknown]],
+        dtype=np.int8,
+    )
+    assert joint_limits(codes).tolist() == [finite, finite, zero, infinite, unknown]
+
+
+def test_same_seed_same_draws_whatever_the_workers() -> None:
+    table = mse.load_dataset("kosovo")
+    for estimator in (mse.LogLinearSearch(), STEPWISE, mse.LogLinear("[12,34]")):
+        runs = [mse.bootstrap(estimator, table, 110, seed=5, n_jobs=n) for n in (1, 2, 4)]
+        for other in runs[1:]:
+            np.testing.assert_array_equal(runs[0].draws, other.draws)
+            assert runs[0].interval(0.9) == other.interval(0.9)
+    assert mse.bootstrap(STEPWISE, table, 20, seed=6).interval() != runs[0].interval()
+
+
+def test_an_unnamed_seed_is_kept_so_that_the_interval_can_be_had_again() -> None:
+    table = mse.load_dataset("korea")
+    first = mse.bootstrap(STEPWISE, table, 30)
+    seed = first.provenance["bootstrap"]["seed"]
+    np.testing.assert_array_equal(mse.bootstrap(STEPWISE, table, 30, seed=seed).draws, first.draws)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        mse.LogLinearSearch(),
+        mse.LogLinearSearch(criterion="aicc"),
+        mse.LogLinearSearch(strategy="stepwise"),
+        STEPWISE,
+        mse.LogLinear("[12,13,4]"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("dataset", ["kosovo", "australia"])
+def test_fast_path_equals_fitting_every_replicate(estimator, dataset) -> None:
+    table = mse.load_dataset(dataset)
+    counts = table.counts.ravel().astype(float)
+    rng = np.random.default_rng(4)
+    tables = rng.multinomial(table.n_observed // 8, counts / counts.sum(), size=12).astype(float)
+    fast = estimator.fit(table).refitter()(tables)
+    slow = TableRefitter(estimator, table)(tables)
+    np.testing.assert_array_equal(fast.limits, slow.limits)
+    # Newton from another start ends within its tolerance of the same point.
+    np.testing.assert_allclose(fast.hidden, slow.hidden, rtol=1e-9)
+
+
+def test_restricting_the_candidates_and_how_the_interval_settles() -> None:
+    table = mse.load_dataset("kosovo")
+    everything = mse.bootstrap(mse.LogLinearSearch(), table, 200, seed=1)
+    settling = everything.uncertainty.settling(0.95)
+    assert settling["candidates"].tolist() == [1, 2, 5, 10, 20, 50, 100, 113]
+    assert tuple(settling.iloc[-1][["low", "high"]]) == everything.interval(0.95)
+    five = mse.bootstrap(mse.LogLinearSearch(), table, 200, seed=1, candidates=5)
+    # The jackknife behind the acceleration is restricted as well, hence the tolerance.
+    assert five.interval(0.95) == pytest.approx(tuple(settling.iloc[2][["low", "high"]]), rel=0.02)
+    assert five.provenance["bootstrap"]["candidates"] == 5
+
+
+def test_parametric_resampling_draws_a_population_of_the_estimated_size() -> None:
+    table = mse.load_dataset("kosovo")
+    p = mse.bootstrap(
+        mse.LogLinear("all two-way"), table, 400, resampling="parametric", interval="percentile", seed=2
+    )
+    # The median of the draws is that of an estimator nearly unbiased on the log scale.
+    assert np.median(p.draws) == pytest.approx(p.total, rel=0.03)
+    profile = mse.LogLinear("all two-way").fit(table).population.interval()
+    assert p.interval() == pytest.approx(profile, rel=0.1)
+    with pytest.raises(ModelError, match="no fitted means"):
+        mse.bootstrap(mse.Chapman(), table.keep_lists(["EXH", "ABA"]), resampling="parametric")
+
+
+def test_any_estimator_and_strata() -> None:
+    table = mse.load_dataset("kosovo").keep_lists(["EXH", "OSCE"])
+    p = mse.bootstrap(mse.Chapman(), table, 60, seed=3)
+    assert p.interval_kind == "bca"
+    assert p.interval()[0] < p.total < p.interval()[1]
+    joint = mse.bootstrap(
+        mse.LogLinear("S1*S2 + S3 + ethnicity"),
+        mse.load_dataset("spina_bifida"),
+        50,
+        seed=3,
+        interval="percentile",
+    )
+    assert joint.stratum_draws.shape == (50, 3)
+    np.testing.assert_allclose(joint.stratum_draws.sum(axis=1), joint.draws)
+    assert (joint.by["low"] <= joint.by["high"]).all()
+
+
+def test_outcomes_without_a_number_are_counted_and_never_dropped() -> None:
+    table = mse.CaptureTable.from_counts(
+        {"100": 30, "010": 20, "001": 25, "110": 2, "101": 2, "011": 1}, lists=["a", "b", "c"]
+    )
+    p = mse.bootstrap(mse.LogLinear("[12,13]"), table, 300, seed=1, interval="percentile")
+    u = p.uncertainty
+    assert len(p.draws) == 300
+    assert u.n_infinite == int(np.isinf(p.draws).sum()) > 0
+    assert p.interval()[1] == inf
+    assert any("no upper bound" in text for text in p.warnings)
+    assert p.to_dict()["provenance"]["bootstrap"]["infinite"] == u.n_infinite
+
+
+def test_a_table_without_an_estimate_is_returned_as_it_is() -> None:
+    p = mse.bootstrap(mse.LogLinear("[12,13,23]"), mse.load_dataset("artificial_3"), 20, seed=1)
+    assert p.status == "not_estimable"
+    assert p.draws is None
+
+
+class _Interrupting:
+    """A refitter that the reader stops in its third chunk."""
+
+    given, releases_gil, checkpoints = RESELECTED, True, ()
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, counts: np.ndarray) -> Refits:
+        self.calls += 1
+        if self.calls == 3:
+            raise KeyboardInterrupt
+        size = len(counts)
+        hidden = np.full((size, 1), 7.0)
+        codes = np.zeros((size, 1), dtype=np.int8)
+        none = np.zeros((size, 0))
+        return Refits(hidden, codes, np.zeros(size, bool), np.full(size, -1), none)
+
+
+def test_an_interrupt_keeps_what_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mse.resampling._refitter", lambda *_: _Interrupting())
+    with pytest.warns(ConvergenceWarning, match="50 of 1,000"):
+        p = mse.bootstrap(
+            mse.LogLinear(), mse.load_dataset("korea"), interval="percentile", seed=1, n_jobs=1
+        )
+    assert len(p.draws) == 50
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"replicates": 0}, "1 or more"),
+        ({"resampling": "jackknife"}, "'multinomial' or 'parametric'"),
+        ({"interval": "t"}, "'bca'"),
+        ({"candidates": 0}, "1 or more"),
+        ({"candidates": 3}, "goes with"),
+    ],
+)
+def test_bad_options_say_what_to_do(options: dict, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        mse.bootstrap(mse.LogLinear(), mse.load_dataset("korea"), **options)
+
+
+def test_a_dask_cluster_gives_the_same_bits() -> None:
+    distributed = pytest.importorskip("distributed")
+    import joblib
+
+    table = mse.load_dataset("kosovo")
+    alone = mse.bootstrap(mse.LogLinearSearch(), table, 100, seed=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with (
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address=None
+            ) as cluster,
+            distributed.Client(cluster),
+            joblib.parallel_config(backend="dask"),
+        ):
+            spread = mse.bootstrap(mse.LogLinearSearch(), table, 100, seed=8)
+    np.testing.assert_array_equal(alone.draws, spread.draws)
+    assert alone.interval() == spread.interval()
