@@ -132,10 +132,11 @@ class Validation(Result):
         DataFrame
             ``estimator`` (its ``repr``), ``list``, ``truth`` (persons on the list), ``observed``
             (on another list as well), ``estimate``, ``log_bias``, ``low``, ``high``, ``covered``
-            (True, False, or None without an interval), ``miss`` (``"under"``, ``"over"`` or
+            (nullable boolean: NA without an interval), ``miss`` (``"under"``, ``"over"`` or
             empty), ``interval_kind``, ``model``, ``status``, ``reason``.
         """
-        return pd.DataFrame([self._row(each) for each in self.results])
+        frame = pd.DataFrame([self._row(each) for each in self.results])
+        return frame.astype({"covered": "boolean"})
 
     def _row(self, each: Validated) -> dict[str, Any]:
         found = each.trial.population

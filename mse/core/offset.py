@@ -18,7 +18,7 @@ from scipy.optimize import brentq, minimize_scalar
 
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import LARGEST_LOG, MAX_ITERATIONS, STEP_TOLERANCE, Design
-from mse.core.profile import END_TOLERANCE, FEWEST_HIDDEN, LOG_MOST_HIDDEN, _first_below
+from mse.core.profile import END_TOLERANCE, FEWEST_HIDDEN, LOG_MOST_HIDDEN, first_below
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
@@ -152,7 +152,7 @@ def hidden_variance(found: OffsetFit, fit: ModelFit, design: Design) -> float:
 def offset_profile_interval(
     counts: FloatArray, offset: FloatArray, fit: ModelFit, design: Design, drop: float
 ) -> tuple[float, float]:
-    """Ends of the profile likelihood interval of N under an offset, for a table without strata.
+    """Find the profile likelihood interval of N under an offset, for a table without strata.
 
     With one hidden cell the multinomial likelihood of N is that of a Poisson fit to the counts
     with N - n persons in that cell (Cormack 1992, Biometrics 48, 567-576).
@@ -196,7 +196,7 @@ def offset_profile_interval(
     cut = value(mode) - drop
     ends = []
     for bound, sign, beyond in ((floor, -1.0, n), (LOG_MOST_HIDDEN, 1.0, inf)):
-        outside = _first_below(value, cut, mode, sign * stride, bound)
+        outside = first_below(value, cut, mode, sign * stride, bound)
         if outside == inf:
             ends.append(beyond)
         else:

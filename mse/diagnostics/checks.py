@@ -89,8 +89,8 @@ def check(
     -------
     tuple of CheckResult
         In this order: do all pairs of lists overlap; does one list carry the estimate; does it rest
-        on histories of 1 or 2 persons; are 90% or more on one list only; and with a fit, is there an
-        estimate, and does the model fit.
+        on histories of 1 or 2 persons; are 90% or more on one list only; and with a fit, does one
+        person in a larger history change it much, is there an estimate, and does the model fit.
 
     Raises
     ------
@@ -110,15 +110,21 @@ def check(
     complete_counts(table)
     if fit is not None and fit.table != table:
         raise ModelError("The fit is of another table; give the table it was fitted to.")
-    found = [
+    if fit is None:
+        return _overlap(table), _carried(table, None), _small_overlaps(table), _single(table)
+    influences = None
+    if not math.isnan(fit.population.total):
+        cells = np.flatnonzero(table.counts.ravel())
+        influences = influence(fit, reselect=True).to_frame().assign(cell=cells)
+    return (
         _overlap(table),
         _carried(table, fit),
-        _small_histories(table, fit),
+        _small_histories(table, influences),
         _single(table),
-    ]
-    if fit is not None:
-        found += [_estimable(fit), _fits(fit, seed)]
-    return tuple(found)
+        _single_persons(table, influences),
+        _estimable(fit),
+        _fits(fit, seed),
+    )
 
 
 def _overlap(table: CaptureTable) -> CheckResult:
@@ -190,32 +196,55 @@ def _numbers(table: CaptureTable) -> tuple[IntArray, IntArray]:
     return np.indices(counts.shape).sum(axis=0), counts
 
 
-def _small_histories(table: CaptureTable, fit: Fit | None) -> CheckResult:
+def _small_histories(table: CaptureTable, influences: pd.DataFrame | None) -> CheckResult:
     name = "small histories"
-    if fit is None:
-        return _small_overlaps(table)
-    if math.isnan(fit.population.total):
+    if influences is None:
         return CheckResult(name, None, "There is no estimate that could rest on them.")
-    frame = influence(fit, reselect=True).to_frame()
-    frame["cell"] = np.flatnonzero(table.counts.ravel())
-    small = frame[(frame["observed"] <= SMALL) & ~(frame["relative"].abs() <= MOST_CHANGE)]
-    if small.empty:
+    moving = _moving(influences[influences["observed"] <= SMALL])
+    if moving.empty:
         text = (
             f"No single person in a history of {SMALL} or fewer changes the estimated total by more "
             f"than {MOST_CHANGE:.0%}."
         )
         return CheckResult(name, True, text)
-    order = small["relative"].abs().sort_values(ascending=False, kind="stable").index
-    parts = [
-        f"{in_words(table, int(row['cell']))} ({row['observed']:,}): {_effect(row['relative'])}"
-        for row in small.loc[order[:4]].to_dict("records")
-    ]
-    more = f"; and {len(small) - 4:,} histories more" if len(small) > 4 else ""
     text = (
         f"One person less in a history of {SMALL} or fewer changes the estimated total by more than "
-        f"{MOST_CHANGE:.0%}. {'; '.join(parts)}{more}. One wrong or missed link would do the same."
+        f"{MOST_CHANGE:.0%}. {_named(table, moving)}. One wrong or missed link would do the same."
     )
     return CheckResult(name, False, text)
+
+
+def _single_persons(table: CaptureTable, influences: pd.DataFrame | None) -> CheckResult:
+    """Judge histories that are not small: there one person matters when the model flips."""
+    name = "one person more or less"
+    if influences is None:
+        return CheckResult(name, None, "There is no estimate that could change.")
+    moving = _moving(influences[influences["observed"] > SMALL])
+    if moving.empty:
+        text = f"No single person in a larger history changes it by more than {MOST_CHANGE:.0%}."
+        return CheckResult(name, True, text)
+    text = (
+        f"One person less changes the estimated total by more than {MOST_CHANGE:.0%}, though the "
+        f"history holds more than {SMALL}. {_named(table, moving)}. Other models are about as good "
+        "as the chosen one, or the overlaps are few: give the interval with the model re-selected."
+    )
+    return CheckResult(name, False, text)
+
+
+def _moving(influences: pd.DataFrame) -> pd.DataFrame:
+    """Take the histories of which one person changes the total much, the most influential first."""
+    size = influences["relative"].abs()
+    order = size.sort_values(ascending=False, kind="stable", na_position="first").index
+    return influences.loc[order][~(size.loc[order] <= MOST_CHANGE)]
+
+
+def _named(table: CaptureTable, moving: pd.DataFrame) -> str:
+    parts = [
+        f"{in_words(table, int(row['cell']))} ({row['observed']:,}): {_effect(row['relative'])}"
+        for row in moving.head(4).to_dict("records")
+    ]
+    more = f"; and {len(moving) - 4:,} histories more" if len(moving) > 4 else ""
+    return "; ".join(parts) + more
 
 
 def _effect(relative: float) -> str:

@@ -176,6 +176,8 @@ def goodness_of_fit(
     design on them (Fienberg & Rinaldo 2012, section 3). The bootstrap draws the observed number
     of persons over the observable histories in proportion to the fitted means and refits the
     model; :math:`p = (1 + \#\{T^* \ge T\}) / (1 + B)` (Davison & Hinkley 1997, equation 4.11).
+    Of 400 simulated tables of 150 persons on six independent lists the bootstrap of the deviance
+    rejected independence at 5% in 4.5% and at 10% in 10.5%, the chi-squared p-value in none.
 
     Examples
     --------
