@@ -181,7 +181,6 @@ def estimate_command(
     with _plain_errors():
         check_level(level)
         table = _read_table(source, lists, covariates, count)
-        _check_model_named(table, [model] if model else [])
         population = estimate(
             table,
             model=model,
@@ -219,7 +218,6 @@ def compare_command(
     with _plain_errors():
         check_level(level)
         table = _read_table(source, lists, covariates, count)
-        _check_model_named(table, model or [])
         chosen = _estimators(
             table,
             model or (),
@@ -363,7 +361,8 @@ def _estimators(
     if not models and not criteria:
         if table.n_lists == 2:
             return [LincolnPetersen(), Chapman(), default_estimator(table, model="main")]
-        models, searches = ("main", "all two-way"), ("bic", "aic", "pvalue")
+        models = ("main", "all two-way")
+        searches = ("bic", "aic") if table.covariates else ("bic", "aic", "pvalue")
     elif not criteria and (strategy is not None or max_order is not None):
         msg = "--strategy and --max-order belong to a search; name one with --criterion."
         raise ModelError(msg)
@@ -375,17 +374,6 @@ def _estimators(
             default_estimator(table, criterion=criterion, strategy=steps, max_order=max_order)
         )
     return chosen
-
-
-def _check_model_named(table: CaptureTable, models: Sequence[str]) -> None:
-    """Raise ``ModelError`` for covariates without a model, in the words of the command line."""
-    if table.covariates and not models:
-        msg = (
-            f"The table has covariates ({', '.join(table.covariates)}) and there is no default "
-            "model for these. Name one, --model 'all two-way' for instance, or choose the "
-            "covariates with --covariates ('' sums over all of them)."
-        )
-        raise ModelError(msg)
 
 
 def _exit_unless_estimable(populations: Iterable[PopulationEstimate]) -> None:

@@ -107,8 +107,7 @@ def default_estimator(
     Raises
     ------
     ModelError
-        If the table has no default: it has covariates, or consists of margins, and no model is
-        named.
+        If the table has no default: it consists of margins, and no model is named.
     """
     from mse.loglinear import LogLinear, LogLinearSearch
 
@@ -122,7 +121,7 @@ def default_estimator(
         return LogLinear(model, interval)
     _check_searchable(table)
     if strategy is None:
-        large = table.n_lists > _MAX_EXHAUSTIVE_LISTS
+        large = table.n_lists > _MAX_EXHAUSTIVE_LISTS or bool(table.covariates)
         strategy = "stepwise" if large or criterion == "pvalue" else "exhaustive"
     return LogLinearSearch(
         criterion=criterion, strategy=strategy, max_order=max_order, interval=interval
@@ -131,16 +130,6 @@ def default_estimator(
 
 def _check_searchable(table: CaptureTable) -> None:
     """Raise ``ModelError`` for a table on which no search is defined, with the ways out."""
-    if table.covariates:
-        names = ", ".join(table.covariates)
-        first = next(iter(table.covariates))
-        msg = (
-            f"The table has covariates ({names}) and there is no default model for these. Estimate "
-            f"within levels with table.by({first!r}), sum over a covariate with "
-            f"table.collapse({first!r}), or name a model with terms for them: "
-            f'LogLinear("all two-way").'
-        )
-        raise ModelError(msg)
     if table.margins is not None:
         msg = (
             "The table holds list totals and their union only. They say nothing about dependence "
@@ -172,7 +161,7 @@ def estimate(
     Parameters
     ----------
     table : CaptureTable
-        Lists without covariates; with covariates name a ``model``.
+        Counts of histories, with or without covariates.
     model : str, optional
         One model in the notation of :class:`LogLinear`, ``"[12,3]"`` for instance, in place of a
         search.
@@ -201,18 +190,21 @@ def estimate(
     Raises
     ------
     ModelError
-        If the table has covariates, or consists of margins, and no model is named.
+        If the table consists of margins and no model is named.
 
     Notes
     -----
-    ========  ======================================================================
-    lists     search
-    ========  ======================================================================
-    2 to 5    all hierarchical models but the saturated one
-    6         all models with interactions of pairs
-    7 or more step by step over pairs: from independent lists and from all pairs, by
-              adding, dropping and exchanging pairs; the better end counts
-    ========  ======================================================================
+    ===============  ===============================================================
+    lists            search
+    ===============  ===============================================================
+    2 to 5           all hierarchical models but the saturated one
+    6                all models with interactions of pairs
+    7 or more        step by step over pairs: from independent lists and from all
+                     pairs, by adding, dropping and exchanging pairs; the better end
+                     counts
+    with covariates  step by step, from the main effects up to all two-way terms of
+                     lists and covariates
+    ===============  ===============================================================
 
     A search by ``"pvalue"`` is always step by step.
 

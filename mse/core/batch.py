@@ -279,10 +279,9 @@ def fit_one(counts, sums, member, start, ceiling, design, work, like, limit, hid
 
 
 @nb.njit(cache=True, nogil=True)
-def _fit_many(tables, members, design, work, out):  # type: ignore[no-untyped-def]
+def _fit_many(tables, members, starts, design, work, out):  # type: ignore[no-untyped-def]
     like = np.zeros(0, dtype=np.int64)
     sums = np.zeros(tables.shape[1])
-    cold = np.zeros(0)
     for t in range(tables.shape[0]):
         for c in range(sums.size):
             sums[c] = tables[t, c]
@@ -292,7 +291,7 @@ def _fit_many(tables, members, design, work, out):  # type: ignore[no-untyped-de
                 tables[t],
                 sums,
                 members[m],
-                cold,
+                starts[m],
                 np.inf,
                 design,
                 work,
@@ -309,7 +308,9 @@ def _fit_many(tables, members, design, work, out):  # type: ignore[no-untyped-de
             out.n_face[t, m] = work.face.sum()
 
 
-def fit_models(tables: FloatArray, members: BoolArray, design: Design) -> BatchFit:
+def fit_models(
+    tables: FloatArray, members: BoolArray, design: Design, start: FloatArray | None = None
+) -> BatchFit:
     """Fit every model to every table.
 
     Parameters
@@ -320,6 +321,8 @@ def fit_models(tables: FloatArray, members: BoolArray, design: Design) -> BatchF
         Parameters of each model among those of the design; the constant in each.
     design : Design
         Axes and parameters.
+    start : float64 array (U,), optional
+        Coefficients to start every fit from; by default each starts from the data.
 
     Returns
     -------
@@ -335,7 +338,9 @@ def fit_models(tables: FloatArray, members: BoolArray, design: Design) -> BatchF
         np.zeros(size, dtype=np.int64),
         np.zeros((*size, design.cells.size)),
     )
-    _fit_many(tables, members, design, make_workspace(design), out)
+    first = np.zeros(0) if start is None else start
+    starts = np.repeat(first[None], len(members), axis=0)
+    _fit_many(tables, members, starts, design, make_workspace(design), out)
     for t, m in np.argwhere(out.status == OVERFLOWED):
         fit = fit_model(tables[t], members[m], design)
         out.deviance[t, m], out.hidden[t, m], out.limits[t, m], out.status[t, m] = fit[:4]

@@ -14,15 +14,20 @@ Everything here is integer arithmetic: the answer is exact.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numba as nb
 import numpy as np
 
 from mse.core.exact import INSIDE, nonnegative_support, null_space, pivot_on
 from mse.core.lattice import subset_sum
 
+if TYPE_CHECKING:
+    from mse._typing import Limit
+
 #: Codes of a limit, in the order of `LIMITS`.
 FINITE, INFINITE, ZERO, INDETERMINATE = 0, 1, 2, 3
-LIMITS = ("finite", "infinite", "zero", "indeterminate")
+LIMITS: tuple[Limit, ...] = ("finite", "infinite", "zero", "indeterminate")
 
 
 @nb.njit(cache=True, nogil=True)

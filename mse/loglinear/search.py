@@ -47,7 +47,7 @@ class LogLinearSearch:
         from all two-way terms, and keep the better end.
     max_order : int, optional
         Largest interaction. Exhaustive: all orders up to K - 1 for at most 5 lists and pairs for
-        6; stepwise: pairs.
+        6; stepwise: pairs, of lists and of covariates.
     threshold : float, default 0.02
         For ``"pvalue"``: pairs are added for p-values below it.
     interval : {"profile", "lognormal"}, default "profile"
@@ -56,6 +56,9 @@ class LogLinearSearch:
     Notes
     -----
     Models whose hidden count the data do not determine are fitted and listed, but never chosen.
+
+    With covariates the search is stepwise, from the main effects of lists and covariates to all their
+    two-way terms (or ``max_order``), as in Cruyff, van Dijk & van der Heijden (2017).
 
     Examples
     --------
@@ -104,7 +107,7 @@ class LogLinearSearch:
         Parameters
         ----------
         table : CaptureTable
-            Counts of complete histories, without covariates.
+            Counts of complete histories; with covariates the search is stepwise.
 
         Returns
         -------
@@ -113,16 +116,16 @@ class LogLinearSearch:
         Raises
         ------
         ModelError
-            If the table has covariates, or more lists than can be searched exhaustively.
+            If the table has covariates or more lists than can be searched exhaustively.
         """
         counts = complete_counts(table)
-        parse_model("main", table.lists, ())
-        if table.covariates:
+        if table.covariates and (self.strategy, self.criterion == "pvalue") != ("stepwise", False):
             first = next(iter(table.covariates))
             raise ModelError(
-                f"The table has covariates ({', '.join(table.covariates)}), over which there is no "
-                f"search. Search within levels with table.by({first!r}), sum over a covariate with "
-                f"table.collapse({first!r}), or name a model: LogLinear('all two-way')."
+                f"The table has covariates ({', '.join(table.covariates)}), over which models are "
+                "searched step by step: LogLinearSearch(criterion='bic', strategy='stepwise'). Or "
+                f"search within levels with table.by({first!r}), or sum over a covariate with "
+                f"table.collapse({first!r})."
             )
         if self.strategy == "exhaustive":
             return self._fit_all(table, counts)
@@ -148,15 +151,17 @@ class LogLinearSearch:
         )
 
     def _fit_stepwise(self, table: CaptureTable, counts: FloatArray) -> LogLinearSearchFit:
-        main = parse_model("main", table.lists)
-        scope = _all_terms(main, min(self.max_order or 2, max(table.n_lists - 1, 1)))
+        main = parse_model("main", table.lists, tuple(table.covariates))
+        scope = _largest(main, self.max_order or 2)
         tried = TriedModels(counts, scope, table.shape)
         if self.criterion == "pvalue":
             path = stepwise_by_p_value(tried, main, self.threshold)
         else:
-            starts = (main, _all_terms(main, min(2, scope_order(scope))))
+            # With covariates the published searches go up from the main effects, and so does this.
+            lists_only = not table.covariates
+            starts = (main, _largest(main, min(2, self.max_order or 2))) if lists_only else (main,)
             paths = [
-                stepwise_by_criterion(tried, each, scope, self._values, exchanges=True)
+                stepwise_by_criterion(tried, each, scope, self._values, exchanges=lists_only)
                 for each in starts
             ]
             path = min(paths, key=lambda steps: steps[-1].value)
@@ -173,14 +178,14 @@ class LogLinearSearch:
         return np.where(fits.status[0] <= BOUNDARY, values, np.inf)
 
 
-def scope_order(model: HierarchicalModel) -> int:
-    """Largest interaction of a model."""
-    return max(len(generator) for generator in model.generators)
+def _largest(main: HierarchicalModel, order: int) -> HierarchicalModel:
+    """All terms of up to `order` axes, but for the interaction of all lists.
 
-
-def _all_terms(main: HierarchicalModel, order: int) -> HierarchicalModel:
+    With that one nothing can be said about the hidden cells.
+    """
     model = main
     for size in range(2, order + 1):
         for term in model.additions(size):
-            model = model.with_term(term)
+            if not set(range(main.n_lists)).issubset(term):
+                model = model.with_term(term)
     return model

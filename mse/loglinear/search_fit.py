@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 import pandas as pd
 
+from mse._strata import joint_limit
 from mse.catalogue import Catalogue, catalogue
 from mse.core.batch import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit
 from mse.core.existence import LIMITS
@@ -191,7 +192,7 @@ class LogLinearSearchFit:
         """
         order, fits = self._order, self._fits
         observable = int(np.prod(self.table.shape)) * (1 - 0.5**self.table.n_lists)
-        frame = pd.DataFrame(
+        return pd.DataFrame(
             {
                 "model": [self._source.notation(i) for i in order.tolist()],
                 "n_parameters": self._n_parameters[order],
@@ -202,11 +203,16 @@ class LogLinearSearchFit:
                 "bic": self._criteria.bic[order],
                 "total": self._totals[order],
                 "status": np.asarray(STATUSES)[fits.status[0, order]],
-                "limit": np.asarray(LIMITS)[fits.limits[0, order, 0]],
+                "limit": [self._limit(i) for i in order.tolist()],
             }
         )
-        frame.loc[frame["status"] == "not_converged", "limit"] = "indeterminate"
-        return frame
+
+    def _limit(self, i: int) -> Limit:
+        """Limit of model i: that of the least determined stratum."""
+        if self._fits.status[0, i] == NOT_CONVERGED:
+            return "indeterminate"
+        codes = np.unique(self._fits.limits[0, i])
+        return joint_limit([LIMITS[code] for code in codes])
 
     @property
     def _totals(self) -> FloatArray:
@@ -250,7 +256,7 @@ class LogLinearSearchFit:
         if self._estimable.any() and not self._estimable[first]:
             found.append(
                 f"The model with the best {self._criterion_name}, {self._source.notation(first)}, "
-                f"is not estimable (limit: {LIMITS[self._fits.limits[0, first, 0]]}); the best "
+                f"is not estimable (limit: {self._limit(first)}); the best "
                 "estimable one was chosen."
             )
         failed = int((self._fits.status[0] == NOT_CONVERGED).sum())
@@ -428,7 +434,7 @@ class LogLinearSearchFit:
                 f"A stepwise search has no list of candidates; candidates={candidates} goes with "
                 "strategy='exhaustive'."
             )
-        if (self.estimator.max_order or 2) > 2:
+        if self.table.covariates or (self.estimator.max_order or 2) > 2:
             return TableRefitter(self.estimator, self.table)
         by_p_value = self.estimator.criterion == "pvalue"
         kind = None if by_p_value else SELECTION_CRITERIA.index(self.estimator.criterion)

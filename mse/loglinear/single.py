@@ -156,7 +156,7 @@ class LogLinearFit:
 
     @property
     def _limits(self) -> tuple[Limit, ...]:
-        return tuple(LIMITS[code] for code in self._fit.limits)  # type: ignore[misc]
+        return tuple(LIMITS[code] for code in self._fit.limits)
 
     @property
     def deviance(self) -> float:

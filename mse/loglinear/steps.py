@@ -57,16 +57,27 @@ class TriedModels:
         member[self._order[np.searchsorted(self.design.cells, cells, sorter=self._order)]] = True
         return member
 
-    def fit(self, models: list[HierarchicalModel]) -> IntArray:
-        """Fit the models that are new; the row of each model."""
+    def fit(
+        self, models: list[HierarchicalModel], near: HierarchicalModel | None = None
+    ) -> IntArray:
+        """Fit the models that are new, starting from a tried one near them; the row of each model."""
         new = [model for model in dict.fromkeys(models) if model not in self._row]
         if new:
             members = np.stack([self.member(model) for model in new])
-            self._fits.append(fit_models(self.counts[None], members, self.design))
+            start = None if near is None else self._coefficients_of(near)
+            self._fits.append(fit_models(self.counts[None], members, self.design, start))
             for model in new:
                 self._row[model] = len(self.models)
                 self.models.append(model)
         return np.asarray([self._row[model] for model in models], dtype=np.int64)
+
+    def _coefficients_of(self, model: HierarchicalModel) -> FloatArray:
+        row = self._row[model]
+        for fits in self._fits:
+            if row < fits.deviance.shape[1]:
+                return np.asarray(fits.coefficients[0, row])
+            row -= fits.deviance.shape[1]
+        raise KeyError(model)
 
     def fit_one(self, model: HierarchicalModel) -> ModelFit:
         """Fit one model, with its means."""
@@ -105,8 +116,10 @@ def stepwise_by_criterion(
         The path, the start first.
     """
 
-    def values_of(models: list[HierarchicalModel]) -> FloatArray:
-        rows = tried.fit(models)
+    def values_of(
+        models: list[HierarchicalModel], near: HierarchicalModel | None = None
+    ) -> FloatArray:
+        rows = tried.fit(models, near)
         return value(tried)[rows]
 
     current, best = start, float(values_of([start])[0])
@@ -114,7 +127,9 @@ def stepwise_by_criterion(
     while True:
         for changes in (_single_changes, _exchanges)[: 2 if exchanges else 1]:
             found = changes(current, scope)
-            values = values_of([model for _, model in found]) if found else np.asarray([np.inf])
+            if not found:
+                continue
+            values = values_of([model for _, model in found], current)
             i = int(np.argmin(values))
             if values[i] < best:
                 break

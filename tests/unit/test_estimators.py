@@ -116,9 +116,14 @@ def test_a_model_and_a_search_contradict_each_other(settings: dict[str, Any]) ->
         default_estimator(THREE, model="main", **settings)
 
 
-def test_covariates_have_no_default_and_the_ways_out_are_named() -> None:
-    with pytest.raises(ModelError, match=r"sex.*table\.by.*table\.collapse.*LogLinear"):
-        estimate(with_covariate())
+def test_covariates_are_searched_step_by_step() -> None:
+    table = load_dataset("spina_bifida")
+    p = estimate(table, interval="profile")
+    fit = LogLinearSearch(criterion="bic", strategy="stepwise").fit(table)
+    assert p.total == fit.population.total
+    assert p.by["total"].sum() == pytest.approx(p.total)
+    with pytest.raises(ModelError, match=r"ethnicity.*stepwise.*table\.by.*table\.collapse"):
+        LogLinearSearch().fit(table)
 
 
 def test_margins_have_no_default() -> None:
@@ -131,10 +136,13 @@ def test_estimate_of_hepatitis_a() -> None:
     p = estimate(THREE)
     fit = LogLinearSearch(criterion="bic").fit(THREE)
     assert p.total == fit.population.total
-    assert p.interval_kind == "profile"
-    assert p.interval_given == "given the model"
+    assert p.interval_kind == "bca"
+    assert p.interval_given == "the model re-selected in every replicate"
     low, high = p.interval()
     assert low < p.total < high
+    conditional = estimate(THREE, interval="profile")
+    assert conditional.interval() == fit.population.interval()
+    assert conditional.interval_given == "given the model"
     assert p.model_range is not None
     assert (p.model_range.criterion, p.model_range.within) == ("BIC", 10.0)
     near = fit.models[fit.models["bic"] <= fit.models["bic"].min() + 10]["total"]
