@@ -169,10 +169,10 @@ class Validation(Result):
             ``n_intervals``, ``n_covered``, ``n_under``, ``n_over`` and ``coverage``, the share of
             the intervals that hold the truth.
         """
-        rows = []
-        for estimator in self.estimators:
-            own = [each for each in self.results if each.estimator is estimator]
-            rows.append({"estimator": repr(estimator), **_summed(own)})
+        rows = [
+            {"estimator": repr(estimator), **_summed(self._own(i))}
+            for i, estimator in enumerate(self.estimators)
+        ]
         return pd.DataFrame(rows).set_index("estimator")
 
     def __repr__(self) -> str:
@@ -187,25 +187,29 @@ class Validation(Result):
                 "people who came onto a list, who may be easier to find than the others."
             ),
         )
+        names = tuple((str(i), repr(each)) for i, each in enumerate(self.estimators, start=1))
         failures = self._failures()
         sections = [
             Section("Lists as populations of known size", paragraphs=text),
+            Section("Methods", rows=names),
             Section("By method", verbatim=self._methods()),
             Section("By method and list", verbatim=self._lists()),
         ]
         return [*sections, Section("Not estimated", bullets=failures)] if failures else sections
 
+    def _own(self, i: int) -> tuple[Validated, ...]:
+        """Take the results of one estimator."""
+        return self.results[i * self.table.n_lists : (i + 1) * self.table.n_lists]
+
     def _failures(self) -> tuple[str, ...]:
         """Say once for each list and reason what was not estimated, and by which methods."""
         who: dict[tuple[str, str], list[str]] = {}
-        for each in self.results:
-            if math.isnan(each.trial.total):
-                who.setdefault((each.list, each.trial.reason), []).append(repr(each.estimator))
-        every = len(self.estimators)
+        for i in range(len(self.estimators)):
+            for each in self._own(i):
+                if math.isnan(each.trial.total):
+                    who.setdefault((each.list, each.trial.reason), []).append(str(i + 1))
         return tuple(
-            f"{name}: {reason}"
-            if len(methods) == every
-            else f"{name} by {', '.join(methods)}: {reason}"
+            f"{name}, method {', '.join(methods)}: {reason}"
             for (name, reason), methods in who.items()
         )
 
@@ -213,7 +217,7 @@ class Validation(Result):
         head = ["method", "lists", "estimated", "mean log-bias", "covered", "too low", "too high"]
         rows = [
             [
-                str(name),
+                str(i),
                 str(row["n_lists"]),
                 str(row["n_estimated"]),
                 "-" if math.isnan(row["mean_log_bias"]) else f"{row['mean_log_bias']:+.2f}",
@@ -221,46 +225,29 @@ class Validation(Result):
                 str(row["n_under"]),
                 str(row["n_over"]),
             ]
-            for name, row in zip(
-                self.by_estimator().index,
-                self.by_estimator().to_dict("records"),
-                strict=True,
-            )
+            for i, row in enumerate(self.by_estimator().to_dict("records"), start=1)
         ]
         return layout(head, rows)
 
     def _lists(self) -> str:
-        head = [
-            "method",
-            "list",
-            "truth",
-            "observed",
-            f"{100 * self.level:g}% interval",
-            "point",
-            "status",
-            "",
-        ]
+        interval = f"{100 * self.level:g}% interval"
+        head = ["method", "list", "truth", "observed", interval, "point", "status", ""]
         rows = []
-        for each in self.results:
-            total = each.trial.total
-            point = "-" if math.isnan(total) else persons(total)
-            verdict = {"under": "too low", "over": "too high"}.get(each.miss, "")
-            rows.append(
-                [
-                    repr(each.estimator),
-                    each.list,
-                    persons(each.truth),
-                    persons(each.observed),
-                    span(*each.ends),
-                    point,
-                    each.trial.status,
-                    verdict,
-                ]
-            )
+        for i in range(len(self.estimators)):
+            for each in self._own(i):
+                truth, observed = persons(each.truth), persons(each.observed)
+                rows.append([str(i + 1), each.list, truth, observed, *_cells(each)])
         return layout(head, rows)
 
 
-def _summed(own: list[Validated]) -> dict[str, Any]:
+def _cells(each: Validated) -> list[str]:
+    total = each.trial.total
+    point = "-" if math.isnan(total) else persons(total)
+    verdict = {"under": "too low", "over": "too high"}.get(each.miss, "")
+    return [span(*each.ends), point, each.trial.status, verdict]
+
+
+def _summed(own: tuple[Validated, ...]) -> dict[str, Any]:
     biases = np.asarray([each.log_bias for each in own if not math.isnan(each.log_bias)])
     judged = [each for each in own if each.covered is not None]
     n_covered = sum(each.covered is True for each in judged)
@@ -398,7 +385,8 @@ def validate(
     Notes
     -----
     The lists of a table share their persons, so the rows are not independent: coverage over so
-    few lists tells gross failures, not the last percent.
+    few lists tells gross failures, not the last percent. For the intervals that include the choice
+    of model give `mse.bootstrapped.Bootstrapped` of an estimator.
 
     Examples
     --------

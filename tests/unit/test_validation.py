@@ -211,6 +211,11 @@ def test_levels() -> None:
         validate(THREE, mse.Chapman(), level=95)
 
 
+def test_the_same_estimator_twice_is_counted_twice() -> None:
+    chapman = mse.Chapman()
+    assert validate(THREE, [chapman, chapman]).by_estimator()["n_lists"].tolist() == [3, 3]
+
+
 def test_what_cannot_be_validated() -> None:
     two = mse.CaptureTable.from_counts({"10": 5, "01": 10, "11": 5}, lists=["a", "b"])
     with pytest.raises(mse.ModelError, match="at least three"):
@@ -229,7 +234,8 @@ def test_result_shows_itself() -> None:
     text = found.summary()
     assert "BY METHOD AND LIST" in text
     assert "NOT ESTIMATED" in text
-    assert "P by LogLinear(model='[123]', interval='profile'): " in text
+    assert "P, method 2: " in text
+    assert "P, method 1" not in text
     assert found._repr_html_().startswith("<div>")
     assert repr(found) == "<Validation: 2 estimators, 3 lists>"
     with pytest.raises(AttributeError):

@@ -1,0 +1,117 @@
+"""An estimator whose intervals come from the bootstrap, for whatever takes estimators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mse.resampling import bootstrap
+
+if TYPE_CHECKING:
+    from mse._typing import Limit, Status
+    from mse.estimators import Estimator
+    from mse.population import PopulationEstimate
+    from mse.resampling import IntervalKind, Resampling
+    from mse.table import CaptureTable
+
+__all__ = ["Bootstrapped", "BootstrappedFit"]
+
+
+@dataclass(frozen=True)
+class Bootstrapped:
+    """Another estimator, with intervals from repeating it on resampled persons.
+
+    `mse.bootstrap` answers for one table; this is the same as a setting, so that comparisons,
+    validation and sensitivity analyses can ask for the interval that includes the choice of model.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        Any estimator; a search chooses its model again in every replicate.
+    replicates : int, default 1000
+        Bootstrap replicates of each fit.
+    interval : {"bca", "percentile", "basic"}, default "bca"
+        Kind of interval.
+    resampling : {"multinomial", "parametric"}, default "multinomial"
+        As of `mse.bootstrap`.
+    seed : int, default 1
+        Of each fit, so that equal settings give equal answers.
+
+    Examples
+    --------
+    >>> import mse
+    >>> from mse.bootstrapped import Bootstrapped
+    >>> table = mse.load_dataset("kosovo")
+    >>> fit = Bootstrapped(mse.LogLinearSearch(), replicates=100).fit(table)
+    >>> fit.population.interval_given
+    'the model re-selected in every replicate'
+    """
+
+    estimator: Estimator
+    replicates: int = 1000
+    interval: IntervalKind = "bca"
+    resampling: Resampling = "multinomial"
+    seed: int = 1
+
+    def fit(self, table: CaptureTable) -> BootstrappedFit:
+        """Fit the estimator, and repeat it on resampled tables.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            A table that the estimator takes.
+
+        Returns
+        -------
+        BootstrappedFit
+
+        Raises
+        ------
+        ModelError
+            If the estimator cannot be asked of the table, or an option is not known.
+        """
+        population = bootstrap(
+            self.estimator,
+            table,
+            self.replicates,
+            self.resampling,
+            self.interval,
+            self.seed,
+            n_jobs=1,
+            progress=False,
+        )
+        return BootstrappedFit(self, table, population)
+
+
+@dataclass(frozen=True, eq=False)
+class BootstrappedFit:
+    """Answer of a `Bootstrapped` estimator.
+
+    Attributes
+    ----------
+    estimator : Bootstrapped
+        What was fitted.
+    table : CaptureTable
+        To what.
+    population : PopulationEstimate
+        The answer, with draws.
+    """
+
+    estimator: Bootstrapped
+    table: CaptureTable
+    population: PopulationEstimate
+
+    @property
+    def status(self) -> Status:
+        """Whether the data determine the total."""
+        return self.population.status
+
+    @property
+    def limit(self) -> Limit:
+        """Where the hidden number goes as the likelihood approaches its supremum."""
+        return self.population.limit
+
+    @property
+    def reason(self) -> str:
+        """Why the status is not ``ok``, in words."""
+        return self.population.reason
