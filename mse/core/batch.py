@@ -19,10 +19,16 @@ from mse.core.newton import (
     Design,
     Workspace,
     deviance_of,
+    first_cell,
+    first_cells,
     information,
+    is_effect,
     least_squares_start,
     make_workspace,
+    n_parameters,
     newton,
+    single_effects,
+    spread,
 )
 
 if TYPE_CHECKING:
@@ -116,12 +122,12 @@ def choose(sums, member, design, work):  # type: ignore[no-untyped-def]
     for u in range(member.size):
         if not member[u]:
             continue
-        if sums[design.cells[u]] > 0.0:
+        if is_effect(design, u) and sums[first_cell(design, u)] <= 0.0:
+            work.step[first_cell(design, u)] = 1.0
+            n_vanishing += 1
+        else:
             work.chosen[p] = u
             p += 1
-        else:
-            work.step[design.cells[u]] = 1.0
-            n_vanishing += 1
     if n_vanishing > 0:
         subset_sum(work.step, design.shape)
         for c in range(work.face.size):
@@ -136,10 +142,7 @@ def _examine(counts, face, design, chosen, p, like, limit, keep, limits):  # typ
     positive = np.zeros(counts.size, dtype=np.bool_)
     for c in range(counts.size):
         positive[c] = face[c] and counts[c] > 0.0
-    parameters = np.zeros(p, dtype=np.int64)
-    for i in range(p):
-        parameters[i] = design.cells[chosen[i]]
-    return facial_set(positive, face, parameters, design.shape, like, limit, keep, limits)
+    return facial_set(positive, face, design, chosen, p, like, limit, keep, limits)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -336,7 +339,7 @@ def fit_models(
         np.zeros(size, dtype=np.int8),
         np.zeros(size, dtype=np.int64),
         np.zeros(size, dtype=np.int64),
-        np.zeros((*size, design.cells.size)),
+        np.zeros((*size, n_parameters(design))),
     )
     first = np.zeros(0) if start is None else start
     starts = np.repeat(first[None], len(members), axis=0)
@@ -397,7 +400,7 @@ def fit_model(counts: FloatArray, member: BoolArray, design: Design) -> ModelFit
         work.face,
         kept,
         work.b[:p].copy(),
-        np.flatnonzero(member & (sums[design.cells] <= 0.0)),
+        np.flatnonzero(member & single_effects(design) & (sums[first_cells(design)] <= 0.0)),
     )
 
 
@@ -420,15 +423,14 @@ def log_hidden_covariance(fit: ModelFit, design: Design) -> FloatArray:
     superset_sum(weights, design.shape)
     p = fit.kept.size
     matrix = np.zeros((p, p))
-    information(weights, design.union, fit.kept, p, matrix)
+    information(weights, design, fit.kept, p, matrix)
     matrix += np.tril(matrix, -1).T
     rows = np.zeros((design.n_hidden, p))
-    for j, cell in enumerate(design.cells[fit.kept]):
-        if cell < design.n_hidden:
-            column = np.zeros(design.observable.size)
-            column[cell] = 1.0
-            subset_sum(column, design.shape)
-            rows[:, j] = column[: design.n_hidden]
+    column = np.zeros(design.observable.size)
+    one = np.ones(1)
+    for j in np.flatnonzero(first_cells(design)[fit.kept] < design.n_hidden):
+        spread(one, design, fit.kept[j : j + 1], 1, column)
+        rows[:, j] = column[: design.n_hidden]
     covariance = rows @ np.linalg.solve(matrix, rows.T)
     unknown = np.asarray([LIMITS[code] != "finite" for code in fit.limits])
     covariance[unknown] = np.nan

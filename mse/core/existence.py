@@ -31,42 +31,60 @@ LIMITS: tuple[Limit, ...] = ("finite", "infinite", "zero", "indeterminate")
 
 
 @nb.njit(cache=True, nogil=True)
-def _design_rows(positive, parameters, shape, like):  # type: ignore[no-untyped-def]
-    # An entry is 1 where the cell contains the cell of the parameter: on every axis the
-    # parameter is at the reference level or at the level of the cell.
+def _contains(cell, effect, shape):  # type: ignore[no-untyped-def]
+    """Whether a cell contains that of an effect: on every axis at its level, or it at level 0."""
+    for axis in range(shape.size - 1, -1, -1):
+        wanted = effect % shape[axis]
+        if wanted not in (0, cell % shape[axis]):
+            return False
+        cell //= shape[axis]
+        effect //= shape[axis]
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def _design_rows(positive, design, chosen, p, like):  # type: ignore[no-untyped-def]
+    """Write the design rows of some cells, as integers."""
     n_rows = 0
     for c in range(positive.size):
         n_rows += positive[c]
-    rows = np.zeros((n_rows, parameters.size), dtype=like.dtype)
+    rows = np.zeros((n_rows, p), dtype=like.dtype)
     i = 0
     for c in range(positive.size):
         if not positive[c]:
             continue
-        for j in range(parameters.size):
-            cell, parameter, inside = c, parameters[j], 1
-            for axis in range(shape.size - 1, -1, -1):
-                wanted = parameter % shape[axis]
-                if wanted != 0 and wanted != cell % shape[axis]:
-                    inside = 0
-                    break
-                cell //= shape[axis]
-                parameter //= shape[axis]
-            rows[i, j] = inside
+        for j in range(p):
+            u = chosen[j]
+            if design.starts.size == 0:
+                rows[i, j] = int(_contains(c, design.cells[u], design.shape))
+                continue
+            for e in range(design.starts[u], design.starts[u + 1]):
+                if _contains(c, design.cells[design.entries[e]], design.shape):
+                    rows[i, j] += design.weights[e]
         i += 1
     return rows
 
 
 @nb.njit(cache=True, nogil=True)
-def _null_slopes(basis, rank, denominator, pivots, keep, parameters, shape, slopes):  # type: ignore[no-untyped-def]
+def _add(slopes, design, u, value):  # type: ignore[no-untyped-def]
+    if design.starts.size == 0:
+        slopes[design.cells[u]] += value
+        return
+    for e in range(design.starts[u], design.starts[u + 1]):
+        slopes[design.cells[design.entries[e]]] += design.weights[e] * value
+
+
+@nb.njit(cache=True, nogil=True)
+def _null_slopes(basis, rank, denominator, pivots, keep, design, chosen, slopes):  # type: ignore[no-untyped-def]
     # One row for each null direction d of the positive cells: x(c)'d for every cell c.
     k = 0
     for j in range(keep.size):
         if keep[j]:
             continue
-        slopes[k, parameters[j]] = denominator
+        _add(slopes[k], design, chosen[j], denominator)
         for i in range(rank):
-            slopes[k, parameters[pivots[i]]] = -basis[i, j]
-        subset_sum(slopes[k], shape)
+            _add(slopes[k], design, chosen[pivots[i]], -basis[i, j])
+        subset_sum(slopes[k], design.shape)
         k += 1
 
 
@@ -154,7 +172,7 @@ def _slopes_at(slopes, positive, face, limits):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def facial_set(positive, face, parameters, shape, like, limit, keep, limits):  # type: ignore[no-untyped-def]
+def facial_set(positive, face, design, chosen, p, like, limit, keep, limits):  # type: ignore[no-untyped-def]
     """Find the facial set, an independent set of parameters on it, and the hidden limits.
 
     Parameters
@@ -163,10 +181,10 @@ def facial_set(positive, face, parameters, shape, like, limit, keep, limits):  #
         Cells with a positive count.
     face : bool array (C,)
         Observable cells not yet known to be outside F, the positive ones among them; receives F.
-    parameters : int64 array (p,)
-        Cells of the parameters, the constant first.
-    shape : int64 array (d,)
-        Levels of each axis.
+    design : Design
+        Axes and parameters, see `mse.core.newton`.
+    chosen : int64 array (>= p,)
+        Positions of the p parameters of the model, the constant first.
     like : int64 or object array
         An array of the integers to compute with: int64, or Python integers.
     limit : int
@@ -181,15 +199,14 @@ def facial_set(positive, face, parameters, shape, like, limit, keep, limits):  #
     int
         Rank of the design on F, or -1 where an entry outgrew `limit`.
     """
-    p = parameters.size
-    rows = _design_rows(positive, parameters, shape, like)
+    rows = _design_rows(positive, design, chosen, p, like)
     basis = np.zeros((p, p), dtype=like.dtype)
     pivots = np.zeros(p, dtype=np.int64)
     rank, denominator = null_space(rows, basis, pivots, keep, limit)
     if rank < 0 or rank == p:
         return rank
     slopes = np.zeros((p - rank, positive.size), dtype=like.dtype)
-    _null_slopes(basis, rank, denominator, pivots, keep, parameters, shape, slopes)
+    _null_slopes(basis, rank, denominator, pivots, keep, design, chosen, slopes)
     columns, n_empty, tableau = _slopes_at(slopes, positive, face, limits)
     verdict = np.zeros(n_empty, dtype=np.int8)
     if not nonnegative_support(tableau[:, :n_empty].copy(), verdict, limit):

@@ -50,9 +50,14 @@ class Design(NamedTuple):
     n_hidden : int
         The first `n_hidden` cells (on no list, one for each stratum) cannot.
     cells : int64 array (U,)
-        Cell of each parameter, the constant (cell 0) first.
+        Cell of each effect (a term at levels), the constant (cell 0) first.
     union : int64 array (U, U)
-        Cell of the union of two parameters, `CONFLICT` where there is none.
+        Cell of the union of two effects, `CONFLICT` where there is none.
+    starts : int64 array (P + 1,) or (0,)
+        Empty where the parameters are the effects. Otherwise parameter i is the sum of the
+        effects ``entries[starts[i]:starts[i + 1]]`` times their ``weights``: a trend.
+    entries, weights : int64 arrays
+        Positions of effects in U; integers.
     """
 
     shape: IntArray
@@ -60,6 +65,9 @@ class Design(NamedTuple):
     n_hidden: int
     cells: IntArray
     union: IntArray
+    starts: IntArray
+    entries: IntArray
+    weights: IntArray
 
 
 class Workspace(NamedTuple):
@@ -90,21 +98,61 @@ def make_design(shape: tuple[int, ...], n_lists: int, cells: IntArray) -> Design
     """
     axes = np.asarray(shape, dtype=np.int64)
     observable = observable_cells(axes, n_lists)
-    return Design(axes, observable, observable.size >> n_lists, cells, unions(cells, axes))
+    none = np.zeros(0, dtype=np.int64)
+    n_hidden = observable.size >> n_lists
+    return Design(axes, observable, n_hidden, cells, unions(cells, axes), none, none, none)
+
+
+def with_contrasts(design: Design, columns: list[dict[int, int]]) -> Design:
+    """Replace the effects of a design by integer combinations of them.
+
+    Parameters
+    ----------
+    design : Design
+        Its parameters are its effects.
+    columns : list of dict
+        For each parameter the weight of each effect, by position.
+    """
+    sizes = [len(column) for column in columns]
+    return design._replace(
+        starts=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        entries=np.asarray([u for column in columns for u in column], dtype=np.int64),
+        weights=np.asarray([w for column in columns for w in column.values()], dtype=np.int64),
+    )
+
+
+def n_parameters(design: Design) -> int:
+    """Count the parameters."""
+    return int(design.starts.size - 1 if design.starts.size else design.cells.size)
+
+
+def first_cells(design: Design) -> IntArray:
+    """Cell of the first effect of each parameter, (P,) int64."""
+    if design.starts.size == 0:
+        return design.cells
+    return np.asarray(design.cells[design.entries[design.starts[:-1]]])
+
+
+def single_effects(design: Design) -> BoolArray:
+    """Which parameters are one effect and not a trend over several, (P,) bool."""
+    if design.starts.size == 0:
+        return np.ones(design.cells.size, dtype=np.bool_)
+    alone = np.diff(design.starts) == 1
+    return np.asarray(alone & (design.weights[design.starts[:-1]] == 1))
 
 
 def make_workspace(design: Design) -> Workspace:
     """Allocate the arrays for fits on a design."""
-    n_cells, n_parameters = design.observable.size, design.cells.size
+    n_cells, size = design.observable.size, n_parameters(design)
     return Workspace(
         means=np.zeros(n_cells),
         sums=np.zeros(n_cells),
         step=np.zeros(n_cells),
-        b=np.zeros(n_parameters),
-        h=np.zeros(n_parameters),
-        score=np.zeros(n_parameters),
-        matrix=np.zeros((n_parameters, n_parameters)),
-        chosen=np.zeros(n_parameters, dtype=np.int64),
+        b=np.zeros(size),
+        h=np.zeros(size),
+        score=np.zeros(size),
+        matrix=np.zeros((size, size)),
+        chosen=np.zeros(size, dtype=np.int64),
         face=design.observable.copy(),
     )
 
@@ -142,29 +190,76 @@ def cholesky_solve(factor, p, x):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def information(sums, union, chosen, p, matrix):  # type: ignore[no-untyped-def]
+def first_cell(design, u):  # type: ignore[no-untyped-def]
+    """Cell of the first effect of a parameter."""
+    return design.cells[design.entries[design.starts[u]] if design.starts.size > 0 else u]
+
+
+@nb.njit(cache=True, nogil=True)
+def is_effect(design, u):  # type: ignore[no-untyped-def]
+    """Whether a parameter is one effect, not a trend over several."""
+    return design.starts.size == 0 or (
+        design.starts[u + 1] - design.starts[u] == 1 and design.weights[design.starts[u]] == 1
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def gather(sums, design, u):  # type: ignore[no-untyped-def]
+    """Entry u of X'w, from the superset sums of the weights w."""
+    if design.starts.size == 0:
+        return sums[design.cells[u]]
+    total = 0.0
+    for e in range(design.starts[u], design.starts[u + 1]):
+        total += design.weights[e] * sums[design.cells[design.entries[e]]]
+    return total
+
+
+@nb.njit(cache=True, nogil=True)
+def _gather_pair(sums, design, u, v):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for e in range(design.starts[u], design.starts[u + 1]):
+        row = design.union[design.entries[e]]
+        for f in range(design.starts[v], design.starts[v + 1]):
+            cell = row[design.entries[f]]
+            if cell >= 0:
+                total += design.weights[e] * design.weights[f] * sums[cell]
+    return total
+
+
+@nb.njit(cache=True, nogil=True)
+def information(sums, design, chosen, p, matrix):  # type: ignore[no-untyped-def]
     """Write the lower triangle of X'WX, read from the superset sums of the weights W."""
+    if design.starts.size > 0:
+        for i in range(p):
+            for j in range(i + 1):
+                matrix[i, j] = _gather_pair(sums, design, chosen[i], chosen[j])
+        return
     for i in range(p):
-        row = union[chosen[i]]
+        row = design.union[chosen[i]]
         for j in range(i + 1):
             cell = row[chosen[j]]
             matrix[i, j] = sums[cell] if cell >= 0 else 0.0
 
 
 @nb.njit(cache=True, nogil=True)
-def spread(x, cells, chosen, p, shape, out):  # type: ignore[no-untyped-def]
-    """Put coefficients on their cells and take the subset sum: the linear predictor."""
+def spread(x, design, chosen, p, out):  # type: ignore[no-untyped-def]
+    """Put coefficients on the cells of their effects and take the subset sum: X x."""
     for c in range(out.size):
         out[c] = 0.0
     for i in range(p):
-        out[cells[chosen[i]]] = x[i]
-    subset_sum(out, shape)
+        u = chosen[i]
+        if design.starts.size == 0:
+            out[design.cells[u]] = x[i]
+        else:
+            for e in range(design.starts[u], design.starts[u + 1]):
+                out[design.cells[design.entries[e]]] += design.weights[e] * x[i]
+    subset_sum(out, design.shape)
 
 
 @nb.njit(cache=True, nogil=True)
 def means_of(design, work, p):  # type: ignore[no-untyped-def]
     """Set the means of every cell, hidden ones included, from the coefficients."""
-    spread(work.b, design.cells, work.chosen, p, design.shape, work.means)
+    spread(work.b, design, work.chosen, p, work.means)
     for c in range(work.means.size):
         work.means[c] = np.exp(min(work.means[c], LARGEST_LOG))
 
@@ -179,9 +274,9 @@ def least_squares_start(counts, design, work, p):  # type: ignore[no-untyped-def
         right[c] = weight * np.log(weight) - START_COUNT if work.face[c] else 0.0
     superset_sum(sums, design.shape)
     superset_sum(right, design.shape)
-    information(sums, design.union, work.chosen, p, work.matrix)
+    information(sums, design, work.chosen, p, work.matrix)
     for i in range(p):
-        work.b[i] = right[design.cells[work.chosen[i]]]
+        work.b[i] = gather(right, design, work.chosen[i])
     if not cholesky(work.matrix, p):
         return False
     cholesky_solve(work.matrix, p, work.b)
@@ -197,16 +292,16 @@ def newton_step(counts, design, work, p):  # type: ignore[no-untyped-def]
         residual[c] = counts[c] - work.means[c] if work.face[c] else 0.0
     superset_sum(sums, design.shape)
     superset_sum(residual, design.shape)
-    information(sums, design.union, work.chosen, p, work.matrix)
+    information(sums, design, work.chosen, p, work.matrix)
     for i in range(p):
-        work.score[i] = work.h[i] = residual[design.cells[work.chosen[i]]]
+        work.score[i] = work.h[i] = gather(residual, design, work.chosen[i])
     if not cholesky(work.matrix, p):
         return np.nan
     cholesky_solve(work.matrix, p, work.h)
     decrement = 0.0
     for i in range(p):
         decrement += work.score[i] * work.h[i]
-    spread(work.h, design.cells, work.chosen, p, design.shape, work.step)
+    spread(work.h, design, work.chosen, p, work.step)
     return decrement
 
 

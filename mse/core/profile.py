@@ -28,6 +28,7 @@ from mse.core.newton import (
     Workspace,
     cholesky,
     cholesky_solve,
+    gather,
     information,
     make_workspace,
     means_of,
@@ -87,17 +88,17 @@ def _ascent(counts, hidden, design, work, p, exact):  # type: ignore[no-untyped-
     superset_sum(work.sums, design.shape)
     superset_sum(work.step, design.shape)
     superset_sum(share, design.shape)
-    information(work.sums, design.union, work.chosen, p, work.matrix)
+    information(work.sums, design, work.chosen, p, work.matrix)
     for i in range(p):
-        cell = design.cells[work.chosen[i]]
-        work.h[i] = work.step[cell]
+        work.h[i] = gather(work.step, design, work.chosen[i])
+        work.score[i] = gather(share, design, work.chosen[i])
         if exact:
             for j in range(i + 1):
-                work.matrix[i, j] += hidden * share[cell] * share[design.cells[work.chosen[j]]]
+                work.matrix[i, j] += hidden * work.score[i] * work.score[j]
     if not cholesky(work.matrix, p):
         return False
     cholesky_solve(work.matrix, p, work.h)
-    spread(work.h, design.cells, work.chosen, p, design.shape, work.step)
+    spread(work.h, design, work.chosen, p, work.step)
     return True
 
 

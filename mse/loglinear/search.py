@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from mse._frozen import FrozenDict
 from mse.catalogue import catalogue
 from mse.core.batch import BOUNDARY, fit_models
 from mse.errors import ModelError
 from mse.loglinear.criteria import criteria
+from mse.loglinear.designs import table_design
 from mse.loglinear.search_fit import (
     CRITERION_NAMES,
     CatalogueModels,
@@ -23,6 +25,8 @@ from mse.loglinear.steps import TriedModels, stepwise_by_criterion, stepwise_by_
 from mse.model import HierarchicalModel, parse_model
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mse._typing import FloatArray
     from mse.table import CaptureTable
 
@@ -52,6 +56,8 @@ class LogLinearSearch:
         For ``"pvalue"``: pairs are added for p-values below it.
     interval : {"profile", "lognormal"}, default "profile"
         Interval of the chosen model, which takes that model for granted.
+    trend : mapping of str to int, optional
+        Covariates that enter by a polynomial of this degree, see `LogLinear`.
 
     Notes
     -----
@@ -75,8 +81,10 @@ class LogLinearSearch:
     max_order: int | None = None
     threshold: float = 0.02
     interval: IntervalKind = "profile"
+    trend: Mapping[str, int] = field(default_factory=FrozenDict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "trend", FrozenDict(self.trend))
         if self.criterion not in CRITERION_NAMES:
             raise ModelError(
                 f"criterion={self.criterion!r} is not known; expected {', '.join(map(repr, CRITERION_NAMES))}."
@@ -99,7 +107,7 @@ class LogLinearSearch:
             raise ModelError(f"threshold={self.threshold!r}; expected a number between 0 and 1.")
         if self.max_order is not None and self.max_order < 1:
             raise ModelError(f"max_order={self.max_order!r}; expected 1 or more.")
-        LogLinear("main", self.interval)
+        LogLinear("main", self.interval, self.trend)
 
     def fit(self, table: CaptureTable) -> LogLinearSearchFit:
         """Search among the models of a table.
@@ -153,7 +161,7 @@ class LogLinearSearch:
     def _fit_stepwise(self, table: CaptureTable, counts: FloatArray) -> LogLinearSearchFit:
         main = parse_model("main", table.lists, tuple(table.covariates))
         scope = _largest(main, self.max_order or 2)
-        tried = TriedModels(counts, scope, table.shape)
+        tried = TriedModels(counts, table_design(table, scope, self.trend))
         if self.criterion == "pvalue":
             path = stepwise_by_p_value(tried, main, self.threshold)
         else:
@@ -166,14 +174,12 @@ class LogLinearSearch:
             ]
             path = min(paths, key=lambda steps: steps[-1].value)
         source = ListedModels(tuple(tried.models))
-        n_parameters = np.asarray([m.n_parameters(table.shape) for m in tried.models])
-        return LogLinearSearchFit(self, table, source, tried.fits, n_parameters, tuple(path))
+        return LogLinearSearchFit(self, table, source, tried.fits, tried.n_parameters, tuple(path))
 
     def _values(self, tried: TriedModels) -> FloatArray:
-        n_parameters = np.asarray([m.n_parameters(tried.shape) for m in tried.models])
         fits = tried.fits
         values: FloatArray = getattr(
-            criteria(fits.deviance[0], n_parameters, tried.counts), self.criterion
+            criteria(fits.deviance[0], tried.n_parameters, tried.counts), self.criterion
         )
         return np.where(fits.status[0] <= BOUNDARY, values, np.inf)
 

@@ -350,7 +350,7 @@ class LogLinearSearchFit:
     def fit_of(self, i: int) -> LogLinearFit:
         """Fit of model number i, in the order in which models were tried."""
         structure = self._source.structure(i)
-        model = LogLinear(structure.notation(), self.estimator.interval)
+        model = LogLinear(structure.notation(), self.estimator.interval, self.estimator.trend)
         return fit_structure(model, self.table, structure)
 
     # The best model's own figures -----------------------------------------------------------------

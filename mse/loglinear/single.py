@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from mse._frozen import FrozenDict
 from mse._strata import Strata, joint_limit
 from mse.core.batch import STATUSES, ModelFit, fit_model, log_hidden_covariance
 from mse.core.existence import LIMITS
 from mse.core.lattice import levels_of
-from mse.core.newton import Design, make_design
 from mse.core.profile import ProfileCurve
 from mse.errors import ModelError
 from mse.intervals import IntervalMethod, LognormalInterval
 from mse.loglinear.criteria import criteria
+from mse.loglinear.designs import TableDesign, table_design
 from mse.loglinear.intervals import ProfileInterval
 from mse.loglinear.refitting import ModelRefitter
 from mse.loglinear.wording import NOT_CONVERGED_REASON, boundary_reason, not_estimable_reason
@@ -26,7 +27,10 @@ from mse.model import HierarchicalModel, parse_model
 from mse.population import PopulationEstimate, provenance
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mse._typing import FloatArray, Limit, Status
+    from mse.core.newton import Design
     from mse.table import CaptureTable
 
 IntervalKind = Literal["profile", "lognormal"]
@@ -46,6 +50,9 @@ class LogLinear:
     interval : {"profile", "lognormal"}, default "profile"
         Profile likelihood of N (Cormack 1992), or log-normal Wald (Chao 1987) for comparison. Both
         take the model for granted.
+    trend : mapping of str to int, optional
+        Covariates that enter by a polynomial of this degree instead of by their levels,
+        ``{"year": 2}``, in every term that they are part of.
 
     Notes
     -----
@@ -64,8 +71,10 @@ class LogLinear:
 
     model: str | HierarchicalModel = "main"
     interval: IntervalKind = "profile"
+    trend: Mapping[str, int] = field(default_factory=FrozenDict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "trend", FrozenDict(self.trend))
         if self.interval not in _INTERVAL_KINDS:
             raise ModelError(
                 f"interval={self.interval!r} is not known; expected 'profile' or 'lognormal'."
@@ -108,9 +117,10 @@ def fit_structure(
 ) -> LogLinearFit:
     """Fit a parsed model."""
     counts = complete_counts(table)
-    design = make_design(table.shape, table.n_lists, model.parameters(table.shape))
-    everything = np.ones(design.cells.size, dtype=np.bool_)
-    return LogLinearFit(estimator, table, model, design, fit_model(counts, everything, design))
+    layout = table_design(table, model, estimator.trend)
+    everything = np.ones(len(layout.terms), dtype=np.bool_)
+    fit = fit_model(counts, everything, layout.core)
+    return LogLinearFit(estimator, table, model, layout, fit)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,11 +140,15 @@ class LogLinearFit:
     estimator: LogLinear
     table: CaptureTable
     structure: HierarchicalModel
-    _design: Design = field(repr=False)
+    _layout: TableDesign = field(repr=False)
     _fit: ModelFit = field(repr=False)
 
     def __repr__(self) -> str:
         return f"<LogLinearFit {self.model}: {self.status}, deviance {self.deviance:.2f}>"
+
+    @property
+    def _design(self) -> Design:
+        return self._layout.core
 
     @property
     def model(self) -> str:
@@ -166,7 +180,7 @@ class LogLinearFit:
     @property
     def n_parameters(self) -> int:
         """Parameters of the model as specified, those at minus infinity included."""
-        return int(self._design.cells.size)
+        return len(self._layout.terms)
 
     @property
     def df_residual(self) -> int:
@@ -217,32 +231,17 @@ class LogLinearFit:
         -------
         Series
             Indexed by the names of the terms, ``"police:care"``; with covariates the level stands
-            behind the name, ``"police:year=2015"``. The constant is ``"intercept"``.
+            behind the name, ``"police:year=2015"``, or the power of a trend, ``"police:year^1"``.
+            The constant is ``"intercept"``.
         """
-        values = np.full(self._design.cells.size, nan)
+        values = np.full(self.n_parameters, nan)
         values[self._fit.kept] = self._fit.coefficients
         values[self._fit.vanishing] = -np.inf
-        return pd.Series(values, index=self._parameter_names, name="coefficient")
-
-    @cached_property
-    def _parameter_names(self) -> list[str]:
-        levels = levels_of(self._design.cells, self._design.shape)
-        covariates = list(self.table.covariates.items())
-
-        def name(axis: int, level: int) -> str:
-            if axis < self.table.n_lists:
-                return self.table.lists[axis]
-            covariate, names = covariates[axis - self.table.n_lists]
-            return f"{covariate}={names[level]}"
-
-        return [
-            ":".join(name(int(axis), int(row[axis])) for axis in np.flatnonzero(row)) or "intercept"
-            for row in levels
-        ]
+        return pd.Series(values, index=list(self._layout.names), name="coefficient")
 
     @property
     def _vanishing(self) -> list[str]:
-        return [self._parameter_names[i] for i in self._fit.vanishing]
+        return [self._layout.names[i] for i in self._fit.vanishing]
 
     @property
     def _aliased(self) -> list[str]:
@@ -349,7 +348,7 @@ class LogLinearFit:
             raise ModelError(
                 f"A single model has no candidates; candidates={candidates} goes with a search."
             )
-        return ModelRefitter(self._design, np.ones(self._design.cells.size, dtype=np.bool_))
+        return ModelRefitter(self._design, np.ones(self.n_parameters, dtype=np.bool_))
 
     def summary(self) -> str:
         """Describe the model, its criteria and the answer, in words."""

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mse.core.batch import BOUNDARY, BatchFit, ModelFit, fit_model, fit_models
-from mse.core.newton import Design, make_design
 from mse.core.stepwise import overlap_tails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mse._typing import BoolArray, FloatArray, IntArray
+    from mse._typing import FloatArray, IntArray
+    from mse.core.newton import Design
+    from mse.loglinear.designs import TableDesign
     from mse.model import HierarchicalModel
 
 
@@ -35,27 +36,26 @@ class TriedModels:
     ----------
     counts : float64 array (C,)
         Persons by cell.
-    largest : HierarchicalModel
-        Contains every model that will be tried.
-    shape : tuple of int
-        Levels of each axis.
+    layout : TableDesign
+        Parameters of every model that will be tried.
     """
 
-    def __init__(self, counts: FloatArray, largest: HierarchicalModel, shape: tuple[int, ...]):
+    def __init__(self, counts: FloatArray, layout: TableDesign) -> None:
         self.counts = counts
-        self.shape = shape
+        self.layout = layout
         self.models: list[HierarchicalModel] = []
-        self.design: Design = make_design(shape, largest.n_lists, largest.parameters(shape))
-        self._order = np.argsort(self.design.cells)
         self._row: dict[HierarchicalModel, int] = {}
         self._fits: list[BatchFit] = []
 
-    def member(self, model: HierarchicalModel) -> BoolArray:
-        """Which parameters of the design a model has, (U,) bool."""
-        member = np.zeros(self.design.cells.size, dtype=np.bool_)
-        cells = model.parameters(self.shape)
-        member[self._order[np.searchsorted(self.design.cells, cells, sorter=self._order)]] = True
-        return member
+    @property
+    def design(self) -> Design:
+        """Axes and parameters."""
+        return self.layout.core
+
+    @property
+    def n_parameters(self) -> IntArray:
+        """Parameters of each model tried."""
+        return np.asarray([self.layout.n_parameters(model) for model in self.models])
 
     def fit(
         self, models: list[HierarchicalModel], near: HierarchicalModel | None = None
@@ -63,7 +63,7 @@ class TriedModels:
         """Fit the models that are new, starting from a tried one near them; the row of each model."""
         new = [model for model in dict.fromkeys(models) if model not in self._row]
         if new:
-            members = np.stack([self.member(model) for model in new])
+            members = np.stack([self.layout.member(model) for model in new])
             start = None if near is None else self._coefficients_of(near)
             self._fits.append(fit_models(self.counts[None], members, self.design, start))
             for model in new:
@@ -81,7 +81,7 @@ class TriedModels:
 
     def fit_one(self, model: HierarchicalModel) -> ModelFit:
         """Fit one model, with its means."""
-        return fit_model(self.counts, self.member(model), self.design)
+        return fit_model(self.counts, self.layout.member(model), self.design)
 
     @property
     def fits(self) -> BatchFit:
