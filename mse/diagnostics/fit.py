@@ -26,11 +26,10 @@ from scipy.special import chdtrc, xlogy
 
 from mse._result import Result, layout
 from mse._text import Section
-from mse.core.batch import fit_model
-from mse.core.newton import make_design
 from mse.diagnostics.histories import history_frame
 from mse.errors import ModelError
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
+from mse.loglinear.single import complete_counts
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, Seed
@@ -166,7 +165,7 @@ def goodness_of_fit(
     Raises
     ------
     ModelError
-        If the fit is not log-linear, or ``replicates`` is negative.
+        If the fit is not log-linear or its table known in part, or ``replicates`` is negative.
 
     Notes
     -----
@@ -215,12 +214,18 @@ def goodness_of_fit(
     )
 
 
-def _check_log_linear(fit: object) -> None:
+def chosen(fit: AnyLogLinearFit) -> LogLinearFit:
+    """Take the fit of the one model: of a search, the best one's."""
+    return fit.best if isinstance(fit, LogLinearSearchFit) else fit
+
+
+def _check_log_linear(fit: AnyLogLinearFit) -> None:
     if not isinstance(fit, LogLinearFit | LogLinearSearchFit):
         raise ModelError(
             f"{fit!r} has no fitted counts by history; expected the fit of LogLinear or "
             "LogLinearSearch."
         )
+    complete_counts(fit.table)
 
 
 def _observable(fit: AnyLogLinearFit) -> tuple[FloatArray, FloatArray]:
@@ -240,15 +245,14 @@ def _bootstrap(
 ) -> FloatArray:
     """Deviance and Pearson statistic of refits to tables drawn from a fit, (B, 2)."""
     table = fit.table
-    design = make_design(table.shape, table.n_lists, fit.structure.parameters(table.shape))
-    everything = np.ones(design.cells.size, dtype=np.bool_)
+    model = chosen(fit).estimator
     drawn = rng.multinomial(table.n_observed, means / means.sum(), size=replicates)
-    counts = np.zeros(table.n_cells)
+    hidden = np.zeros(table.n_strata, dtype=np.int64)
     found = np.empty((replicates, 2))
     for i, row in enumerate(drawn):
-        counts[table.n_strata :] = row
-        refit = fit_model(counts, everything, design)
-        found[i] = refit.deviance, _pearson(counts[table.n_strata :], refit.means[table.n_strata :])
+        counts = np.concatenate([hidden, row]).reshape(table.shape)
+        refit = model.fit(table.with_counts(counts))
+        found[i] = refit.deviance, _pearson(*_observable(refit))
     return found
 
 
@@ -322,7 +326,7 @@ def residuals(fit: AnyLogLinearFit) -> Residuals:
     Raises
     ------
     ModelError
-        If the fit is not log-linear.
+        If the fit is not log-linear, or its table known in part.
 
     Notes
     -----

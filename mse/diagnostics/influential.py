@@ -11,9 +11,10 @@ import numpy as np
 from mse._result import Result, layout
 from mse._text import Section, persons
 from mse._trial import Trial, attempt
+from mse.diagnostics.fit import chosen
 from mse.diagnostics.histories import history_frame
 from mse.errors import ModelError
-from mse.loglinear import LogLinear, LogLinearFit, LogLinearSearchFit
+from mse.loglinear import LogLinearFit, LogLinearSearchFit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +135,7 @@ def influence(fit: Fit, *, reselect: bool = False) -> Influence:
             "single history from which to leave a person out."
         )
     kept = not reselect and isinstance(fit, LogLinearFit | LogLinearSearchFit)
-    estimator = LogLinear(fit.structure) if kept else fit.estimator  # type: ignore[attr-defined]
+    estimator = chosen(fit).estimator if kept else fit.estimator  # type: ignore[arg-type]
     counts = table.counts.ravel()
     cells = np.flatnonzero(counts)
     trials = []

@@ -236,6 +236,7 @@ def highest_order(
         isinstance(fit, LogLinearFit | LogLinearSearchFit)
         and found.interval_kind == "profile"
         and not fit.table.covariates
+        and fit.table.is_complete
     ):
         prepared = _Prepared.of(fit.table, fit.structure)
     scenarios = tuple(_relaxed(found, prepared, value, level) for value in values)
