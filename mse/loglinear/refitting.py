@@ -10,6 +10,7 @@ import numpy as np
 from mse.core.batch import NOT_CONVERGED, fit_models
 from mse.core.descent import descend
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
+from mse.core.joint_search import search_jointly
 from mse.core.selection import Candidates, Selection, select
 from mse.core.stepwise import forward_paths
 from mse.refitting import GIVEN_MODEL, RESELECTED, Refits
@@ -136,4 +137,39 @@ class PathRefitter:
             failed,
             np.full(size, -1, np.int64),
             np.zeros((size, 0)),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class JointRefitter:
+    """Searches over lists and covariates again for other counts.
+
+    Parameters
+    ----------
+    design : Design
+        Axes and parameters of all two-way terms.
+    main : bool array (P,)
+        Parameters of the constant and the main effects.
+    ranges : int64 array (T, 2)
+        First parameter of each two-way term, and the one behind its last.
+    kind : int
+        Code of the criterion, see `mse.core.selection`.
+    """
+
+    design: Design = field(repr=False)
+    main: BoolArray = field(repr=False)
+    ranges: IntArray = field(repr=False)
+    kind: int
+    given: str = RESELECTED
+    releases_gil: bool = True
+    checkpoints: tuple[int, ...] = ()
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, C), persons by cell."""
+        found = search_jointly(counts, self.main, self.ranges, self.kind, self.design)
+        limits = found.limits.copy()
+        limits[found.failed] = INDETERMINATE
+        size = len(counts)
+        return Refits(
+            found.hidden, limits, found.failed, np.full(size, -1, np.int64), np.zeros((size, 0))
         )

@@ -28,8 +28,10 @@ from mse.loglinear.averaging import (
     model_weights,
 )
 from mse.loglinear.criteria import Criteria, criteria
-from mse.loglinear.refitting import PathRefitter, SelectionRefitter
+from mse.loglinear.designs import table_design
+from mse.loglinear.refitting import JointRefitter, PathRefitter, SelectionRefitter
 from mse.loglinear.single import LogLinear, LogLinearFit, complete_counts, fit_structure
+from mse.model import parse_model
 from mse.population import PopulationEstimate, provenance
 from mse.refitting import Refitter, TableRefitter
 
@@ -106,6 +108,19 @@ def _path_refitter(n_lists: int, threshold: float, kind: int | None) -> PathRefi
     pairs = np.asarray([int(axis_cells[list(p)].sum()) for p in combinations(range(n_lists), 2)])
     cells = np.concatenate([[0], axis_cells, pairs])
     return PathRefitter(make_design((2,) * n_lists, n_lists, cells), pairs, threshold, kind)
+
+
+def _joint_refitter(table: CaptureTable, estimator: LogLinearSearch, kind: int) -> JointRefitter:
+    axes = tuple(table.covariates)
+    scope = parse_model("all two-way", table.lists, axes)
+    # Of two lists the interaction says nothing about the hidden cells.
+    scope = scope.without_term((0, 1)) if table.n_lists == 2 else scope
+    layout = table_design(table, scope, estimator.trend)
+    sizes = np.asarray([len(term) for term in layout.terms])
+    pairs = list(dict.fromkeys(term for term in layout.terms if len(term) == 2))
+    first = [layout.terms.index(term) for term in pairs]
+    ranges = np.asarray([first, [*first[1:], sizes.size]], dtype=np.int64).T.copy()
+    return JointRefitter(layout.core, sizes < 2, ranges, kind)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -434,10 +449,12 @@ class LogLinearSearchFit:
                 f"A stepwise search has no list of candidates; candidates={candidates} goes with "
                 "strategy='exhaustive'."
             )
-        if self.table.covariates or (self.estimator.max_order or 2) > 2:
+        if (self.estimator.max_order or 2) != 2:
             return TableRefitter(self.estimator, self.table)
         by_p_value = self.estimator.criterion == "pvalue"
         kind = None if by_p_value else SELECTION_CRITERIA.index(self.estimator.criterion)
+        if self.table.covariates and kind is not None:
+            return _joint_refitter(self.table, self.estimator, kind)
         return _path_refitter(self.table.n_lists, self.estimator.threshold, kind)
 
     def _selection_refitter(
