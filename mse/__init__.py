@@ -35,10 +35,13 @@ if TYPE_CHECKING:
     from mse.errors import SparseTableWarning as SparseTableWarning
     from mse.estimators import compare as compare
     from mse.estimators import estimate as estimate
+    from mse.loglinear import ClosedPopulation as ClosedPopulation
     from mse.loglinear import LogLinear as LogLinear
     from mse.loglinear import LogLinearSearch as LogLinearSearch
     from mse.model import HierarchicalModel as HierarchicalModel
     from mse.population import PopulationEstimate as PopulationEstimate
+    from mse.resampling import bootstrap as bootstrap
+    from mse.sample_coverage import SampleCoverage as SampleCoverage
     from mse.table import CaptureTable as CaptureTable
     from mse.validation import validate as validate
 
@@ -47,6 +50,7 @@ _HOMES = {
     "BoundaryWarning": "errors",
     "CaptureTable": "table",
     "Chapman": "classical",
+    "ClosedPopulation": "loglinear",
     "ConvergenceWarning": "errors",
     "HierarchicalModel": "model",
     "InconsistentRecordsWarning": "errors",
@@ -59,7 +63,9 @@ _HOMES = {
     "MissingDependencyError": "errors",
     "ModelError": "errors",
     "PopulationEstimate": "population",
+    "SampleCoverage": "sample_coverage",
     "SparseTableWarning": "errors",
+    "bootstrap": "resampling",
     "compare": "estimators",
     "estimate": "estimators",
     "list_datasets": "datasets",

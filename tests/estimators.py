@@ -9,6 +9,11 @@ TWO_LISTS = "kosovo:EXH,OSCE"
 ALL_ESTIMATORS = [
     (mse.LincolnPetersen(), TWO_LISTS),
     (mse.Chapman(), TWO_LISTS),
+    (mse.ClosedPopulation("M0"), "snowshoe_hare"),
+    (mse.ClosedPopulation("Mth", heterogeneity="darroch"), "kosovo"),
+    (mse.ClosedPopulation("Mh", bias_corrected=True), "kosovo"),
+    (mse.ClosedPopulation("Mbh", ordered=True), "kosovo"),
+    (mse.SampleCoverage(), "hepatitis_a"),
     (mse.LogLinear("main"), "kosovo"),
     (mse.LogLinear("[123,14,34]", interval="lognormal"), "kosovo"),
     (mse.LogLinear("S1*S2 + S3 + ethnicity"), "spina_bifida"),

@@ -1,0 +1,102 @@
+"""Profile likelihood of the population size under the models of `mse.core.dense`, and its ends."""
+
+from __future__ import annotations
+
+from math import exp, inf, log, log1p
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import betaln, gammaln
+
+from mse.core.dense import DenseDesign, DenseFit, maximize, restricted
+from mse.core.profile import END_TOLERANCE, FEWEST_HIDDEN, LOG_MOST_HIDDEN, first_below
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mse._typing import FloatArray
+
+
+def log_orderings(observed: float, hidden: float) -> float:
+    """Compute ``lgamma(N + 1) - lgamma(N - n + 1)`` without losing the difference of large numbers."""
+    return float(gammaln(observed) - betaln(hidden + 1, observed))
+
+
+def profile_dense(
+    counts: FloatArray, design: DenseDesign, fit: DenseFit, log_hidden: float
+) -> float:
+    """Compute the profile log likelihood of N (Cormack 1992, Biometrics 48, 567-576).
+
+    Parameters
+    ----------
+    counts : float64 array (R,)
+        Persons.
+    design : DenseDesign
+        The model.
+    fit : DenseFit
+        An estimable fit; each evaluation starts there.
+    log_hidden : float
+        Log of the number of persons on no list.
+
+    Raises
+    ------
+    ArithmeticError
+        Where the inner fit did not converge.
+    """
+    hidden = exp(log_hidden)
+    part = restricted(design, fit.face, fit.kept)
+    known = np.append(counts[fit.face], hidden)
+    full = DenseDesign(
+        np.vstack([part.rows, part.hidden]),
+        np.append(part.log_sizes, 0.0),
+        part.hidden,
+        part.nonnegative,
+    )
+    _, means = maximize(known, full, fit.coefficients[fit.kept])
+    total = float(known.sum())
+    # The logs of shares include the sizes of the classes, which are the same for every N. The
+    # means add up to N, so the hidden share is 1 less the others; this keeps its digits.
+    shares = means[:-1] / total
+    seen = known[:-1] > 0
+    kernel = float(known[:-1][seen] @ np.log(shares[seen])) + hidden * log1p(-float(shares.sum()))
+    return log_orderings(total - hidden, hidden) + kernel
+
+
+def likelihood_interval(
+    value: Callable[[float], float], observed: float, hidden: float, spread: float, drop: float
+) -> tuple[float, float]:
+    """Find the ends of the set of N whose profile log likelihood is within `drop` of its maximum.
+
+    Parameters
+    ----------
+    value : callable
+        Profile log likelihood of N as a function of the log hidden count.
+    observed, hidden : float
+        Persons seen, and the estimate of those not seen.
+    spread : float
+        A guess of the standard error of the log hidden count; sets the first strides.
+    drop : float
+        Half the chi-squared quantile of the level wanted.
+
+    Returns
+    -------
+    low, high : float
+        Persons; `high` is infinite where the likelihood stays above the cut.
+    """
+    center = log(hidden)
+    stride = min(max(spread, 1e-3), 2.0)
+    best = minimize_scalar(
+        lambda x: -value(x), bounds=(center - stride, center + stride), method="bounded"
+    )
+    mode = float(best.x)
+    cut = value(mode) - drop
+    ends = []
+    floor = min(log(FEWEST_HIDDEN), center - 3.0)
+    for bound, sign, beyond in ((floor, -1.0, 0.0), (LOG_MOST_HIDDEN, 1.0, inf)):
+        outside = first_below(value, cut, mode, sign * stride, bound)
+        if outside == inf:
+            ends.append(beyond)
+            continue
+        ends.append(exp(brentq(lambda x: value(x) - cut, mode, outside, xtol=END_TOLERANCE)))
+    return observed + ends[0], observed + ends[1]
