@@ -7,37 +7,51 @@ and counts, never rows of the input.
 
 from __future__ import annotations
 
-import io
-import json
 import math
-import sys
-import warnings
-from contextlib import contextmanager
 from dataclasses import replace
-from difflib import get_close_matches
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeAlias
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import typer
 
-from mse._json import jsonable
-from mse.datasets import list_datasets, load_dataset
-from mse.errors import InvalidTableError, MissingDependencyError, ModelError, MSEError, MSEWarning
+from mse._console import (
+    NOT_ESTIMABLE,
+    Count,
+    Covariates,
+    Criteria,
+    CriterionName,
+    Form,
+    Interval,
+    Level,
+    Lists,
+    MaxOrder,
+    Model,
+    Models,
+    OneCriterion,
+    Output,
+    OutputFormat,
+    Replicates,
+    Search,
+    SeedOption,
+    Source,
+    Workers,
+    json_text,
+    plain_errors,
+    read_table,
+    write,
+)
+from mse.datasets import list_datasets
+from mse.errors import ModelError
 from mse.estimators import Criterion, Estimator, Strategy, compare, default_estimator, estimate
 from mse.intervals import STORED_LEVELS, check_level
 from mse.table import CaptureTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mse.population import PopulationEstimate
 
 __all__ = ["app", "main"]
-
-_BAD_INPUT = 2
-_NOT_ESTIMABLE = 3
 
 app = typer.Typer(
     help="Estimate the size of a hidden population from overlapping lists.",
@@ -45,114 +59,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-
-class Form(StrEnum):
-    """Forms of the output."""
-
-    text = "text"
-    json = "json"
-    csv = "csv"
-
-
-class CriterionName(StrEnum):
-    """Criteria by which a search compares models."""
-
-    bic = "bic"
-    aic = "aic"
-    aicc = "aicc"
-    pvalue = "pvalue"
-
-
-class IntervalChoice(StrEnum):
-    """Intervals of an estimate."""
-
-    bca = "bca"
-    percentile = "percentile"
-    basic = "basic"
-    profile = "profile"
-    lognormal = "lognormal"
-
-
-class StrategyName(StrEnum):
-    """Ways to search."""
-
-    exhaustive = "exhaustive"
-    stepwise = "stepwise"
-
-
-Source: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        help="A bundled dataset (see `mse datasets`), a CSV or Parquet file, or - for CSV on "
-        "standard input.",
-        metavar="SOURCE",
-    ),
-]
-Lists: TypeAlias = Annotated[
-    str | None,
-    typer.Option(help="List columns, separated by commas. Of a bundled dataset: lists to keep."),
-]
-Covariates: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="Covariate columns, separated by commas. Of a bundled dataset: covariates to keep; "
-        "'' sums over all of them."
-    ),
-]
-Count: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="Column with the number of persons, or two with its bounds, separated by a comma. "
-        "Without it every row is one person."
-    ),
-]
-Model: TypeAlias = Annotated[
-    str | None,
-    typer.Option(help="One model, '[12,3]', 'police*care + kmar' or 'main', and no search."),
-]
-Models: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--model", help="A model to compare; may be repeated.")
-]
-OneCriterion: TypeAlias = Annotated[
-    CriterionName, typer.Option(help="What the search compares models by.")
-]
-Criteria: TypeAlias = Annotated[
-    list[CriterionName] | None,
-    typer.Option("--criterion", help="A search to compare, by its criterion; may be repeated."),
-]
-Search: TypeAlias = Annotated[
-    StrategyName | None,
-    typer.Option(help="Try all models, or step by step. By default what the table allows."),
-]
-MaxOrder: TypeAlias = Annotated[
-    int | None, typer.Option(help="Largest number of lists in one interaction.", min=1)
-]
-Level: TypeAlias = Annotated[float, typer.Option(help="Level of the intervals.")]
-OutputFormat: TypeAlias = Annotated[Form, typer.Option("--format", help="Form of the output.")]
-Output: TypeAlias = Annotated[
-    Path | None, typer.Option(help="File to write to, in place of standard output.")
-]
-SeedOption: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--seed",
-        help="Seed of random numbers: the same seed gives the same interval. It is kept in the "
-        "output.",
-    ),
-]
-Interval: TypeAlias = Annotated[
-    IntervalChoice | None,
-    typer.Option(
-        help="Interval: bca, percentile and basic repeat the whole search in every bootstrap "
-        "replicate; profile and lognormal take the model for granted. By default bca for a "
-        "search and profile for one model."
-    ),
-]
-Replicates: TypeAlias = Annotated[int, typer.Option(help="Bootstrap replicates.", min=1)]
-Workers: TypeAlias = Annotated[
-    int, typer.Option(help="Workers of the bootstrap; -1 takes every core.")
-]
 
 
 # Commands ----------------------------------------------------------------------------------------
@@ -178,9 +84,9 @@ def estimate_command(
     seed: SeedOption = None,
 ) -> None:
     """Estimate how many persons there are in total, with an interval and the assumptions."""
-    with _plain_errors():
+    with plain_errors():
         check_level(level)
-        table = _read_table(source, lists, covariates, count)
+        table = read_table(source, lists, covariates, count)
         population = estimate(
             table,
             model=model,
@@ -194,7 +100,7 @@ def estimate_command(
         )
         if seed is not None:
             population = replace(population, provenance={**population.provenance, "seed": seed})
-        _write(_estimate_text(population, form, level), output)
+        write(_estimate_text(population, form, level), output)
     _exit_unless_estimable([population])
 
 
@@ -215,9 +121,9 @@ def compare_command(
     seed: SeedOption = None,
 ) -> None:
     """Put several methods side by side; without --model and --criterion the usual ones."""
-    with _plain_errors():
+    with plain_errors():
         check_level(level)
-        table = _read_table(source, lists, covariates, count)
+        table = read_table(source, lists, covariates, count)
         chosen = _estimators(
             table,
             model or (),
@@ -227,121 +133,32 @@ def compare_command(
         )
         comparison = compare(table, chosen)
         if form is Form.json:
-            text = _json_text(comparison.to_dict(levels={*STORED_LEVELS, level}) | {"seed": seed})
+            text = json_text(comparison.to_dict(levels={*STORED_LEVELS, level}) | {"seed": seed})
         elif form is Form.csv:
             text = comparison.to_frame(level).reset_index().to_csv(index=False)
         else:
             text = comparison.summary(level)
-        _write(text, output)
+        write(text, output)
     _exit_unless_estimable(comparison.populations)
 
 
 @app.command("datasets")
 def datasets_command(*, form: OutputFormat = Form.text, output: Output = None) -> None:
     """List the bundled tables: name, lists, observed persons, source."""
-    with _plain_errors():
+    with plain_errors():
         frame = list_datasets()
         if form is Form.json:
-            text = _json_text(frame.to_dict(orient="records"))
+            text = json_text(frame.to_dict(orient="records"))
         elif form is Form.csv:
             text = frame.to_csv(index=False)
         else:
             text = _datasets_text(frame)
-        _write(text, output)
+        write(text, output)
 
 
 def main() -> None:
     """Run the command."""
     app()
-
-
-# Reading -----------------------------------------------------------------------------------------
-
-
-def _read_table(
-    source: str, lists: str | None, covariates: str | None, count: str | None
-) -> CaptureTable:
-    """Read the table that the arguments of a command describe."""
-    if source != "-" and source in _dataset_names():
-        return _read_dataset(source, lists, covariates, count)
-    frame = _read_frame(source)
-    if lists is None:
-        columns = ", ".join(map(str, frame.columns))
-        msg = f"Name the list columns with --lists; the columns of {source} are: {columns}."
-        raise InvalidTableError(msg)
-    counts = _names(count)
-    if len(counts) > 2:
-        msg = f"--count names {len(counts)} columns; expected one, or two with the bounds."
-        raise InvalidTableError(msg)
-    return CaptureTable.from_frame(
-        frame,
-        lists=_names(lists),
-        covariates=_names(covariates),
-        count=(counts[0], counts[1]) if len(counts) == 2 else next(iter(counts), None),
-    )
-
-
-def _read_dataset(
-    name: str, lists: str | None, covariates: str | None, count: str | None
-) -> CaptureTable:
-    if count is not None:
-        msg = f"--count is for files; the bundled dataset {name} has its counts already."
-        raise InvalidTableError(msg)
-    table = load_dataset(name)
-    if covariates is not None:
-        keep = _names(covariates)
-        unknown = [each for each in keep if each not in table.covariates]
-        if unknown:
-            known = ", ".join(table.covariates) or "none"
-            msg = f"{name} has no covariate {unknown[0]!r}; its covariates: {known}."
-            raise InvalidTableError(msg)
-        dropped = [each for each in table.covariates if each not in keep]
-        table = table.collapse(*dropped) if dropped else table
-    return table if lists is None else table.keep_lists(_names(lists))
-
-
-def _dataset_names() -> list[str]:
-    return [str(name) for name in list_datasets()["name"]]
-
-
-def _names(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
-
-
-def _read_frame(source: str) -> pd.DataFrame:
-    """Rows of a CSV or Parquet file, or of CSV on standard input."""
-    try:
-        if source == "-":
-            return _read_csv(io.StringIO(sys.stdin.read().removeprefix("\ufeff")))
-        path = Path(source)
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(path)
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            return _read_csv(handle)
-    except FileNotFoundError:
-        near = get_close_matches(source, _dataset_names(), n=1)
-        hint = f" Did you mean the dataset {near[0]!r}?" if near else ""
-        msg = (
-            f"{source!r} is neither a bundled dataset nor a file.{hint} "
-            "`mse datasets` lists the datasets."
-        )
-        raise InvalidTableError(msg) from None
-    except ImportError as error:
-        msg = f"Reading Parquet needs a package that is missing: {error}"
-        raise MissingDependencyError(msg) from error
-    except (OSError, ValueError) as error:
-        msg = (
-            f"{source} cannot be read: {error}. Expected CSV in UTF-8 with column names in the "
-            "first row, or Parquet with the suffix .parquet."
-        )
-        raise InvalidTableError(msg) from error
-
-
-def _read_csv(handle: TextIO) -> pd.DataFrame:
-    """CSV separated by comma, semicolon or tab, whichever the first row has most of."""
-    header = handle.readline()
-    handle.seek(0)
-    return pd.read_csv(handle, sep=max(",;\t", key=header.count))
 
 
 # Estimators --------------------------------------------------------------------------------------
@@ -382,7 +199,7 @@ def _exit_unless_estimable(populations: Iterable[PopulationEstimate]) -> None:
         return
     reasons = dict.fromkeys(population.reason for population in known if population.reason)
     typer.echo(f"mse: nothing is estimable. {' '.join(reasons)}".rstrip(), err=True)
-    raise typer.Exit(_NOT_ESTIMABLE)
+    raise typer.Exit(NOT_ESTIMABLE)
 
 
 def _has_estimate(population: PopulationEstimate) -> bool:
@@ -403,10 +220,6 @@ def _estimate_text(population: PopulationEstimate, form: Form, level: float) -> 
     return population.summary(level)
 
 
-def _json_text(data: Mapping[str, Any] | list[Any]) -> str:
-    return json.dumps(jsonable(data), indent=2, allow_nan=False, ensure_ascii=False)
-
-
 def _datasets_text(frame: pd.DataFrame) -> str:
     blocks = []
     for row in frame.to_dict(orient="records"):
@@ -414,44 +227,6 @@ def _datasets_text(frame: pd.DataFrame) -> str:
         size = f"{row['lists']} lists{covariates}, {row['observed']:,} observed"
         blocks.append(f"{row['name']}: {size}\n  {row['population']}\n  source: {row['source']}\n")
     return "\n".join(blocks)
-
-
-def _write(text: str, output: Path | None) -> None:
-    text = text.rstrip("\n") + "\n"
-    if output is None:
-        typer.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        msg = f"{output} cannot be written: {error}. Choose another file with --output."
-        raise ModelError(msg) from error
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Errors and warnings of the library as plain lines on the error stream."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", MSEWarning)
-        warnings.showwarning = _show_warning
-        try:
-            yield
-        except MSEError as error:
-            typer.echo(f"mse: {error}", err=True)
-            raise typer.Exit(_BAD_INPUT) from None
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    del filename, lineno, file, line
-    label = "warning" if issubclass(category, MSEWarning) else category.__name__
-    typer.echo(f"mse: {label}: {message}", err=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,301 @@
+"""What the commands share: their options, reading tables, writing answers, errors as plain lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import warnings
+from contextlib import contextmanager
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeAlias
+
+import pandas as pd
+import typer
+
+from mse._json import jsonable
+from mse.datasets import list_datasets, load_dataset
+from mse.errors import InvalidTableError, MissingDependencyError, ModelError, MSEError, MSEWarning
+from mse.table import CaptureTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = [
+    "BAD_INPUT",
+    "NOT_ESTIMABLE",
+    "Count",
+    "Covariates",
+    "Criteria",
+    "CriterionName",
+    "Form",
+    "Interval",
+    "IntervalChoice",
+    "Level",
+    "Lists",
+    "MaxOrder",
+    "Model",
+    "Models",
+    "OneCriterion",
+    "Output",
+    "OutputFormat",
+    "Replicates",
+    "Search",
+    "SeedOption",
+    "Source",
+    "StrategyName",
+    "Workers",
+    "json_text",
+    "names_in",
+    "plain_errors",
+    "read_frame",
+    "read_table",
+    "write",
+]
+
+BAD_INPUT = 2
+NOT_ESTIMABLE = 3
+
+
+class Form(StrEnum):
+    """Forms of the output."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+
+
+class CriterionName(StrEnum):
+    """Criteria by which a search compares models."""
+
+    bic = "bic"
+    aic = "aic"
+    aicc = "aicc"
+    pvalue = "pvalue"
+
+
+class IntervalChoice(StrEnum):
+    """Intervals of an estimate."""
+
+    bca = "bca"
+    percentile = "percentile"
+    basic = "basic"
+    profile = "profile"
+    lognormal = "lognormal"
+
+
+class StrategyName(StrEnum):
+    """Ways to search."""
+
+    exhaustive = "exhaustive"
+    stepwise = "stepwise"
+
+
+Source: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        help="A bundled dataset (see `mse datasets`), a CSV or Parquet file, or - for CSV on "
+        "standard input.",
+        metavar="SOURCE",
+    ),
+]
+Lists: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="List columns, separated by commas. Of a bundled dataset: lists to keep."),
+]
+Covariates: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Covariate columns, separated by commas. Of a bundled dataset: covariates to keep; "
+        "'' sums over all of them."
+    ),
+]
+Count: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Column with the number of persons, or two with its bounds, separated by a comma. "
+        "Without it every row is one person."
+    ),
+]
+Model: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="One model, '[12,3]', 'police*care + kmar' or 'main', and no search."),
+]
+Models: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--model", help="A model to compare; may be repeated.")
+]
+OneCriterion: TypeAlias = Annotated[
+    CriterionName, typer.Option(help="What the search compares models by.")
+]
+Criteria: TypeAlias = Annotated[
+    list[CriterionName] | None,
+    typer.Option("--criterion", help="A search to compare, by its criterion; may be repeated."),
+]
+Search: TypeAlias = Annotated[
+    StrategyName | None,
+    typer.Option(help="Try all models, or step by step. By default what the table allows."),
+]
+MaxOrder: TypeAlias = Annotated[
+    int | None, typer.Option(help="Largest number of lists in one interaction.", min=1)
+]
+Level: TypeAlias = Annotated[float, typer.Option(help="Level of the intervals.")]
+OutputFormat: TypeAlias = Annotated[Form, typer.Option("--format", help="Form of the output.")]
+Output: TypeAlias = Annotated[
+    Path | None, typer.Option(help="File to write to, in place of standard output.")
+]
+SeedOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        help="Seed of random numbers: the same seed gives the same interval. It is kept in the "
+        "output.",
+    ),
+]
+Interval: TypeAlias = Annotated[
+    IntervalChoice | None,
+    typer.Option(
+        help="Interval: bca, percentile and basic repeat the whole search in every bootstrap "
+        "replicate; profile and lognormal take the model for granted. By default bca for a "
+        "search and profile for one model."
+    ),
+]
+Replicates: TypeAlias = Annotated[int, typer.Option(help="Bootstrap replicates.", min=1)]
+Workers: TypeAlias = Annotated[
+    int, typer.Option(help="Workers of the bootstrap; -1 takes every core.")
+]
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def read_table(
+    source: str, lists: str | None, covariates: str | None, count: str | None
+) -> CaptureTable:
+    """Read the table that the arguments of a command describe."""
+    if source != "-" and source in _dataset_names():
+        return _read_dataset(source, lists, covariates, count)
+    frame = read_frame(source)
+    if lists is None:
+        columns = ", ".join(map(str, frame.columns))
+        msg = f"Name the list columns with --lists; the columns of {source} are: {columns}."
+        raise InvalidTableError(msg)
+    counts = names_in(count)
+    if len(counts) > 2:
+        msg = f"--count names {len(counts)} columns; expected one, or two with the bounds."
+        raise InvalidTableError(msg)
+    return CaptureTable.from_frame(
+        frame,
+        lists=names_in(lists),
+        covariates=names_in(covariates),
+        count=(counts[0], counts[1]) if len(counts) == 2 else next(iter(counts), None),
+    )
+
+
+def _read_dataset(
+    name: str, lists: str | None, covariates: str | None, count: str | None
+) -> CaptureTable:
+    if count is not None:
+        msg = f"--count is for files; the bundled dataset {name} has its counts already."
+        raise InvalidTableError(msg)
+    table = load_dataset(name)
+    if covariates is not None:
+        keep = names_in(covariates)
+        unknown = [each for each in keep if each not in table.covariates]
+        if unknown:
+            known = ", ".join(table.covariates) or "none"
+            msg = f"{name} has no covariate {unknown[0]!r}; its covariates: {known}."
+            raise InvalidTableError(msg)
+        dropped = [each for each in table.covariates if each not in keep]
+        table = table.collapse(*dropped) if dropped else table
+    return table if lists is None else table.keep_lists(names_in(lists))
+
+
+def _dataset_names() -> list[str]:
+    return [str(name) for name in list_datasets()["name"]]
+
+
+def names_in(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def read_frame(source: str) -> pd.DataFrame:
+    """Rows of a CSV or Parquet file, or of CSV on standard input."""
+    try:
+        if source == "-":
+            return _read_csv(io.StringIO(sys.stdin.read().removeprefix("\ufeff")))
+        path = Path(source)
+        if path.suffix.lower() in (".parquet", ".pq"):
+            return pd.read_parquet(path)
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            return _read_csv(handle)
+    except FileNotFoundError:
+        near = get_close_matches(source, _dataset_names(), n=1)
+        hint = f" Did you mean the dataset {near[0]!r}?" if near else ""
+        msg = (
+            f"{source!r} is neither a bundled dataset nor a file.{hint} "
+            "`mse datasets` lists the datasets."
+        )
+        raise InvalidTableError(msg) from None
+    except ImportError as error:
+        msg = f"Reading Parquet needs a package that is missing: {error}"
+        raise MissingDependencyError(msg) from error
+    except (OSError, ValueError) as error:
+        msg = (
+            f"{source} cannot be read: {error}. Expected CSV in UTF-8 with column names in the "
+            "first row, or Parquet with the suffix .parquet."
+        )
+        raise InvalidTableError(msg) from error
+
+
+def _read_csv(handle: TextIO) -> pd.DataFrame:
+    """CSV separated by comma, semicolon or tab, whichever the first row has most of."""
+    header = handle.readline()
+    handle.seek(0)
+    return pd.read_csv(handle, sep=max(",;\t", key=header.count))
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+def json_text(data: Mapping[str, Any] | list[Any]) -> str:
+    return json.dumps(jsonable(data), indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def write(text: str, output: Path | None) -> None:
+    text = text.rstrip("\n") + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        msg = f"{output} cannot be written: {error}. Choose another file with --output."
+        raise ModelError(msg) from error
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Errors and warnings of the library as plain lines on the error stream."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", MSEWarning)
+        warnings.showwarning = _show_warning
+        try:
+            yield
+        except MSEError as error:
+            typer.echo(f"mse: {error}", err=True)
+            raise typer.Exit(BAD_INPUT) from None
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    del filename, lineno, file, line
+    label = "warning" if issubclass(category, MSEWarning) else category.__name__
+    typer.echo(f"mse: {label}: {message}", err=True)
