@@ -1,7 +1,7 @@
 """Published bootstrap intervals, reproduced within Monte Carlo error.
 
 How the error was judged. An end of a BCa interval is a quantile of the draws at a level q that
-depends on the bias correction z0. Published ends rest on 1,000 replicates, ours on 4,000, and both are
+depends on the bias correction z0. Published ends rest on 1,000 replicates, ours on 2,000, and both are
 random in two ways: z0 is estimated, with standard error sqrt(q0 (1 - q0) / M) / density(z0), and the
 draw read off at level q has in truth a level of distribution Beta(k, M + 1 - k) with k = q M. Each
 published end must lie between our draws at levels that are exceeded with probability 3e-5 (four
@@ -22,7 +22,7 @@ import mse
 from mse.resampling import BootstrapInterval, bca_levels, order_quantile
 
 REFERENCE = json.loads((Path(__file__).parent / "values" / "bootstrap.json").read_text())
-PUBLISHED, OURS = 1000, 4000
+PUBLISHED, OURS = 1000, 2000
 
 
 TAIL = 3e-5
