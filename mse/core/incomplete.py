@@ -1,0 +1,421 @@
+"""Maximum likelihood from counts over sets of cells: EM, then Newton, from several starts.
+
+The likelihood is that of `mse.core.observed`. It is not concave, so the search starts from several ways
+of spreading the counts over their cells. Each start is improved by EM, whose M step is the fit
+of the completed counts, and finished by Newton's method on the observed-data likelihood itself with
+the observed information of Louis (1982, JRSS B 44, 226-233). In the basis that diagonalizes that information
+against that of the complete data its eigenvalues are the shares of the information that were observed:
+one for a direction about which nothing is missing, zero for one that the data do not determine,
+negative where the point is no maximum.
+
+Whether a maximum exists is decided exactly only for the counts as completed. At the solution, cells
+that lose their persons without end are set to zero and that check is repeated (recession); directions
+without information, and maxima of the same height, decide the rest (rank). This is a statement about the
+solution that was found, not the exact one that complete counts allow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_solve
+
+from mse.core._compiled import interpreted
+from mse.core.ascent import (
+    FINISHED,
+    NO_INFORMATION,
+    RECEDING,
+    Climb,
+    Data,
+    basis_at,
+    climb,
+    curvature_at,
+    empty_completion,
+    factor_of,
+    make_likelihood,
+    means_at,
+)
+from mse.core.batch import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, OK, ModelFit, fit_model
+from mse.core.exact import SAFE, UNLIMITED
+from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO, facial_set
+from mse.core.newton import (
+    CERTIFIED,
+    MAX_ITERATIONS,
+    Design,
+    Workspace,
+    make_workspace,
+    n_parameters,
+    newton,
+)
+from mse.core.observed import Likelihood, Observations, complete, restricted, stratum_totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mse._typing import BoolArray, FloatArray, IntArray
+
+    Limits = np.ndarray[tuple[int], np.dtype[np.int8]]
+
+#: EM stops when no log mean changes by more than this, or after so many steps: Newton's method
+#: is faster from there on.
+EM_TOLERANCE, EM_STEPS = 1e-3, 25
+#: Maxima this close in log likelihood are of the same height.
+SAME_HEIGHT = 1e-7
+#: Relative difference of totals beyond which two maxima are two answers.
+SAME_TOTAL = 1e-4
+#: Perturbed starts, and the seed that makes them the same in every run.
+N_PERTURBED, PERTURBATION_SEED = 2, 20150
+#: Added to the fully known counts where they give the first split.
+SPLIT_COUNT = 0.1
+#: Times that cells may be set to zero in one search.
+MAX_ROUNDS = 20
+#: Entries this small beside their row are rounding: half the digits of a double.
+ROUNDING = 1e-7
+#: The saturated likelihood is found to this accuracy, which no test of fit notices, or not at all.
+SATURATED_GAP, SATURATED_STEPS = 1e-6, 20_000
+#: Marks cells of which no limit is asked.
+NOT_ASKED = 9
+
+
+class IncompleteFit(NamedTuple):
+    """One model on a table of which some is known in part.
+
+    Attributes
+    ----------
+    status : int
+        Code of `mse.core.batch.STATUSES`.
+    limits : int8 array (S,)
+        Limits of the strata, codes of `mse.core.existence.LIMITS`.
+    value : float
+        Log likelihood but for the factorials of exact counts.
+    hidden : float64 array (S,)
+        Persons that were not counted: in unseen cells, and beyond the lower bounds of counts within
+        bounds. NaN where the limit is not finite.
+    covariance : float64 array (S, S)
+        Covariance of the totals of the strata given the data; NaN where not finite.
+    means : float64 array (C,)
+        Fitted means of all cells; unseen ones NaN where not estimable.
+    counts : float64 array (C,)
+        The observed persons spread over the cells.
+    expected : float64 array (R,)
+        Expected persons of each observation.
+    face : bool array (C,)
+        Observable cells with a positive mean.
+    kept : int64 array
+        Positions in the design of the parameters that were fitted.
+    coefficients : float64 array
+        Their values, log scale.
+    vanishing : int64 array
+        Positions of the parameters at minus infinity.
+    undetermined : int64 array
+        Positions of the parameters that hang on a direction about which the data say nothing.
+    others : float64 array
+        Totals of the other, lower maxima that were found.
+    """
+
+    status: int
+    limits: Limits
+    value: float
+    hidden: FloatArray
+    covariance: FloatArray
+    means: FloatArray
+    counts: FloatArray
+    expected: FloatArray
+    face: BoolArray
+    kept: IntArray
+    coefficients: FloatArray
+    vanishing: IntArray
+    undetermined: IntArray
+    others: FloatArray
+
+
+def _expect_and_fit(
+    problem: Likelihood, b: FloatArray, design: Design, kept: IntArray
+) -> tuple[FloatArray, float]:
+    """Run EM from coefficients b until it is slow; the coefficients and the last change."""
+    work = make_workspace(design)
+    work.chosen[: kept.size] = kept
+    work.face[:] = problem.inside
+    done, change = empty_completion(problem), np.inf
+    means = means_at(b, problem)
+    for _ in range(EM_STEPS):
+        complete(means, problem, done)
+        new = _fit_completed(done.counts, b, design, work)
+        if new is None:
+            break
+        moved = means_at(new, problem)
+        filled = (means > 0) & (moved > 0)
+        change = float(np.abs(np.log(moved[filled] / means[filled])).max(initial=0.0))
+        b, means = new, moved
+        if change <= EM_TOLERANCE:
+            break
+    return b, change
+
+
+def _fit_completed(
+    counts: FloatArray, b: FloatArray, design: Design, work: Workspace
+) -> FloatArray | None:
+    """M step: coefficients of the fit to completed counts, or None where Newton did not end."""
+    p = b.size
+    work.b[:p] = b
+    if newton(counts, design, work, p, MAX_ITERATIONS, np.inf) != CERTIFIED:
+        return None
+    return work.b[:p].copy()
+
+
+def ascend(data: Data, counts: FloatArray) -> tuple[ModelFit, Climb] | None:
+    """Search from one completion of the counts.
+
+    Parameters
+    ----------
+    data : Data
+        What was seen.
+    counts : float64 array (C,)
+        Persons by cell to start from.
+
+    Returns
+    -------
+    ModelFit, Climb or None
+        The face and the parameters on it, with where the search ended; None where the completed
+        counts could not be fitted.
+    """
+    everything = np.ones(n_parameters(data.design), dtype=np.bool_)
+    fit = fit_model(counts, everything, data.design)
+    if fit.status == NOT_CONVERGED:
+        return None
+    end = _search(data, fit, may_recede=True)
+    for _ in range(MAX_ROUNDS):
+        if end.code != RECEDING:
+            break
+        smaller = fit_model(np.where(end.receding, 0.0, end.done.counts), everything, data.design)
+        found = None
+        if smaller.status != NOT_CONVERGED and smaller.face.sum() < fit.face.sum():
+            found = _search(data, smaller, may_recede=True)
+        if found is None or found.value < end.value - SAME_HEIGHT:
+            # Not an approach to the boundary after all.
+            return fit, climb(make_likelihood(data, fit.face, fit.kept), end.b, may_recede=False)
+        fit, end = smaller, found
+    return fit, end
+
+
+def _search(data: Data, fit: ModelFit, *, may_recede: bool) -> Climb:
+    problem = make_likelihood(data, fit.face, fit.kept)
+    b, _ = _expect_and_fit(problem, fit.coefficients, data.design, fit.kept)
+    return climb(problem, b, may_recede=may_recede)
+
+
+def _starts(data: Data) -> Iterator[FloatArray]:
+    """Ways of spreading the counts: as the fully known persons, evenly, and at random."""
+    seen, size = data.seen, data.base.size
+    high = np.minimum(seen.high, np.iinfo(np.int64).max // 2)
+    # A count within bounds starts in the middle, one without upper bound just above the lower one.
+    endless = seen.high == np.iinfo(np.int64).max
+    persons = np.where(endless, seen.low + 1.0, (seen.low + high) / 2.0)
+    rng = np.random.default_rng(PERTURBATION_SEED)
+    weights = [data.base + SPLIT_COUNT, np.ones(size)]
+    weights += [rng.exponential(size=size) + 1e-3 for _ in range(N_PERTURBED)]
+    for weight in weights if seen.low.size else weights[:1]:
+        yield data.base + spread_over(weight, persons, seen)
+
+
+def spread_over(weight: FloatArray, persons: FloatArray, seen: Observations) -> FloatArray:
+    """Spread the persons of each observation over its cells in proportion to weights, (C,)."""
+    inside = seen.boxes >= 0
+    owner = np.repeat(np.arange(persons.size), np.diff(seen.first))[inside]
+    cells = seen.boxes[inside]
+    totals = np.bincount(owner, weight[cells], minlength=persons.size)
+    shares = persons[owner] * weight[cells] / totals[owner]
+    return np.bincount(cells, shares, minlength=weight.size).astype(np.float64)
+
+
+def fit_incomplete(data: Data) -> IncompleteFit:
+    """Fit a model to counts over sets of cells.
+
+    Parameters
+    ----------
+    data : Data
+        What was seen, and the model. Every observation needs a possible cell.
+
+    Returns
+    -------
+    IncompleteFit
+    """
+    if data.base.sum() + data.seen.low.sum() <= 0:
+        # Every count may be zero, and that is what the likelihood likes best.
+        return _no_fit(data, NOT_ESTIMABLE, ZERO)
+    ends = [end for counts in _starts(data) if (end := ascend(data, counts)) is not None]
+    if not ends:
+        return _no_fit(data, NOT_CONVERGED, INDETERMINATE)
+    fit, best = max(ends, key=lambda end: end[1].value)
+    if best.code != FINISHED:
+        return _no_fit(data, NOT_CONVERGED, INDETERMINATE)
+    return _describe(data, fit, best, [end for _, end in ends if end.code == FINISHED])
+
+
+def _no_fit(data: Data, status: int, limit: int) -> IncompleteFit:
+    n_strata = data.design.n_hidden
+    zero = status == NOT_ESTIMABLE
+    nothing = np.zeros(0, dtype=np.int64)
+    return IncompleteFit(
+        status=status,
+        limits=np.full(n_strata, limit, dtype=np.int8),
+        value=0.0 if zero else np.nan,
+        hidden=np.full(n_strata, np.nan),
+        covariance=np.full((n_strata, n_strata), np.nan),
+        means=np.where(data.design.observable & zero, 0.0, np.nan),
+        counts=data.base.copy(),
+        expected=data.seen.low.astype(np.float64),
+        face=np.zeros(data.base.size, dtype=np.bool_),
+        kept=nothing,
+        coefficients=np.zeros(0),
+        vanishing=nothing,
+        undetermined=nothing,
+        others=np.zeros(0),
+    )
+
+
+def _describe(data: Data, fit: ModelFit, best: Climb, ends: list[Climb]) -> IncompleteFit:
+    """Read limits, totals and their covariance off the best maximum."""
+    problem = make_likelihood(data, fit.face, fit.kept)
+    n_strata, p = data.design.n_hidden, fit.kept.size
+    gradient, spread = np.zeros((n_strata, p)), np.zeros((n_strata, n_strata))
+    hidden = stratum_totals(best.means, problem, best.done, gradient, spread)
+    known = _known_from(problem, best, gradient)
+    totals = np.asarray([_total(end, data) for end in ends])
+    differs = np.abs(totals - _total(best, data)) > SAME_TOTAL * _total(best, data)
+    high = np.asarray([end.value for end in ends]) > best.value - SAME_HEIGHT
+    limits = _limits(data, fit)
+    limits[(known.blank | (differs & high).any()) & (limits == FINITE)] = INDETERMINATE
+    unknown = limits != FINITE
+    covariance = known.covariance + spread
+    covariance[unknown] = covariance[:, unknown] = np.nan
+    lost = problem.unseen & unknown[np.arange(best.means.size) % n_strata]
+    return IncompleteFit(
+        status=_status(data, fit, known, bool(unknown.any())),
+        limits=limits,
+        value=best.value,
+        hidden=np.where(unknown, np.nan, hidden),
+        covariance=covariance,
+        means=np.where(lost, np.nan, best.means),
+        counts=best.done.counts,
+        expected=best.done.expected,
+        face=fit.face,
+        kept=fit.kept,
+        coefficients=best.b,
+        vanishing=fit.vanishing,
+        undetermined=fit.kept[known.open],
+        others=np.unique(np.round(totals[differs], 6)),
+    )
+
+
+def _status(data: Data, fit: ModelFit, known: _Known, unknown: bool) -> int:
+    if unknown:
+        return NOT_ESTIMABLE
+    whole = fit.kept.size == n_parameters(data.design) and not known.open.any()
+    return OK if whole and np.array_equal(fit.face, data.design.observable) else BOUNDARY
+
+
+def _total(end: Climb, data: Data) -> float:
+    """Persons in all, seen or not, as one search has it."""
+    return float(end.means[~data.design.observable].sum() + end.done.counts.sum())
+
+
+class _Known(NamedTuple):
+    """What the observed information says about the totals."""
+
+    covariance: FloatArray  # (S, S) by the delta method
+    blank: BoolArray  # (S,) totals that hang on a direction without information
+    open: BoolArray  # (p,) parameters that do
+
+
+def _known_from(problem: Likelihood, end: Climb, gradient: FloatArray) -> _Known:
+    n_strata, p = gradient.shape
+    factor = factor_of(curvature_at(problem, end.means, end.done)[2])
+    if factor is not None:
+        rows = np.asarray(gradient @ cho_solve((factor, True), gradient.T))
+        return _Known(rows, np.zeros(n_strata, np.bool_), np.zeros(p, np.bool_))
+    basis = basis_at(problem, end.means, end.done)
+    informed = basis.shares > NO_INFORMATION
+    along = gradient @ basis.vectors
+    inner = along[:, informed]
+    return _Known(
+        (inner / basis.shares[informed]) @ inner.T,
+        _hangs_on(along, ~informed),
+        _hangs_on(basis.vectors, ~informed),
+    )
+
+
+def _hangs_on(along: FloatArray, chosen: BoolArray) -> BoolArray:
+    """Rows with more than rounding along the chosen directions."""
+    size = np.sqrt((along**2).sum(axis=1))
+    most = np.abs(along[:, chosen]).max(axis=1, initial=0.0)
+    return np.asarray(most > ROUNDING * size)
+
+
+def _limits(data: Data, fit: ModelFit) -> Limits:
+    """Limits of the strata for the counts as completed, exactly."""
+    design = data.design
+    n_strata = design.n_hidden
+    if fit.kept.size == n_parameters(design):
+        return np.zeros(n_strata, dtype=np.int8)
+    unseen = np.flatnonzero(~design.observable)
+    of_cells = np.full(design.observable.size, NOT_ASKED, dtype=np.int8)
+    of_cells[unseen] = FINITE
+    positive = (data.base > 0) | (fit.face & _reached(data, fit.face))
+    _exact_limits(positive, design, of_cells)
+    limits = of_cells[:n_strata].copy()
+    for code in (INFINITE, INDETERMINATE):
+        limits[unseen[of_cells[unseen] == code] % n_strata] = code
+    return limits
+
+
+def _reached(data: Data, face: BoolArray) -> BoolArray:
+    """Cells of the face that may hold persons of some observation."""
+    reached = np.zeros(face.size, dtype=np.bool_)
+    boxes = restricted(data.seen, face).boxes
+    reached[boxes[boxes >= 0]] = True
+    return reached
+
+
+def _exact_limits(positive: BoolArray, design: Design, limits: Limits) -> None:
+    """Find the limits of unseen cells, in place."""
+    p = n_parameters(design)
+    keep = np.zeros(p, dtype=np.bool_)
+    asked = limits.copy()
+    integers = np.zeros(0, dtype=np.int64)
+    model = (design, np.arange(p), p)
+    face = design.observable.copy()
+    if facial_set(positive, face, *model, integers, SAFE, keep, limits) < 0:
+        limits[:] = asked
+        face, unbounded = design.observable.copy(), integers.astype(np.object_)
+        interpreted(facial_set)(positive, face, *model, unbounded, UNLIMITED, keep, limits)
+
+
+def saturated_value(data: Data) -> float:
+    """Largest log likelihood when every observable cell has a mean of its own.
+
+    The likelihood is concave in the means, so by its gradient g the value at means mu is within
+    max(g) times the number of persons of the supremum (g averages to zero over mu after a step of EM).
+
+    Parameters
+    ----------
+    data : Data
+        What was seen; of the model only the observable cells matter.
+
+    Returns
+    -------
+    float
+        As `IncompleteFit.value`; NaN where EM did not come within `SATURATED_GAP`.
+    """
+    problem = make_likelihood(data, data.design.observable, np.zeros(1, dtype=np.int64))
+    done = empty_completion(problem)
+    means = next(_starts(data))
+    for _ in range(SATURATED_STEPS):
+        value = float(complete(means, problem, done))
+        filled = means > 0
+        steepest = float((done.counts[filled] / means[filled]).max()) - 1
+        if steepest * done.counts.sum() <= SATURATED_GAP:
+            return value
+        means = done.counts.copy()
+    return float("nan")
