@@ -5,8 +5,8 @@ depends on the bias correction z0. Published ends rest on 1,000 replicates, ours
 random in two ways: z0 is estimated, with standard error sqrt(q0 (1 - q0) / M) / density(z0), and the
 draw read off at level q has in truth a level of distribution Beta(k, M + 1 - k) with k = q M. Each
 published end must lie between our draws at levels that are exceeded with probability 3e-5 (four
-standard deviations) on either side. Where that level is beyond our largest draw there is no
-upper bound: an end that the authors read off their largest draw is not reproducible better.
+standard deviations) on either side. Where that level is beyond our last draw there is no bound: an
+end that the authors read off one of their last draws is not reproducible better.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def band(interval: BootstrapInterval, tail: float) -> tuple[float, float]:
     q0 = norm.cdf(z0)
     error = np.sqrt(q0 * (1 - q0) * (1 / PUBLISHED + 1 / OURS)) / norm.pdf(z0)
     ends = []
-    for bound in (TAIL, 1 - TAIL):
+    for bound, beyond in ((TAIL, -np.inf), (1 - TAIL, np.inf)):
         shifted = z0 + norm.ppf(bound) * error
         level = float(bca_levels(np.asarray([tail]), shifted, interval.acceleration)[0])
         level = uncertain_level(uncertain_level(level, PUBLISHED, bound), OURS, bound)
-        ends.append(order_quantile(interval.draws, level))
-    beyond = level > 1 - 1 / OURS
-    return ends[0], np.inf if beyond else ends[1]
+        within = 1 / OURS < level < 1 - 1 / OURS
+        ends.append(order_quantile(interval.draws, level) if within else beyond)
+    return ends[0], ends[1]
 
 
 @pytest.fixture(scope="module")
