@@ -20,6 +20,7 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from mse import diagnostics as diagnostics
     from mse import sensitivity as sensitivity
+    from mse import simulate as simulate
     from mse.classical import Chapman as Chapman
     from mse.classical import LincolnPetersen as LincolnPetersen
     from mse.datasets import list_datasets as list_datasets
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from mse.loglinear import LogLinear as LogLinear
     from mse.loglinear import LogLinearSearch as LogLinearSearch
     from mse.model import HierarchicalModel as HierarchicalModel
+    from mse.monitoring import monitor as monitor
     from mse.population import PopulationEstimate as PopulationEstimate
     from mse.resampling import bootstrap as bootstrap
     from mse.sample_coverage import SampleCoverage as SampleCoverage
@@ -70,11 +72,12 @@ _HOMES = {
     "estimate": "estimators",
     "list_datasets": "datasets",
     "load_dataset": "datasets",
+    "monitor": "monitoring",
     "validate": "validation",
 }
 
 #: Public names that are modules.
-_MODULES = ("diagnostics", "sensitivity")
+_MODULES = ("diagnostics", "sensitivity", "simulate")
 
 __all__ = list(_HOMES | dict.fromkeys(_MODULES))
 

@@ -1,0 +1,9 @@
+"""Monitoring: how many per period and group, is it rising, and what share is seen."""
+
+from __future__ import annotations
+
+from mse.monitoring.asking import monitor
+from mse.monitoring.changes import Change
+from mse.monitoring.result import MONITOR_SCHEMA, Monitor
+
+__all__ = ["MONITOR_SCHEMA", "Change", "Monitor", "monitor"]

@@ -1,0 +1,165 @@
+"""Monitoring a table: checks, one joint bootstrap, the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mse._frozen import FrozenDict
+from mse.errors import ModelError
+from mse.estimators import default_estimator
+from mse.intervals import DEFAULT_LEVEL, check_level
+from mse.monitoring.draws import joint_draws
+from mse.monitoring.rates import read_inhabitants
+from mse.monitoring.result import Monitor, check_names
+from mse.monitoring.scopes import breaks_in, scopes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mse._typing import Level, Seed
+    from mse.estimators import Estimator
+    from mse.resampling import Resampling
+    from mse.table import CaptureTable
+
+__all__ = ["monitor"]
+
+
+def monitor(
+    table: CaptureTable,
+    period: str = "year",
+    groups: Sequence[str] = (),
+    estimator: Estimator | None = None,
+    replicates: int = 1000,
+    seed: Seed = None,
+    *,
+    rates: Any = None,
+    level: float = DEFAULT_LEVEL,
+    scope: Mapping[Level, str] | str | None = None,
+    across_scopes: bool = False,
+    resampling: Resampling = "multinomial",
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> Monitor:
+    """Size of the population by period and group, its changes, and the share that is registered.
+
+    The estimand is N in each period and group: all persons, on a list or on none. A person counts
+    once in each period.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        With the period among its covariates. Covariates that are neither the period nor a group are
+        modeled all the same and summed over.
+    period : str, default "year"
+        The covariate that is the period; its levels are in order of time.
+    groups : sequence of str
+        Covariates by which to report, each by itself and by period.
+    estimator : Estimator, optional
+        Of lists and covariates together; by default the stepwise search of `mse.estimate`.
+    replicates : int, default 1000
+        Bootstrap replicates. A search chooses its model again in each of them.
+    seed : int or numpy.random.Generator, optional
+        The same seed gives the same figures.
+    rates : mapping or data frame, optional
+        Inhabitants, to report per 100,000: by period, ``{2015: 16_900_000}``, or a frame (or several)
+        with columns for the period, groups and ``population``.
+    level : float, default 0.95
+        Level of the intervals.
+    scope : mapping or str, optional
+        Scope of the registers from each period on, ``{2010: "older", 2016: "newer"}``; or the
+        covariate that holds the scope, of which each period has one. By default ``table.info.scope``
+        for all periods.
+    across_scopes : bool, default False
+        Compare and sum periods of different scope. Otherwise that is refused.
+    resampling : {"multinomial", "parametric"}, default "multinomial"
+        As of `mse.bootstrap`.
+    n_jobs : int, optional
+        Workers, as in joblib.
+    progress : bool, optional
+        Show a bar; by default in terminals and notebooks.
+
+    Returns
+    -------
+    Monitor
+        Where some strata are not estimable their figures, and sums with them, are NaN with a status
+        and a reason, and the others are given.
+
+    Raises
+    ------
+    ModelError
+        If a name is not known, or the estimator gives no estimates by stratum.
+    InvalidTableError
+        If the inhabitants or scopes do not fit the table.
+
+    Notes
+    -----
+    Intervals are percentiles of the draws. A draw whose hidden count has no bound is infinite; an
+    end among those is infinite. A difference of two infinite draws is not determined: it counts
+    towards both ends, and half in the probability of a rise.
+
+    The probability of a rise is the share of the replicates in which the total rose. It holds the
+    chance in who came onto the lists and, with a search, the choice of the model, not a change in
+    how the lists depend on one another that the models searched do not contain.
+
+    Examples
+    --------
+    >>> import numpy as np, mse
+    >>> counts = np.zeros((2, 2, 2), dtype=int)
+    >>> counts[1, 0], counts[0, 1], counts[1, 1] = (60, 90), (40, 70), (20, 30)
+    >>> table = mse.CaptureTable.from_array(counts, ["police", "care"], {"year": [2014, 2015]})
+    >>> report = mse.monitor(
+    ...     table, estimator=mse.LogLinear("police*year + care*year"), replicates=200, seed=1
+    ... )
+    >>> report.periods[["year", "observed", "total"]].to_numpy().tolist()
+    [[2014.0, 120.0, 240.0], [2015.0, 190.0, 400.0]]
+    >>> change = report.change(2014, 2015)
+    >>> change.difference.point, change.rise > 0.9
+    (160.0, True)
+    """
+    check_level(level)
+    names = (groups,) if isinstance(groups, str) else tuple(groups)
+    check_names(period, names, table.covariates)
+    if isinstance(scope, str) and scope in names:
+        raise ModelError(
+            f"{scope!r} is a group and the scope: expected one of them. A scope describes a {period}, "
+            "not a group of persons."
+        )
+    inhabitants = read_inhabitants(rates, table.covariates, period)
+    table, scopes = scopes_of(table, period, scope)
+    chosen = default_estimator(table) if estimator is None else estimator
+    joint = joint_draws(
+        chosen,
+        table,
+        replicates=replicates,
+        resampling=resampling,
+        seed=seed,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+    notes = (*joint.population.warnings, *_notes(chosen, period, scopes, across_scopes))
+    return Monitor(
+        period, names, FrozenDict(scopes), level, across_scopes, joint, inhabitants, notes
+    )
+
+
+def _notes(
+    estimator: Estimator, period: str, scopes: Mapping[Level, str], across: bool
+) -> Iterator[str]:
+    """Sentences about breaks of the scope."""
+    breaks = breaks_in(scopes)
+    if not breaks:
+        return
+    where = ", ".join(f"{before} and {after}" for before, after in breaks)
+    if across:
+        yield (
+            f"The scope changes between {where}. Changes across it were asked for: they hold what the "
+            "registers cover as well as what happened."
+        )
+    trend = getattr(estimator, "trend", {})
+    if isinstance(trend, Mapping) and period in trend:
+        yield (
+            f"The {period} enters as a smooth trend, which runs across the change of scope between "
+            f"{where}: the estimates on either side lean on each other. Leave the trend out, or "
+            f"estimate each scope by itself with table.where({period}=[...])."
+        )
