@@ -103,6 +103,11 @@ _GIVEN = {
         "who came onto the lists and the choice among the models searched. It rests on the "
         "assumptions named."
     ),
+    "the method repeated in every replicate": (
+        "The method was repeated in every replicate: the interval holds the chance in who came "
+        "onto the lists and whatever the method reads off the data. It rests on the assumptions "
+        "named."
+    ),
 }
 
 

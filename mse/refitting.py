@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: What an interval takes for granted when the whole method is repeated in each replicate.
 RESELECTED = "the model re-selected in every replicate"
 GIVEN_MODEL = "given the model"
+#: The same for an estimator that may or may not choose anything from the data.
+REPEATED = "the method repeated in every replicate"
 
 
 class Refits(NamedTuple):
@@ -96,15 +98,13 @@ class TableRefitter:
         What to repeat.
     table : CaptureTable
         Lists and covariates; its counts are replaced.
+    given : str
+        What intervals from such refits take for granted.
     """
 
     estimator: Estimator
     table: CaptureTable
-
-    @property
-    def given(self) -> str:
-        """The whole method is repeated."""
-        return RESELECTED
+    given: str = REPEATED
 
     @property
     def releases_gil(self) -> bool:

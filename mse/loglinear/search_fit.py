@@ -33,7 +33,7 @@ from mse.loglinear.refitting import JointRefitter, PathRefitter, SelectionRefitt
 from mse.loglinear.single import LogLinear, LogLinearFit, complete_counts, fit_structure
 from mse.model import parse_model
 from mse.population import PopulationEstimate, provenance
-from mse.refitting import Refitter, TableRefitter
+from mse.refitting import RESELECTED, Refitter, TableRefitter
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray, Limit, Status
@@ -450,7 +450,7 @@ class LogLinearSearchFit:
                 "strategy='exhaustive'."
             )
         if (self.estimator.max_order or 2) != 2:
-            return TableRefitter(self.estimator, self.table)
+            return TableRefitter(self.estimator, self.table, RESELECTED)
         by_p_value = self.estimator.criterion == "pvalue"
         kind = None if by_p_value else SELECTION_CRITERIA.index(self.estimator.criterion)
         if self.table.covariates and kind is not None:

@@ -148,6 +148,7 @@ def test_any_estimator_and_strata() -> None:
     p = mse.bootstrap(mse.Chapman(), table, 60, seed=3)
     assert p.interval_kind == "bca"
     assert p.interval()[0] < p.total < p.interval()[1]
+    assert p.interval_given == "the method repeated in every replicate"
     joint = mse.bootstrap(
         mse.LogLinear("S1*S2 + S3 + ethnicity"),
         mse.load_dataset("spina_bifida"),
