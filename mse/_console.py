@@ -48,6 +48,7 @@ __all__ = [
     "StrategyName",
     "Workers",
     "json_text",
+    "labeled",
     "names_in",
     "plain_errors",
     "read_frame",
@@ -185,11 +186,22 @@ def read_table(
     if len(counts) > 2:
         msg = f"--count names {len(counts)} columns; expected one, or two with the bounds."
         raise InvalidTableError(msg)
-    return CaptureTable.from_frame(
+    table = CaptureTable.from_frame(
         frame,
         lists=names_in(lists),
         covariates=names_in(covariates),
         count=(counts[0], counts[1]) if len(counts) == 2 else next(iter(counts), None),
+    )
+    return labeled(table, frame)
+
+
+def labeled(table: CaptureTable, frame: pd.DataFrame) -> CaptureTable:
+    """Keep the label of data that `mse simulate` made up: its column ``synthetic``."""
+    if "synthetic" in table.axes or "synthetic" not in frame:
+        return table
+    return table.with_info(
+        population="SYNTHETIC persons, made up by mse simulate",
+        notes="SYNTHETIC DATA: these figures are about nobody.",
     )
 
 

@@ -40,6 +40,7 @@ from mse._console import (
     read_table,
     write,
 )
+from mse.cli_monitor import monitor_command
 from mse.datasets import list_datasets
 from mse.errors import ModelError
 from mse.estimators import Criterion, Estimator, Strategy, compare, default_estimator, estimate
@@ -140,6 +141,9 @@ def compare_command(
             text = comparison.summary(level)
         write(text, output)
     _exit_unless_estimable(comparison.populations)
+
+
+app.command("monitor")(monitor_command)
 
 
 @app.command("datasets")

@@ -304,7 +304,11 @@ class Monitor(Result):
             name, each = group[0] if group else (None, None)
             head = {"period": period, "group": name, "group_level": each}
             rows.append(head | cell.to_row(rates=self.has_rates))
-        return pd.DataFrame(rows).astype(dict.fromkeys(("period", "group", "group_level"), object))
+        frame = pd.DataFrame(rows)
+        for name in ("period", "group", "group_level"):
+            # As objects: a year beside a missing one would become a fraction.
+            frame[name] = pd.Series([row[name] for row in rows], dtype=object)
+        return frame
 
     def to_dict(self) -> dict[str, Any]:
         """Write all figures as a dictionary for JSON, schema ``mse.monitor/1``; never NaN."""

@@ -80,8 +80,9 @@ def _question(monitor: Monitor) -> str:
     subject = info.population or "members of the population covered by the lists"
     groups = f" and by {', '.join(monitor.group_names)}" if monitor.group_names else ""
     return (
-        f"How many presumed {subject} were there per {monitor.period}{groups}, is it rising, and what "
-        f"share is registered? The lists: {', '.join(monitor.population.lists)}."
+        f"How many were there per {monitor.period}{groups}, on a list or on none: {subject}? Is it "
+        "rising, and what share is registered? Those on no list were not seen: they are presumed, and "
+        f"their number is estimated. The lists: {', '.join(monitor.population.lists)}."
     )
 
 
