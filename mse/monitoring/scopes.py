@@ -54,7 +54,8 @@ def scopes_of(
     if scope is None:
         return table, dict.fromkeys(periods, table.info.scope)
     if isinstance(scope, str):
-        return table.collapse(scope), _scopes_by_covariate(table, period, scope)
+        scopes = _scopes_by_covariate(table, period, scope)
+        return table.collapse(scope), scopes
     unknown = [each for each in scope if each not in periods]
     if unknown:
         raise ModelError(
@@ -63,7 +64,7 @@ def scopes_of(
         )
     first = next(each for each in periods if each in scope) if scope else ""
     current = table.info.scope or f"before {first}"
-    scopes: dict[Level, str] = {}
+    scopes = {}
     for each in periods:
         current = str(scope.get(each, current))
         scopes[each] = current
