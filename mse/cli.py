@@ -41,6 +41,7 @@ from mse._console import (
     write,
 )
 from mse.cli_monitor import monitor_command
+from mse.cli_simulate import simulate_command
 from mse.datasets import list_datasets
 from mse.errors import ModelError
 from mse.estimators import Criterion, Estimator, Strategy, compare, default_estimator, estimate
@@ -158,6 +159,9 @@ def datasets_command(*, form: OutputFormat = Form.text, output: Output = None) -
         else:
             text = _datasets_text(frame)
         write(text, output)
+
+
+app.command("simulate")(simulate_command)
 
 
 def main() -> None:

@@ -1,0 +1,305 @@
+"""Worlds with a known truth: settings, from which populations and registrations are drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mse.errors import ModelError
+from mse.simulate.cells import Cells, check_name
+from mse.simulate.designs import Design, Netherlands, Population
+from mse.simulate.dutch import COVARIATES, YEARS, Study
+from mse.simulate.flaws import Dropout, Flaws, Linkage, as_tuple
+from mse.simulate.registrations import draw_registrations
+from mse.simulate.simulation import Simulation, simulation_of
+
+if TYPE_CHECKING:
+    from mse._typing import Level, Seed
+
+__all__ = ["World", "netherlands", "population"]
+
+WORLD_SCHEMA = "mse.world/1"
+
+
+_DESIGNS: dict[str, type[Design]] = {"netherlands": Netherlands, "population": Population}
+
+
+@dataclass(frozen=True)
+class World:
+    """A synthetic world: who there is, who is on which list, and what goes wrong on the way.
+
+    Parameters
+    ----------
+    design : Netherlands or Population
+        Expected persons by capture history and stratum. The numbers drawn vary around them.
+    flaws : Flaws
+        What goes wrong between persons and registrations.
+
+    Raises
+    ------
+    ModelError
+        If the flaws name a list, year or covariate that the design does not have.
+
+    Examples
+    --------
+    >>> import mse
+    >>> world = mse.simulate.netherlands(years=[2015], missing={"form": 0.1})
+    >>> mse.simulate.World.from_json(world.to_json()) == world
+    True
+    """
+
+    design: Design
+    flaws: Flaws = field(default_factory=Flaws)
+
+    def __post_init__(self) -> None:
+        cells, flaws = self.cells, self.flaws
+        covariates = [name for name in cells.covariates if name != "year"]
+        for name in flaws.missing:
+            check_name(name, covariates, "covariate that can be missing")
+        for name in flaws.overcoverage:
+            check_name(name, cells.lists, "list")
+        if flaws.dropout is not None:
+            check_name("year", list(cells.covariates), "covariate")
+            for name in flaws.dropout.lists:
+                check_name(name, cells.lists, "list")
+
+    @property
+    def cells(self) -> Cells:
+        """Expected persons by capture history and stratum, calibrated once."""
+        return _cells(self.design)
+
+    def draw(self, seed: Seed = None) -> Simulation:
+        """Draw a population and its registrations.
+
+        Parameters
+        ----------
+        seed : int or numpy.random.Generator, optional
+            The same seed gives the same persons, also when the flaws differ. Without one a seed is
+            drawn, and kept in the result.
+
+        Returns
+        -------
+        Simulation
+            Registrations, and the truth behind them.
+
+        Examples
+        --------
+        >>> import mse
+        >>> simulation = mse.simulate.netherlands().draw(seed=1)
+        >>> int(simulation.truth["persons"].sum()) == simulation.total
+        True
+        """
+        seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+        drawn = draw_registrations(self.cells, self.flaws, np.random.default_rng(seed))
+        return simulation_of(self, drawn, seed if isinstance(seed, int) else None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the settings as what JSON can hold."""
+        design = {
+            part.name: _plain(getattr(self.design, part.name))
+            for part in fields(self.design)
+            if part.init
+        }
+        if isinstance(self.design, Population):
+            # Levels may be numbers, and keys in JSON may not.
+            shares = self.design.covariates.items()
+            design["covariates"] = {name: list(map(list, each.items())) for name, each in shares}
+        return {
+            "schema": WORLD_SCHEMA,
+            "synthetic": True,
+            "kind": self.design.kind,
+            "design": design,
+            "flaws": {part.name: _plain(getattr(self.flaws, part.name)) for part in fields(Flaws)},
+        }
+
+    def to_json(self) -> str:
+        """Write the settings as JSON."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> World:
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        ModelError
+            If the data follow another schema, or settings are wrong.
+        """
+        schema = data.get("schema")
+        if schema != WORLD_SCHEMA:
+            msg = f"The data name the schema {schema!r}; expected {WORLD_SCHEMA!r}."
+            raise ModelError(msg)
+        check_name(data.get("kind"), list(_DESIGNS), "kind of world")
+        try:
+            design = dict(data["design"])
+            if data["kind"] == "population":
+                shares = design["covariates"].items()
+                design["covariates"] = {name: dict(map(tuple, each)) for name, each in shares}
+            return cls(_DESIGNS[data["kind"]](**design), Flaws.from_dict(data["flaws"]))
+        except (KeyError, TypeError, AttributeError) as error:
+            msg = f"The data do not follow {WORLD_SCHEMA}: {type(error).__name__}: {error}."
+            raise ModelError(msg) from error
+
+    @classmethod
+    def from_json(cls, text: str) -> World:
+        """Read what `to_json` wrote."""
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise ModelError(f"The text is no JSON: {error}.") from error
+        if not isinstance(data, dict):
+            raise ModelError(f"The JSON holds {data!r}: expected an object of settings.")
+        return cls.from_dict(data)
+
+
+def netherlands(
+    *,
+    years: Sequence[int] | int = YEARS,
+    study: Study = "2017",
+    dependence: Mapping[str, float] | None = None,
+    scale: float = 1.0,
+    dropout: Dropout | bool = False,
+    missing: Mapping[str, float] | float = 0.0,
+    linkage: Linkage | float = 0.0,
+    overcoverage: Mapping[str, float] | None = None,
+    suppress: int | None = None,
+) -> World:
+    """Make a synthetic Netherlands: presumed victims of human trafficking, with a known truth.
+
+    Lists, years, groups and overlaps are calibrated to published figures; every person is made up.
+
+    Parameters
+    ----------
+    years : int or sequence of int
+        From 2010 to 2019, which is also the default.
+    study : {"2017", "2021"}
+        Level and composition of the population: of van Dijk et al. (2017), 5,300 to 7,300 a year; or
+        of the repeat study of 2021, with a higher peak, a deeper fall, and more labor exploitation
+        and men in later years.
+    dependence : mapping of str to float, optional
+        Referral and avoidance beyond the published overlaps: ``{"police:residential_care": 3}``
+        multiplies the odds ratio between these lists by 3; below 1 lists avoid each other. The
+        numbers on each list stay.
+    scale : float
+        Persons are so many times as many.
+    dropout : Dropout or bool
+        Lists that stop reporting; True for what happened in 2018, see :class:`Dropout`.
+    missing : mapping of str to float, or float
+        Share of registrations without a covariate; one number is for all but the year.
+    linkage : Linkage or float
+        Errors of linkage; a number is the share of missed links.
+    overcoverage : mapping of str to float, optional
+        List to the share of its registrations that is about persons outside the population.
+    suppress : int, optional
+        Smallest count that is published in tables.
+
+    Returns
+    -------
+    World
+
+    Notes
+    -----
+    The expected numbers follow a log-linear model with two-way terms, which a joint model of lists
+    and covariates contains: pairs of lists, lists by each covariate, other covariates by form of
+    exploitation, form by year. A person belongs to one year. Registered numbers follow the older
+    scope of registration until 2015 and the newer one from 2016, while the population has one
+    definition throughout, so that years can be compared.
+
+    Examples
+    --------
+    >>> import mse
+    >>> world = mse.simulate.netherlands(years=range(2014, 2016))
+    >>> table = world.draw(seed=1).table()
+    >>> table.n_lists, list(table.covariates)
+    (6, ['year', 'form', 'sex', 'age', 'nationality'])
+    """
+    design = Netherlands(as_tuple(years), study, dependence or {}, scale)
+    names = [name for name in COVARIATES if name != "year"]
+    return World(design, _flaws(names, dropout, missing, linkage, overcoverage, suppress))
+
+
+def population(
+    lists: Mapping[str, float],
+    size: float,
+    *,
+    covariates: Mapping[str, Mapping[Level, float]] | None = None,
+    dependence: Mapping[str, float] | None = None,
+    dropout: Dropout | None = None,
+    missing: Mapping[str, float] | float = 0.0,
+    linkage: Linkage | float = 0.0,
+    overcoverage: Mapping[str, float] | None = None,
+    suppress: int | None = None,
+) -> World:
+    """Make a synthetic population with given shares on each list.
+
+    Parameters
+    ----------
+    lists : mapping of str to float
+        Share of the population on each list.
+    size : float
+        Expected number of persons.
+    covariates : mapping of str to mapping, optional
+        Covariate to its levels and their shares. One with the name ``year`` is the period.
+    dependence : mapping of str to float, optional
+        Odds ratios: ``"police:care"`` between two lists given everything else, ``"police:sex=male"``
+        between a list and a level, ``"police:care:sex=male"`` of both in a group.
+    dropout, missing, linkage, overcoverage, suppress
+        As in :func:`netherlands`.
+
+    Returns
+    -------
+    World
+
+    Raises
+    ------
+    ModelError
+        If shares, names or dependence are wrong, or contradict each other.
+
+    Examples
+    --------
+    >>> import mse
+    >>> world = mse.simulate.population(
+    ...     {"police": 0.2, "care": 0.1, "other": 0.05}, 5000, dependence={"police:care": 2.0}
+    ... )
+    >>> simulation = world.draw(seed=1)
+    >>> simulation.total, simulation.table().n_observed
+    (4998, 1489)
+    """
+    design = Population(lists, size, covariates or {}, dependence or {})
+    names = [name for name in design.covariates if name != "year"]
+    return World(design, _flaws(names, dropout, missing, linkage, overcoverage, suppress))
+
+
+@lru_cache(maxsize=16)
+def _cells(design: Design) -> Cells:
+    return design.cells()
+
+
+def _flaws(
+    covariates: Sequence[str],
+    dropout: Dropout | bool | None,
+    missing: Mapping[str, float] | float,
+    linkage: Linkage | float,
+    overcoverage: Mapping[str, float] | None,
+    suppress: int | None,
+) -> Flaws:
+    """Spell out the short forms of the switches."""
+    absent = (Dropout() if dropout else None) if isinstance(dropout, bool) else dropout
+    if not isinstance(missing, Mapping):
+        missing = dict.fromkeys(covariates, missing) if missing else {}
+    if not isinstance(linkage, Linkage):
+        linkage = Linkage(missed=linkage)
+    return Flaws(absent, missing, linkage, overcoverage or {}, suppress)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, Dropout | Linkage):
+        return {key: _plain(item) for key, item in asdict(value).items()}
+    return list(value) if isinstance(value, tuple) else value
