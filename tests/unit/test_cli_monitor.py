@@ -1,0 +1,228 @@
+"""The command `mse monitor`: input, options, output, exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import mse
+from mse.cli import app
+from tests.json_schemas import validator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUN = CliRunner()
+
+COUNTS = """a,b,c,year,sex,n
+1,0,0,2014,f,40
+0,1,0,2014,f,30
+0,0,1,2014,f,25
+1,1,0,2014,f,9
+1,0,1,2014,f,8
+0,1,1,2014,m,16
+1,0,0,2014,m,35
+0,1,0,2014,m,30
+0,0,1,2014,m,20
+1,0,0,2015,f,60
+0,1,0,2015,f,50
+0,0,1,2015,f,40
+1,1,0,2015,f,12
+1,0,1,2015,m,11
+0,1,1,2015,m,13
+1,0,0,2015,m,44
+0,1,0,2015,m,32
+0,0,1,2015,m,26
+1,1,1,2015,m,3
+1,0,0,2016,f,70
+0,1,0,2016,m,64
+0,0,1,2016,f,50
+1,1,0,2016,f,15
+1,0,1,2016,m,10
+0,1,1,2016,f,12
+1,1,1,2016,f,2
+"""
+OPTIONS = (
+    "--lists",
+    "a,b,c",
+    "--covariates",
+    "sex",
+    "--count",
+    "n",
+    "--replicates",
+    30,
+    "--seed",
+    1,
+    "--workers",
+    1,
+)
+
+
+@pytest.fixture
+def counts(tmp_path: Path) -> Path:
+    path = tmp_path / "counts.csv"
+    path.write_text(COUNTS, encoding="utf-8")
+    return path
+
+
+def run(*args: object, status: int = 0, stdin: str | None = None) -> str:
+    """Run the command and return its standard output, or with another status its errors."""
+    result = RUN.invoke(app, ["monitor", *map(str, args)], input=stdin)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == status, result.output
+    return result.stdout if status == 0 else result.stderr
+
+
+def registrations() -> str:
+    """Write the counts as one row for each registration."""
+    rows, person = [], 0
+    for row in pd.read_csv(StringIO(COUNTS)).to_dict(orient="records"):
+        for _ in range(row["n"]):
+            person += 1
+            rows += [
+                {"id": f"p{person}", "source": name, "year": row["year"], "sex": row["sex"]}
+                for name in "abc"
+                if row[name]
+            ]
+    return pd.DataFrame(rows).to_csv(index=False)
+
+
+def test_text_of_a_file(counts: Path) -> None:
+    text = run(counts, "--groups", "sex", *OPTIONS)
+    for part in ("IS IT RISING?", "WHAT SHARE DO WE SEE?", "BY SEX", "2014 to 2016"):
+        assert part in text
+
+
+def test_json_is_that_of_the_library(counts: Path) -> None:
+    data = json.loads(run(counts, "--groups", "sex", *OPTIONS, "--format", "json"))
+    validator("monitor").validate(data)
+    table = mse.CaptureTable.from_frame(
+        pd.read_csv(counts), ["a", "b", "c"], ["year", "sex"], count="n"
+    )
+    found = mse.monitor(table, groups=["sex"], replicates=30, seed=1)
+    assert data == json.loads(found.to_json())
+
+
+def test_csv(counts: Path, tmp_path: Path) -> None:
+    target = tmp_path / "figures.csv"
+    arguments = [counts, "--groups", "sex", *OPTIONS, "--format", "csv"]
+    assert run(*arguments, "--output", target) == ""
+    frame = pd.read_csv(target)
+    assert len(frame) == 3 + 6 + 2
+    assert frame["period"].dropna().unique().tolist() == [2014, 2015, 2016]
+    changes = pd.read_csv(StringIO(run(*arguments, "--changes")))
+    assert len(changes) == 3 * 3
+    assert changes.columns[:4].tolist() == ["first", "last", "group", "group_level"]
+    assert changes["rise"].between(0, 1).all()
+
+
+def test_registrations_make_the_same_table(counts: Path) -> None:
+    persons = ("--person", "id", "--register", "source", "--groups", "sex")
+    settings = ("--replicates", 30, "--seed", 1, "--workers", 1, "--format", "json")
+    data = json.loads(run("-", *persons, *settings, stdin=registrations()))
+    other = json.loads(run(counts, "--groups", "sex", *OPTIONS, "--format", "json"))
+    assert data["lists"] == ["a", "b", "c"]
+    assert data["cells"] == other["cells"]
+    assert "p17" not in json.dumps(data)
+
+
+def test_rates(counts: Path, tmp_path: Path) -> None:
+    path = tmp_path / "inhabitants.csv"
+    path.write_text("year,population\n2014,1000000\n2015,1100000\n2016,1200000\n", encoding="utf-8")
+    out = run(counts, *OPTIONS, "--population", path, "--format", "csv")
+    frame = pd.read_csv(StringIO(out))
+    assert frame["rate"].to_list() == pytest.approx(
+        (frame["total"] / frame["population"] * 1e5).to_list()
+    )
+
+
+def test_a_scope_break(counts: Path) -> None:
+    data = json.loads(run(counts, *OPTIONS, "--scope-break", "2016=newer", "--format", "json"))
+    validator("monitor").validate(data)
+    assert [each["scope"] for each in data["periods"]] == ["before 2016", "before 2016", "newer"]
+    assert [each["status"] for each in data["changes"]] == ["ok", "across_scopes", "across_scopes"]
+    arguments = (counts, *OPTIONS, "--scope-break", 2016, "--across-scopes", "--format", "json")
+    data = json.loads(run(*arguments))
+    assert {each["status"] for each in data["changes"]} == {"ok"}
+
+
+def test_a_scope_column(tmp_path: Path) -> None:
+    frame = pd.read_csv(StringIO(COUNTS))
+    frame["rules"] = ["older" if year < 2015 else "newer" for year in frame["year"]]
+    path = tmp_path / "scopes.csv"
+    frame.to_csv(path, index=False)
+    data = json.loads(run(path, *OPTIONS, "--scope-column", "rules", "--format", "json"))
+    assert data["breaks"] == [[2014, 2015]]
+
+
+def test_trend_model_and_criterion(counts: Path) -> None:
+    def said(*arguments: object) -> str:
+        data = json.loads(run(counts, *OPTIONS, *arguments, "--format", "json"))
+        return str(data["provenance"]["estimator"])
+
+    assert "trend={'year': 1}" in said("--trend", "year=1", "--criterion", "aic")
+    assert "criterion='aic'" in said("--trend", "year=1", "--criterion", "aic")
+    assert said("--model", "a*year + b + c + sex").startswith("LogLinear(model='a*year + b + c + sex'")
+
+
+def test_of_a_dataset() -> None:
+    arguments = ("--period", "region", "--groups", "sex", "--replicates", 5, "--workers", 1)
+    text = run("scotland_pwid", *arguments, "--seed", 1)
+    assert "GGC to Rest" in text
+
+
+def test_nothing_estimable_is_status_3() -> None:
+    rows = "a,b,year,n\n1,0,2014,5\n0,1,2014,6\n1,0,2015,5\n0,1,2015,7\n"
+    arguments = ("-", "--lists", "a,b", "--count", "n", "--model", "a*year + b*year")
+    assert "nothing is estimable" in run(*arguments, "--replicates", 5, status=3, stdin=rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--scope-break", "1999"), "'1999' is no year in the table"),
+        (("--scope-break", "2016", "--scope-column", "sex"), "leave out one"),
+        (("--trend", "year"), "expected a covariate and a degree"),
+        (("--period", "yaer"), "yaer"),
+        (("--model", "main", "--criterion", "aic"), "leave out one"),
+        (("--criterion", "pvalue"), "covariates"),
+        (("--level", "95"), "level"),
+        (("--person", "id"), "--person is given without --register"),
+        (("--register", "source"), "--register is given without --person"),
+        (("--person", "id", "--register", "source"), "--count is for tables of counts"),
+        (("--groups", "sex", "--scope-column", "sex"), "a group and the scope"),
+        (("--population", "nowhere.csv"), "nowhere.csv"),
+    ],
+)
+def test_bad_input_is_status_2(counts: Path, arguments: tuple[str, ...], message: str) -> None:
+    found = run(counts, *OPTIONS, *arguments, status=2)
+    assert message in " ".join(found.split())
+
+
+def test_pipe_from_the_simulation() -> None:
+    def mse_command(*arguments: str, stdin: str | None = None) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "mse.cli", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    made_up = mse_command("simulate", "netherlands", "--years", "2014-2016", "--seed", "1")
+    columns = ("--person", "pseudonym", "--register", "register", "--period", "year")
+    text = mse_command("monitor", "-", *columns, "--replicates", "10", "--seed", "1", stdin=made_up)
+    assert "SYNTHETIC" in text
+    assert "SYN-" not in text
+    assert "2014 to 2016" in text
