@@ -107,8 +107,8 @@ def joint_draws(
 ) -> JointDraws:
     """Draw the totals of all strata together, by `mse.bootstrap`.
 
-    Where some strata are not estimable, so that there is no total to bootstrap, the others are
-    drawn all the same.
+    Where some strata of a complete table are not estimable, so that there is no total to bootstrap,
+    the others are drawn all the same, from the observed persons.
 
     Raises
     ------
@@ -136,7 +136,8 @@ def joint_draws(
     if population.stratum_draws is not None:
         totals = population.stratum_draws.to_numpy(np.float64).copy()
         return JointDraws(population, strata, totals, population.interval_given)
-    if not np.isfinite(strata.hidden).any():
+    if not np.isfinite(strata.hidden).any() or not table.is_complete:
+        # Persons who are known in part are in none of the cells that could be drawn again.
         return JointDraws(population, strata, np.zeros((0, len(strata.cells))), "")
     refitter = _refitter(estimator, table)
     totals = _partial_draws(refitter, table, replicates, np.random.default_rng(seed), n_jobs)

@@ -33,6 +33,11 @@ _GIVEN = {
         "intervals hold the chance in who came onto the lists and the choice among the models "
         "searched. They rest on the assumptions named."
     ),
+    "the method repeated in every replicate": (
+        "All figures come from the same replicates, in each of which the method was repeated. The "
+        "intervals hold the chance in who came onto the lists and whatever the method reads off the "
+        "data. They rest on the assumptions named."
+    ),
     "given the model": (
         "All figures come from the same replicates of one model, as if it had been known beforehand "
         "to be right. The intervals hold the chance in who came onto the lists, not the uncertainty "
@@ -59,7 +64,7 @@ def monitor_sections(monitor: Monitor) -> list[Section]:
         Section("Not estimated", bullets=tuple(_missing(monitor))),
         Section(
             "What the intervals take for granted",
-            paragraphs=(_GIVEN[monitor.joint.given],) if monitor.joint.given in _GIVEN else (),
+            paragraphs=_conditions(monitor.joint.given),
         ),
         Section("Method", rows=_method(monitor)),
         Section("Assumptions", bullets=population.assumptions),
@@ -173,6 +178,8 @@ def _change(monitor: Monitor, change: Change) -> str:
         return f"{between}: not compared, the scopes differ."
     if isnan(change.difference.point):
         return f"{between}: not estimated, {change.status.replace('_', ' ')}."
+    if isnan(change.difference.low):
+        return f"{between}: estimated {_relative(change.ratio.point)}, without an interval."
     text = (
         f"{between}: {_verdict(monitor, change)}. Between {_relative(change.ratio.low)} and "
         f"{_relative(change.ratio.high)}, estimated {_relative(change.ratio.point)}; the probability "
@@ -216,6 +223,9 @@ def _seen(monitor: Monitor) -> Iterable[str]:
     for each in dict.fromkeys([*known[:1], *known[-1:]]):
         cell = monitor.cells[each, ()]
         coverage = cell.figures["coverage"]
+        if isnan(coverage.low):
+            yield f"{each}: estimated {share(coverage.point)}, without an interval."
+            continue
         yield (
             f"{each}: between {share(coverage.low)} and {share(coverage.high)} of the estimated total "
             f"was registered, estimated {share(coverage.point)} ({persons(cell.observed)} persons)."
@@ -224,7 +234,7 @@ def _seen(monitor: Monitor) -> Iterable[str]:
         return
     change = monitor.compare(known[0], known[-1], ())
     found = change.coverage_difference
-    if not isnan(found.point):
+    if not isnan(found.low):
         low, high, point = (f"{100 * each:+.1f}" for each in (found.low, found.high, found.point))
         yield (
             f"{known[0]} to {known[-1]}: the registered share changed by between {low} and {high} "
@@ -233,6 +243,12 @@ def _seen(monitor: Monitor) -> Iterable[str]:
 
 
 # Conditions --------------------------------------------------------------------------------------
+
+
+def _conditions(given: str) -> tuple[str, ...]:
+    if not given:
+        return ()
+    return (_GIVEN.get(given, f"All figures come from the same draws, {given}."),)
 
 
 def _scopes(monitor: Monitor) -> Iterable[str]:

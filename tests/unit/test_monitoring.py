@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from math import inf, isnan, nan
 from typing import TYPE_CHECKING, Any
 
@@ -280,6 +280,16 @@ def test_a_period_without_persons() -> None:
     assert frame.loc[2015, "observed"] == 0
     assert isnan(frame.loc[2015, "coverage"])
     assert len(found.summary()) > 0
+
+
+def test_without_draws_there_are_points() -> None:
+    found = mse.monitor(two_lists(), estimator=BY_YEAR, replicates=5, seed=1)
+    bare = replace(found, joint=replace(found.joint, totals=np.zeros((0, 3)), given=""))
+    assert bare.periods["low"].isna().all()
+    assert isnan(bare.change(2014, 2015).rise)
+    assert bare.change(2014, 2015).difference.point == pytest.approx(160)
+    assert "without an interval" in bare.summary()
+    validator("monitor").validate(bare.to_dict())
 
 
 # Scopes ------------------------------------------------------------------------------------------
