@@ -117,22 +117,10 @@ def _read_frame(frame: Any, covariates: Mapping[str, Sequence[Level]], period: s
             f"`rates` holds a {type(frame).__name__}: expected a mapping such as {{2015: 17_000_000}}, "
             f"or a data frame with the columns {period!r} and {COLUMN!r}."
         ) from None
-    known = [*covariates, COLUMN]
-    problems = [
-        f"`rates` has the column {name!r}, which is no covariate of the table: expected "
-        f"{listed(known, 12)}.{near(name, known)}"
-        for name in rows.columns
-        if name not in known
-    ]
-    problems += [
-        f"`rates` has no column {name!r}: its columns are {listed(rows.columns, 12)}."
-        for name in (period, COLUMN)
-        if name not in rows.columns
-    ]
-    if problems:
-        raise InvalidTableError(problems)
+    _check_columns(rows.columns, [*covariates, COLUMN], period)
     names = (period, *(name for name in rows.columns if name not in (period, COLUMN)))
     persons: dict[tuple[str, ...], Any] = {}
+    problems = []
     for *levels, number in zip(*(rows[name].to_list() for name in (*names, COLUMN)), strict=True):
         key = tuple(map(_key, levels))
         if key in persons:
@@ -141,6 +129,22 @@ def _read_frame(frame: Any, covariates: Mapping[str, Sequence[Level]], period: s
     if problems:
         raise InvalidTableError(problems)
     return _checked(names, persons)
+
+
+def _check_columns(columns: Sequence[str], known: Sequence[str], period: str) -> None:
+    problems = [
+        f"`rates` has the column {name!r}, which is no covariate of the table: expected "
+        f"{listed(known, 12)}.{near(name, known)}"
+        for name in columns
+        if name not in known
+    ]
+    problems += [
+        f"`rates` has no column {name!r}: its columns are {listed(columns, 12)}."
+        for name in (period, COLUMN)
+        if name not in columns
+    ]
+    if problems:
+        raise InvalidTableError(problems)
 
 
 def _checked(names: tuple[str, ...], persons: Mapping[tuple[str, ...], Any]) -> _Source:
