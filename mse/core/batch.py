@@ -13,7 +13,6 @@ from mse.core.existence import FINITE, LIMITS, facial_set
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import (
     CERTIFIED,
-    MAX_ITERATIONS,
     SURPASSED,
     UNDECIDED,
     Design,
@@ -40,7 +39,7 @@ OK, BOUNDARY, NOT_ESTIMABLE, NOT_CONVERGED, OVERFLOWED, PRUNED = 0, 1, 2, 3, 4, 
 STATUSES = ("ok", "boundary", "not_estimable", "not_converged")
 
 #: Iterations after which a receding fit is asked about rather than followed.
-PATIENCE = 4
+PATIENCE = 4.0
 
 
 class BatchFit(NamedTuple):
@@ -137,15 +136,6 @@ def choose(sums, member, design, work):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _examine(counts, face, design, chosen, p, like, limit, keep, limits):  # type: ignore[no-untyped-def]
-    """Find the facial set of a model with the first p chosen parameters; -1 on overflow."""
-    positive = np.zeros(counts.size, dtype=np.bool_)
-    for c in range(counts.size):
-        positive[c] = face[c] and counts[c] > 0.0
-    return facial_set(positive, face, design, chosen, p, like, limit, keep, limits)
-
-
-@nb.njit(cache=True, nogil=True)
 def _empty_strata(counts, member, design, work, like, limit, limits):  # type: ignore[no-untyped-def]
     """Find the limits of hidden cells that contain a vanishing parameter.
 
@@ -158,16 +148,11 @@ def _empty_strata(counts, member, design, work, like, limit, limits):  # type: i
             any_empty = True
     if not any_empty:
         return True
-    chosen = np.zeros(member.size, dtype=np.int64)
-    p = 0
-    for u in range(member.size):
-        if member[u]:
-            chosen[p] = u
-            p += 1
-    keep = np.zeros(p, dtype=np.bool_)
+    chosen = np.flatnonzero(member)
+    keep = np.zeros(chosen.size, dtype=np.bool_)
     answers = limits.copy()
     face = design.observable.copy()
-    if _examine(counts, face, design, chosen, p, like, limit, keep, answers) < 0:
+    if facial_set(counts, face, design, chosen, like, limit, keep, answers) < 0:
         return False
     for k in range(design.n_hidden):
         if work.step[k] > 0.0:
@@ -179,7 +164,7 @@ def _empty_strata(counts, member, design, work, like, limit, limits):  # type: i
 def _restrict(counts, design, work, p, like, limit, limits):  # type: ignore[no-untyped-def]
     """Restrict the fit to its facial set; the number of parameters left, -1 on overflow."""
     keep = np.zeros(p, dtype=np.bool_)
-    rank = _examine(counts, work.face, design, work.chosen, p, like, limit, keep, limits)
+    rank = facial_set(counts, work.face, design, work.chosen[:p], like, limit, keep, limits)
     k = 0
     for i in range(p):
         if keep[i]:
@@ -206,7 +191,7 @@ def _fit_on_face(counts, design, work, p):  # type: ignore[no-untyped-def]
     """Fit on the facial set, where the estimate exists, however long it takes."""
     if not least_squares_start(counts, design, work, p):
         return UNDECIDED
-    return newton(counts, design, work, p, MAX_ITERATIONS, np.inf)
+    return newton(counts, design, work, p, np.inf, np.inf)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -43,9 +43,9 @@ def _contains(cell, effect, shape):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _design_rows(positive, design, chosen, p, like):  # type: ignore[no-untyped-def]
+def _design_rows(positive, design, chosen, like):  # type: ignore[no-untyped-def]
     """Write the design rows of some cells, as integers."""
-    n_rows = 0
+    p, n_rows = chosen.size, 0
     for c in range(positive.size):
         n_rows += positive[c]
     rows = np.zeros((n_rows, p), dtype=like.dtype)
@@ -172,19 +172,19 @@ def _slopes_at(slopes, positive, face, limits):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def facial_set(positive, face, design, chosen, p, like, limit, keep, limits):  # type: ignore[no-untyped-def]
+def facial_set(counts, face, design, chosen, like, limit, keep, limits):  # type: ignore[no-untyped-def]
     """Find the facial set, an independent set of parameters on it, and the hidden limits.
 
     Parameters
     ----------
-    positive : bool array (C,)
-        Cells with a positive count.
+    counts : float64 array (C,)
+        Persons by cell.
     face : bool array (C,)
         Observable cells not yet known to be outside F, the positive ones among them; receives F.
     design : Design
         Axes and parameters, see `mse.core.newton`.
-    chosen : int64 array (>= p,)
-        Positions of the p parameters of the model, the constant first.
+    chosen : int64 array (p,)
+        Positions of the parameters of the model, the constant first.
     like : int64 or object array
         An array of the integers to compute with: int64, or Python integers.
     limit : int
@@ -199,7 +199,11 @@ def facial_set(positive, face, design, chosen, p, like, limit, keep, limits):  #
     int
         Rank of the design on F, or -1 where an entry outgrew `limit`.
     """
-    rows = _design_rows(positive, design, chosen, p, like)
+    p = chosen.size
+    positive = np.zeros(counts.size, dtype=np.bool_)
+    for c in range(counts.size):
+        positive[c] = face[c] and counts[c] > 0.0
+    rows = _design_rows(positive, design, chosen, like)
     basis = np.zeros((p, p), dtype=like.dtype)
     pivots = np.zeros(p, dtype=np.int64)
     rank, denominator = null_space(rows, basis, pivots, keep, limit)

@@ -394,8 +394,8 @@ def newton(counts, design, work, p, patience, ceiling):  # type: ignore[no-untyp
         ``means`` and ``matrix`` (Cholesky factor of the information at the last step) the answer.
     p : int
         Number of parameters.
-    patience : int
-        Iterations before a receding fit is handed to the exact check.
+    patience : float
+        Iterations before a receding fit is handed to the exact check; infinite for never.
     ceiling : float
         The fit is of no interest if its deviance is above this; infinite if it always is.
 

@@ -236,24 +236,6 @@ def _select_one(counts, candidates, kind, stops, design, work, bounds, chosen, h
     return failed
 
 
-@nb.njit(cache=True, nogil=True)
-def _select_many(tables, candidates, kind, stops, design, work, out, codes):  # type: ignore[no-untyped-def]
-    bounds = np.zeros(candidates.bound_members.shape[0])
-    for t in range(tables.shape[0]):
-        codes[t] = _select_one(
-            tables[t],
-            candidates,
-            kind,
-            stops,
-            design,
-            work,
-            bounds,
-            out.chosen[t],
-            out.hidden[t],
-            out.limits[t],
-        )
-
-
 def select(
     tables: FloatArray, candidates: Candidates, kind: int, checkpoints: IntArray, design: Design
 ) -> Selection:
@@ -286,7 +268,10 @@ def select(
     codes = np.zeros(size[0], dtype=np.int64)
     # One checkpoint more, never reached, spares the loop a comparison of lengths.
     stops = np.append(checkpoints, np.iinfo(np.int64).max)
-    _select_many(tables, candidates, kind, stops, design, make_workspace(design), out, codes)
+    work, bounds = make_workspace(design), np.zeros(len(candidates.bound_members))
+    for t, counts in enumerate(tables):
+        answer = (out.chosen[t], out.hidden[t], out.limits[t])
+        codes[t] = _select_one(counts, candidates, kind, stops, design, work, bounds, *answer)
     out.failed[:] = codes == 1
     for t in np.flatnonzero(codes < 0):
         _select_exactly(tables[t], candidates, kind, checkpoints, design, out, int(t))
