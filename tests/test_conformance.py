@@ -13,17 +13,20 @@ import mse
 from mse.estimators import Estimator, Fit
 from tests.estimators import ALL_ESTIMATORS, load
 
-pytestmark = pytest.mark.parametrize(
-    ("estimator", "dataset"), ALL_ESTIMATORS, ids=[repr(each) for each, _ in ALL_ESTIMATORS]
-)
+
+@pytest.fixture(params=ALL_ESTIMATORS, ids=[repr(each) for each, _ in ALL_ESTIMATORS])
+def case(request: pytest.FixtureRequest) -> tuple[Estimator, str]:
+    return request.param
 
 
 @pytest.fixture
-def fit(estimator, dataset):
+def fit(case):
+    estimator, dataset = case
     return estimator.fit(load(dataset))
 
 
-def test_estimator_is_frozen_settings_that_print_and_compare(estimator, dataset) -> None:
+def test_estimator_is_frozen_settings_that_print_and_compare(case) -> None:
+    estimator, _ = case
     assert isinstance(estimator, Estimator)
     assert estimator == replace(estimator)
     assert hash(estimator) == hash(replace(estimator))
@@ -34,7 +37,8 @@ def test_estimator_is_frozen_settings_that_print_and_compare(estimator, dataset)
             setattr(estimator, fields(estimator)[0].name, None)
 
 
-def test_fit_keeps_to_the_protocol_and_is_frozen(fit, estimator, dataset) -> None:
+def test_fit_keeps_to_the_protocol_and_is_frozen(fit, case) -> None:
+    estimator, dataset = case
     assert isinstance(fit, Fit)
     assert fit.estimator == estimator
     assert fit.table == load(dataset)
@@ -44,7 +48,7 @@ def test_fit_keeps_to_the_protocol_and_is_frozen(fit, estimator, dataset) -> Non
         fit.table = None
 
 
-def test_estimate_is_consistent(fit, estimator, dataset) -> None:
+def test_estimate_is_consistent(fit) -> None:
     p = fit.population
     assert p.observed == fit.table.n_observed
     assert p.total == p.observed + p.hidden
@@ -58,7 +62,7 @@ def test_estimate_is_consistent(fit, estimator, dataset) -> None:
         assert p.by["observed"].sum() == p.observed
 
 
-def test_json_round_trip(fit, estimator, dataset) -> None:
+def test_json_round_trip(fit) -> None:
     text = fit.population.to_json()
     data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
     assert data["schema"] == "mse.population/1"
@@ -66,7 +70,7 @@ def test_json_round_trip(fit, estimator, dataset) -> None:
     assert json.loads(back.to_json()) == data
 
 
-def test_words(fit, estimator, dataset) -> None:
+def test_words(fit) -> None:
     text = fit.population.summary()
     assert "stimated" in text
     assert text.index("interval") < text.index("point")
@@ -74,13 +78,14 @@ def test_words(fit, estimator, dataset) -> None:
     assert repr(fit)
 
 
-def test_pickled_fits_give_the_same_answer(fit, estimator, dataset) -> None:
+def test_pickled_fits_give_the_same_answer(fit) -> None:
     back = pickle.loads(pickle.dumps(fit))  # noqa: S301
     assert back.population.total == fit.population.total
     assert back.population.interval() == fit.population.interval()
 
 
-def test_bootstrap_of_any_estimator(estimator, dataset) -> None:
+def test_bootstrap_of_any_estimator(case) -> None:
+    estimator, dataset = case
     table = load(dataset)
     runs = [mse.bootstrap(estimator, table, 30, seed=1, n_jobs=n) for n in (1, 2)]
     assert (runs[0].draws == runs[1].draws).all()

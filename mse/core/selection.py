@@ -273,8 +273,9 @@ def select(
         answer = (out.chosen[t], out.hidden[t], out.limits[t])
         codes[t] = _select_one(counts, candidates, kind, stops, design, work, bounds, *answer)
     out.failed[:] = codes == 1
-    for t in np.flatnonzero(codes < 0):
-        _select_exactly(tables[t], candidates, kind, checkpoints, design, out, int(t))
+    for overflowed in np.flatnonzero(codes < 0):
+        t = int(overflowed)
+        _select_exactly(tables[t], candidates, kind, checkpoints, design, out, t)
     return out
 
 

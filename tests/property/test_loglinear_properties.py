@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from hypothesis.extra.numpy import arrays
 
 import mse
 from mse.catalogue import catalogue
-from mse.model import HierarchicalModel
+
+if TYPE_CHECKING:
+    from mse.model import HierarchicalModel
 
 pytestmark = pytest.mark.property
 
@@ -25,9 +28,9 @@ def tables(n_lists: int, largest: int = 30) -> st.SearchStrategy[mse.CaptureTabl
     def build(counts: np.ndarray) -> mse.CaptureTable:
         counts = counts.copy()
         counts.flat[0] = 0
-        return mse.CaptureTable.from_counts(
-            {"1" * n_lists: 1}, lists=NAMES[:n_lists]
-        ).with_counts(counts)
+        return mse.CaptureTable.from_counts({"1" * n_lists: 1}, lists=NAMES[:n_lists]).with_counts(
+            counts
+        )
 
     return arrays(np.int64, (2,) * n_lists, elements=st.integers(0, largest)).map(build)
 
@@ -47,9 +50,9 @@ def close(left: mse.PopulationEstimate, right: mse.PopulationEstimate, factor: f
 @settings(deadline=None, max_examples=60)
 @given(tables(4), models(4), st.sampled_from(list(permutations(range(4)))))
 def test_the_order_of_the_lists_changes_nothing(table, model, order) -> None:
-    moved = mse.CaptureTable.from_counts(
-        {"1111": 1}, lists=[NAMES[i] for i in order]
-    ).with_counts(table.counts.transpose(order))
+    moved = mse.CaptureTable.from_counts({"1111": 1}, lists=[NAMES[i] for i in order]).with_counts(
+        table.counts.transpose(order)
+    )
     close(
         mse.LogLinear(str_with_names(model)).fit(table).population,
         mse.LogLinear(str_with_names(model)).fit(moved).population,

@@ -170,7 +170,9 @@ def test_trend_model_and_criterion(counts: Path) -> None:
 
     assert "trend={'year': 1}" in said("--trend", "year=1", "--criterion", "aic")
     assert "criterion='aic'" in said("--trend", "year=1", "--criterion", "aic")
-    assert said("--model", "a*year + b + c + sex").startswith("LogLinear(model='a*year + b + c + sex'")
+    assert said("--model", "a*year + b + c + sex").startswith(
+        "LogLinear(model='a*year + b + c + sex'"
+    )
 
 
 def test_of_a_dataset() -> None:

@@ -133,7 +133,12 @@ def test_restricting_the_candidates_and_how_the_interval_settles() -> None:
 def test_parametric_resampling_draws_a_population_of_the_estimated_size() -> None:
     table = mse.load_dataset("kosovo")
     p = mse.bootstrap(
-        mse.LogLinear("all two-way"), table, 400, resampling="parametric", interval="percentile", seed=2
+        mse.LogLinear("all two-way"),
+        table,
+        400,
+        resampling="parametric",
+        interval="percentile",
+        seed=2,
     )
     # The median of the draws is that of an estimator nearly unbiased on the log scale.
     assert np.median(p.draws) == pytest.approx(p.total, rel=0.03)
