@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, eigh
 
 from mse.core.lattice import levels_of
-from mse.core.newton import LARGEST_LOG, MAX_ITERATIONS, PIVOT_TOLERANCE, RECEDING_STEP, spread
+from mse.core.newton import LARGEST_LOG, MAX_ITERATIONS, PIVOT_TOLERANCE, spread
 from mse.core.observed import Completion, Likelihood, Observations, complete, curvature, restricted
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ ROUNDING_STEP = 1e-6
 NO_INFORMATION = 1e-9
 #: A slope along a direction without information that is more than rounding.
 STEEP = 1e-5
+#: A Newton step lowers the log mean of a cell that loses its persons by one, or by 1/m where the
+#: likelihood is flat to order m in it.
+RECEDING_SLOPE = -0.3
+#: Means this small beside the largest one are next to zero where the information is singular.
+VANISHED = 1e-10
 #: Receding cells are set to zero once all that is left to gain is this much log likelihood.
 RECEDING_DECREMENT = 1e-6
 #: Largest change of a log mean in one step: the quadratic model says nothing beyond.
@@ -210,10 +215,13 @@ def climb(problem: Likelihood, b: FloatArray, *, may_recede: bool = True) -> Cli
         try:
             score, step, basis = _direction(problem, means, done)
         except LinAlgError:
-            break
+            # Some mean is so small that the information about it is lost in rounding.
+            vanished = problem.inside & (means < VANISHED * means.max())
+            code = RECEDING if may_recede and vanished.any() else EXHAUSTED
+            return Climb(code, b, means, value, done, vanished)
         slope = np.where(problem.inside | problem.unseen, _predictor(step, problem), 0.0)
         longest, rise = float(np.abs(slope).max(initial=0.0)), float(score @ step)
-        receding = problem.inside & (slope < RECEDING_STEP)
+        receding = problem.inside & (slope < RECEDING_SLOPE)
         if may_recede and rise < RECEDING_DECREMENT and receding.any():
             return Climb(RECEDING, b, means, value, done, receding)
         if longest > LONGEST_STEP:

@@ -41,7 +41,6 @@ from mse.core.exact import SAFE, UNLIMITED
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO, facial_set
 from mse.core.newton import (
     CERTIFIED,
-    MAX_ITERATIONS,
     Design,
     Workspace,
     make_workspace,
@@ -51,7 +50,7 @@ from mse.core.newton import (
 from mse.core.observed import Likelihood, Observations, complete, restricted, stratum_totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mse._typing import BoolArray, FloatArray, IntArray
 
@@ -110,6 +109,8 @@ class IncompleteFit(NamedTuple):
         Positions of the parameters at minus infinity.
     undetermined : int64 array
         Positions of the parameters that hang on a direction about which the data say nothing.
+    rank : int
+        Number of directions of the parameters about which they say something.
     others : float64 array
         Totals of the other, lower maxima that were found.
     """
@@ -127,6 +128,7 @@ class IncompleteFit(NamedTuple):
     coefficients: FloatArray
     vanishing: IntArray
     undetermined: IntArray
+    rank: int
     others: FloatArray
 
 
@@ -159,7 +161,7 @@ def _fit_completed(
     """M step: coefficients of the fit to completed counts, or None where Newton did not end."""
     p = b.size
     work.b[:p] = b
-    if newton(counts, design, work, p, MAX_ITERATIONS, np.inf) != CERTIFIED:
+    if newton(counts, design, work, p, np.inf, np.inf) != CERTIFIED:
         return None
     return work.b[:p].copy()
 
@@ -190,7 +192,7 @@ def ascend(data: Data, counts: FloatArray) -> tuple[ModelFit, Climb] | None:
             break
         smaller = fit_model(np.where(end.receding, 0.0, end.done.counts), everything, data.design)
         found = None
-        if smaller.status != NOT_CONVERGED and smaller.face.sum() < fit.face.sum():
+        if smaller.face.sum() < fit.face.sum() and _holds(data, smaller):
             found = _search(data, smaller, may_recede=True)
         if found is None or found.value < end.value - SAME_HEIGHT:
             # Not an approach to the boundary after all.
@@ -199,22 +201,31 @@ def ascend(data: Data, counts: FloatArray) -> tuple[ModelFit, Climb] | None:
     return fit, end
 
 
+def _holds(data: Data, fit: ModelFit) -> bool:
+    """Whether a fit leaves a cell to every observation that has persons."""
+    boxes = restricted(data.seen, fit.face).boxes
+    owner = np.repeat(np.arange(data.seen.low.size), np.diff(data.seen.first))
+    held = np.bincount(owner[boxes >= 0], minlength=data.seen.low.size) > 0
+    return fit.status != NOT_CONVERGED and bool((held | (data.seen.low == 0)).all())
+
+
 def _search(data: Data, fit: ModelFit, *, may_recede: bool) -> Climb:
     problem = make_likelihood(data, fit.face, fit.kept)
     b, _ = _expect_and_fit(problem, fit.coefficients, data.design, fit.kept)
     return climb(problem, b, may_recede=may_recede)
 
 
-def _starts(data: Data) -> Iterator[FloatArray]:
+def _starts(data: Data, weights: Sequence[FloatArray] | None = None) -> Iterator[FloatArray]:
     """Ways of spreading the counts: as the fully known persons, evenly, and at random."""
     seen, size = data.seen, data.base.size
-    high = np.minimum(seen.high, np.iinfo(np.int64).max // 2)
-    # A count within bounds starts in the middle, one without upper bound just above the lower one.
     endless = seen.high == np.iinfo(np.int64).max
+    high = np.where(endless, seen.low, seen.high)
+    # A count within bounds starts in the middle, one without upper bound just above the lower one.
     persons = np.where(endless, seen.low + 1.0, (seen.low + high) / 2.0)
-    rng = np.random.default_rng(PERTURBATION_SEED)
-    weights = [data.base + SPLIT_COUNT, np.ones(size)]
-    weights += [rng.exponential(size=size) + 1e-3 for _ in range(N_PERTURBED)]
+    if weights is None:
+        rng = np.random.default_rng(PERTURBATION_SEED)
+        random = [rng.exponential(size=size) + SPLIT_COUNT for _ in range(N_PERTURBED)]
+        weights = [data.base + SPLIT_COUNT, np.ones(size), *random]
     for weight in weights if seen.low.size else weights[:1]:
         yield data.base + spread_over(weight, persons, seen)
 
@@ -225,17 +236,21 @@ def spread_over(weight: FloatArray, persons: FloatArray, seen: Observations) -> 
     owner = np.repeat(np.arange(persons.size), np.diff(seen.first))[inside]
     cells = seen.boxes[inside]
     totals = np.bincount(owner, weight[cells], minlength=persons.size)
+    # Nobody is spread where there is no weight.
+    totals = np.where(totals > 0, totals, 1.0)
     shares = persons[owner] * weight[cells] / totals[owner]
     return np.bincount(cells, shares, minlength=weight.size).astype(np.float64)
 
 
-def fit_incomplete(data: Data) -> IncompleteFit:
+def fit_incomplete(data: Data, weights: Sequence[FloatArray] | None = None) -> IncompleteFit:
     """Fit a model to counts over sets of cells.
 
     Parameters
     ----------
     data : Data
         What was seen, and the model. Every observation needs a possible cell.
+    weights : sequence of float64 arrays (C,), optional
+        Weights by which each start spreads the counts over their cells; several of its own by default.
 
     Returns
     -------
@@ -244,7 +259,7 @@ def fit_incomplete(data: Data) -> IncompleteFit:
     if data.base.sum() + data.seen.low.sum() <= 0:
         # Every count may be zero, and that is what the likelihood likes best.
         return _no_fit(data, NOT_ESTIMABLE, ZERO)
-    ends = [end for counts in _starts(data) if (end := ascend(data, counts)) is not None]
+    ends = [end for counts in _starts(data, weights) if (end := ascend(data, counts)) is not None]
     if not ends:
         return _no_fit(data, NOT_CONVERGED, INDETERMINATE)
     fit, best = max(ends, key=lambda end: end[1].value)
@@ -271,6 +286,7 @@ def _no_fit(data: Data, status: int, limit: int) -> IncompleteFit:
         coefficients=np.zeros(0),
         vanishing=nothing,
         undetermined=nothing,
+        rank=0,
         others=np.zeros(0),
     )
 
@@ -288,8 +304,7 @@ def _describe(data: Data, fit: ModelFit, best: Climb, ends: list[Climb]) -> Inco
     limits = _limits(data, fit)
     limits[(known.blank | (differs & high).any()) & (limits == FINITE)] = INDETERMINATE
     unknown = limits != FINITE
-    covariance = known.covariance + spread
-    covariance[unknown] = covariance[:, unknown] = np.nan
+    covariance = np.where(unknown | unknown[:, None], np.nan, known.covariance + spread)
     lost = problem.unseen & unknown[np.arange(best.means.size) % n_strata]
     return IncompleteFit(
         status=_status(data, fit, known, bool(unknown.any())),
@@ -305,7 +320,8 @@ def _describe(data: Data, fit: ModelFit, best: Climb, ends: list[Climb]) -> Inco
         coefficients=best.b,
         vanishing=fit.vanishing,
         undetermined=fit.kept[known.open],
-        others=np.unique(np.round(totals[differs], 6)),
+        rank=known.rank,
+        others=np.unique(np.round(totals[differs & ~high], 6)),
     )
 
 
@@ -327,6 +343,7 @@ class _Known(NamedTuple):
     covariance: FloatArray  # (S, S) by the delta method
     blank: BoolArray  # (S,) totals that hang on a direction without information
     open: BoolArray  # (p,) parameters that do
+    rank: int
 
 
 def _known_from(problem: Likelihood, end: Climb, gradient: FloatArray) -> _Known:
@@ -334,7 +351,7 @@ def _known_from(problem: Likelihood, end: Climb, gradient: FloatArray) -> _Known
     factor = factor_of(curvature_at(problem, end.means, end.done)[2])
     if factor is not None:
         rows = np.asarray(gradient @ cho_solve((factor, True), gradient.T))
-        return _Known(rows, np.zeros(n_strata, np.bool_), np.zeros(p, np.bool_))
+        return _Known(rows, np.zeros(n_strata, np.bool_), np.zeros(p, np.bool_), p)
     basis = basis_at(problem, end.means, end.done)
     informed = basis.shares > NO_INFORMATION
     along = gradient @ basis.vectors
@@ -343,6 +360,7 @@ def _known_from(problem: Likelihood, end: Climb, gradient: FloatArray) -> _Known
         (inner / basis.shares[informed]) @ inner.T,
         _hangs_on(along, ~informed),
         _hangs_on(basis.vectors, ~informed),
+        int(informed.sum()),
     )
 
 
@@ -380,16 +398,17 @@ def _reached(data: Data, face: BoolArray) -> BoolArray:
 
 def _exact_limits(positive: BoolArray, design: Design, limits: Limits) -> None:
     """Find the limits of unseen cells, in place."""
-    p = n_parameters(design)
-    keep = np.zeros(p, dtype=np.bool_)
-    asked = limits.copy()
+    everything = np.arange(n_parameters(design))
+    keep = np.zeros(everything.size, dtype=np.bool_)
+    counts, asked = positive.astype(np.float64), limits.copy()
     integers = np.zeros(0, dtype=np.int64)
-    model = (design, np.arange(p), p)
     face = design.observable.copy()
-    if facial_set(positive, face, *model, integers, SAFE, keep, limits) < 0:
+    if facial_set(counts, face, design, everything, integers, SAFE, keep, limits) < 0:
         limits[:] = asked
         face, unbounded = design.observable.copy(), integers.astype(np.object_)
-        interpreted(facial_set)(positive, face, *model, unbounded, UNLIMITED, keep, limits)
+        interpreted(facial_set)(
+            counts, face, design, everything, unbounded, UNLIMITED, keep, limits
+        )
 
 
 def saturated_value(data: Data) -> float:

@@ -357,10 +357,10 @@ def _add_observations(means, problem, done, matrix):  # type: ignore[no-untyped-
         largest = max(largest, seen.first[o + 1] - seen.first[o])
     share = np.zeros(largest)
     for o in range(seen.low.size):
-        if done.expected[o] <= 0.0:
-            continue
         size = seen.first[o + 1] - seen.first[o]
         total = _shares(means, seen, o, share)
+        if done.expected[o] <= 0.0 or total <= 0.0:
+            continue
         _average_rows(problem, o, share[:size], total, row)
         _add_square(row, done.expected[o] - done.variance[o], matrix)
     if problem.hidden > 0.0:

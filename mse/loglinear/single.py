@@ -86,7 +86,9 @@ class LogLinear:
         Parameters
         ----------
         table : CaptureTable
-            Counts of complete histories; with covariates the model must have terms for them.
+            Any table; with covariates the model must have terms for them. Of a table that is known in
+            part (unknown entries, counts within bounds) the observed-data likelihood is maximized,
+            see `mse.loglinear.incomplete`.
 
         Returns
         -------
@@ -116,6 +118,14 @@ def fit_structure(
     estimator: LogLinear, table: CaptureTable, model: HierarchicalModel
 ) -> LogLinearFit:
     """Fit a parsed model."""
+    if table.margins is not None:
+        from mse.loglinear.margins import fit_margins
+
+        return fit_margins(estimator, table, model)
+    if not table.is_complete:
+        from mse.loglinear.incomplete import fit_partly_known
+
+        return fit_partly_known(estimator, table, model)
     counts = complete_counts(table)
     layout = table_design(table, model, estimator.trend)
     everything = np.ones(len(layout.terms), dtype=np.bool_)

@@ -1,0 +1,107 @@
+"""What a fit to a table that is known in part says about itself, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mse.loglinear.wording import enumerate_terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mse._typing import BoolArray
+    from mse.core.incomplete import IncompleteFit
+    from mse.loglinear.observing import Seen
+    from mse.table import CaptureTable
+
+#: Ends the reason of every status, and stands alone among the warnings where all is well.
+NOT_EXACT = (
+    "With records that are known in part the existence of the estimate is judged at the maximum that "
+    "was found, from several starts, and not exactly."
+)
+NO_MAXIMUM = (
+    "No start led to a maximum of the likelihood, so there is no estimate. Try a smaller model, or "
+    "covariates with fewer levels."
+)
+MISSING_AT_RANDOM = (
+    "Which entries of a record are unknown says nothing about them, given what is known of the record "
+    "(missing at random)."
+)
+NO_PROFILE = (
+    "The interval is log-normal, from the observed information: where counts are known within bounds the "
+    "number observed is uncertain too, and there is no profile likelihood of the total."
+)
+
+
+def silent_lists(seen: Seen, table: CaptureTable) -> Iterator[str]:
+    """Say where lists did not operate, a sentence for each list."""
+    for name, operating in zip(table.lists, seen.operating, strict=True):
+        if operating.all():
+            continue
+        if not operating.any():
+            where = "anywhere"
+        else:
+            where = f"in {enumerate_terms(_places(~operating, table))}"
+        yield (
+            f"{name} is unknown for everybody, so it is taken not to have operated, {where}: persons "
+            "only on it there count as hidden."
+        )
+
+
+def _places(silent: BoolArray, table: CaptureTable) -> list[str]:
+    """Name strata, whole levels of a covariate first."""
+    left = silent.reshape([len(levels) for levels in table.covariates.values()]).copy()
+    names: list[str] = []
+    for axis, (name, levels) in enumerate(table.covariates.items()):
+        for i, level in enumerate(levels):
+            block = np.take(silent.reshape(left.shape), i, axis=axis)
+            index = (slice(None),) * axis + (i,)
+            if block.all() and left[index].any():
+                names.append(f"{name}={level}")
+                left[index] = False
+    for cell in np.argwhere(left):
+        pairs = zip(table.covariates.items(), cell, strict=True)
+        names.append(", ".join(f"{name}={levels[i]}" for (name, levels), i in pairs))
+    return names
+
+
+def incomplete_notes(
+    seen: Seen, found: IncompleteFit, table: CaptureTable, *, kinds: bool
+) -> Iterator[str]:
+    """Say what the reader of the result should know.
+
+    Parameters
+    ----------
+    seen : Seen
+        The table as the likelihood takes it.
+    found : IncompleteFit
+        The fit.
+    table : CaptureTable
+        The table.
+    kinds : bool
+        Whether missing entries were given a model.
+    """
+    yield from silent_lists(seen, table)
+    low, high = seen.observations.low, seen.observations.high
+    vague = low != high
+    if vague.any():
+        more = float((found.expected - low)[vague].sum())
+        yield (
+            f"{int(vague.sum()):,} counts are known within bounds. The observed number holds their lower "
+            f"bounds; the hidden number holds the {more:,.1f} persons more that are expected in them."
+        )
+    if kinds:
+        yield (
+            "Counts known within bounds stand beside records that lack entries, so entries are taken to "
+            "be missing completely at random."
+        )
+    if (seen.observations.patterns[:, table.n_lists :] < 0).any():
+        yield (
+            "By stratum, observed persons with an unknown covariate are allotted by their expected "
+            "numbers, rounded to whole persons."
+        )
+    if found.others.size:
+        totals = ", ".join(f"{total:,.0f}" for total in found.others[:3])
+        yield f"The likelihood has other, lower maxima; their totals are {totals}."
