@@ -1,40 +1,39 @@
-"""Time of `CaptureTable.from_records` on millions of registrations.
+"""Time and memory of `CaptureTable.from_records` on five million registrations.
 
-Makes registrations of made-up persons by 10 registers over 6 years, with sex, age group and form of
+Registrations of made-up persons by 10 registers over 6 years, with sex, age group and form of
 exploitation, all of them strings, some of them missing. Every registration carries its own copy of the
 covariates, as register extracts do.
-
-    python benchmarks/bench_records.py --rows 5000000 --frame pandas
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import resource
-import time
 from typing import Any
 
-# One core is what is promised; the variables must be set before numpy and pyarrow are loaded.
-for variable in (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "ARROW_NUM_THREADS",
-    "POLARS_MAX_THREADS",
-):
-    os.environ.setdefault(variable, "1")
+import numpy as np
+import pandas as pd
+import pytest
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
+import mse
+from benchmarks.harness import measure, run_json
 
-import mse  # noqa: E402
-
+ROWS = 5_000_000
 REGISTERS = [f"register_{i:02d}" for i in range(10)]
 COVARIATES: dict[str, list[str | None]] = {
     "sex": ["female", "male", None],
     "age": ["0-11", "12-17", "18-22", "23-29", "30-39", "40+", None],
     "form": ["sexual", "labor", "criminal", "other", "unknown"],
 }
+
+MEMORY = """
+import json
+from benchmarks.bench_records import read, registrations
+from benchmarks.memory import memory_of_process
+read(registrations(1000))
+frame = registrations({rows})
+before = memory_of_process("VmRSS")
+read(frame)
+print(json.dumps(memory_of_process("VmHWM") - before))
+"""
 
 
 def registrations(rows: int, seed: int = 1) -> pd.DataFrame:
@@ -58,7 +57,7 @@ def registrations(rows: int, seed: int = 1) -> pd.DataFrame:
 
 def converted(frame: pd.DataFrame, kind: str) -> Any:
     """Give the registrations as another kind of frame."""
-    if kind == "object":
+    if kind == "pandas, object columns":
         return frame.astype(object)
     if kind == "polars":
         import polars as pl
@@ -71,36 +70,34 @@ def converted(frame: pd.DataFrame, kind: str) -> Any:
     return frame
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument(
-        "--frame", choices=["pandas", "object", "polars", "pyarrow"], default="pandas"
+def read(frame: Any) -> mse.CaptureTable:
+    """Make the table."""
+    return mse.CaptureTable.from_records(
+        frame, person="person", register="register", period="year", covariates=list(COVARIATES)
     )
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
-    # Numbers stay on one core even where a library starts threads of its own.
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    frame = converted(registrations(options.rows), options.frame)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    seconds, busy = [], []
-    for _ in range(options.repeats):
-        start, worked = time.perf_counter(), time.process_time()
-        table = mse.CaptureTable.from_records(
-            frame,
-            person="person",
-            register="register",
-            period="year",
-            covariates=list(COVARIATES),
-        )
-        seconds.append(time.perf_counter() - start)
-        busy.append(time.process_time() - worked)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    wall, cpu = (" ".join(f"{second:.2f}" for second in part) for part in (seconds, busy))
-    print(f"{table}\n{options.rows:,} rows, {options.frame}: {wall} s ({cpu} s of processor time)")
-    print(f"peak memory {peak:,.0f} MB, of which {before:,.0f} MB before the first call")
 
 
-if __name__ == "__main__":
-    main()
+@pytest.mark.benchmark(group="registrations")
+@pytest.mark.usefixtures("one_core")
+@pytest.mark.parametrize("kind", ["pandas", "pandas, object columns", "polars", "pyarrow"])
+def test_from_records(benchmark: Any, kind: str) -> None:
+    frame = converted(registrations(ROWS), kind)
+    table = measure(
+        benchmark,
+        read,
+        lambda: (frame,),
+        what=f"`from_records`, {ROWS:,} rows, 10 registers, 3 covariates ({kind})",
+        rounds=2,
+        bar=10.0,
+    )
+    assert table.n_lists == len(REGISTERS)
+
+
+def test_memory_of_from_records(benchmark: Any) -> None:
+    # Timed only so that the row is kept: the figure is the memory.
+    benchmark.pedantic(lambda: None, rounds=1)
+    beyond = run_json(MEMORY.format(rows=ROWS))
+    benchmark.extra_info["memory"] = {
+        "what": f"`from_records`, {ROWS:,} rows (pandas), beyond the rows themselves",
+        "beyond": beyond,
+    }

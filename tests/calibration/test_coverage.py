@@ -1,0 +1,99 @@
+"""Intervals hold the true size of made-up populations as often as they say.
+
+The study over many designs is `benchmarks/calibration.py`, its results in `docs/calibration.md`.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+import mse
+from benchmarks.designs import DESIGNS, raked
+
+SEED = 7
+#: A sound interval fails a check this rarely, and seeds are fixed: a failure is news.
+RARE = 1e-3
+
+
+def design_named(name: str):
+    return next(design for design in DESIGNS if design.name == name)
+
+
+def too_narrow(hits: int, worlds: int, level: float = 0.95) -> bool:
+    """Whether so few hits would be rare if the coverage were at least its level."""
+    return bool(binom.cdf(hits, worlds, level) < RARE)
+
+
+def hits_of(design, worlds: int, interval_of) -> int:
+    count = 0
+    for world in range(worlds):
+        rng = np.random.default_rng([SEED, world])
+        low, high = interval_of(design.simulate(rng), rng)
+        count += low <= design.persons <= high
+    return count
+
+
+def profile_of_true_model(level: float):
+    model = mse.LogLinear("[12,23,4]")
+    return lambda table, _: model.fit(table).population.interval(level)
+
+
+def test_raking_gives_the_margins_and_keeps_the_odds_ratios() -> None:
+    cells = raked((0.4, 0.3, 0.2), {"12": 3.0, "123": 2.0})
+    assert cells.sum() == pytest.approx(1)
+    for axis, margin in enumerate((0.4, 0.3, 0.2)):
+        assert cells.take(1, axis).sum() == pytest.approx(margin)
+    ratios = cells[1, 1] * cells[0, 0] / (cells[1, 0] * cells[0, 1])
+    np.testing.assert_allclose(ratios, [3.0, 6.0])
+
+
+def test_populations_have_their_size_and_are_partly_hidden() -> None:
+    design = design_named("4 two classes")
+    rng = np.random.default_rng(SEED)
+    seen = [design.simulate(rng).n_observed for _ in range(50)]
+    share = design.probabilities.flat[0]
+    expected = design.persons * (1 - share)
+    error = np.sqrt(design.persons * share * (1 - share) / len(seen))
+    assert abs(np.mean(seen) - expected) < 4 * error
+
+
+def test_profile_interval_of_the_true_model_holds_the_truth_as_often_as_it_says() -> None:
+    design = design_named("4 positive")
+    assert not too_narrow(hits_of(design, 60, profile_of_true_model(0.95)), 60)
+
+
+def test_an_interval_that_is_too_narrow_fails_the_same_check() -> None:
+    # Negative control: a 70 % interval that says 95 %.
+    design = design_named("4 positive")
+    assert too_narrow(hits_of(design, 60, profile_of_true_model(0.70)), 60)
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("kind", ["bca", "percentile"])
+def test_interval_with_the_model_selected_again_holds_the_truth(kind: str) -> None:
+    # Where the interval given the chosen model does not, as the next test shows.
+    design = design_named("4 sparse mixed")
+
+    def interval_of(table, rng):
+        found = mse.bootstrap(
+            design.search, table, 400, interval=kind, seed=rng, n_jobs=1, progress=False
+        )
+        return found.interval(0.95)
+
+    assert not too_narrow(hits_of(design, 60, interval_of), 60)
+
+
+@pytest.mark.calibration
+def test_interval_given_the_chosen_model_is_too_narrow() -> None:
+    design = design_named("4 sparse mixed")
+
+    def interval_of(table, _):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", mse.MSEWarning)
+            return design.search.fit(table).population.interval(0.95)
+
+    assert too_narrow(hits_of(design, 60, interval_of), 60)
