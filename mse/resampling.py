@@ -355,6 +355,10 @@ def bootstrap(
 
     An interrupt keeps the replicates that are finished, with a `ConvergenceWarning`.
 
+    In simulations (``docs/calibration.md``) 95 % BCa intervals with the model re-selected held the truth
+    in 94 to 99 % of the worlds wherever the truth was among the models searched, and in 1 to 3 %
+    where people differed in ways that no list or covariate shows: nothing in the table reveals that.
+
     References
     ----------
     Chan, L., Silverman, B. W. & Vincent, K. (2021). Multiple systems estimation for sparse capture

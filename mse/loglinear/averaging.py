@@ -90,6 +90,11 @@ class AverageInterval:
         Buckland, Burnham & Augustin (1997, Biometrics 53, 603-618, equation 9).
     observed : int
         Observed persons.
+
+    Notes
+    -----
+    In simulations (``docs/calibration.md``) 95 % intervals held the truth in 94 to 99 % of the worlds of most
+    designs and in 87 to 91 % of those of the hardest sparse ones.
     """
 
     average: Average = field(repr=False)

@@ -55,7 +55,9 @@ class LogLinearSearch:
     threshold : float, default 0.02
         For ``"pvalue"``: pairs are added for p-values below it.
     interval : {"profile", "lognormal"}, default "profile"
-        Interval of the chosen model, which takes that model for granted.
+        Interval of the chosen model, which takes that model for granted: in simulations of sparse
+        tables (``docs/calibration.md``) such 95 % intervals held the truth in 78 to 85 % of the
+        worlds. `mse.bootstrap` gives one that includes the choice.
     trend : mapping of str to int, optional
         Covariates that enter by a polynomial of this degree, see `LogLinear`.
 
