@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve
+from scipy.optimize import brentq
 
 from mse.core._compiled import interpreted
 from mse.core.ascent import (
@@ -47,7 +48,14 @@ from mse.core.newton import (
     n_parameters,
     newton,
 )
-from mse.core.observed import Likelihood, Observations, complete, restricted, stratum_totals
+from mse.core.observed import (
+    Likelihood,
+    Observations,
+    complete,
+    restricted,
+    stratum_totals,
+    truncated_poisson,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -414,8 +422,10 @@ def _exact_limits(positive: BoolArray, design: Design, limits: Limits) -> None:
 def saturated_value(data: Data) -> float:
     """Largest log likelihood when every observable cell has a mean of its own.
 
-    The likelihood is concave in the means, so by its gradient g the value at means mu is within
-    max(g) times the number of persons of the supremum (g averages to zero over mu after a step of EM).
+    It is concave in the means, so by its gradient g the value at means mu is within max(g) times the
+    number of persons of the supremum: g averages to zero over mu once the means add up to that number, as
+    they do after a step of EM. No other observation shares cells with a count within bounds, which
+    therefore stands alone.
 
     Parameters
     ----------
@@ -427,14 +437,26 @@ def saturated_value(data: Data) -> float:
     float
         As `IncompleteFit.value`; NaN where EM did not come within `SATURATED_GAP`.
     """
+    vague = data.seen.low != data.seen.high
+    bounds = zip(data.seen.low[vague].tolist(), data.seen.high[vague].tolist(), strict=True)
+    alone = sum(_highest_probability(low, high) for low, high in bounds)
+    none = np.where(vague, 0, data.seen.low)
+    data = data._replace(seen=data.seen._replace(low=none, high=none))
     problem = make_likelihood(data, data.design.observable, np.zeros(1, dtype=np.int64))
-    done = empty_completion(problem)
-    means = next(_starts(data))
+    done, means = empty_completion(problem), next(_starts(data))
     for _ in range(SATURATED_STEPS):
         value = float(complete(means, problem, done))
         filled = means > 0
-        steepest = float((done.counts[filled] / means[filled]).max()) - 1
+        steepest = float((done.counts[filled] / means[filled]).max(initial=0.0)) - 1
         if steepest * done.counts.sum() <= SATURATED_GAP:
-            return value
+            return value + alone
         means = done.counts.copy()
     return float("nan")
+
+
+def _highest_probability(low: int, high: int) -> float:
+    """Log of the largest probability that a Poisson variable can have between bounds."""
+    if low == 0 or high == np.iinfo(np.int64).max:
+        return 0.0
+    mean = brentq(lambda x: truncated_poisson(x, low, high)[1] - x, float(low), float(high))
+    return float(truncated_poisson(mean, low, high)[0] - mean)

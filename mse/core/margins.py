@@ -12,7 +12,7 @@ of the cone of the sufficient statistics.
 
 from __future__ import annotations
 
-from math import exp, lgamma, log
+from math import exp, expm1, lgamma, log
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,15 +55,19 @@ def independent_lists(totals: IntArray, union: int) -> tuple[float, int]:
     # The fitted union is at least sum n_j - pairs / N (Bonferroni), so N is at most pairs / overlap.
     most = log(max(pairs / overlap - union, 1.0) * 2)
     least = log(LEAST)
-    while _excess(least, totals, union) <= 0:
+    while _excess(least, totals, union) >= 0:
         least *= 2
     return exp(float(brentq(_excess, least, most, args=(totals, union), xtol=1e-14))), FINITE
 
 
 def _excess(log_hidden: float, totals: IntArray, union: int) -> float:
-    """Log of the hidden number that N implies beside the one it holds."""
-    size = union + exp(log_hidden)
-    return float(np.log1p(-totals / size).sum() + log(size) - log_hidden)
+    """Hidden persons beyond those that N implies; the union beyond the fitted one is the same."""
+    hidden = exp(log_hidden)
+    log_missed = float(np.log1p(-totals / (union + hidden)).sum())
+    if hidden < union:
+        return hidden - (union + hidden) * exp(log_missed)
+    # The digits of a union that is small beside N are in the chance of being on some list.
+    return -(union + hidden) * expm1(log_missed) - union
 
 
 def hidden_variance(totals: IntArray, union: int, hidden: float) -> float:

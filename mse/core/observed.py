@@ -209,7 +209,7 @@ def _complete_observation(means, seen, o, done):  # type: ignore[no-untyped-def]
             total += means[seen.boxes[k]]
     if seen.low[o] == seen.high[o]:
         persons, spread = float(seen.low[o]), 0.0
-        gain = persons * np.log(total)
+        gain = persons * np.log(total) if persons > 0.0 else 0.0
     else:
         gain, persons, spread = truncated_poisson(total, seen.low[o], seen.high[o])
     done.expected[o], done.variance[o] = persons, spread

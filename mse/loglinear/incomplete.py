@@ -40,6 +40,7 @@ from mse.loglinear.incomplete_wording import (
     NO_MAXIMUM,
     NO_PROFILE,
     NOT_EXACT,
+    boundary_reason,
     incomplete_notes,
 )
 from mse.loglinear.observing import Seen, is_vague, look_at, make_data
@@ -166,6 +167,9 @@ class IncompleteLogLinearFit(LogLinearFit):
         """Why the status is not ``ok``; empty where it is."""
         if self.status == "not_converged":
             return NO_MAXIMUM
+        if self.status == "boundary":
+            n_zero = int(self._design.observable.sum() - self._fit.face.sum())
+            return f"{boundary_reason(self._vanishing, self._aliased, n_zero)} {NOT_EXACT}"
         said = super().reason
         return f"{said} {NOT_EXACT}" if said else ""
 

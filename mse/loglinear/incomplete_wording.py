@@ -9,7 +9,7 @@ import numpy as np
 from mse.loglinear.wording import enumerate_terms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mse._typing import BoolArray
     from mse.core.incomplete import IncompleteFit
@@ -35,18 +35,39 @@ NO_PROFILE = (
 )
 
 
+def boundary_reason(vanishing: Sequence[str], open_terms: Sequence[str], n_zero: int) -> str:
+    """Say what is at minus infinity, left open by the data, or zero in an estimable fit.
+
+    Parameters
+    ----------
+    vanishing : sequence of str
+        Terms at minus infinity because nobody has their combination.
+    open_terms : sequence of str
+        Terms that the data do not determine, although they do the total.
+    n_zero : int
+        Observable cells with fitted mean zero.
+    """
+    parts = []
+    if vanishing:
+        parts.append(
+            f"At minus infinity, since nobody was observed with it: {enumerate_terms(vanishing)}."
+        )
+    if open_terms:
+        parts.append(f"Not determined, though the total is: {enumerate_terms(open_terms)}.")
+    if n_zero:
+        parts.append(f"{n_zero:,} of the observable histories have fitted mean zero.")
+    return " ".join(parts)
+
+
 def silent_lists(seen: Seen, table: CaptureTable) -> Iterator[str]:
     """Say where lists did not operate, a sentence for each list."""
     for name, operating in zip(table.lists, seen.operating, strict=True):
         if operating.all():
             continue
-        if not operating.any():
-            where = "anywhere"
-        else:
-            where = f"in {enumerate_terms(_places(~operating, table))}"
+        places = "" if not operating.any() else f" in {enumerate_terms(_places(~operating, table))}"
         yield (
-            f"{name} is unknown for everybody, so it is taken not to have operated, {where}: persons "
-            "only on it there count as hidden."
+            f"Nobody's membership of {name} is known{places}: the list is taken not to have operated "
+            "there, and persons only on it count as hidden."
         )
 
 

@@ -328,15 +328,27 @@ def test_saturated_likelihood_of_exact_counts() -> None:
     assert value == pytest.approx(n @ np.log(n) - n.sum())
 
 
-def test_saturated_likelihood_is_above_every_model(data: Data) -> None:
-    assert saturated_value(data) >= fit_incomplete(data).value
-    everything = design_of("a*b*c*y*s")
-    problem = make_likelihood(data, everything.observable, np.zeros(1, dtype=np.int64))
-    rng = np.random.default_rng(3)
+def test_saturated_likelihood_is_above_every_model(rng: np.random.Generator) -> None:
+    data = coarsened(design_of(MODEL), rng)
+    highest = saturated_value(data)
+    assert highest >= fit_incomplete(data).value
+    problem = make_likelihood(data, data.design.observable, np.zeros(1, dtype=np.int64))
     done = empty_completion(problem)
     for _ in range(20):
-        means = rng.exponential(10, data.base.size) * everything.observable
-        assert complete(means, problem, done) < saturated_value(data)
+        means = rng.exponential(10, data.base.size) * data.design.observable
+        assert complete(means, problem, done) < highest
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "mean"), [(0, 4, 0.0), (3, UNBOUNDED, np.inf), (1, 4, None), (7, 9, None)]
+)
+def test_saturated_likelihood_of_a_count_within_bounds(low: int, high: int, mean) -> None:
+    design = design_of("a + b", lists="ab", covariates="", shape=(2, 2))
+    seen = make_observations(np.array([[1, 1]]), np.array([low]), np.array([high]), (2, 2))
+    value = saturated_value(Data(np.zeros(4), seen, design))
+    grid = np.linspace(0.01, 30, 3000)
+    best = max(truncated_poisson(x, low, high)[0] - x for x in grid)
+    assert value == pytest.approx(0 if mean is not None else best, abs=1e-4)
 
 
 def test_saddle_points_are_left() -> None:
