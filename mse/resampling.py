@@ -15,7 +15,7 @@ from mse._progress import track
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 from mse.errors import ConvergenceWarning, ModelError
 from mse.intervals import check_level
-from mse.refitting import Refits, Refittable, Refitter, TableRefitter
+from mse.refitting import Refits, Refittable, Refitter, TableRefitter, persons_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -272,10 +272,15 @@ class _Sampler:
 
 def _sampler(fit: Fit, table: CaptureTable, resampling: str, seed: Seed) -> _Sampler:
     rng = np.random.default_rng(seed)
-    n_hidden = table.n_cells >> table.n_lists
     if resampling == "multinomial":
-        counts = table.counts.ravel().astype(np.float64)
-        return _Sampler(rng, table.n_observed, counts / counts.sum(), n_hidden)
+        counts, n_hidden = persons_drawn(fit, table)
+        return _Sampler(rng, round(float(counts.sum())), counts / counts.sum(), n_hidden)
+    if not table.is_complete:
+        raise ModelError(
+            "The table is known in part, and fitted means do not tell which records would lack which "
+            "entries; use resampling='multinomial'."
+        )
+    n_hidden = table.n_cells >> table.n_lists
     fitted = getattr(fit, "fitted", None)
     if fitted is None:
         raise ModelError(
@@ -287,10 +292,10 @@ def _sampler(fit: Fit, table: CaptureTable, resampling: str, seed: Seed) -> _Sam
 
 
 def _jackknife(
-    table: CaptureTable, refitter: Refitter, n_jobs: int | None
+    fit: Fit, table: CaptureTable, refitter: Refitter, n_jobs: int | None
 ) -> tuple[FloatArray, FloatArray]:
     """Totals without one person of each nonempty history, and how many have it."""
-    counts = table.counts.ravel().astype(np.float64)
+    counts, _ = persons_drawn(fit, table)
     nonempty = np.flatnonzero(counts)
     tables = np.repeat(counts[None], nonempty.size, axis=0)
     tables[np.arange(nonempty.size), nonempty] -= 1
@@ -318,7 +323,7 @@ def bootstrap(
     estimator : Estimator
         Any estimator. A search chooses its model again in every replicate.
     table : CaptureTable
-        Counts of complete histories.
+        A table that the estimator takes; records that are known in part are drawn as they are.
     replicates : int, default 1000
         Number of bootstrap replicates M.
     resampling : {"multinomial", "parametric"}, default "multinomial"
@@ -385,7 +390,7 @@ def bootstrap(
     skew = 0.0
     notes = list(_notes(found, replicates))
     if interval == "bca":
-        skew = acceleration(*_jackknife(table, refitter, n_jobs))
+        skew = acceleration(*_jackknife(fit, table, refitter, n_jobs))
         if not isfinite(skew):
             skew = 0.0
             notes.append(

@@ -242,18 +242,18 @@ class IncompleteLogLinearFit(LogLinearFit):
     def refitter(self, candidates: int | None = None) -> ObservationRefitter:  # type: ignore[override]
         """Repeat this model on other counts of the same observations, for the bootstrap."""
         super().refitter(candidates)
-        if is_vague(self._parts.seen):
-            raise ModelError(
-                "Persons cannot be drawn again from counts that are known within bounds. Use "
-                "interval='lognormal', which takes their uncertainty into account."
-            )
-        known = self._known
+        parts, known = self._parts, self._known
         cells = np.ravel_multi_index(tuple(self.table.patterns[known].T), self.table.shape)
         # Cells that are empty here need not be so in another draw.
-        means = np.nan_to_num(self._parts.found.means) + SPLIT_COUNT
-        return ObservationRefitter(self._parts.data, means, known, cells.astype(np.int64))
+        means = np.nan_to_num(parts.raw.means) + SPLIT_COUNT
+        places = cells.astype(np.int64) * parts.n_kinds
+        return ObservationRefitter(parts.data, means, known, places, parts.n_kinds)
 
     def resampled(self) -> FloatArray:
-        """Return what a bootstrap draws again: persons by pattern, padded to whole rows of strata."""
+        """Return what a bootstrap draws again: persons by pattern, padded to whole rows of strata.
+
+        A count within bounds has its expected number of persons.
+        """
         persons = self.table.low.astype(np.float64)
+        persons[~self._known] = self._parts.found.expected
         return np.pad(persons, (0, -persons.size % self._design.n_hidden))

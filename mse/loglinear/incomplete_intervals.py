@@ -13,9 +13,10 @@ from scipy.special import chdtri
 from mse.core.batch import NOT_CONVERGED
 from mse.core.existence import INDETERMINATE
 from mse.core.incomplete import fit_incomplete
+from mse.core.newton import n_parameters
 from mse.core.observed_profile import ObservedProfile, observed_profile_interval
 from mse.errors import ConvergenceWarning
-from mse.loglinear.folding import expected_by_stratum
+from mse.loglinear.folding import expected_by_stratum, folded
 from mse.refitting import GIVEN_MODEL, Refits
 
 if TYPE_CHECKING:
@@ -79,24 +80,29 @@ class ObservedProfileInterval:
 class ObservationRefitter:
     """Fits one model to other counts of the same observations.
 
-    Which lists operated where stays as it was found: it is part of the design of the data.
+    What belongs to the design of the data stays as it was: which lists operated where, and how
+    counts were coarsened. A count that was known within bounds is so again if the new one is within
+    the same bounds, and exact otherwise.
 
     Parameters
     ----------
     data : Data
-        What was seen, counts exact.
+        What was seen.
     means : float64 array (C,)
-        Fitted means, by which each new fit first spreads its persons.
+        Means by which each new fit first spreads its persons.
     known : bool array (R,)
-        Patterns of the table that are one cell; the others are observations, in order.
+        Patterns of the table that are one cell and exact; the others are the observations, in order.
     cells : int64 array
-        Those cells.
+        Those cells, in the cells of the data.
+    n_kinds : int
+        Levels of the axis of kinds of records, see `mse.loglinear.observing.make_data`.
     """
 
     data: Data = field(repr=False)
     means: FloatArray = field(repr=False)
     known: BoolArray = field(repr=False)
     cells: IntArray = field(repr=False)
+    n_kinds: int = 1
     given: str = GIVEN_MODEL
     releases_gil: bool = False
     checkpoints: tuple[int, ...] = ()
@@ -107,12 +113,12 @@ class ObservationRefitter:
         Persons of a pattern may be in several strata. Hidden counts are given such that with the
         counts laid out in rows of S and summed they make the totals of the strata.
         """
-        n_strata, size = self.data.design.n_hidden, len(counts)
+        n_strata, size = self.data.design.n_hidden // self.n_kinds, len(counts)
         hidden = np.zeros((size, n_strata))
         limits = np.zeros((size, n_strata), dtype=np.int8)
         failed = np.zeros(size, dtype=np.bool_)
         for i, row in enumerate(counts):
-            found, totals = self._refit(row[: self.known.size])
+            found, totals = self._refit(np.maximum(np.rint(row[: self.known.size]), 0))
             hidden[i] = totals - row.reshape(-1, n_strata).sum(axis=0)
             limits[i], failed[i] = found.limits, found.status == NOT_CONVERGED
         limits[failed] = INDETERMINATE
@@ -121,8 +127,11 @@ class ObservationRefitter:
     def _refit(self, row: FloatArray) -> tuple[IncompleteFit, FloatArray]:
         base = np.zeros(self.data.base.size)
         base[self.cells] = row[self.known]
-        persons = np.rint(row[~self.known]).astype(np.int64)
-        seen = self.data.seen._replace(low=persons, high=persons)
-        data = self.data._replace(base=base, seen=seen)
-        found = fit_incomplete(data, [self.means])
-        return found, found.hidden + expected_by_stratum(data, found.means, found.limits.size)
+        persons, seen = row[~self.known].astype(np.int64), self.data.seen
+        again = (seen.low <= persons) & (persons <= seen.high)
+        low, high = np.where(again, seen.low, persons), np.where(again, seen.high, persons)
+        data = self.data._replace(base=base, seen=seen._replace(low=low, high=high))
+        raw = fit_incomplete(data, [self.means])
+        found = folded(raw, n_parameters(data.design) - self.n_kinds + 1, self.n_kinds)
+        expected = expected_by_stratum(data, raw.means, found.limits.size)
+        return found, found.hidden + expected

@@ -30,8 +30,8 @@ MISSING_AT_RANDOM = (
     "(missing at random)."
 )
 NO_PROFILE = (
-    "The interval is log-normal, from the observed information: where counts are known within bounds the "
-    "number observed is uncertain too, and there is no profile likelihood of the total."
+    "Where counts are known within bounds the number observed is uncertain too, and there is no profile "
+    "likelihood of the total: but for a bootstrap, intervals are log-normal, from the observed information."
 )
 
 

@@ -15,6 +15,7 @@ from mse.loglinear.folding import whole_persons
 from mse.loglinear.incomplete import IncompleteLogLinearFit, fit_partly_known
 from mse.loglinear.observing import look_at, make_data, observable_cells, operating_lists
 from mse.model import parse_model
+from mse.refitting import persons_drawn
 from mse.table import UNBOUNDED
 
 LISTS = ["police", "kmar", "care"]
@@ -265,8 +266,6 @@ def test_suppressed_counts_come_out_near_the_true_ones(incomplete) -> None:
     assert any("completely at random" in note for note in fit.notes)
     with pytest.raises(ModelError, match="within bounds"):
         fit.profile_curve()
-    with pytest.raises(ModelError, match="within bounds"):
-        fit.refitter()
 
 
 def test_narrow_bounds_tend_to_the_exact_counts() -> None:
@@ -460,6 +459,36 @@ def test_refits_of_the_same_counts_are_the_fit(incomplete) -> None:
     assert not found.failed.any()
     with pytest.raises(ModelError, match="no candidates"):
         fit.refitter(candidates=3)
+
+
+@pytest.mark.parametrize("coarsen", [lambda table: table, suppressed])
+def test_bootstrap_draws_records_as_they_are(incomplete, coarsen) -> None:
+    estimator, table = mse.LogLinear(ASSOCIATED), coarsen(incomplete)
+    p = mse.bootstrap(estimator, table, 60, seed=1)
+    q = estimator.fit(table).population
+    assert p.total == q.total
+    assert p.draws.mean() == pytest.approx(q.total, rel=0.02)
+    wide = q.interval()[1] - q.interval()[0]
+    assert p.draws.std() * 3.92 == pytest.approx(wide, rel=0.3)
+    assert p.stratum_draws.sum(axis=1).to_numpy() == pytest.approx(p.draws)
+    assert p.stratum_draws.mean().to_numpy() == pytest.approx(q.by["total"], rel=0.05)
+    again = mse.bootstrap(estimator, table, 60, seed=1, n_jobs=2)
+    assert (again.draws == p.draws).all()
+    with pytest.raises(ModelError, match="known in part"):
+        mse.bootstrap(estimator, table, 5, resampling="parametric")
+
+
+def test_refits_of_suppressed_counts_are_the_fit(incomplete) -> None:
+    table = suppressed(incomplete)
+    fit = mse.LogLinear(ASSOCIATED).fit(table)
+    counts = fit.resampled()
+    found = fit.refitter()(counts[None])
+    assert found.hidden.sum() + counts.sum() == pytest.approx(fit.population.total, rel=1e-9)
+
+
+def test_persons_of_other_fits_are_drawn_from_complete_tables_only(incomplete) -> None:
+    with pytest.raises(ModelError, match="does not say how to draw"):
+        persons_drawn(object(), incomplete)
 
 
 def test_whole_persons_add_up(rng) -> None:
