@@ -52,6 +52,7 @@ from mse.core.observed import (
     Likelihood,
     Observations,
     complete,
+    dual_gap,
     restricted,
     stratum_totals,
     truncated_poisson,
@@ -80,7 +81,7 @@ MAX_ROUNDS = 20
 #: Entries this small beside their row are rounding: half the digits of a double.
 ROUNDING = 1e-7
 #: The saturated likelihood is found to this accuracy, which no test of fit notices, or not at all.
-SATURATED_GAP, SATURATED_STEPS = 1e-6, 20_000
+SATURATED_GAP, SATURATED_STEPS = 1e-5, 20_000
 #: Marks cells of which no limit is asked.
 NOT_ASKED = 9
 
@@ -422,10 +423,8 @@ def _exact_limits(positive: BoolArray, design: Design, limits: Limits) -> None:
 def saturated_value(data: Data) -> float:
     """Largest log likelihood when every observable cell has a mean of its own.
 
-    It is concave in the means, so by its gradient g the value at means mu is within max(g) times the
-    number of persons of the supremum: g averages to zero over mu once the means add up to that number, as
-    they do after a step of EM. No other observation shares cells with a count within bounds, which
-    therefore stands alone.
+    It is found by EM, and concave, so that a bound on what is left to gain is at hand. No other
+    observation shares cells with a count within bounds, which therefore stands alone.
 
     Parameters
     ----------
@@ -446,9 +445,7 @@ def saturated_value(data: Data) -> float:
     done, means = empty_completion(problem), next(_starts(data))
     for _ in range(SATURATED_STEPS):
         value = float(complete(means, problem, done))
-        filled = means > 0
-        steepest = float((done.counts[filled] / means[filled]).max(initial=0.0)) - 1
-        if steepest * done.counts.sum() <= SATURATED_GAP:
+        if dual_gap(means, problem, done) <= SATURATED_GAP:
             return value + alone
         means = done.counts.copy()
     return float("nan")

@@ -448,3 +448,30 @@ def _add_observation(means, problem, done, o, sums):  # type: ignore[no-untyped-
                 here[k] = 0.0
         _average_rows(problem, o, here, total, row)
         gradient[s] += persons * row
+
+
+@nb.njit(cache=True, nogil=True)
+def dual_gap(means, problem, done):  # type: ignore[no-untyped-def]
+    """Bound how far the likelihood of free means, one for each cell, is below its supremum.
+
+    For exact counts the dual problem is to maximize sum n log(1 / y) over y with sum of y <= 1 over the
+    observations of each cell; y = n / mu(S) is feasible once divided, for each observation, by the
+    largest such sum in its cells (at least 1).
+
+    Parameters
+    ----------
+    means, problem, done
+        As of `complete`, which must have been called at these means; they add up to the persons.
+    """
+    gap, seen = 0.0, problem.seen
+    for c in range(means.size):
+        if problem.base[c] > 0.0:
+            gap += problem.base[c] * np.log(max(done.counts[c] / means[c], 1.0))
+    for o in range(seen.low.size):
+        largest = 1.0
+        for k in range(seen.first[o], seen.first[o + 1]):
+            c = seen.boxes[k]
+            if c >= 0 and means[c] > 0.0:
+                largest = max(largest, done.counts[c] / means[c])
+        gap += seen.low[o] * np.log(largest)
+    return gap

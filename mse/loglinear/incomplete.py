@@ -124,6 +124,10 @@ class IncompleteLogLinearFit(LogLinearFit):
 
     _parts: _Parts = field(repr=False)
 
+    def __repr__(self) -> str:
+        value = self.log_likelihood
+        return f"<IncompleteLogLinearFit {self.model}: {self.status}, log likelihood {value:.2f}>"
+
     @cached_property
     def log_likelihood(self) -> float:
         """Observed-data log likelihood at its supremum, the factorials of exact counts included."""

@@ -429,7 +429,7 @@ def test_the_result_says_what_it_rests_on(incomplete) -> None:
     assert "not exactly" in words
     assert "missing at random" in words
     assert fit.reason == ""
-    assert repr(fit).startswith("<LogLinearFit")
+    assert repr(fit).startswith("<IncompleteLogLinearFit")
 
 
 def test_silent_strata_are_named(rng) -> None:
