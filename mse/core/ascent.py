@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, eigh
 
 from mse.core.lattice import levels_of
-from mse.core.newton import LARGEST_LOG, MAX_ITERATIONS, PIVOT_TOLERANCE, spread
+from mse.core.newton import LARGEST_LOG, MAX_ITERATIONS, cholesky, spread
 from mse.core.observed import Completion, Likelihood, Observations, complete, curvature, restricted
 
 if TYPE_CHECKING:
@@ -149,12 +149,8 @@ def curvature_at(
 
 def factor_of(matrix: FloatArray) -> FloatArray | None:
     """Cholesky factor, or None where the matrix is not clearly positive definite."""
-    try:
-        factor = np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
-    except LinAlgError:
-        return None
-    pivots = np.diag(factor) ** 2
-    return factor if (pivots > PIVOT_TOLERANCE * np.diag(matrix)).all() else None
+    factor = np.tril(matrix)
+    return factor if cholesky(factor, len(factor)) else None
 
 
 def _direction(

@@ -307,11 +307,9 @@ def _describe(data: Data, fit: ModelFit, best: Climb, ends: list[Climb]) -> Inco
     gradient, spread = np.zeros((n_strata, p)), np.zeros((n_strata, n_strata))
     hidden = stratum_totals(best.means, problem, best.done, gradient, spread)
     known = _known_from(problem, best, gradient)
-    totals = np.asarray([_total(end, data) for end in ends])
-    differs = np.abs(totals - _total(best, data)) > SAME_TOTAL * _total(best, data)
-    high = np.asarray([end.value for end in ends]) > best.value - SAME_HEIGHT
     limits = _limits(data, fit)
-    limits[(known.blank | (differs & high).any()) & (limits == FINITE)] = INDETERMINATE
+    limits[known.blank & (limits == FINITE)] = INDETERMINATE
+    limits[_ambiguous(data, best, ends) & (limits == FINITE)] = INDETERMINATE
     unknown = limits != FINITE
     covariance = np.where(unknown | unknown[:, None], np.nan, known.covariance + spread)
     lost = problem.unseen & unknown[np.arange(best.means.size) % n_strata]
@@ -330,7 +328,7 @@ def _describe(data: Data, fit: ModelFit, best: Climb, ends: list[Climb]) -> Inco
         vanishing=fit.vanishing,
         undetermined=fit.kept[known.open],
         rank=known.rank,
-        others=np.unique(np.round(totals[differs & ~high], 6)),
+        others=_lower_maxima(data, best, ends),
     )
 
 
@@ -341,9 +339,27 @@ def _status(data: Data, fit: ModelFit, known: _Known, unknown: bool) -> int:
     return OK if whole and np.array_equal(fit.face, data.design.observable) else BOUNDARY
 
 
-def _total(end: Climb, data: Data) -> float:
-    """Persons in all, seen or not, as one search has it."""
-    return float(end.means[~data.design.observable].sum() + end.done.counts.sum())
+def _totals(end: Climb, data: Data) -> FloatArray:
+    """Persons of each stratum, seen or not, as one search has it."""
+    persons = np.where(data.design.observable, end.done.counts, end.means)
+    return np.asarray(persons.reshape(-1, data.design.n_hidden).sum(axis=0))
+
+
+def _ambiguous(data: Data, best: Climb, ends: list[Climb]) -> BoolArray:
+    """Strata of which maxima of the same height have different totals."""
+    totals, found = _totals(best, data), np.zeros(data.design.n_hidden, dtype=np.bool_)
+    for end in ends:
+        if end.value > best.value - SAME_HEIGHT:
+            found |= np.abs(_totals(end, data) - totals) > SAME_TOTAL * totals
+    return found
+
+
+def _lower_maxima(data: Data, best: Climb, ends: list[Climb]) -> FloatArray:
+    """Totals of the maxima that are lower than the best."""
+    lower = [end for end in ends if end.value <= best.value - SAME_HEIGHT]
+    totals = np.asarray([_totals(end, data).sum() for end in lower])
+    total = _totals(best, data).sum()
+    return np.unique(np.round(totals[np.abs(totals - total) > SAME_TOTAL * total], 6))
 
 
 class _Known(NamedTuple):

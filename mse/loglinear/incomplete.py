@@ -40,6 +40,7 @@ from mse.loglinear.incomplete_wording import (
     NO_MAXIMUM,
     NO_PROFILE,
     NOT_EXACT,
+    SILENT_TERMS,
     boundary_reason,
     incomplete_notes,
 )
@@ -175,6 +176,8 @@ class IncompleteLogLinearFit(LogLinearFit):
             n_zero = int(self._design.observable.sum() - self._fit.face.sum())
             return f"{boundary_reason(self._vanishing, self._aliased, n_zero)} {NOT_EXACT}"
         said = super().reason
+        if said and not self._parts.seen.operating.all():
+            said = f"{said} {SILENT_TERMS}"
         return f"{said} {NOT_EXACT}" if said else ""
 
     @cached_property

@@ -21,6 +21,10 @@ NOT_EXACT = (
     "With records that are known in part the existence of the estimate is judged at the maximum that "
     "was found, from several starts, and not exactly."
 )
+SILENT_TERMS = (
+    "Where a list did not operate the data say little or nothing about its terms with the covariates "
+    "that tell where: leave such terms out of the model."
+)
 NO_MAXIMUM = (
     "No start led to a maximum of the likelihood, so there is no estimate. Try a smaller model, or "
     "covariates with fewer levels."

@@ -365,6 +365,26 @@ def test_interactions_with_a_list_that_says_nothing(incomplete) -> None:
     assert "not exactly" in fit.reason
 
 
+def test_a_term_of_a_list_with_the_years_it_did_not_operate(incomplete) -> None:
+    fit = mse.LogLinear("police*kmar*care + care*year + sex").fit(incomplete)
+    by_year = fit.population.margin("year")
+    assert fit.status == "not_estimable"
+    assert by_year["status"].tolist()[2] == "not_estimable"
+    assert "leave such terms out" in fit.reason
+
+
+def test_strata_that_are_determined_keep_their_numbers(rng) -> None:
+    frame = people(rng)
+    frame.loc[frame["year"] == 2018, ["kmar", "care"]] = None
+    fit = mse.LogLinear("police*year + kmar*year + care*year + sex").fit(seen_by(frame))
+    by_year = fit.population.margin("year")
+    assert by_year["status"].tolist() == ["boundary", "boundary", "not_estimable"] or by_year[
+        "status"
+    ].tolist() == ["ok", "ok", "not_estimable"]
+    assert by_year["total"][:2].notna().all()
+    assert np.isnan(fit.population.total)
+
+
 def test_a_level_that_nobody_has_is_not_estimable() -> None:
     table = mse.CaptureTable(
         ("a", "b"),
