@@ -121,6 +121,22 @@ class IncompleteLogLinearFit(LogLinearFit):
         The data.
     structure : HierarchicalModel
         The model, as terms over the axes of the table.
+
+    Examples
+    --------
+    >>> import mse, pandas as pd
+    >>> df = pd.DataFrame(
+    ...     {
+    ...         "police": [1, 0, 1, 1, 0, 1, 1],
+    ...         "care": [0, 1, 1, 0, 1, 1, 0],
+    ...         "sex": ["f", "f", "f", "m", "m", "m", None],
+    ...         "n": ["30", "24", "21", "19", "8", "<5", "5"],
+    ...     }
+    ... )
+    >>> table = mse.CaptureTable.from_frame(df, ["police", "care"], ["sex"], "n")
+    >>> fit = mse.LogLinear("main").fit(table)
+    >>> fit.status, fit.population.observed, round(fit.population.total)
+    ('ok', 107, 181)
     """
 
     _parts: _Parts = field(repr=False)

@@ -118,6 +118,15 @@ class MarginsLogLinearFit(LogLinearFit):
 
     Everything that a `LogLinearFit` has; deviance and criteria are NaN, since they depend on the
     cells, and only independence is estimable.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.CaptureTable.from_margins({"a": 53, "b": 70}, union=110)
+    >>> round(mse.LogLinear("main").fit(table).population.total, 1)
+    285.4
+    >>> mse.LogLinear("a*b").fit(table).status
+    'not_estimable'
     """
 
     @property

@@ -108,8 +108,8 @@ def complete_counts(table: CaptureTable) -> FloatArray:
     if not table.is_complete:
         raise ModelError(
             "The table holds observations that are known in part (an unknown list membership or "
-            "covariate, a count within bounds, or margins only), which this estimator cannot use. "
-            "Remove or complete them."
+            "covariate, a count within bounds, or margins only), which only a single model takes: "
+            "use LogLinear, or remove or complete them."
         )
     return np.ascontiguousarray(table.counts, dtype=np.float64).ravel()
 
