@@ -110,6 +110,7 @@ def test_catalogue(benchmark: Any, dataset: str, max_order: int | None, bar: flo
         mse.LogLinearSearch().fit,
         load(dataset),
         what=f"{count:,} models of `{dataset}`, existence included",
+        rounds=9,
         bar=bar,
         count=count,
     )
@@ -128,6 +129,7 @@ def test_catalogue_with_its_table_of_models(benchmark: Any, dataset: str, bar: f
         lambda table: mse.LogLinearSearch().fit(table).models,
         load(dataset),
         what=f"the same of `{dataset}`, and `fit.models` written out",
+        rounds=9,
         bar=bar,
         count=fit.n_models,
     )

@@ -93,6 +93,7 @@ def test_from_records(benchmark: Any, kind: str) -> None:
     assert table.n_lists == len(REGISTERS)
 
 
+@pytest.mark.benchmark(group="memory")
 def test_memory_of_from_records(benchmark: Any) -> None:
     # Timed only so that the row is kept: the figure is the memory.
     benchmark.pedantic(lambda: None, rounds=1)
