@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.linalg import qr, solve_triangular
-from scipy.optimize import linprog, nnls
 
 from mse.core.batch import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, OK
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
@@ -175,6 +174,8 @@ def facial_set(seen: BoolArray, design: DenseDesign) -> BoolArray:
     basis = null_space(design.rows[seen])
     if basis.shape[1] == 0:
         return np.ones(seen.size, dtype=np.bool_)
+    from scipy.optimize import linprog
+
     slopes = _slopes(design.rows, basis)
     slopes[seen] = 0.0
     _, first, where = np.unique(np.round(slopes, 9), axis=0, return_index=True, return_inverse=True)
@@ -209,6 +210,8 @@ def hidden_limit(face: BoolArray, design: DenseDesign) -> int:
     slope = _slopes(design.hidden[None, :], free)[0]
     if not slope.any():
         return FINITE
+    from scipy.optimize import linprog
+
     # Directions that leave the face alone and lower, or leave alone, everything else.
     outside = _slopes(design.rows[~face], free)
     bounds = _slopes(np.eye(len(design.hidden))[design.nonnegative], free)
@@ -242,6 +245,8 @@ def _newton_step(
     """
     if not bounded.any():
         return np.asarray(np.linalg.solve(information, score))
+    from scipy.optimize import nnls
+
     free = ~bounded
     cross = information[np.ix_(free, bounded)]
     inner = np.linalg.solve(information[np.ix_(free, free)], np.column_stack([cross, score[free]]))

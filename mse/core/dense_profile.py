@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from math import exp, inf, log, log1p
+from math import exp, log1p
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
 from scipy.special import betaln, gammaln
 
+from mse.core.curve import FunctionCurve
 from mse.core.dense import DenseDesign, DenseFit, maximize, restricted
-from mse.core.profile import END_TOLERANCE, FEWEST_HIDDEN, LOG_MOST_HIDDEN, first_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,19 +83,4 @@ def likelihood_interval(
     low, high : float
         Persons; `high` is infinite where the likelihood stays above the cut.
     """
-    center = log(hidden)
-    stride = min(max(spread, 1e-3), 2.0)
-    best = minimize_scalar(
-        lambda x: -value(x), bounds=(center - stride, center + stride), method="bounded"
-    )
-    mode = float(best.x)
-    cut = value(mode) - drop
-    ends = []
-    floor = min(log(FEWEST_HIDDEN), center - 3.0)
-    for bound, sign, beyond in ((floor, -1.0, 0.0), (LOG_MOST_HIDDEN, 1.0, inf)):
-        outside = first_below(value, cut, mode, sign * stride, bound)
-        if outside == inf:
-            ends.append(beyond)
-            continue
-        ends.append(exp(brentq(lambda x: value(x) - cut, mode, outside, xtol=END_TOLERANCE)))
-    return observed + ends[0], observed + ends[1]
+    return FunctionCurve(value, observed, hidden, spread).ends(drop)

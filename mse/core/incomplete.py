@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve
-from scipy.optimize import brentq
 
 from mse.core._compiled import interpreted
 from mse.core.ascent import (
@@ -471,5 +470,7 @@ def _highest_probability(low: int, high: int) -> float:
     """Log of the largest probability that a Poisson variable can have between bounds."""
     if low == 0 or high == np.iinfo(np.int64).max:
         return 0.0
+    from scipy.optimize import brentq
+
     mean = brentq(lambda x: truncated_poisson(x, low, high)[1] - x, float(low), float(high))
     return float(truncated_poisson(mean, low, high)[0] - mean)

@@ -16,11 +16,10 @@ from math import exp, expm1, lgamma, log
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
 from scipy.special import xlog1py, xlogy
 
+from mse.core.curve import LikelihoodCurve
 from mse.core.existence import FINITE, INFINITE, ZERO
-from mse.core.profile import FEWEST_HIDDEN, ProfileCurve
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray
@@ -46,6 +45,8 @@ def independent_lists(totals: IntArray, union: int) -> tuple[float, int]:
     limit : int
         Code of `mse.core.existence.LIMITS`.
     """
+    from scipy.optimize import brentq
+
     overlap = int(totals.sum()) - union
     if overlap <= 0:
         return float("nan"), INFINITE
@@ -92,7 +93,7 @@ def coefficients(totals: IntArray, union: int, hidden: float) -> FloatArray:
     return np.concatenate([[log(hidden)], odds])
 
 
-class MarginsProfile(ProfileCurve):
+class MarginsProfile(LikelihoodCurve):
     """Profile log likelihood of N under independence, as a function of the log hidden count.
 
     Parameters
@@ -108,14 +109,8 @@ class MarginsProfile(ProfileCurve):
     """
 
     def __init__(self, totals: IntArray, union: int, hidden: float, spread: float) -> None:
-        self._totals, self.observed = totals, float(union)
-        center = log(hidden)
-        self.stride = min(max(spread, 1e-3), 2.0)
-        bounds = (center - self.stride, center + self.stride)
-        best = minimize_scalar(lambda x: -self(x), bounds=bounds, method="bounded")
-        self.mode = float(best.x)
-        self.peak = self(self.mode)
-        self.floor = min(log(FEWEST_HIDDEN), self.mode - 1.0)
+        self._totals = totals
+        super().__init__(float(union), hidden, spread)
 
     def __call__(self, log_hidden: float) -> float:
         """Profile log likelihood at N = n + exp(log_hidden): every list has probability n_j / N."""

@@ -8,26 +8,18 @@ known.
 
 from __future__ import annotations
 
-from math import exp, inf, lgamma, log
+from math import exp, lgamma, log
 from typing import TYPE_CHECKING
 
-from scipy.optimize import brentq, minimize_scalar
-
 from mse.core.ascent import FINISHED, climb, make_likelihood
-from mse.core.profile import (
-    END_TOLERANCE,
-    FEWEST_HIDDEN,
-    LOG_MOST_HIDDEN,
-    ProfileCurve,
-    first_below,
-)
+from mse.core.curve import LikelihoodCurve
 
 if TYPE_CHECKING:
     from mse.core.ascent import Data
     from mse.core.incomplete import IncompleteFit
 
 
-class ObservedProfile(ProfileCurve):
+class ObservedProfile(LikelihoodCurve):
     """Profile log likelihood of N, as a function of the log hidden count.
 
     It follows the maximum that the fit found; each evaluation starts from the one before.
@@ -44,14 +36,8 @@ class ObservedProfile(ProfileCurve):
 
     def __init__(self, data: Data, fit: IncompleteFit, spread: float) -> None:
         self._data, self._found, self._b = data, fit, fit.coefficients
-        self.observed = float(data.base.sum() + data.seen.low.sum())
-        center = log(float(fit.hidden.sum()))
-        self.stride = min(max(spread, 1e-3), 2.0)
-        bounds = (center - self.stride, center + self.stride)
-        best = minimize_scalar(lambda x: -self(x), bounds=bounds, method="bounded")
-        self.mode = float(best.x)
-        self.peak = self(self.mode)
-        self.floor = min(log(FEWEST_HIDDEN), self.mode - 1.0)
+        observed = float(data.base.sum() + data.seen.low.sum())
+        super().__init__(observed, float(fit.hidden.sum()), spread)
 
     def __call__(self, log_hidden: float) -> float:
         """Profile log likelihood at N = n + exp(log_hidden).
@@ -71,35 +57,3 @@ class ObservedProfile(ProfileCurve):
         total = self.observed + hidden
         gain = lgamma(total + 1) - lgamma(hidden + 1)
         return float(gain + end.value + total - total * log(total))
-
-
-def observed_profile_interval(curve: ProfileCurve, drop: float) -> tuple[float, float]:
-    """Find the ends of the set of N whose profile log likelihood is within `drop` of its maximum.
-
-    Parameters
-    ----------
-    curve : ProfileCurve
-        The profile.
-    drop : float
-        Half the chi-squared quantile of the level wanted.
-
-    Returns
-    -------
-    low, high : float
-        Persons, n <= low <= high; `high` is infinite where the likelihood stays above the cut.
-
-    Raises
-    ------
-    ArithmeticError
-        Where an inner fit did not converge.
-    """
-    cut = curve.peak - drop
-    ends = []
-    for bound, sign, beyond in ((curve.floor, -1.0, curve.observed), (LOG_MOST_HIDDEN, 1.0, inf)):
-        outside = first_below(curve, cut, curve.mode, sign * curve.stride, bound)
-        if outside == inf:
-            ends.append(beyond)
-            continue
-        end = brentq(lambda x: curve(x) - cut, curve.mode, outside, xtol=END_TOLERANCE)
-        ends.append(curve.observed + exp(float(end)))
-    return ends[0], ends[1]

@@ -9,16 +9,15 @@ section 3). Fits here start from an estimable fit without the offset.
 
 from __future__ import annotations
 
-from math import exp, inf, lgamma, log
+from math import exp, lgamma, log
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import brentq, minimize_scalar
 
+from mse.core.curve import FunctionCurve
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import LARGEST_LOG, MAX_ITERATIONS, STEP_TOLERANCE, Design
-from mse.core.profile import END_TOLERANCE, FEWEST_HIDDEN, LOG_MOST_HIDDEN, first_below
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
@@ -178,7 +177,7 @@ def offset_profile_interval(
     spread = hidden_variance(found, fit, design) ** 0.5 / found.means[0]
     inside = fit.face.copy()
     inside[0] = True
-    n, center, completed = float(counts.sum()), log(found.means[0]), counts.copy()
+    n, completed = float(counts.sum()), counts.copy()
     problem = _problem(completed, offset, inside, fit, design)
     b = found.coefficients
 
@@ -189,17 +188,4 @@ def offset_profile_interval(
         total = n + hidden
         return lgamma(total + 1) - lgamma(hidden + 1) + kernel + total - total * log(total)
 
-    stride = min(max(spread, 1e-3), 2.0)
-    floor = min(log(FEWEST_HIDDEN), center - 1.0)
-    bounds = (center - stride, center + stride)
-    mode = float(minimize_scalar(lambda x: -value(x), bounds=bounds, method="bounded").x)
-    cut = value(mode) - drop
-    ends = []
-    for bound, sign, beyond in ((floor, -1.0, n), (LOG_MOST_HIDDEN, 1.0, inf)):
-        outside = first_below(value, cut, mode, sign * stride, bound)
-        if outside == inf:
-            ends.append(beyond)
-        else:
-            end = brentq(lambda x: value(x) - cut, mode, outside, xtol=END_TOLERANCE)
-            ends.append(n + exp(float(end)))
-    return ends[0], ends[1]
+    return FunctionCurve(value, n, float(found.means[0]), spread).ends(drop)

@@ -11,13 +11,13 @@ with N - n persons spread over the hidden cells in the proportions of the fit it
 
 from __future__ import annotations
 
-from math import exp, inf, lgamma, log, sqrt
+from math import exp, lgamma, log
 from typing import TYPE_CHECKING
 
 import numba as nb
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
 
+from mse.core.curve import LikelihoodCurve
 from mse.core.lattice import superset_sum
 from mse.core.newton import (
     CERTIFIED,
@@ -37,18 +37,8 @@ from mse.core.newton import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mse._typing import FloatArray
     from mse.core.batch import ModelFit
-
-#: Ends of an interval are found to this relative accuracy of the hidden count.
-END_TOLERANCE = 1e-10
-#: Fewest hidden persons that are told from none: the likelihood is flat below.
-FEWEST_HIDDEN = 1e-3
-#: Beyond this many hidden persons (log scale) the upper end is reported as infinite: e^40 is more
-#: than a million times the people that ever lived.
-LOG_MOST_HIDDEN = 40.0
 
 
 @nb.njit(cache=True, nogil=True)
@@ -155,8 +145,8 @@ def fit_with_hidden(counts, hidden, design, work, p):  # type: ignore[no-untyped
     return EXHAUSTED, value
 
 
-class ProfileCurve:
-    """Profile log likelihood of N, as a function of the log hidden count.
+class ProfileCurve(LikelihoodCurve):
+    """Profile log likelihood of N under a log-linear model.
 
     Each evaluation starts from the fit of the one before.
 
@@ -170,35 +160,12 @@ class ProfileCurve:
         Axes and parameters.
     spread : float
         A guess of the standard error of the log hidden count.
-
-    Attributes
-    ----------
-    observed : float
-        Observed persons n.
-    mode : float
-        Log hidden count at the maximum.
-    peak : float
-        The maximum.
-    stride : float
-        First step of a search away from the mode.
-    floor : float
-        Log of the fewest hidden persons that are told from none.
     """
 
     def __init__(self, counts: FloatArray, fit: ModelFit, design: Design, spread: float) -> None:
         self._counts, self._fit, self._design = counts, fit, design
         self._work = _workspace_at(fit, design)
-        self.observed = float(counts.sum())
-        center = log(float(fit.hidden.sum()))
-        self.stride = min(max(spread, 1e-3), 2.0)
-        best = minimize_scalar(
-            lambda x: -self(x),
-            bounds=(center - self.stride, center + self.stride),
-            method="bounded",
-        )
-        self.mode = float(best.x)
-        self.peak = self(self.mode)
-        self.floor = min(log(FEWEST_HIDDEN), self.mode - 1.0)
+        super().__init__(float(counts.sum()), float(fit.hidden.sum()), spread)
 
     def __call__(self, log_hidden: float) -> float:
         """Profile log likelihood at N = n + exp(log_hidden).
@@ -218,11 +185,6 @@ class ProfileCurve:
         gain = lgamma(total + 1) - lgamma(hidden + 1)
         return float(gain + kernel + total - total * log(total))
 
-    def signed_root(self, log_hidden: float) -> float:
-        """Signed root of the likelihood ratio: standard normal, to first order."""
-        root = sqrt(max(2 * (self.peak - self(log_hidden)), 0.0))
-        return root if log_hidden > self.mode else -root
-
 
 def _workspace_at(fit: ModelFit, design: Design) -> Workspace:
     work = make_workspace(design)
@@ -230,19 +192,6 @@ def _workspace_at(fit: ModelFit, design: Design) -> Workspace:
     work.b[: fit.kept.size] = fit.coefficients
     work.face[:] = fit.face
     return work
-
-
-def first_below(
-    value: Callable[[float], float], cut: float, start: float, stride: float, bound: float
-) -> float:
-    """Find a point on the far side of the cut, by doubling strides; infinity if none is in bounds."""
-    point = start
-    while abs(point - start) < abs(bound - start):
-        point = start + stride if abs(stride) < abs(bound - start) else bound
-        if value(point) < cut:
-            return point
-        stride *= 2
-    return inf
 
 
 def profile_interval(
@@ -273,14 +222,4 @@ def profile_interval(
     ArithmeticError
         Where an inner fit did not converge.
     """
-    curve = ProfileCurve(counts, fit, design, spread)
-    cut = curve.peak - drop
-    ends = []
-    for bound, sign, beyond in ((curve.floor, -1.0, curve.observed), (LOG_MOST_HIDDEN, 1.0, inf)):
-        outside = first_below(curve, cut, curve.mode, sign * curve.stride, bound)
-        if outside == inf:
-            ends.append(beyond)
-            continue
-        end = brentq(lambda x: curve(x) - cut, curve.mode, outside, xtol=END_TOLERANCE)
-        ends.append(curve.observed + exp(float(end)))
-    return ends[0], ends[1]
+    return ProfileCurve(counts, fit, design, spread).ends(drop)

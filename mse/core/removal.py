@@ -12,7 +12,6 @@ from math import exp, expm1, log
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import xlog1py, xlogy
 
 from mse.core.dense_profile import log_orderings
@@ -56,6 +55,8 @@ def removal_limit(data: Removal) -> int:
 
 def log_passing(data: Removal) -> float:
     """Maximum likelihood estimate of log q, for a finite limit."""
+    from scipy.optimize import brentq
+
     later = np.arange(data.occasions, dtype=np.float64)
     wanted = (data.summed - data.caught) / data.caught
 

@@ -8,10 +8,9 @@ from math import exp, inf, nan
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from mse.core.profile import LOG_MOST_HIDDEN, ProfileCurve
+from mse.core.curve import LOG_MOST_HIDDEN, LikelihoodCurve
 from mse.errors import ConvergenceWarning, ModelError
 from mse.intervals import lognormal_interval
 
@@ -147,8 +146,9 @@ class AverageInterval:
             return nan, nan
 
 
-def _tail_end(curves: Sequence[ProfileCurve], weights: FloatArray, tail: float) -> float:
+def _tail_end(curves: Sequence[LikelihoodCurve], weights: FloatArray, tail: float) -> float:
     """Find the N at which the averaged tail area is ``tail``, by bisection on log(N - n)."""
+    from scipy.optimize import brentq
 
     def excess(log_hidden: float) -> float:
         roots = np.asarray([curve.signed_root(log_hidden) for curve in curves])

@@ -14,7 +14,7 @@ from mse.core.batch import NOT_CONVERGED
 from mse.core.existence import INDETERMINATE
 from mse.core.incomplete import fit_incomplete
 from mse.core.newton import n_parameters
-from mse.core.observed_profile import ObservedProfile, observed_profile_interval
+from mse.core.observed_profile import ObservedProfile
 from mse.errors import ConvergenceWarning
 from mse.loglinear.folding import expected_by_stratum, folded
 from mse.refitting import GIVEN_MODEL, Refits
@@ -69,7 +69,7 @@ class ObservedProfileInterval:
         """
         try:
             curve = ObservedProfile(self.data, self.found, self.spread)
-            return observed_profile_interval(curve, float(chdtri(1, 1 - level)) / 2)
+            return curve.ends(float(chdtri(1, 1 - level)) / 2)
         except ArithmeticError as error:
             message = f"There is no profile likelihood interval: {error}. Use interval='lognormal'."
             warnings.warn(message, ConvergenceWarning, stacklevel=2)

@@ -14,7 +14,6 @@ from mse.core.batch import NOT_ESTIMABLE, OK, ModelFit
 from mse.core.existence import INDETERMINATE
 from mse.core.margins import MarginsProfile, coefficients, hidden_variance, independent_lists
 from mse.core.newton import make_design
-from mse.core.observed_profile import observed_profile_interval
 from mse.errors import ModelError
 from mse.intervals import IntervalMethod, LognormalInterval
 from mse.loglinear.designs import TableDesign
@@ -109,7 +108,7 @@ class MarginsInterval:
     def interval(self, level: float) -> tuple[float, float]:
         """Compute the ends of the interval of the total, in persons; the upper may be infinite."""
         curve = MarginsProfile(self.totals, self.union, self.hidden, self.spread)
-        return observed_profile_interval(curve, float(chdtri(1, 1 - level)) / 2)
+        return curve.ends(float(chdtri(1, 1 - level)) / 2)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mse._typing import FloatArray, Limit, Status
+    from mse.core.curve import LikelihoodCurve
     from mse.core.newton import Design
     from mse.table import CaptureTable
 
@@ -347,7 +348,7 @@ class LogLinearFit:
             provenance=provenance(self.estimator, self.table),
         )
 
-    def profile_curve(self) -> ProfileCurve:
+    def profile_curve(self) -> LikelihoodCurve:
         """Profile log likelihood of N (Cormack 1992); only of an estimable fit."""
         spread = self.standard_error / float(self._fit.hidden.sum())
         return ProfileCurve(self._counts, self._fit, self._design, spread)
