@@ -16,7 +16,6 @@ from mse.core.newton import (
     SURPASSED,
     UNDECIDED,
     Design,
-    Workspace,
     deviance_of,
     first_cell,
     first_cells,
@@ -337,22 +336,6 @@ def fit_models(
     return out
 
 
-def _run_exactly(
-    counts: FloatArray, member: BoolArray, design: Design, work: Workspace
-) -> tuple[int, int, float, FloatArray, np.ndarray[tuple[int], np.dtype[np.int8]]]:
-    hidden = np.full(design.n_hidden, np.nan)
-    limits = np.zeros(design.n_hidden, dtype=np.int8)
-    sums = counts.copy()
-    superset_sum(sums, design.shape)
-    arguments = (counts, sums, member, np.zeros(0), np.inf, design, work)
-    integers = np.zeros(0, dtype=np.int64)
-    status, p, deviance = fit_one(*arguments, integers, SAFE, hidden, limits)
-    if status == OVERFLOWED:
-        unbounded = integers.astype(np.object_)
-        status, p, deviance = interpreted(fit_one)(*arguments, unbounded, UNLIMITED, hidden, limits)
-    return int(status), int(p), float(deviance), hidden, limits
-
-
 def fit_model(counts: FloatArray, member: BoolArray, design: Design) -> ModelFit:
     """Fit one model to one table and keep everything that describes the fit.
 
@@ -369,21 +352,27 @@ def fit_model(counts: FloatArray, member: BoolArray, design: Design) -> ModelFit
     -------
     ModelFit
     """
-    work = make_workspace(design)
-    status, p, deviance, hidden, limits = _run_exactly(counts, member, design, work)
-    means = np.where(work.face, work.means, 0.0)
-    means[: design.n_hidden] = hidden
-    kept = work.chosen[:p].copy()
-    sums = counts.copy()
+    work, sums = make_workspace(design), counts.copy()
     superset_sum(sums, design.shape)
+    hidden = np.full(design.n_hidden, np.nan)
+    limits = np.zeros(design.n_hidden, dtype=np.int8)
+    arguments = (counts, sums, member, np.zeros(0), np.inf, design, work)
+    integers = np.zeros(0, dtype=np.int64)
+    status, p, deviance = fit_one(*arguments, integers, SAFE, hidden, limits)
+    if status == OVERFLOWED:
+        unbounded = integers.astype(np.object_)
+        status, p, deviance = interpreted(fit_one)(*arguments, unbounded, UNLIMITED, hidden, limits)
+    # The work space is this fit's own, so its arrays become the answer.
+    work.means[~work.face] = 0.0
+    work.means[: design.n_hidden] = hidden
     return ModelFit(
-        deviance,
+        float(deviance),
         hidden,
         limits,
-        status,
-        means,
+        int(status),
+        work.means,
         work.face,
-        kept,
+        work.chosen[:p].copy(),
         work.b[:p].copy(),
         np.flatnonzero(member & single_effects(design) & (sums[first_cells(design)] <= 0.0)),
     )
