@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mse._histories import in_words
 from mse.diagnostics.fit import goodness_of_fit
-from mse.diagnostics.histories import in_words
 from mse.diagnostics.influential import influence
 from mse.errors import ModelError
 from mse.loglinear import LogLinearFit, LogLinearSearchFit

@@ -24,9 +24,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtrc, xlogy
 
+from mse._histories import history_frame
 from mse._result import Result, layout
 from mse._text import Section
-from mse.diagnostics.histories import history_frame
 from mse.errors import ModelError
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.loglinear.single import complete_counts

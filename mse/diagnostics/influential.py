@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mse._histories import history_frame
 from mse._result import Result, layout
 from mse._text import Section, persons
 from mse._trial import Trial, attempt
 from mse.diagnostics.fit import chosen
-from mse.diagnostics.histories import history_frame
 from mse.errors import ModelError
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
 

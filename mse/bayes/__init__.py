@@ -1,0 +1,1 @@
+"""Bayesian estimators: posterior distributions of the hidden number, on the same tables."""
