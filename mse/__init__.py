@@ -19,6 +19,8 @@ __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
     from mse import diagnostics as diagnostics
+    from mse import disclosure as disclosure
+    from mse import plots as plots
     from mse import sensitivity as sensitivity
     from mse import simulate as simulate
     from mse.classical import Chapman as Chapman
@@ -77,7 +79,7 @@ _HOMES = {
 }
 
 #: Public names that are modules.
-_MODULES = ("diagnostics", "sensitivity", "simulate")
+_MODULES = ("diagnostics", "disclosure", "plots", "sensitivity", "simulate")
 
 __all__ = list(_HOMES | dict.fromkeys(_MODULES))
 

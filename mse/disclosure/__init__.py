@@ -1,0 +1,29 @@
+"""Disclosure control: what may leave, suppressed and rounded so that it cannot be computed back.
+
+>>> import mse
+>>> strict = mse.disclosure.rules("cbs")  # or "none", or the path of a TOML or JSON file
+>>> strict.threshold, strict.base
+(10, 5)
+
+==================================  ==================================================================
+``rules(name_or_path)``             a `Rules` object; ``Rules.active`` is False for ``"none"``
+``check(thing, rules)``             `DisclosureCheck`: every violation by name (for those inside)
+``protect(thing, rules)``           the same kind of thing, fit to leave; dispatches to the next four
+``protect_counts(frame, rules)``    `ProtectedCounts`: a frame of counts, with or without totals
+``protect_table(table, rules)``     `ProtectedTable`: histories, list totals, overlaps, strata
+``protect_population(p, rules)``    `ProtectedPopulation`, a `PopulationEstimate` for whatever shows it
+``protect_comparison(c, rules)``    `ProtectedComparison`, a `Comparison` likewise
+``protect_monitor(m, rules)``       `ProtectedMonitor`, a `Monitor` likewise
+``attack(published)``               what a reader can compute of each suppressed cell, as a DataFrame
+==================================  ==================================================================
+
+Everything protected has ``rules``, ``note`` (a sentence for the reader, empty if nothing was changed)
+and ``suppressed`` (labels of the suppressed cells). A suppressed figure is missing (NA, NaN, None)
+in frames and JSON and ``MARK`` in text; no suppressed count stays in a protected object.
+"""
+
+from __future__ import annotations
+
+from mse.disclosure.rules import Rules, rules
+
+__all__ = ["Rules", "rules"]

@@ -1,0 +1,290 @@
+"""Rules of disclosure control: as an object, by name, or from a file.
+
+References
+----------
+Brandt, M., Franconi, L., Guerke, C., Hundepool, A., Lucarelli, M., Mol, J., Ritchie, F., Seri, G. and
+Welpton, R. (2010). Guidelines for the checking of output based on microdata research. ESSnet SDC.
+Bond, S., Brandt, M. and de Wolf, P.-P. (2015). Guidelines for output checking. Eurostat, DwB.
+Hundepool, A., Domingo-Ferrer, J., Franconi, L., Giessing, S., Schulte Nordholt, E., Spicer, K. and
+de Wolf, P.-P. (2012). Statistical Disclosure Control. Wiley.
+CBS (2024). Handboek Statistische Beveiliging (announced in Statistics Netherlands updates its
+Statistical Disclosure Control Guide, cbs.nl, October 2024).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from mse.errors import ModelError
+from mse.intake.problems import listed, near
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["MARK", "Rounding", "Rules", "rules"]
+
+#: What stands in text in place of a suppressed figure.
+MARK = "x"
+
+Rounding: TypeAlias = Literal["plain", "controlled"]
+_ROUNDINGS = ("plain", "controlled")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What may be shown of counts of persons.
+
+    Parameters
+    ----------
+    threshold : int, default 0
+        Counts below it are not shown; 0 or 1 shows all.
+    base : int, default 1
+        Counts and estimated numbers of persons are rounded to multiples of it; 1 rounds estimates
+        to whole persons and leaves counts as they are.
+    rounding : {"plain", "controlled"}, default "plain"
+        Each count to the nearest multiple; or up or down so that rounded parts add up to rounded totals.
+    group : float, optional
+        Largest share of a total that may sit in one of its parts: beyond it, knowing that somebody is in
+        the total gives away which part (group disclosure).
+    dominance : float, optional
+        Largest share of a figure that may come from one contributor, where contributors are known.
+    zeros_safe : bool, default True
+        Whether a count of zero may be shown although it is below the threshold.
+    secondary : bool, default True
+        Suppress further counts, so that those below the threshold cannot be computed from totals.
+    limits : pair of int, optional
+        Protection limits: of a suppressed count below the threshold a reader may rule out nothing from
+        the first to the second. By default from 1 (0 if zeros are not safe) to the threshold.
+    name : str, default "own"
+        Named in the notes beside what is published.
+
+    Raises
+    ------
+    ModelError
+        With everything that is wrong.
+
+    Examples
+    --------
+    >>> Rules(threshold=10, base=5).protection
+    (1, 10)
+    >>> Rules(threshold=-3, base=0)
+    Traceback (most recent call last):
+    mse.errors.ModelError: 2 problems in the disclosure rules:
+      - threshold is -3; expected a whole number of persons, 0 or more.
+      - base is 0; expected a whole number of persons, 1 or more.
+    """
+
+    threshold: int = 0
+    base: int = 1
+    rounding: Rounding = "plain"
+    group: float | None = None
+    dominance: float | None = None
+    zeros_safe: bool = True
+    secondary: bool = True
+    limits: tuple[int, int] | None = None
+    name: str = "own"
+
+    def __post_init__(self) -> None:
+        _raise(_problems(self), "disclosure rules")
+        if self.limits is not None:
+            object.__setattr__(self, "limits", tuple(self.limits))
+
+    @property
+    def active(self) -> bool:
+        """Whether the rules ask for anything."""
+        return self.suppresses or self.base > 1
+
+    @property
+    def suppresses(self) -> bool:
+        """Whether the rules may suppress counts."""
+        lowest = 1 if self.zeros_safe else 0
+        return self.threshold > lowest or self.group is not None or self.dominance is not None
+
+    @property
+    def protection(self) -> tuple[int, int]:
+        """The protection limits, in persons."""
+        if self.limits is not None:
+            return self.limits
+        return (1 if self.zeros_safe else 0), self.threshold
+
+    def unsafe(self, count: int) -> bool:
+        """Whether a count is below the threshold, and not a zero that is safe."""
+        return count < self.threshold and not (count == 0 and self.zeros_safe)
+
+    def rounded(self, value: float) -> float:
+        """Round a number of persons, half up, to the base; NaN and infinity stay.
+
+        Examples
+        --------
+        >>> Rules(base=5).rounded(12.4), Rules(base=5).rounded(12.5)
+        (10.0, 15.0)
+        """
+        if not math.isfinite(value):
+            return value
+        return float(math.floor(value / self.base + 0.5) * self.base)
+
+    def sentence(self) -> str:
+        """Put the rules in words, for those who read what was published under them."""
+        parts = []
+        if self.threshold > 1:
+            zeros = "" if self.zeros_safe else " (zeros too)"
+            parts.append(f"counts below {self.threshold} are suppressed{zeros}")
+        if self.group is not None:
+            parts.append(f"so are parts with more than {self.group:.0%} of a total")
+        if self.dominance is not None:
+            parts.append(f"and figures of which one contributor has more than {self.dominance:.0%}")
+        if self.suppresses and self.secondary:
+            parts.append("with further ones, so that they cannot be computed from totals")
+        if self.base > 1:
+            parts.append(f"persons are rounded to multiples of {self.base}")
+        return f"Disclosure rules {self.name}: {', '.join(parts) or 'none'}."
+
+
+def _problems(given: Rules) -> Iterator[str]:
+    """Say what is wrong with the values of rules."""
+    for name, least in (("threshold", 0), ("base", 1)):
+        value = getattr(given, name)
+        if not _whole(value) or value < least:
+            yield f"{name} is {value!r}; expected a whole number of persons, {least} or more."
+    for name in ("group", "dominance"):
+        value = getattr(given, name)
+        if value is not None and not (_number(value) and 0 < value < 1):
+            yield f"{name} is {value!r}; expected a share between 0 and 1, such as 0.9, or nothing."
+    for name in ("zeros_safe", "secondary"):
+        value = getattr(given, name)
+        if not isinstance(value, bool):
+            yield f"{name} is {value!r}; expected true or false."
+    if given.rounding not in _ROUNDINGS:
+        yield f"rounding is {given.rounding!r}; expected one of {listed(_ROUNDINGS)}."
+    if not str(given.name).strip():
+        yield f"name is {given.name!r}; expected a text."
+    if given.limits is not None:
+        yield from _limit_problems(given.limits)
+
+
+def _limit_problems(limits: Any) -> Iterator[str]:
+    if not isinstance(limits, tuple | list) or len(limits) != 2 or not all(map(_whole, limits)):
+        yield f"limits are {limits!r}; expected two whole numbers of persons, such as [1, 10]."
+    elif not 0 <= limits[0] < limits[1]:
+        yield f"limits are {limits!r}; expected the lower one first, 0 or more."
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _raise(problems: Iterable[str], what: str) -> None:
+    """Raise all problems together, if there are any."""
+    found = list(problems)
+    if not found:
+        return
+    if len(found) == 1:
+        raise ModelError(f"In the {what}: {found[0]}")
+    lines = "\n".join(f"  - {each}" for each in found)
+    raise ModelError(f"{len(found)} problems in the {what}:\n{lines}")
+
+
+#: Rules by name. What `cbs` takes from where, and what it assumes, is said in `rules`.
+_PRESETS = {
+    "none": Rules(name="none"),
+    "cbs": Rules(threshold=10, base=5, group=0.9, dominance=0.5, name="cbs"),
+}
+
+
+def rules(name: str | Path | Rules) -> Rules:
+    """Look rules up by name, or read them from a file.
+
+    Parameters
+    ----------
+    name : str, path or Rules
+        ``"none"``, ``"cbs"``, or a file ending in .toml or .json whose keys are the parameters of
+        `Rules`, and ``like``: a preset to start from. `Rules` are given back as they are.
+
+    Returns
+    -------
+    Rules
+
+    Raises
+    ------
+    ModelError
+        If there are no such rules or no such file, or with everything that is wrong in it.
+
+    Notes
+    -----
+    ``"cbs"`` follows the rules of thumb that Statistics Netherlands (CBS) and other European offices
+    use for output from microdata (Brandt et al. 2010; Bond, Brandt and de Wolf 2015): at least 10
+    persons in a cell, no more than 90% of a row or column in one cell (group disclosure), no
+    contributor with more than 50% of a figure (dominance).
+
+    Assumed here, since no public rule settles them for this kind of output: zeros may be shown; the
+    90% holds of characteristics of persons and of being on a list, not of being on no other list;
+    and counts are rounded to multiples of 5, as numbers of victims by nationality are in the
+    publications of CoMensha (190, 185 and 155 in that of 2020, though its totals are not). The office
+    that owns the data decides: write its rules into a file.
+
+    Examples
+    --------
+    >>> rules("cbs").sentence()[:61]
+    'Disclosure rules cbs: counts below 10 are suppressed, so are '
+    >>> rules("none").active
+    False
+    """
+    if isinstance(name, Rules):
+        return name
+    if isinstance(name, str) and name in _PRESETS:
+        return _PRESETS[name]
+    path = Path(name)
+    if path.suffix.lower() not in (".toml", ".json"):
+        raise ModelError(
+            f"There are no disclosure rules {str(name)!r}: expected {listed(_PRESETS)}, or a file "
+            f"ending in .toml or .json.{near(str(name), list(_PRESETS))}"
+        )
+    return _from_mapping(_read(path), path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"The disclosure rules {path} cannot be read: {error}. Expected TOML or JSON in UTF-8."
+        ) from error
+    if not isinstance(data, dict):
+        raise ModelError(
+            f"The disclosure rules {path} hold no names with values: expected an object."
+        )
+    return data
+
+
+def _from_mapping(data: Mapping[str, Any], path: Path) -> Rules:
+    """Make rules of what a file holds."""
+    known = [part.name for part in fields(Rules)]
+    problems = [
+        f"There is no rule {key!r}: expected {listed([*known, 'like'], 12)}.{near(key, known)}"
+        for key in data
+        if key not in (*known, "like")
+    ]
+    like = data.get("like", "none")
+    if like not in _PRESETS:
+        problems.append(f"like is {like!r}; expected one of {listed(_PRESETS)}.")
+        like = "none"
+    values = {part: getattr(_PRESETS[like], part) for part in known} | {"name": path.stem}
+    values |= {key: value for key, value in data.items() if key in known}
+    if isinstance(values["limits"], list):
+        values["limits"] = tuple(values["limits"])
+    # The checks read values only, so what is wrong can be looked at before it is made into rules.
+    unchecked = object.__new__(Rules)
+    for key, value in values.items():
+        object.__setattr__(unchecked, key, value)
+    _raise([*problems, *_problems(unchecked)], f"disclosure rules {path}")
+    return Rules(**values)
