@@ -123,6 +123,8 @@ def _silent(unknown: BoolArray, table: CaptureTable) -> BoolArray:
     if unknown.all():
         return np.ones(table.n_strata, dtype=np.bool_)
     silent = np.zeros(table.n_strata, dtype=np.bool_)
+    if not sizes.size:
+        return silent
     strata = np.stack(np.unravel_index(np.arange(table.n_strata), tuple(sizes)), axis=1)
     for size in range(1, min(sizes.size, MAX_COMBINED) + 1):
         for axes in combinations(range(sizes.size), size):

@@ -588,3 +588,13 @@ def test_means_of_many_lists_are_not_laid_out() -> None:
     assert fit.status == "ok"
     with pytest.raises(ModelError, match="do not fit in memory"):
         _ = fit.fitted
+
+
+def test_unknown_memberships_without_covariates() -> None:
+    counts = {(1, 0): 40, (0, 1): 30, (1, 1): 14, (1, None): 9}
+    frame = pd.DataFrame([(*row, n) for row, n in counts.items()], columns=["a", "b", "n"])
+    table = mse.CaptureTable.from_frame(frame, lists=["a", "b"], count="n")
+    fit = mse.LogLinear("main").fit(table)
+    # The nine are shared out as the fit says; then the formula of two lists holds.
+    share = 9 * 14 / 54
+    assert fit.population.total == pytest.approx((40 + 14 + 9) * (44 + share) / (14 + share))
