@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mse._drawing import Drawn
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Bootstrapped:
 
 
 @dataclass(frozen=True, eq=False)
-class BootstrappedFit:
+class BootstrappedFit(Drawn):
     """Answer of a `Bootstrapped` estimator.
 
     Attributes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_che
 
 import pandas as pd
 
+from mse._drawing import Drawn
 from mse._text import as_html, as_text, comparison_sections
 from mse.errors import ModelError
 from mse.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
@@ -245,7 +246,7 @@ def estimate(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
+class Comparison(Drawn):
     """Several estimators fitted to one table, side by side.
 
     Attributes

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mse._drawing import Drawn
 from mse._frozen import FrozenDict
 from mse._json import decode_population, encode_population
 from mse._strata import Strata, strata_frame
@@ -50,7 +51,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PopulationEstimate:
+class PopulationEstimate(Drawn):
     """The size of a population of which only a part was seen.
 
     The estimand is N, the number of persons in the population: the observed ones, who are on at

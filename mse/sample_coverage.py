@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
+from mse._drawing import Drawn
 from mse._text import assumptions
 from mse.errors import ModelError
 from mse.population import LognormalInterval, PopulationEstimate, provenance
@@ -279,7 +280,7 @@ def _answer(statistics: _Statistics, lists: tuple[str, ...], variant: str) -> _A
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SampleCoverageFit:
+class SampleCoverageFit(Drawn):
     """What the sample coverage approach finds in a table.
 
     Attributes

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mse import _subsets, _views
+from mse._drawing import Drawn
 from mse._frozen import FrozenDict
 from mse.errors import InvalidTableError
 from mse.intake import frame as _frame
@@ -36,7 +37,7 @@ __all__ = ["UNBOUNDED", "CaptureTable", "Margins", "TableInfo"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CaptureTable:
+class CaptureTable(Drawn):
     """Counts of observed persons by capture history: who is on which lists, by covariates.
 
     Make one with `from_frame`, `from_records`, `from_counts`, `from_array` or `from_margins`. Each row of

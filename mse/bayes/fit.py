@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mse._drawing import Drawn
 from mse._strata import Strata
 from mse.bayes.arviz_bridge import to_arviz
 from mse.bayes.chains import Chains, concern, diagnose, disagreement, warn_of
@@ -44,7 +45,7 @@ class Undetermined(NamedTuple):
     reason: str
 
 
-class BayesianFit(ABC):
+class BayesianFit(Drawn, ABC):
     """What a Bayesian estimator learned from a table.
 
     A fit is a frozen dataclass with the fields ``estimator`` and ``table`` that gives ``chains``,

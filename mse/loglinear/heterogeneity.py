@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from mse._drawing import Drawn
 from mse._text import assumptions
 from mse.errors import ModelError
 from mse.loglinear.behavioral import behavioral_result
@@ -236,7 +237,7 @@ def _histories(table: CaptureTable) -> Histories:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ClosedPopulationFit:
+class ClosedPopulationFit(Drawn):
     """What one closed-population model learned from a table.
 
     Attributes

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from mse._drawing import Drawn
 from mse._frozen import FrozenDict
 from mse._strata import Strata, joint_limit
 from mse.core.batch import STATUSES, ModelFit, fit_model, log_hidden_covariance
@@ -135,7 +136,7 @@ def fit_structure(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LogLinearFit:
+class LogLinearFit(Drawn):
     """What one log-linear model learned from a table.
 
     Attributes

@@ -1,0 +1,35 @@
+"""Pictures of tables, fits and results, drawn with matplotlib.
+
+Every function takes what it draws, then keywords only:
+
+``ax``
+    The Axes to draw on. Without it a new figure of a suitable size is made with pyplot, so that
+    notebooks show it. The function returns the Axes; figures are saved with
+    ``ax.figure.savefig(...)``. On your own figures use ``layout="constrained"``: titles and labels
+    then find their room.
+``words``
+    Other words for the picture, a translation for instance: a mapping from keys of `ENGLISH` to
+    texts, ``words={"observed": "geregistreerd", "thousands": "."}``. It may hold some keys or all.
+    Names of lists, of methods and of levels of covariates are those of the data.
+``level``
+    The level of intervals, where they are not part of what is drawn.
+
+The same pictures are the ``.plot()`` of the objects: ``table.plot()``, ``fit.plot(ax=ax)``.
+
+Intervals are drawn wherever there are any, and end in an arrow where they have no bound; what is
+not estimable is written as such; data that are synthetic say so in the title. Nothing is told by
+color alone. A picture computes nothing that the object does not know, but for the profile
+likelihood, which is evaluated along its axis.
+"""
+
+from __future__ import annotations
+
+from mse.plots.sizes import estimate, forest, strata
+from mse.plots.words import ENGLISH
+
+__all__ = [
+    "ENGLISH",
+    "estimate",
+    "forest",
+    "strata",
+]
