@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mse import plots as plots
     from mse import sensitivity as sensitivity
     from mse import simulate as simulate
+    from mse.bayes.thresholded import ThresholdedLogLinear as ThresholdedLogLinear
     from mse.classical import Chapman as Chapman
     from mse.classical import LincolnPetersen as LincolnPetersen
     from mse.datasets import list_datasets as list_datasets
@@ -69,6 +70,7 @@ _HOMES = {
     "PopulationEstimate": "population",
     "SampleCoverage": "sample_coverage",
     "SparseTableWarning": "errors",
+    "ThresholdedLogLinear": "bayes.thresholded",
     "bootstrap": "resampling",
     "compare": "estimators",
     "estimate": "estimators",

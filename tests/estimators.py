@@ -21,6 +21,7 @@ ALL_ESTIMATORS = [
     (mse.LogLinearSearch(criterion="aicc", max_order=2), "kosovo"),
     (mse.LogLinearSearch(strategy="stepwise"), "kosovo"),
     (mse.LogLinearSearch(criterion="pvalue", strategy="stepwise"), "kosovo"),
+    (mse.ThresholdedLogLinear(threshold=4.5, draws=500), "kosovo"),
 ]
 
 

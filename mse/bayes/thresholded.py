@@ -1,0 +1,426 @@
+"""Log-linear model with the effects whose posterior is clearly away from zero.
+
+References
+----------
+Silverman, B. W. (2020). Multiple-systems analysis for the quantification of modern slavery: classical
+and Bayesian approaches. Journal of the Royal Statistical Society A 183, 691-736, section 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mse.bayes.chains import Chains, diagnose, warn_of
+from mse.bayes.fit import BayesianFit, Undetermined, announce
+from mse.bayes.intervals import CredibleInterval
+from mse.bayes.thresholded_effects import effect_sizes, in_doubt, prior_precision
+from mse.core.newton import make_design
+from mse.core.poisson_posterior import Target, cell_means, draw, find_mode
+from mse.errors import ModelError
+from mse.loglinear import LogLinear
+from mse.model import HierarchicalModel
+from mse.refitting import GIVEN_MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mse._typing import FloatArray, IntArray
+    from mse.estimators import Estimator
+    from mse.intervals import IntervalMethod
+    from mse.table import CaptureTable
+
+__all__ = ["ThresholdedLogLinear", "ThresholdedLogLinearFit"]
+
+#: Draws in which the sampler adapts its step; dual averaging is steady after some 200.
+WARMUP = 500
+#: Draws times cells of a chain from which chains run in parallel.
+THREADED = 1_000_000
+#: Largest mean whose Poisson draw fits into 64 bits.
+LARGEST_MEAN = 1e18
+#: Smallest number of draws of a chain that its diagnostics make sense of.
+FEWEST_DRAWS = 100
+
+
+@dataclass(frozen=True)
+class ThresholdedLogLinear:
+    r"""Estimate N by a log-linear model of the effects that are clearly away from zero.
+
+    The model with all effects is fitted first; effects whose posterior mean is at least
+    `threshold` posterior standard deviations away from zero are retained, the others are left out,
+    and N comes from the model of the retained ones under the same prior (Silverman 2020, section 6).
+
+    Parameters
+    ----------
+    threshold : float, default 2.0
+        Posterior mean over standard deviation from which an effect is retained; 0 retains all.
+    max_order : {2, 3}, default 2
+        All effects of pairs, or of pairs and triples. A triple that is retained keeps its pairs.
+    interaction_sd : float, default 1.0
+        Prior standard deviation of interactions, log scale; their prior mean is 0.
+    field_variance : float, default 1e4
+        Prior variance of the intercept and the main effects, log scale.
+    hidden : {"persons", "mean"}, default "persons"
+        What stands for the hidden persons in each draw: a Poisson number of them, or its mean
+        :math:`\exp(\text{intercept})`, as the published figures have it.
+    draws : int, default 4000
+        Draws of each chain.
+    chains : int, default 4
+        Chains, from over-dispersed starts.
+    seed : int, default 1
+        Equal settings give equal answers.
+
+    Notes
+    -----
+    The counts of the observable histories are Poisson with log means :math:`x(c)'\theta`. N is the
+    number of observed persons plus a Poisson number with mean :math:`\exp(x(0)'\theta)`: an interval
+    of the mean alone is too short where few are hidden. With covariates every pair of axes has effects,
+    those of several levels with a prior under which it makes no difference which level comes first.
+
+    The interval takes the retained effects for granted. Where the main effects alone determine no
+    hidden number (lists without any overlap), the prior variance of the intercept would decide and
+    there is no estimate.
+
+    Examples
+    --------
+    >>> import mse
+    >>> fit = mse.ThresholdedLogLinear().fit(mse.load_dataset("korea"))
+    >>> fit.model
+    '[12,23]'
+    >>> 150 < fit.population.total < 157
+    True
+    """
+
+    threshold: float = 2.0
+    max_order: int = 2
+    interaction_sd: float = 1.0
+    field_variance: float = 1e4
+    hidden: Literal["persons", "mean"] = "persons"
+    draws: int = 4000
+    chains: int = 4
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.max_order not in (2, 3):
+            raise ModelError(f"max_order={self.max_order!r} is not known; expected 2 or 3.")
+        if self.hidden not in ("persons", "mean"):
+            raise ModelError(f"hidden={self.hidden!r} is not known; expected 'persons' or 'mean'.")
+        if not self.threshold >= 0:
+            raise ModelError(f"threshold={self.threshold!r}: expected a number, 0 or more.")
+        for name in ("interaction_sd", "field_variance"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ModelError(f"{name}={getattr(self, name)!r}: expected a positive number.")
+        for name, fewest in (("draws", FEWEST_DRAWS), ("chains", 1)):
+            value = getattr(self, name)
+            if value != int(value) or value < fewest:
+                raise ModelError(f"{name}={value!r}: expected a whole number, {fewest} or more.")
+
+    def fit(self, table: CaptureTable) -> ThresholdedLogLinearFit:
+        """Sample the model with all effects, and then that of the retained ones.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            A complete table of three lists or more.
+
+        Returns
+        -------
+        ThresholdedLogLinearFit
+
+        Raises
+        ------
+        ModelError
+            If the table is known in part, or has too few lists.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the chains have not settled, or an effect is within Monte Carlo error of the
+            threshold.
+        """
+        active = _active(self, table)
+        if isinstance(active, Undetermined):
+            return ThresholdedLogLinearFit(self, table, active, None)
+        fit = ThresholdedLogLinearFit(self, table, None, _find(self, active))
+        announce(fit)
+        warn_of(fit.doubt)
+        return fit
+
+
+class _Sampled(NamedTuple):
+    """Draws of one model."""
+
+    model: HierarchicalModel
+    coefficients: FloatArray  # (chains, draws, p) log scale
+    means: FloatArray  # (chains, draws, S) of the hidden cells, persons
+    stats: FloatArray  # (chains, draws, 2)
+
+
+class _Found(NamedTuple):
+    """What the two stages found."""
+
+    active: CaptureTable  # without lists that nobody is on
+    effects: pd.DataFrame
+    everything: _Sampled
+    retained: _Sampled
+    hidden: FloatArray  # (chains, draws, S) persons
+
+
+def _active(estimator: ThresholdedLogLinear, table: CaptureTable) -> CaptureTable | Undetermined:
+    """Leave out lists that nobody is on, whose effects would repeat the prior; or say why not."""
+    if not table.is_complete:
+        raise ModelError(
+            "The table holds observations that are known in part (an unknown list membership or "
+            "covariate, a count within bounds, or margins only). ThresholdedLogLinear takes complete "
+            "tables; PooledLogLinear and LogLinear take partly known ones."
+        )
+    if table.n_lists <= estimator.max_order:
+        raise ModelError(
+            f"The table has {table.n_lists} lists and max_order is {estimator.max_order}: expected "
+            "more lists than that, since no data show the effect of all lists together."
+        )
+    lists = [name for k, name in enumerate(table.lists) if table.patterns[:, k].any()]
+    if len(lists) <= estimator.max_order:
+        reason = f"Only {len(lists)} lists have anybody on them, too few for the model."
+        return Undetermined("indeterminate", reason)
+    active = table.keep_lists(lists)
+    # Given any interactions the main effects have a proper posterior under a flat prior if and
+    # only if their maximum likelihood estimate exists; else their prior variance would decide.
+    main = LogLinear("main").fit(active)
+    if main.status in ("ok", "boundary"):
+        return active
+    return Undetermined(main.limit, main.reason)
+
+
+def _find(estimator: ThresholdedLogLinear, active: CaptureTable) -> _Found:
+    """Go through both stages."""
+    seeds = np.random.SeedSequence(estimator.seed).spawn(3)
+    axes = range(len(active.axes))
+    largest = HierarchicalModel(
+        active.axes, active.n_lists, tuple(combinations(axes, min(estimator.max_order, len(axes))))
+    )
+    everything = _sample(estimator, active, largest, seeds[0])
+    effects = effect_sizes(active, largest.terms, everything.coefficients, estimator.threshold)
+    names = set(effects.loc[effects["retained"], "term"])
+    kept = [term for term in largest.terms if largest.term_name(term) in names]
+    chosen = HierarchicalModel(active.axes, active.n_lists, (*kept, *((axis,) for axis in axes)))
+    retained = _sample(estimator, active, chosen, seeds[1])
+    hidden = retained.means
+    if estimator.hidden == "persons":
+        rng = np.random.default_rng(seeds[2])
+        hidden = rng.poisson(np.minimum(hidden, LARGEST_MEAN)).astype(np.float64)
+    return _Found(active, effects, everything, retained, hidden)
+
+
+def _target(
+    estimator: ThresholdedLogLinear, active: CaptureTable, model: HierarchicalModel
+) -> Target:
+    """Put together the posterior of a model."""
+    design = make_design(active.shape, active.n_lists, model.parameters(active.shape))
+    counts = np.ascontiguousarray(active.counts, dtype=np.float64).ravel()
+    precision = prior_precision(
+        model.terms, active.shape, estimator.interaction_sd, estimator.field_variance
+    )
+    return Target(counts, design.observable, design, np.arange(design.cells.size), precision)
+
+
+def _sample(
+    estimator: ThresholdedLogLinear,
+    active: CaptureTable,
+    model: HierarchicalModel,
+    seed: np.random.SeedSequence,
+) -> _Sampled:
+    """Draw all chains of a model."""
+    from joblib import Parallel, delayed
+
+    target = _target(estimator, active, model)
+    mode = find_mode(target)
+    tasks = (
+        delayed(draw)(np.random.default_rng(child), target, mode, estimator.draws, WARMUP)
+        for child in seed.spawn(estimator.chains)
+    )
+    # Below some tenths of a second a chain, handing it to a thread takes longer than it does.
+    large = estimator.draws * target.counts.size > THREADED
+    found = Parallel(n_jobs=-1 if large else 1, prefer="threads")(tasks)
+    coefficients, means, stats = (np.stack([each[i] for each in found]) for i in range(3))
+    return _Sampled(model, coefficients, means, stats)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ThresholdedLogLinearFit(BayesianFit):
+    """What the thresholded log-linear model learned from a table.
+
+    Attributes
+    ----------
+    estimator : ThresholdedLogLinear
+        Assumptions and settings.
+    table : CaptureTable
+        The data.
+    """
+
+    method = "Bayesian log-linear model with thresholded effects"
+
+    estimator: ThresholdedLogLinear
+    table: CaptureTable
+    _reason: Undetermined | None = field(repr=False)
+    _found: _Found | None = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"<ThresholdedLogLinearFit {self.model}: {self.status}>"
+
+    @property
+    def _undetermined(self) -> Undetermined | None:
+        return self._reason
+
+    @cached_property
+    def structure(self) -> HierarchicalModel:
+        """The model of the retained effects, over the axes of the table."""
+        axes = self.table.axes
+        terms: list[tuple[int, ...]] = [(axis,) for axis in range(len(axes))]
+        if self._found is not None:
+            own = self._found.active.axes
+            terms += [
+                tuple(axes.index(own[axis]) for axis in term)
+                for term in self._found.retained.model.terms
+                if term
+            ]
+        return HierarchicalModel(axes, self.table.n_lists, tuple(terms))
+
+    @property
+    def model(self) -> str:
+        """The model of the retained effects in canonical notation, such as ``"[12,23]"``."""
+        return self.structure.notation()
+
+    @property
+    def _model(self) -> str:
+        return self.model
+
+    @property
+    def effects(self) -> pd.DataFrame:
+        """Interactions in the model with all effects.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by effect: ``mean``, ``sd`` (log scale), ``z`` (mean over sd), ``mcse`` (Monte
+            Carlo standard error of ``z``), ``retained``, ``term``. Of a covariate with several
+            levels each is compared with the average of all. A pair that a retained triple brings
+            along is in the model and not ``retained``. Empty where nothing is estimable.
+        """
+        if self._found is None:
+            columns = ["mean", "sd", "z", "mcse", "term", "retained"]
+            return pd.DataFrame(columns=columns, index=pd.Index([], name="effect"))
+        return self._found.effects
+
+    @property
+    def retained(self) -> tuple[str, ...]:
+        """Names of the retained terms."""
+        effects = self.effects
+        return tuple(dict.fromkeys(effects.loc[effects["retained"].astype(bool), "term"]))
+
+    @cached_property
+    def doubt(self) -> str:
+        """Which effects are within Monte Carlo error of the threshold, in words; empty if none is."""
+        if self._found is None:
+            return ""
+        names = in_doubt(self.effects, self.estimator.threshold)
+        if not names:
+            return ""
+        return (
+            f"Within Monte Carlo error of the threshold {self.estimator.threshold:g}: "
+            f"{', '.join(names)}. Another seed may retain other effects, with another total; ask for "
+            "more draws, and compare thresholds on either side with prior_sensitivity()."
+        )
+
+    @cached_property
+    def chains(self) -> Chains:
+        """Draws of the model of the retained effects: N, hidden persons by stratum, coefficients."""
+        if self._found is None:
+            nothing = np.full((1, FEWEST_DRAWS, self.table.n_strata), np.nan)
+            return Chains({"N": nothing.sum(axis=2), "hidden": nothing})
+        return _chains(self.table, self._found.retained, self._found.hidden)
+
+    @cached_property
+    def screening(self) -> Chains:
+        """Draws of the model with all effects, whose hidden numbers are means."""
+        if self._found is None:
+            return self.chains
+        return _chains(self.table, self._found.everything, self._found.everything.means)
+
+    @cached_property
+    def diagnostics(self) -> pd.DataFrame:
+        """R-hat and effective sample sizes of log N, in both models."""
+        if self._found is None:
+            return diagnose(self.chains, [])
+        before = diagnose(self.screening, ["log N"]).rename({"log N": "log N, all effects"})
+        return pd.concat([diagnose(self.chains, ["log N"]), before])
+
+    @property
+    def _remarks(self) -> tuple[str, ...]:
+        on = () if self._found is None else self._found.active.lists
+        silent = [name for name in self.table.lists if self._found is not None and name not in on]
+        alone = f"Nobody is on {', '.join(silent)}, which plays no part." if silent else ""
+        return (self.doubt, alone)
+
+    @property
+    def _uncertainty(self) -> IntervalMethod:
+        return CredibleInterval(self.chains.flat("N"), given=GIVEN_MODEL)
+
+    def _predict(self, size: int, rng: np.random.Generator) -> IntArray:
+        if self._found is None:
+            raise ModelError(f"Nothing can be predicted: {self.reason}")
+        active, sampled = self._found.active, self._found.retained
+        flat = sampled.coefficients.reshape(-1, sampled.coefficients.shape[2])
+        picked = flat[rng.integers(len(flat), size=size)]
+        drawn = rng.poisson(cell_means(picked, _target(self.estimator, active, sampled.model)))
+        # Cells of lists that nobody is on stay empty.
+        whole = np.zeros((size, *self.table.shape), dtype=np.int64)
+        on = tuple(slice(None) if name in active.axes else 0 for name in self.table.axes)
+        whole[(slice(None), *on)] = drawn.reshape(size, *active.shape)
+        return whole.reshape(size, -1)
+
+    def _other_priors(self) -> Mapping[str, Estimator]:
+        asked = self.estimator
+        return {
+            "interactions half as wide": replace(asked, interaction_sd=asked.interaction_sd / 2),
+            "interactions twice as wide": replace(asked, interaction_sd=asked.interaction_sd * 2),
+            "main effects with variance 100": replace(asked, field_variance=100.0),
+            "threshold 25% lower": replace(asked, threshold=asked.threshold * 0.75),
+            "threshold 25% higher": replace(asked, threshold=asked.threshold * 1.25),
+            "all effects retained": replace(asked, threshold=0.0),
+        }
+
+
+def _chains(table: CaptureTable, sampled: _Sampled, hidden: FloatArray) -> Chains:
+    """Name the draws of a model."""
+    names = _coefficient_names(table, sampled.model)
+    draws = {
+        "N": hidden.sum(axis=2) + table.n_observed,
+        "hidden": hidden,
+        "coefficients": sampled.coefficients,
+    }
+    strata = pd.MultiIndex.from_product([*table.covariates.values()]) if table.covariates else [""]
+    return Chains(
+        draws,
+        coords={"stratum": [str(each) for each in strata], "coefficient": names},
+        dims={"hidden": ("stratum",), "coefficients": ("coefficient",)},
+        stats={"acceptance_rate": sampled.stats[:, :, 0], "lp": sampled.stats[:, :, 1]},
+    )
+
+
+def _coefficient_names(table: CaptureTable, model: HierarchicalModel) -> list[str]:
+    names = []
+    for term in model.terms:
+        labels = [""]
+        for axis in term:
+            name = model.axes[axis]
+            levels = table.covariates.get(name)
+            own = [name] if levels is None else [f"{name}={level}" for level in levels[1:]]
+            labels = [f"{label}:{each}".lstrip(":") for label in labels for each in own]
+        names += labels
+    return ["intercept", *names[1:]]
