@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -278,7 +279,8 @@ class Comparison(Drawn):
         DataFrame
             Indexed by the estimators' ``repr``; columns ``method``, ``model``, ``observed``,
             ``hidden``, ``total``, ``low``, ``high``, ``interval_kind``, ``given``, ``status``,
-            ``limit``, ``reason``. What is not estimable is NaN.
+            ``limit``, ``reason``, then ``n_parameters``, ``deviance``, ``aic`` and ``bic`` of the
+            methods that have them. What is not estimable, or not there, is NaN.
         """
         check_level(level)
         columns = [
@@ -297,7 +299,11 @@ class Comparison(Drawn):
         ]
         frame = pd.concat([each.to_frame(level) for each in self.populations])
         frame.index = pd.Index([repr(fit.estimator) for fit in self.fits], name="estimator")
-        return frame[columns]
+        measures = {
+            name: [float(getattr(fit, name, math.nan)) for fit in self.fits]
+            for name in ("n_parameters", "deviance", "aic", "bic")
+        }
+        return frame[columns].assign(**measures)
 
     def to_dict(self, *, levels: Iterable[float] = STORED_LEVELS) -> dict[str, Any]:
         """Write the comparison as a dictionary for JSON, schema ``mse.comparison/1``."""

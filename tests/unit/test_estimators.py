@@ -17,6 +17,7 @@ from mse.errors import ModelError
 from mse.estimators import Comparison, Estimator, Fit, compare, default_estimator, estimate
 from mse.loglinear import LogLinear, LogLinearSearch
 from mse.population import LognormalInterval, PopulationEstimate
+from mse.sample_coverage import SampleCoverage
 from mse.table import CaptureTable
 from tests.json_schemas import validator
 
@@ -215,7 +216,7 @@ def test_comparison_as_a_frame() -> None:
     assert frame.index.tolist() == ["Fixed(hidden=10.0)", "Fixed(hidden=nan)"]
     assert frame.columns.tolist() == [
         "method", "model", "observed", "hidden", "total", "low", "high", "interval_kind", "given",
-        "status", "limit", "reason",
+        "status", "limit", "reason", "n_parameters", "deviance", "aic", "bic",
     ]  # fmt: skip
     assert frame["total"].tolist()[0] == 218.0
     assert (frame["low"].iloc[0], frame["high"].iloc[0]) == LognormalInterval(
@@ -273,3 +274,12 @@ def test_an_estimator_for_other_tables_is_named() -> None:
 def test_estimators_follow_the_protocol(estimator: Estimator) -> None:
     assert isinstance(estimator, Estimator)
     assert hash(estimator) == hash(estimator)
+
+
+def test_comparison_shows_criteria_where_there_are_any() -> None:
+    table = load_dataset("korea")
+    frame = compare(table, [LogLinear("main"), SampleCoverage()]).to_frame()
+    fit = LogLinear("main").fit(table)
+    assert frame["bic"].iloc[0] == fit.bic
+    assert frame["n_parameters"].iloc[0] == 4
+    assert frame[["aic", "bic", "deviance"]].iloc[1].isna().all()
