@@ -24,6 +24,17 @@ in frames and JSON and ``MARK`` in text; no suppressed count stays in a protecte
 
 from __future__ import annotations
 
-from mse.disclosure.rules import Rules, rules
+from mse.disclosure.attacking import attack
+from mse.disclosure.counts import ProtectedCounts, protect_counts
+from mse.disclosure.protected import Protected
+from mse.disclosure.rules import MARK, Rules, rules
 
-__all__ = ["Rules", "rules"]
+__all__ = [
+    "MARK",
+    "Protected",
+    "ProtectedCounts",
+    "Rules",
+    "attack",
+    "protect_counts",
+    "rules",
+]

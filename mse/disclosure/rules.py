@@ -18,7 +18,7 @@ import math
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from mse.errors import ModelError
 from mse.intake.problems import listed, near
@@ -26,13 +26,10 @@ from mse.intake.problems import listed, near
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["MARK", "Rounding", "Rules", "rules"]
+__all__ = ["MARK", "Rules", "rules"]
 
 #: What stands in text in place of a suppressed figure.
 MARK = "x"
-
-Rounding: TypeAlias = Literal["plain", "controlled"]
-_ROUNDINGS = ("plain", "controlled")
 
 
 @dataclass(frozen=True)
@@ -44,10 +41,9 @@ class Rules:
     threshold : int, default 0
         Counts below it are not shown; 0 or 1 shows all.
     base : int, default 1
-        Counts and estimated numbers of persons are rounded to multiples of it; 1 rounds estimates
-        to whole persons and leaves counts as they are.
-    rounding : {"plain", "controlled"}, default "plain"
-        Each count to the nearest multiple; or up or down so that rounded parts add up to rounded totals.
+        Counts and estimated numbers of persons are rounded, half up, to multiples of it, each by
+        itself, so that rounded parts need not add up to rounded totals. 1 rounds estimates to whole
+        persons and leaves counts as they are.
     group : float, optional
         Largest share of a total that may sit in one of its parts: beyond it, knowing that somebody is in
         the total gives away which part (group disclosure).
@@ -81,7 +77,6 @@ class Rules:
 
     threshold: int = 0
     base: int = 1
-    rounding: Rounding = "plain"
     group: float | None = None
     dominance: float | None = None
     zeros_safe: bool = True
@@ -159,8 +154,6 @@ def _problems(given: Rules) -> Iterator[str]:
         value = getattr(given, name)
         if not isinstance(value, bool):
             yield f"{name} is {value!r}; expected true or false."
-    if given.rounding not in _ROUNDINGS:
-        yield f"rounding is {given.rounding!r}; expected one of {listed(_ROUNDINGS)}."
     if not str(given.name).strip():
         yield f"name is {given.name!r}; expected a text."
     if given.limits is not None:

@@ -1,0 +1,115 @@
+"""The attack: what a reader can compute of the counts that were suppressed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mse.disclosure.ranges import WHOLE, least, range_of
+from mse.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from mse.disclosure.protected import Protected
+    from mse.disclosure.publication import Publication
+
+__all__ = ["attack", "attack_publication"]
+
+COLUMNS = ("cell", "what", "low", "high", "exposed", "why")
+
+
+def attack(published: Protected) -> pd.DataFrame:
+    """Compute from a publication alone what can be known of each count that is not shown.
+
+    For each of them two programs find the smallest and the largest number of persons that agree with
+    everything that is shown: the other counts, within what they may have been rounded from; the sums
+    among them; that persons are counted in whole numbers; and the rules themselves. Linear programs
+    where their solution is whole, integer programs where it is not.
+
+    Parameters
+    ----------
+    published : Protected
+        Something that `protect` made.
+
+    Returns
+    -------
+    DataFrame
+        One row for each suppressed count, each count that has no place in the output but follows from
+        sums, and each share that says too much: ``cell``; ``what`` (``suppressed``, ``implied`` or
+        ``share``); ``low`` and ``high``, persons, or the smallest share and 1; ``exposed``, whether
+        that is within the protection limits; ``why``.
+
+    Raises
+    ------
+    ModelError
+        If it is given something else, or something whose sums do not hold.
+
+    Examples
+    --------
+    >>> import mse, pandas as pd
+    >>> frame = pd.DataFrame({"f": [3, 30, 33], "m": [40, 25, 65], "total": [43, 55, 98]})
+    >>> frame.index = ["2014", "2015", "total"]
+    >>> once = mse.disclosure.Rules(threshold=10, secondary=False)
+    >>> found = mse.disclosure.attack(mse.disclosure.protect_counts(frame, once))
+    >>> found[["low", "high", "exposed"]].to_numpy().tolist()
+    [[3.0, 3.0, True]]
+    >>> both = mse.disclosure.Rules(threshold=10)
+    >>> mse.disclosure.attack(mse.disclosure.protect_counts(frame, both))["exposed"].any()
+    np.False_
+    """
+    known = getattr(published, "publication", None)
+    if known is None:
+        raise ModelError(
+            f"{type(published).__name__} was not protected: expected what protect(...) gives."
+        )
+    return attack_publication(known)
+
+
+def attack_publication(known: Publication) -> pd.DataFrame:
+    """Attack as `attack`."""
+    return pd.DataFrame([*_counts(known), *_shares(known)], columns=list(COLUMNS))
+
+
+def _counts(known: Publication) -> Iterator[tuple[Any, ...]]:
+    low, high = known.bounds()
+    lower, upper = known.rules.protection
+    labels = known.labels
+    for cell in np.flatnonzero(known.suppressed | ~known.shown):
+        ends = range_of(int(cell), known.sums, low, high)
+        if known.suppressed[cell]:
+            why = _suppressed(*ends, upper, max(upper - lower, 1))
+            yield labels[cell], "suppressed", *ends, bool(why), why
+        else:
+            # That there is nobody, or perhaps nobody, gives nobody away.
+            small = ends[0] >= 1 and ends[1] < upper
+            why = f"it must be below {upper}, and somebody" if small else ""
+            yield labels[cell], "implied", *ends, small, why
+
+
+def _suppressed(low: float, high: float, upper: int, width: int) -> str:
+    """Say why a suppressed count is known too well; empty if it is not."""
+    if low == high:
+        return "it can be computed"
+    if high < upper:
+        return f"it must be below {upper}"
+    return f"it is known to within {high - low:g}" if high - low < width else ""
+
+
+def _shares(known: Publication) -> Iterator[tuple[Any, ...]]:
+    """Shares of a total that must be larger than the rules allow."""
+    share = known.rules.group
+    if share is None:
+        return
+    low, high = known.bounds()
+    for part, total in known.groups:
+        if high[part] <= share * low[total]:
+            continue
+        weights = np.zeros(len(low))
+        weights[part], weights[total] = 1.0, -share
+        if least(weights, known.sums, low, high).value > WHOLE:
+            name = f"{known.labels[part]} of {known.labels[total]}"
+            yield name, "share", share, 1.0, True, f"it must be more than {share:.0%}"
