@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mse._drawing import Drawn
+from mse._fitted import Fitted
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Bootstrapped:
 
 
 @dataclass(frozen=True, eq=False)
-class BootstrappedFit(Drawn):
+class BootstrappedFit(Fitted):
     """Answer of a `Bootstrapped` estimator.
 
     Attributes

@@ -23,7 +23,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mse._drawing import Drawn
+from mse._fitted import Fitted
 from mse._text import assumptions
 from mse.errors import ModelError
 from mse.population import LognormalInterval, PopulationEstimate, provenance
@@ -74,7 +74,7 @@ class _Answer:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TwoListFit(Drawn):
+class TwoListFit(Fitted):
     """Fit of a classical estimator to two lists.
 
     Attributes

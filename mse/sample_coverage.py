@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
-from mse._drawing import Drawn
+from mse._fitted import Fitted
 from mse._text import assumptions
 from mse.errors import ModelError
 from mse.population import LognormalInterval, PopulationEstimate, provenance
@@ -280,7 +280,7 @@ def _answer(statistics: _Statistics, lists: tuple[str, ...], variant: str) -> _A
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SampleCoverageFit(Drawn):
+class SampleCoverageFit(Fitted):
     """What the sample coverage approach finds in a table.
 
     Attributes
@@ -422,11 +422,9 @@ class SampleCoverageFit(Drawn):
             warnings.append(_UNSTABLE)
         return tuple(warnings)
 
-    def summary(self) -> str:
-        """Describe the sample coverage, the variants and the answer, in words."""
+    def _headline(self) -> str:
         totals = ", ".join(
             f"{name} {'not estimable' if np.isnan(total) else f'{total:,.0f}'}"
             for name, total in self.estimates.items()
         )
-        head = f"Sample coverage {self.sample_coverage:.1%}; totals: {totals}; used: {self.variant}"
-        return f"{head}\n\n{self.population.summary()}"
+        return f"Sample coverage {self.sample_coverage:.1%}; totals: {totals}; used: {self.variant}"

@@ -76,6 +76,8 @@ def test_words(fit) -> None:
     assert text.index("interval") < text.index("point")
     assert fit.population._repr_html_().count("<table") >= 1
     assert repr(fit)
+    assert text in fit.summary()
+    assert fit._repr_html_().endswith(fit.population._repr_html_())
 
 
 def test_pickled_fits_give_the_same_answer(fit) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mse._drawing import Drawn
+from mse._fitted import Fitted
 from mse._strata import Strata
 from mse.bayes.arviz_bridge import to_arviz
 from mse.bayes.chains import Chains, concern, diagnose, disagreement, warn_of
@@ -45,7 +45,7 @@ class Undetermined(NamedTuple):
     reason: str
 
 
-class BayesianFit(Drawn, ABC):
+class BayesianFit(Fitted, ABC):
     """What a Bayesian estimator learned from a table.
 
     A fit is a frozen dataclass with the fields ``estimator`` and ``table`` that gives ``chains``,
@@ -230,10 +230,6 @@ class BayesianFit(Drawn, ABC):
         """
         notes = {name: str(value) for name, value in self.population.provenance.items()}
         return to_arviz(self.chains, {"counts": self.table.counts}, {}, notes)
-
-    def summary(self) -> str:
-        """Put the answer in words."""
-        return self.population.summary()
 
 
 def announce(fit: BayesianFit) -> BayesianFit:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from mse._drawing import Drawn
+from mse._fitted import Fitted
 from mse._text import assumptions
 from mse.errors import ModelError
 from mse.loglinear.behavioral import behavioral_result
@@ -237,7 +237,7 @@ def _histories(table: CaptureTable) -> Histories:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ClosedPopulationFit(Drawn):
+class ClosedPopulationFit(Fitted):
     """What one closed-population model learned from a table.
 
     Attributes
@@ -351,10 +351,8 @@ class ClosedPopulationFit(Drawn):
             provenance=provenance(self.estimator, self.table),
         )
 
-    def summary(self) -> str:
-        """Describe the model, its criteria and the answer, in words."""
-        head = (
+    def _headline(self) -> str:
+        return (
             f"{self.estimator.name}: {self.n_parameters} parameters, deviance {self.deviance:.2f} "
             f"on {self.df_residual} df, AIC {self.aic:.2f}, BIC {self.bic:.2f}"
         )
-        return f"{head}\n\n{self.population.summary()}"

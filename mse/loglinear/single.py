@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from mse._drawing import Drawn
+from mse._fitted import Fitted
 from mse._frozen import FrozenDict
 from mse._strata import Strata, joint_limit
 from mse.core.batch import STATUSES, ModelFit, fit_model, log_hidden_covariance
@@ -136,7 +136,7 @@ def fit_structure(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LogLinearFit(Drawn):
+class LogLinearFit(Fitted):
     """What one log-linear model learned from a table.
 
     Attributes
@@ -362,10 +362,8 @@ class LogLinearFit(Drawn):
             )
         return ModelRefitter(self._design, np.ones(self.n_parameters, dtype=np.bool_))
 
-    def summary(self) -> str:
-        """Describe the model, its criteria and the answer, in words."""
-        head = (
+    def _headline(self) -> str:
+        return (
             f"{self.model}: {self.n_parameters} parameters, deviance {self.deviance:.2f} on "
             f"{self.df_residual} df, AIC {self.aic:.2f}, BIC {self.bic:.2f}"
         )
-        return f"{head}\n\n{self.population.summary()}"
