@@ -24,12 +24,45 @@ likelihood, which is evaluated along its axis.
 
 from __future__ import annotations
 
+from mse.plots.checks import influence, predictive_check, residuals, validation
+from mse.plots.densities import density
+from mse.plots.dependence import dependence_graph
+from mse.plots.histories import upset
+from mse.plots.likelihood import profile_likelihood
+from mse.plots.models import model_uncertainty
+from mse.plots.pairs import overlap_heatmap
+from mse.plots.scenarios import (
+    highest_order,
+    leave_one_out,
+    merged_lists,
+    odds_ratio,
+    prior_sensitivity,
+)
 from mse.plots.sizes import estimate, forest, strata
+from mse.plots.trends import changes, coverage, trend
 from mse.plots.words import ENGLISH
 
 __all__ = [
     "ENGLISH",
+    "changes",
+    "coverage",
+    "density",
+    "dependence_graph",
     "estimate",
     "forest",
+    "highest_order",
+    "influence",
+    "leave_one_out",
+    "merged_lists",
+    "model_uncertainty",
+    "odds_ratio",
+    "overlap_heatmap",
+    "predictive_check",
+    "prior_sensitivity",
+    "profile_likelihood",
+    "residuals",
     "strata",
+    "trend",
+    "upset",
+    "validation",
 ]

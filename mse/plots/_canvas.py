@@ -27,7 +27,9 @@ Scale: TypeAlias = Literal["auto", "linear", "log"]
 # Colors of Okabe & Ito (2008, "Color universal design"): told apart by most color-blind readers.
 # Nothing is told by color alone.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
-SKY, RED, GRAY, PALE = "#56B4E9", "#D55E00", "#6B6B6B", "#D9D9D9"
+SKY, RED, GRAY = "#56B4E9", "#D55E00", "#808080"
+#: A tint of gray, on light paper and on dark.
+PALE = (0.5, 0.5, 0.5, 0.28)
 #: What tells series apart: color, marker and line style together.
 SERIES = (
     (BLUE, "o", "-"),
@@ -60,6 +62,8 @@ _LETTER = 0.56
 _INCH = 72.0
 #: Beyond this ratio of the largest to the smallest figure an axis is logarithmic.
 _MANY_TIMES = 20.0
+#: Height of a line, in ems.
+_LINE = 1.25
 #: Fewest letters in a line of a title.
 _NARROWEST = 24
 
@@ -164,18 +168,10 @@ def headed(ax: Axes, head: Head, words: Words, *, room: float | None = None) -> 
 
     Without ``room``, inches that a line has, it is as wide as the Axes.
     """
-    info = head.info
-    label = words("synthetic") if info is not None and is_synthetic(info) else ""
-    title = ": ".join(part for part in (label, head.title) if part)
-    title = f"{title} ({words.status(head.status)})" if head.status != "ok" else title
-    room = max(inches(ax)[0] if room is None else room, 1.0) * _INCH / _LETTER
-    subject = about(info) if info is not None else ""
-    letters = max(int(room / SMALL), _NARROWEST)
-    below = [wrapped(line, letters) for line in (subject, *head.lines) if line]
-    height = 0.0
-    if below:
-        text = "\n".join(below)
-        height = 1.25 * SMALL * (text.count("\n") + 1) + 3
+    room = inches(ax)[0] if room is None else room
+    title, text = _texts(head, words, room)
+    height = _LINE * SMALL * (text.count("\n") + 1) + 3 if text else 0.0
+    if text:
         ax.annotate(
             text,
             (0, 1),
@@ -189,13 +185,29 @@ def headed(ax: Axes, head: Head, words: Words, *, room: float | None = None) -> 
             annotation_clip=False,
             gid="subtitle",
         )
-    ax.set_title(
-        wrapped(title, max(int(0.9 * room / (FONT + 2)), _NARROWEST)),
-        loc="left",
-        fontweight="bold",
-        pad=6 + height,
-        y=1.0,
-    )
+    ax.set_title(title, loc="left", fontweight="bold", pad=6 + height, y=1.0)
+
+
+def _texts(head: Head, words: Words, room: float) -> tuple[str, str]:
+    """Break the title, and what stands below it, into lines for so many inches."""
+    label = words("synthetic") if head.info is not None and is_synthetic(head.info) else ""
+    title = ": ".join(part for part in (label, head.title) if part)
+    title = f"{title} ({words.status(head.status)})" if head.status != "ok" else title
+    letters = max(room, 1.0) * _INCH / _LETTER
+    subject = about(head.info) if head.info is not None else ""
+    below = [
+        wrapped(line, max(int(letters / SMALL), _NARROWEST))
+        for line in (subject, *head.lines)
+        if line
+    ]
+    return wrapped(title, max(int(0.9 * letters / (FONT + 2)), _NARROWEST)), "\n".join(below)
+
+
+def height_of(head: Head, words: Words, room: float) -> float:
+    """Inches that a title takes over Axes, with lines of so many inches."""
+    title, below = _texts(head, words, room)
+    points = _LINE * ((title.count("\n") + 1) * (FONT + 2) + (below.count("\n") + 1) * SMALL)
+    return points / _INCH + 0.3
 
 
 # Axes of numbers ---------------------------------------------------------------------------------
@@ -255,7 +267,7 @@ def number_axis(axis: Axis, words: Words, *, log: bool, kind: str = "number") ->
     axis.set_minor_formatter(ticker.NullFormatter())
     low, high = sorted(axis.get_view_interval())
     if not log:
-        axis.set_major_locator(ticker.MaxNLocator(5))
+        axis.set_major_locator(ticker.MaxNLocator(6, steps=[1, 2, 5, 10]))
         return
     decades = math.log10(high / low)
     if decades < 0.7:
@@ -305,3 +317,49 @@ def _first(group: Sequence[float], gap: float) -> float:
 
 def _last(group: Sequence[float], gap: float) -> float:
     return _first(group, gap) + gap * (len(group) - 1)
+
+
+def panels(
+    ax: Axes, number: int, columns: int, *, left: float = 0.6, words: Sequence[str] = ()
+) -> list[Axes]:
+    """Divide the place of Axes into panels of one scale, row by row.
+
+    Parameters
+    ----------
+    ax : Axes
+        Its own frame is hidden.
+    number, columns : int
+        Panels in all, and in a row.
+    left : float
+        Inches for the numbers at the left of each row.
+    words : sequence of str
+        Titles of the panels.
+    """
+    width, height = inches(ax)
+    rows = math.ceil(number / columns)
+    titles = [
+        wrapped(word, max(int(width / columns * _INCH / (_LETTER * SMALL)), 8)) for word in words
+    ]
+    lines = max((title.count("\n") + 1 for title in titles), default=0)
+    across, above, below = left / width, 0.16 * lines / height, 0.08 / height
+    wide, tall = (1 - across) / columns, 1 / rows
+    ax.set_axis_off()
+    found = []
+    for i in range(number):
+        row, column = divmod(i, columns)
+        place = (
+            across + column * wide,
+            1 - (row + 1) * tall + below,
+            wide - 0.2 / width,
+            tall - above - below,
+        )
+        panel = ax.inset_axes(place)
+        for side in ("top", "right"):
+            panel.spines[side].set_visible(False)
+        panel.tick_params(
+            labelleft=column == 0, labelbottom=row == rows - 1 or i + columns >= number
+        )
+        if titles:
+            panel.set_title(titles[i], fontsize=SMALL, loc="left", pad=3)
+        found.append(panel)
+    return found

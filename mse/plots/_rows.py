@@ -24,6 +24,7 @@ from mse.plots._canvas import (
     width_of,
     wrapped,
 )
+from mse.plots._marks import interval_across, said_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -124,10 +125,10 @@ class Rows:
             return span
         return f"{span} ({one(row.point)}){BOUNDARY if row.status == 'boundary' else ''}"
 
-    def footnotes(self, rows: Sequence[Row]) -> list[str]:
+    def footnotes(self, rows: Sequence[Row]) -> tuple[str, ...]:
         """Explain the mark of estimates on the boundary, where there are any."""
         some = any(row.status == "boundary" and math.isfinite(row.point) for row in rows)
-        return [f"{BOUNDARY} {self.words('status_boundary')}"] if some else []
+        return (f"{BOUNDARY} {self.words('status_boundary')}",) if some else ()
 
     def _share(self, value: float) -> str:
         return self.words.share(value, 0 if value >= 0.1 else 1)
@@ -141,7 +142,7 @@ def _size_of(rows: Sequence[Row], how: Rows) -> tuple[float, float]:
     """Find a size for a figure of some rows, in inches."""
     lines = [label.count("\n") + 1 for label in _labels(rows)]
     least = 0.24 if len(rows) > _MANY_ROWS else 0.34
-    height = sum(max(least, 0.07 + 0.155 * n) for n in lines)
+    height = len(rows) * max(least, 0.07 + 0.155 * max(lines, default=1))
     return width_of(_labels(rows)) + _room_of(rows, how) + 0.4, max(height, 0.7) + 1.5
 
 
@@ -154,11 +155,17 @@ def _room_of(rows: Sequence[Row], how: Rows) -> float:
 def picture_of(ax: Axes | None, rows: Sequence[Row], how: Rows, head: Head) -> Iterator[Axes]:
     """Draw rows with a title, and give the Axes for more."""
     own = ax is None
+    known = [row for row in rows if math.isfinite(row.point)]
+    if known and all(row.status == "boundary" for row in known):
+        # What is true of every row is said once.
+        rows = [replace(row, status="ok") if row in known else row for row in rows]
+        note: tuple[str, ...] = (how.words("all_boundary"),) if head.status != "boundary" else ()
+    else:
+        note = how.footnotes(rows)
     with canvas(ax, _size_of(rows, how)) as drawn:
         _draw_rows(drawn, rows, how)
-        lines = (*head.lines, *how.footnotes(rows))
         room = _room_of(rows, how) if own else None
-        headed(drawn, replace(head, lines=lines), how.words, room=room)
+        headed(drawn, replace(head, lines=(*head.lines, *note)), how.words, room=room)
         drawn.set_xlabel(how.words(how.unit))
         yield drawn
 
@@ -206,17 +213,8 @@ def _draw_row(ax: Axes, place: int, row: Row, words: Words) -> None:
 
 def _draw_interval(ax: Axes, place: int, row: Row) -> None:
     color, marker = row.style
-    end = ax.get_xlim()[1]
-    high = min(row.high, end)
-    ax.plot(
-        [row.low, high], [place, place], color=color, lw=2, gid="interval", solid_capstyle="butt"
-    )
-    beyond = row.high > end
-    caps = [row.low] if beyond else [row.low, row.high]
-    ax.plot(caps, [place] * len(caps), "|", ms=8, mew=1.6, color=color, gid="end")
-    if beyond:
-        ax.plot(end, place, ">", ms=7, color=color, clip_on=False, gid="unbounded")
-    if row.low <= row.point <= end:
+    interval_across(ax, place, (row.low, row.high), color=color)
+    if row.low <= row.point <= ax.get_xlim()[1]:
         ax.plot(row.point, place, marker, ms=6.5, mfc=color, mec="white", mew=0.8, gid="point")
 
 
@@ -242,31 +240,7 @@ def _label_rows(ax: Axes, rows: Sequence[Row], how: Rows) -> None:
         ax.spines[name].set_visible(False)
     for place, row in enumerate(rows):
         ax.axhline(place, color=PALE, lw=0.5, zorder=-1)
-        _beside(ax, place, how.said(row), gid="figures")
+        across = ax.get_yaxis_transform()
+        said_at(ax, how.said(row), (1, place), (6, 0), xycoords=across, va="center", gid="figures")
     if how.heading:
-        ax.annotate(
-            how.heading,
-            (1, 1),
-            xycoords="axes fraction",
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="bottom",
-            fontsize=SMALL,
-            color=GRAY,
-            annotation_clip=False,
-        )
-
-
-def _beside(ax: Axes, place: float, text: str, gid: str) -> None:
-    ax.annotate(
-        text,
-        (1, place),
-        xycoords=ax.get_yaxis_transform(),
-        xytext=(6, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=SMALL,
-        color=ink(),
-        annotation_clip=False,
-        gid=gid,
-    )
+        said_at(ax, how.heading, (1, 1), (6, 0), xycoords="axes fraction", va="bottom", color=GRAY)

@@ -128,15 +128,13 @@ def reason_of(found: PopulationEstimate) -> str:
 def _parts(found: PopulationEstimate, level: float, words: Words) -> list[Row]:
     n, (low, high) = found.observed, found.interval(level)
     nan = math.nan
-    # That an estimate is on the boundary stands in the title already.
-    status = found.status if math.isnan(found.total) else "ok"
-    hidden = Row(words("hidden"), found.hidden, low - n, high - n, status)
+    hidden = Row(words("hidden"), found.hidden, low - n, high - n)
     said = Rows(words).said(hidden)
     rows = [
         Row(words("observed"), nan, nan, nan, "", said=words.number(n)),
         # The bar takes the place of the interval, which would start at the wrong place.
-        Row(hidden.label, nan, nan, nan, "" if said else status, said=said),
-        Row(words("total"), found.total, low, high, status),
+        Row(hidden.label, nan, nan, nan, "" if said else found.status, said=said),
+        Row(words("total"), found.total, low, high, found.status),
     ]
     spread = found.model_range
     if spread is not None and spread.n_models:
@@ -323,8 +321,7 @@ def strata(
             row["total"],
             row["low"],
             row["high"],
-            # What stands in the title needs no mark in every row.
-            "ok" if row["status"] == found.status == "boundary" else row["status"],
+            row["status"],
             row["observed"],
         )
         for row in frame.to_dict("records")

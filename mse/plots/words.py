@@ -35,9 +35,11 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "at_least": "at least {low}",
         "no_upper_bound": "no upper bound",
         "no_interval": "no interval",
+        "intervals_given": "{level} intervals, {given}",
         "interval_point": "{level} interval (point)",
         "synthetic": "SYNTHETIC DATA",
         "status_boundary": "on the boundary of the model",
+        "all_boundary": "all on the boundary of their model",
         "status_not_estimable": "not estimable",
         "status_not_converged": "the computation failed",
         "status_not_applicable": "not applicable",
@@ -72,6 +74,95 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "near_models": "{number} models within {within} of the best {criterion}",
         "mark_observed": "upright stroke: registered persons",
         "line_observed": "dotted line: {number} registered persons",
+        # Models, likelihoods, draws
+        "title_models": "Models: distance from the best one, and the total that each gives",
+        "models_near": (
+            "shaded: totals of the {number} models within {within} of the best {criterion}, {range}"
+        ),
+        "models_area": "area: weight of the model by {criterion}",
+        "models_intervals": "lines: {level} intervals given the model, of models with 1% of the weight or more",
+        "models_missing": "\N{MULTIPLICATION SIGN} at the right: {number} models that are not estimable",
+        "model_number": "model {number}",
+        "models_difference": "{criterion} less that of the best model with an estimate",
+        "title_likelihood": "Profile likelihood of the total",
+        "likelihood_axis": "log likelihood, below its maximum",
+        "likelihood_cut": "{level}: {drop} below the maximum",
+        "title_density": "Draws of the total",
+        "draws_axis": "share of the draws",
+        "draws_infinite": "{number} of {of} draws have no upper bound and are not drawn",
+        "draws_beyond": "{number} of {of} draws lie outside {range} and are not drawn",
+        # Trends
+        "title_total": "Estimated total by {period}",
+        "title_hidden": "Estimated hidden persons by {period}",
+        "title_coverage": "Registered share of the estimated total by {period}",
+        "title_rate": "Estimated persons per 100,000 inhabitants by {period}",
+        "title_coverage_groups": "Registered share of the estimated total",
+        "title_changes": "Changes of the estimated total",
+        "trend_bands": "bands and bars: {level} intervals, {given}",
+        "trend_observed": "squares, dashed: registered persons",
+        "scope_break": "between {first} and {last} the scope changes: {scope}",
+        "change_axis": "times the earlier estimated total",
+        "change_said": "{level} interval (point), probability of a rise",
+        "change_explained": "to the right of 1: a rise",
+        "rise": "rise {share}",
+        # Dependence
+        "title_graph": "Dependence between lists",
+        "graph_odds": (
+            "lines: odds ratio of being on both lists; solid above 1, dashed below 1, dotted where nobody is "
+            "on both or it is not known"
+        ),
+        "graph_shares": "lines: probability of the interaction",
+        "graph_areas": "hatched areas: interactions of three lists or more",
+        "graph_labeled": "labels: the {number} strongest of {of}",
+        "graph_covariates": "interactions with covariates are not drawn",
+        # Sensitivity
+        "title_left_out": "Estimated total without each of the lists",
+        "title_merged": "Estimated total with pairs of lists merged",
+        "title_priors": "Estimated total under other priors",
+        "all_lists": "all lists",
+        "lists_apart": "all lists apart",
+        "without": "without {name}",
+        "either": "{first} or {second}",
+        "band_of_first": "gray band: the interval of the first row, {name}",
+        "title_highest_order": "Estimated total if the lists have an interaction of the highest order",
+        "xi": "xi, by which the assumption is wrong",
+        "xi_explained": "1 is the assumption itself, which no data can test; below 1 more are hidden",
+        "title_odds_ratio": "Estimated total by the odds ratio of two lists",
+        "odds_explained": "across: odds ratio that is set; 1 is independence",
+        # Checks
+        "title_validation": "Lists as populations of known size, estimated from the other lists",
+        "validation": "dotted line at 1: the known size, in parentheses",
+        "ratio_to_truth": "estimated total, times the known size",
+        "miss_under": "too low",
+        "miss_over": "too high",
+        "title_predictive": "Histories: observed, and predicted by the posterior",
+        "predictive_p": "p = {value} of the whole table (Freeman-Tukey)",
+        "title_residuals": "Residuals of capture histories",
+        "residual": "deviance residual; dotted: 2 either way",
+        "emptied": "{number} histories, in which the model expects nobody and nobody is, have no residual",
+        "counts_said": "{observed} observed, {fitted} fitted",
+        "title_influence": "Influence of single persons",
+        "change_persons": "change of the estimated total with one person less, persons",
+        "influence_said": "{change} ({observed} observed)",
+        "total_said": "estimated total with everybody: {number}",
+        "shown_of": "{number} of {of} histories, the largest first",
+        # Histories and lists
+        "title_histories": "Capture histories: persons on exactly these lists",
+        "histories_extent": "{number} persons, {histories} of {possible} possible histories",
+        "histories_partly": "{number} known in part (?)",
+        "histories_left_out": "not drawn: {number} rarer histories, {persons} persons together",
+        "only_margins": "{number} persons; only the totals of lists are known, no histories",
+        "summed_over": "summed over {names}",
+        "persons_on_list": "on the list",
+        "title_overlaps": "Overlaps of lists, and odds ratios",
+        "overlap_below": (
+            "on the diagonal: persons on the list; below: persons on both lists, and their share of the "
+            "smaller list; hatched: nobody"
+        ),
+        "overlap_above": (
+            "above: odds ratio of being on both, with {level} interval, among persons on at least one "
+            "other list; bold where the interval leaves out 1, independence"
+        ),
     }
 )
 

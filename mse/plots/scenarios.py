@@ -1,0 +1,372 @@
+"""Sensitivity of an estimate: to each list, to pairs merged, to priors, to what no data can tell."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mse._drawing import draws
+from mse.bayes.prior_sensitivity import PriorSensitivity
+from mse.intervals import DEFAULT_LEVEL
+from mse.plots._canvas import (
+    BLUE,
+    RED,
+    SKY,
+    SMALL,
+    Head,
+    canvas,
+    finite,
+    headed,
+    inches,
+    ink,
+    is_log,
+    limits_of,
+    number_axis,
+    panels,
+    width_of,
+)
+from mse.plots._rows import Row, Rows, picture_of
+from mse.plots.words import Words
+from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from mse.plots._canvas import Scale
+
+__all__ = ["highest_order", "leave_one_out", "merged_lists", "odds_ratio", "prior_sensitivity"]
+
+#: Inches of a curve, and of each panel of many.
+_SIZE, _PANEL = (6.5, 4.0), (1.9, 1.75)
+_MOST_COLUMNS = 7
+#: The axis ends at so many times the largest point; an interval that goes further has an arrow.
+_FAR = 5.0
+
+
+# Rows: the whole, and what changes it --------------------------------------------------------------
+
+
+@draws(LeaveOneOut)
+def leave_one_out(
+    result: LeaveOneOut,
+    *,
+    ax: Axes | None = None,
+    level: float = DEFAULT_LEVEL,
+    scale: Scale = "auto",
+    words: Mapping[str, str] | None = None,
+) -> Axes:
+    """Draw the estimate without each list, beside that from all of them.
+
+    Parameters
+    ----------
+    result : LeaveOneOut
+        What `mse.sensitivity.leave_one_out` found.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    level : float, default 0.95
+        Level of the intervals.
+    scale : {"auto", "linear", "log"}, default "auto"
+        Of the axis; by default logarithmic where the figures differ many times.
+    words : mapping of str to str, optional
+        Other words, by the keys of `mse.plots.ENGLISH`.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> import mse
+    >>> found = mse.sensitivity.leave_one_out(mse.LogLinear("main"), mse.load_dataset("korea"))
+    >>> [label.get_text() for label in mse.plots.leave_one_out(found).get_yticklabels()]
+    ['all lists', 'without b', 'without c', 'without d']
+    """
+    text = Words(words)
+    names = [
+        text("without", name=name) if name else text("all_lists")
+        for name in result.to_frame(level)["left_out"]
+    ]
+    head = Head(text("title_left_out"), info=result.table.info)
+    return _draw_rows(ax, result.to_frame(level), names, text, (level, scale), head)
+
+
+@draws(MergedLists)
+def merged_lists(
+    result: MergedLists,
+    *,
+    ax: Axes | None = None,
+    level: float = DEFAULT_LEVEL,
+    scale: Scale = "auto",
+    words: Mapping[str, str] | None = None,
+) -> Axes:
+    """Draw the estimate with pairs of lists merged, beside that with the lists apart.
+
+    Parameters
+    ----------
+    result : MergedLists
+        What `mse.sensitivity.merge` found.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    level : float, default 0.95
+        Level of the intervals.
+    scale : {"auto", "linear", "log"}, default "auto"
+        Of the axis; by default logarithmic where the figures differ many times.
+    words : mapping of str to str, optional
+        Other words, by the keys of `mse.plots.ENGLISH`.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> import mse
+    >>> found = mse.sensitivity.merge(mse.LogLinear("main"), mse.load_dataset("korea"))
+    >>> [label.get_text() for label in mse.plots.merged_lists(found).get_yticklabels()]
+    ['all lists apart', 'b or c', 'b or d', 'c or d']
+    """
+    text = Words(words)
+    frame = result.to_frame(level)
+    names = [
+        text("either", first=first, second=second) if first else text("lists_apart")
+        for first, second in zip(frame["list_a"], frame["list_b"], strict=True)
+    ]
+    head = Head(text("title_merged"), info=result.table.info)
+    return _draw_rows(ax, frame, names, text, (level, scale), head)
+
+
+@draws(PriorSensitivity)
+def prior_sensitivity(
+    result: PriorSensitivity,
+    *,
+    ax: Axes | None = None,
+    level: float = DEFAULT_LEVEL,
+    scale: Scale = "auto",
+    words: Mapping[str, str] | None = None,
+) -> Axes:
+    """Draw the estimate under other priors, beside that under the prior asked for.
+
+    Parameters
+    ----------
+    result : PriorSensitivity
+        What ``fit.prior_sensitivity()`` found.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    level : float, default 0.95
+        Level of the intervals.
+    scale : {"auto", "linear", "log"}, default "auto"
+        Of the axis; by default logarithmic where the figures differ many times.
+    words : mapping of str to str, optional
+        Other words, by the keys of `mse.plots.ENGLISH`.
+
+    Returns
+    -------
+    Axes
+    """
+    text = Words(words)
+    frame = result.to_frame(level).assign(observed=result.table.n_observed)
+    head = Head(text("title_priors"), info=result.table.info)
+    return _draw_rows(ax, frame, list(map(str, result.priors)), text, (level, scale), head)
+
+
+def _draw_rows(
+    ax: Axes | None,
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    words: Words,
+    options: tuple[float, Scale],
+    head: Head,
+) -> Axes:
+    """Draw rows over a band, the interval of the first of them."""
+    level, scale = options
+    rows = [
+        Row(name, row["total"], row["low"], row["high"], row["status"], row["observed"])
+        for name, row in zip(names, frame.to_dict("records"), strict=True)
+    ]
+    rows[0] = replace(rows[0], style=(RED, "D"))
+    how = Rows(
+        words,
+        scale,
+        heading=words("interval_point", level=words.level(level)),
+        band=(rows[0].low, rows[0].high),
+    )
+    lines = (words("band_of_first", name=names[0]), words("mark_observed"))
+    with picture_of(ax, rows, how, replace(head, lines=lines)) as drawn:
+        pass
+    return drawn
+
+
+# Curves: an assumption varied ----------------------------------------------------------------------
+
+
+@draws(HighestOrder)
+def highest_order(
+    result: HighestOrder,
+    *,
+    ax: Axes | None = None,
+    scale: Scale = "auto",
+    words: Mapping[str, str] | None = None,
+) -> Axes:
+    """Draw the estimate as the assumption on the interaction of all lists is relaxed.
+
+    Parameters
+    ----------
+    result : HighestOrder
+        What `mse.sensitivity.highest_order` found.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    scale : {"auto", "linear", "log"}, default "auto"
+        Of the totals; by default logarithmic where they differ many times.
+    words : mapping of str to str, optional
+        Other words, by the keys of `mse.plots.ENGLISH`.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> import mse
+    >>> fit = mse.LogLinear("[12,23]").fit(mse.load_dataset("korea"))
+    >>> ax = mse.plots.highest_order(mse.sensitivity.highest_order(fit))
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['0.50', '0.67', '1.00', '1.50', '2.00']
+    """
+    text, found = Words(words), result.population
+    frame = result.to_frame()
+    lines = (text("xi_explained"), _bands(result.level, text))
+    head = Head(text("title_highest_order"), lines, found.info, found.status)
+    with canvas(ax, _SIZE) as drawn:
+        _set_totals([drawn], frame, scale, text)
+        _draw_curve(drawn, frame, "xi", text)
+        drawn.set_xlabel(text("xi"))
+        drawn.set_ylabel(text("total_persons"))
+        headed(drawn, head, text, room=None if ax is not None else _SIZE[0] - 0.9)
+    return drawn
+
+
+@draws(OddsRatio)
+def odds_ratio(
+    result: OddsRatio,
+    *,
+    ax: Axes | None = None,
+    scale: Scale = "auto",
+    words: Mapping[str, str] | None = None,
+) -> Axes:
+    """Draw the estimate as the odds ratio of two lists is set: a panel for each pair.
+
+    Parameters
+    ----------
+    result : OddsRatio
+        What `mse.sensitivity.odds_ratio` found.
+    ax : Axes, optional
+        Where to draw, divided into panels; a new figure by default.
+    scale : {"auto", "linear", "log"}, default "auto"
+        Of the totals; by default logarithmic where they differ many times.
+    words : mapping of str to str, optional
+        Other words, by the keys of `mse.plots.ENGLISH`.
+
+    Returns
+    -------
+    Axes
+        Its ``child_axes`` are the panels.
+
+    Examples
+    --------
+    >>> import mse
+    >>> found = mse.sensitivity.odds_ratio(mse.load_dataset("korea"))
+    >>> [panel.get_title(loc="left") for panel in mse.plots.odds_ratio(found).child_axes]
+    ['b, c', 'b, d', 'c, d']
+    """
+    text = Words(words)
+    frame = result.to_frame()
+    pairs = list(dict.fromkeys(zip(frame["list_a"], frame["list_b"], strict=True)))
+    columns = min(len(pairs), _MOST_COLUMNS, max(3, math.ceil(math.sqrt(1.4 * len(pairs)))))
+    rows = math.ceil(len(pairs) / columns)
+    size = (max(columns * _PANEL[0], 4.5) + 1.0, rows * _PANEL[1] + 1.7)
+    lines = (text("odds_explained"), _bands(result.level, text))
+    head = Head(text("title_odds_ratio"), lines, result.table.info)
+    with canvas(ax, size) as drawn:
+        titles = [f"{first}, {second}" for first, second in pairs]
+        places = panels(drawn, len(pairs), columns, left=0.75, words=titles)
+        _set_totals(places, frame, scale, text)
+        for (first, second), place in zip(pairs, places, strict=True):
+            own = frame[(frame["list_a"] == first) & (frame["list_b"] == second)]
+            _draw_curve(place, own, "odds_ratio", text)
+        # At the left of all rows, at their middle.
+        across = drawn.transAxes
+        drawn.text(0, 0.5, text("total_persons"), transform=across, rotation=90, va="center")
+        headed(drawn, head, text, room=None if ax is not None else size[0] - 0.3)
+    return drawn
+
+
+def _bands(level: float, words: Words) -> str:
+    given = words("given_model")
+    return words("trend_bands", level=words.level(level), given=given)
+
+
+def _set_totals(places: Sequence[Axes], frame: pd.DataFrame, scale: Scale, words: Words) -> None:
+    """Give all panels one axis of totals."""
+    points, lows = finite(frame["total"]), finite(frame["low"])
+    values = [*points, *lows]
+    if points:
+        values += [min(end, _FAR * max(points)) for end in finite(frame["high"])]
+    log = is_log(scale, values)
+    low, high = limits_of(values, log=log)
+    for place in places:
+        place.set_yscale("log" if log else "linear")
+        place.set_ylim(low if log else max(low, 0.0), high)
+        number_axis(place.yaxis, words, log=log)
+
+
+def _draw_curve(ax: Axes, frame: pd.DataFrame, name: str, words: Words) -> None:
+    """Draw totals over values of an assumption, with the intervals of each."""
+    values = frame[name].to_numpy(np.float64)
+    low, high, point = (frame[each].to_numpy(np.float64) for each in ("low", "high", "total"))
+    end = ax.get_ylim()[1]
+    ax.set_xscale("log")
+    ax.set_xlim(values.min() / 1.15, values.max() * 1.15)
+    ax.axvline(1, color=ink(), ls=":", lw=0.9, gid="assumption")
+    _name_values(ax, values, words)
+    known = ~np.isnan(point)
+    if not known.any():
+        said = words.status(str(frame["status"].iloc[0]))
+        ax.text(
+            0.5,
+            0.5,
+            said,
+            transform=ax.transAxes,
+            ha="center",
+            style="italic",
+            fontsize=SMALL,
+            gid="status",
+        )
+        return
+    top = np.minimum(high, end)
+    ax.fill_between(values[known], low[known], top[known], color=SKY, alpha=0.35, lw=0, gid="band")
+    ax.vlines(values[known], low[known], top[known], color=BLUE, lw=1.1, gid="interval")
+    ax.plot(
+        values[known], point[known], "o-", ms=4.5, color=BLUE, mec="white", mew=0.6, gid="point"
+    )
+    for value in values[known & (high > end)]:
+        ax.plot(value, end, "^", ms=6, color=BLUE, clip_on=False, gid="unbounded")
+
+
+def _name_values(ax: Axes, values: np.ndarray[Any, np.dtype[np.float64]], words: Words) -> None:
+    """Name as many values as there is room for, 1 before all."""
+    from matplotlib import ticker
+
+    reach = math.log(ax.get_xlim()[1] / ax.get_xlim()[0])
+    room = reach * 1.15 * width_of([words.ratio(0.25)], SMALL) / inches(ax)[0]
+    chosen: list[float] = []
+    for value in sorted(values.tolist(), key=lambda each: (each != 1, -abs(math.log(each)))):
+        if all(abs(math.log(value / other)) > room for other in chosen):
+            chosen.append(value)
+    ax.xaxis.set_minor_locator(ticker.NullLocator())
+    ax.set_xticks(sorted(chosen), [words.ratio(each) for each in sorted(chosen)], fontsize=SMALL)

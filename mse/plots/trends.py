@@ -1,0 +1,411 @@
+"""What a monitor tells: figures by period, shares by group, and changes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from mse._drawing import draws
+from mse.errors import ModelError
+from mse.monitoring import Monitor
+from mse.plots._canvas import (
+    BLUE,
+    GRAY,
+    SKY,
+    SMALL,
+    Head,
+    canvas,
+    finite,
+    headed,
+    inches,
+    ink,
+    number_axis,
+    panels,
+    width_of,
+    wrapped,
+)
+from mse.plots._rows import Row, Rows, picture_of
+from mse.plots.words import Words
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from mse._typing import FloatArray, Level
+
+__all__ = ["changes", "coverage", "trend"]
+
+Quantity: TypeAlias = Literal["total", "hidden", "coverage", "rate"]
+
+#: The axis ends at so many times the largest point; an interval that goes further has an arrow.
+_FAR = 3.0
+#: Inches of a picture of one trend, and of each panel of several.
+_SIZE, _PANEL = (7.0, 4.0), (2.6, 1.9)
+_UNITS = {
+    "total": "total_persons",
+    "hidden": "hidden_persons",
+    "coverage": "coverage",
+    "rate": "rate",
+}
+
+
+@draws(Monitor)
+def trend(
+    monitor: Monitor,
+    *,
+    ax: Axes | None = None,
+    quantity: Quantity = "total",
+    group: str | None = None,
+    words: Mapping[str, str] | None = None,
+) -> Axes:
+    """Draw a figure by period with its intervals; for a group a panel for each of its levels.
+
+    The line breaks where the scope of the registers changes, and where a period has no estimate.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        What `mse.monitor` found.
+    ax : Axes, optional
+        Where to draw; a new figure by default. With a group it is divided into panels.
+    quantity : {"total", "hidden", "coverage", "rate"}, default "total"
+        What is drawn. With ``"total"`` the registered persons are too.
+    group : str, optional
+        One of the groups of the monitor; everybody by default.
+    words : mapping of str to str, optional
+        Other words, by the keys of `mse.plots.ENGLISH`.
+
+    Returns
+    -------
+    Axes
+        With a group its ``child_axes`` are the panels.
+
+    Raises
+    ------
+    ModelError
+        If the monitor does not have the group or the quantity.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.simulate.netherlands(years=range(2013, 2016)).draw(seed=1).table()
+    >>> monitor = mse.monitor(
+    ...     table.collapse("form", "sex", "age", "nationality"), replicates=50, seed=1
+    ... )
+    >>> ax = mse.plots.trend(monitor)
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['2013', '2014', '2015']
+    """
+    text = Words(words)
+    _check(monitor, quantity, group)
+    head = Head(text(f"title_{quantity}", period=monitor.period), _lines(monitor, quantity, text))
+    head = Head(head.title, head.lines, monitor.population.info)
+    if group is None:
+        with canvas(ax, _SIZE) as drawn:
+            _draw(drawn, monitor, monitor.periods, quantity)
+            drawn.set_ylim(0, _top(monitor.periods, quantity))
+            _finish(drawn, monitor, monitor.periods, quantity, text)
+            drawn.set_ylabel(text(_UNITS[quantity]))
+            headed(drawn, head, text, room=None if ax is not None else _SIZE[0] - 0.9)
+        return drawn
+    return _draw_panels(ax, monitor, quantity, group, head, text)
+
+
+def _check(monitor: Monitor, quantity: str, group: str | None) -> None:
+    if quantity not in get_args(Quantity):
+        known = ", ".join(map(repr, get_args(Quantity)))
+        raise ModelError(f"quantity={quantity!r} is not known; expected one of {known}.")
+    if quantity == "rate" and not monitor.has_rates:
+        raise ModelError("The monitor has no rates: give it the numbers of inhabitants, rates=...")
+    if group is not None and group not in monitor.group_names:
+        known = ", ".join(map(repr, monitor.group_names)) or "none"
+        raise ModelError(f"The monitor has no group {group!r}; it has {known}.")
+
+
+def _lines(monitor: Monitor, quantity: str, words: Words) -> tuple[str, ...]:
+    breaks = [
+        words("scope_break", first=first, last=last, scope=monitor.scopes[last])
+        for first, last in monitor.breaks
+    ]
+    level = words.level(monitor.level)
+    return (
+        words("trend_bands", level=level, given=words.given(monitor.joint.given)),
+        words("trend_observed") if quantity == "total" else "",
+        *breaks,
+    )
+
+
+def _draw_panels(
+    ax: Axes | None, monitor: Monitor, quantity: Quantity, group: str, head: Head, words: Words
+) -> Axes:
+    frame = monitor.by_period[group]
+    levels = monitor.joint.strata.levels[group]
+    columns = min(len(levels), 4)
+    rows = math.ceil(len(levels) / columns)
+    size = (max(columns * _PANEL[0], 5.0) + 0.8, rows * _PANEL[1] + 1.6)
+    head = Head(f"{head.title}, {group}", head.lines, head.info)
+    with canvas(ax, size) as drawn:
+        places = panels(
+            drawn, len(levels), columns, left=0.85, words=[str(each) for each in levels]
+        )
+        top = _top(frame, quantity)
+        for place, level in zip(places, levels, strict=True):
+            part = frame[frame[group] == level]
+            _draw(place, monitor, part, quantity)
+            place.set_ylim(0, top)
+            _finish(place, monitor, part, quantity, words)
+        places[0].set_ylabel(wrapped(words(_UNITS[quantity]), 24))
+        headed(drawn, head, words, room=None if ax is not None else size[0] - 0.3)
+    return drawn
+
+
+def _columns(frame: pd.DataFrame, quantity: str) -> tuple[FloatArray, FloatArray, FloatArray]:
+    ends = ("low", "high") if quantity == "total" else (f"{quantity}_low", f"{quantity}_high")
+    low, high, point = (frame[name].to_numpy(np.float64) for name in (*ends, quantity))
+    return low, high, point
+
+
+def _top(frame: pd.DataFrame, quantity: str) -> float:
+    """Where the axis ends."""
+    low, high, point = _columns(frame, quantity)
+    observed = frame["observed"].to_numpy(np.float64) if quantity == "total" else point
+    base = max(finite(low, point, observed), default=1.0) or 1.0
+    top = 1.08 * min(max(finite(high, [base])), _FAR * base)
+    return min(top, 1.0) if quantity == "coverage" else top
+
+
+def _draw(ax: Axes, monitor: Monitor, frame: pd.DataFrame, quantity: str) -> None:
+    """Draw bands, bars and points; not what depends on the end of the axis."""
+    low, high, point = _columns(frame, quantity)
+    places = np.arange(len(point), dtype=np.float64)
+    if quantity == "total":
+        observed = frame["observed"].to_numpy(np.float64)
+        ax.plot(places, observed, "s", ls="--", ms=4, color=GRAY, lw=1, gid="observed")
+    for run in _runs(monitor, point):
+        ax.fill_between(places[run], low[run], high[run], color=SKY, alpha=0.35, lw=0, gid="band")
+        ax.plot(places[run], point[run], color=BLUE, lw=1.4, gid="line")
+    ax.plot(places, point, "o", ms=4.5, color=BLUE, mec="white", mew=0.6, zorder=4, gid="point")
+    known = list(monitor.levels)
+    for first, _ in monitor.breaks:
+        ax.axvline(known.index(first) + 0.5, color=ink(), lw=0.9, ls=(0, (4, 3)), gid="break")
+
+
+def _runs(monitor: Monitor, point: FloatArray) -> list[list[int]]:
+    """Periods that a line may connect: estimable, and of one scope."""
+    ends = {first for first, _ in monitor.breaks}
+    runs: list[list[int]] = [[]]
+    for place, level in enumerate(monitor.levels):
+        if math.isnan(point[place]):
+            runs.append([])
+            continue
+        runs[-1].append(place)
+        if level in ends:
+            runs.append([])
+    return [run for run in runs if run]
+
+
+def _finish(ax: Axes, monitor: Monitor, frame: pd.DataFrame, quantity: str, words: Words) -> None:
+    """Draw the intervals as far as the axis goes, the words for what is missing, and the axes."""
+    low, high, point = _columns(frame, quantity)
+    end = ax.get_ylim()[1]
+    for place, status in enumerate(frame["status"]):
+        if math.isnan(point[place]):
+            _write_status(ax, place, words.status(str(status)))
+            continue
+        if math.isnan(low[place]):
+            continue
+        beyond = high[place] > end
+        ends = [low[place], min(high[place], end)]
+        ax.plot([place] * 2, ends, color=BLUE, lw=1, gid="interval")
+        caps = ends[:1] if beyond else ends
+        ax.plot([place] * len(caps), caps, "_", ms=5, color=BLUE, gid="end")
+        if beyond:
+            ax.plot(place, end, "^", ms=6, color=BLUE, clip_on=False, gid="unbounded")
+    _name_periods(ax, [str(each) for each in monitor.levels])
+    number_axis(ax.yaxis, words, log=False, kind="share" if quantity == "coverage" else "number")
+
+
+def _write_status(ax: Axes, place: int, said: str) -> None:
+    ax.text(
+        place,
+        0.04,
+        said,
+        transform=ax.get_xaxis_transform(),
+        rotation=90,
+        ha="center",
+        va="bottom",
+        style="italic",
+        fontsize=SMALL - 1,
+        color=ink(),
+        gid="status",
+    )
+
+
+def _name_periods(ax: Axes, names: list[str]) -> None:
+    """Name as many periods as there is room for, the last one always."""
+    ax.set_xlim(-0.4, len(names) - 0.6)
+    room = inches(ax)[0] / len(names)
+    step = math.ceil(1.3 * width_of(names, SMALL) / room)
+    places = list(range(len(names) - 1, -1, -step))[::-1]
+    ax.set_xticks(places, [names[place] for place in places], fontsize=SMALL)
+
+
+# Rows --------------------------------------------------------------------------------------------
+
+
+def coverage(
+    monitor: Monitor,
+    *,
+    ax: Axes | None = None,
+    group: str | None = None,
+    period: Level | None = None,
+    words: Mapping[str, str] | None = None,
+) -> Axes:
+    """Draw the share of the estimated total that is registered, by group.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        What `mse.monitor` found.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    group : str, optional
+        One of the groups; by default all, one after the other, or the periods where there is none.
+    period : level, optional
+        The period. By default all together, or the last one where their scopes differ.
+    words : mapping of str to str, optional
+        Other words, by the keys of `mse.plots.ENGLISH`.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ModelError
+        If the monitor does not have the group or period.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.simulate.netherlands(years=range(2014, 2016)).draw(seed=1).table()
+    >>> table = table.collapse("form", "age", "nationality")
+    >>> ax = mse.plots.coverage(mse.monitor(table, groups=["sex"], replicates=50, seed=1))
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['sex: female', 'sex: male']
+    """
+    text = Words(words)
+    _check(monitor, "coverage", group)
+    if period is not None and period not in monitor.levels:
+        known = ", ".join(map(str, monitor.levels))
+        raise ModelError(f"The monitor has no {monitor.period} {period!r}; it has {known}.")
+    if period is None and monitor.breaks and not monitor.across_scopes:
+        period = monitor.levels[-1]
+    names = monitor.group_names if group is None else (group,)
+    rows = [row for name in names for row in _shares(monitor, name, period)]
+    when = "" if period is None else f"{monitor.period} {period}"
+    if not rows:
+        frame, when = monitor.periods, ""
+        rows = [_share(str(row[monitor.period]), row) for row in frame.to_dict("records")]
+    heading = text("interval_point", level=text.level(monitor.level))
+    how = Rows(text, "linear", "share", heading, marks=(0.0,), unit="coverage", most=1.0)
+    head = Head(
+        text("title_coverage_groups"),
+        (when, _intervals(monitor, text)),
+        monitor.population.info,
+    )
+    with picture_of(ax, rows, how, head) as drawn:
+        pass
+    return drawn
+
+
+def _intervals(monitor: Monitor, words: Words) -> str:
+    """Say what the intervals are."""
+    level, given = words.level(monitor.level), words.given(monitor.joint.given)
+    return words("intervals_given", level=level, given=given)
+
+
+def _shares(monitor: Monitor, group: str, period: Level | None) -> list[Row]:
+    frame = monitor.groups[group]
+    if period is not None:
+        frame = monitor.by_period[group]
+        frame = frame[frame[monitor.period] == period]
+    return [_share(f"{group}: {row[group]}", row) for row in frame.to_dict("records")]
+
+
+def _share(label: str, row: Mapping[Hashable, Any]) -> Row:
+    return Row(label, row["coverage"], row["coverage_low"], row["coverage_high"], row["status"])
+
+
+def changes(
+    monitor: Monitor,
+    *,
+    ax: Axes | None = None,
+    group: str | None = None,
+    words: Mapping[str, str] | None = None,
+) -> Axes:
+    """Draw how many times the total of a period is that of an earlier one, and how likely a rise is.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        What `mse.monitor` found.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    group : str, optional
+        One of the groups, each level by itself; everybody by default.
+    words : mapping of str to str, optional
+        Other words, by the keys of `mse.plots.ENGLISH`.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ModelError
+        If the monitor does not have the group, or has one period only.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.simulate.netherlands(years=range(2014, 2016)).draw(seed=1).table()
+    >>> table = table.collapse("form", "sex", "age", "nationality")
+    >>> ax = mse.plots.changes(mse.monitor(table, replicates=50, seed=1))
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['2014 to 2015']
+    """
+    text = Words(words)
+    _check(monitor, "total", group)
+    rows = [_change(row, group, text) for row in monitor.changes(group).to_dict("records")]
+    if not rows:
+        raise ModelError("The monitor has one period only: there is no change to draw.")
+    level = text.level(monitor.level)
+    how = Rows(
+        text,
+        kind="ratio",
+        heading=text("change_said", level=level),
+        marks=(1.0,),
+        unit="change_axis",
+    )
+    lines = (text("change_explained"), _intervals(monitor, text))
+    head = Head(text("title_changes"), lines, monitor.population.info)
+    with picture_of(ax, rows, how, head) as drawn:
+        drawn.axvline(1, color=ink(), lw=0.9, ls=":", gid="none")
+    return drawn
+
+
+def _change(row: Mapping[Hashable, Any], group: str | None, words: Words) -> Row:
+    label = words("range", low=row["first"], high=row["last"])
+    label = label if group is None else f"{row[group]}: {label}"
+    point, low, high = (float(row[key]) for key in ("ratio", "ratio_low", "ratio_high"))
+    plain = Row(label, point, low, high, str(row["status"]))
+    if math.isnan(point):
+        return plain
+    rise = words("rise", share=words.share(float(row["rise"])))
+    said = f"{Rows(words, kind='ratio').said(plain)}, {rise}"
+    return Row(label, point, low, high, plain.status, said=said)
