@@ -28,13 +28,16 @@ from mse.disclosure.attacking import attack
 from mse.disclosure.counts import ProtectedCounts, protect_counts
 from mse.disclosure.protected import Protected
 from mse.disclosure.rules import MARK, Rules, rules
+from mse.disclosure.tables import ProtectedTable, protect_table
 
 __all__ = [
     "MARK",
     "Protected",
     "ProtectedCounts",
+    "ProtectedTable",
     "Rules",
     "attack",
     "protect_counts",
+    "protect_table",
     "rules",
 ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -12,15 +11,17 @@ from scipy import sparse
 from mse.errors import InvalidTableError
 
 if TYPE_CHECKING:
-    from mse._typing import BoolArray, FloatArray, IntArray
+    from collections.abc import Iterable
+
+    from mse._typing import BoolArray, IntArray
 
 __all__ = ["REST", "Book", "Cells", "Key"]
 
 #: First word in the name of a cell that holds those of a total who are in none of its parts.
 REST = "rest"
 
-#: What a cell is called; used as is in labels.
-Key: TypeAlias = Hashable
+#: What a cell is called: pairs of a name and a level, such as ``(("year", 2015), ("sex", "f"))``.
+Key: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +40,8 @@ class Cells:
         One row for each sum: 1 at the total and -1 at its parts, so that ``sums @ counts == 0``.
     groups : int64 array (G, 2)
         Pairs of a part and a total in which no part may hold nearly everybody.
-    largest : float64 array (N,)
-        Largest share of the count from one contributor; 0 where that is not known.
+    unsafe : bool array (N,)
+        Cells that may not be shown whatever their count.
     """
 
     keys: tuple[Key, ...]
@@ -48,7 +49,7 @@ class Cells:
     shown: BoolArray
     sums: sparse.csr_array
     groups: IntArray
-    largest: FloatArray
+    unsafe: BoolArray
 
 
 class Book:
@@ -67,18 +68,18 @@ class Book:
     def __init__(self) -> None:
         self._counts: dict[Key, int] = {}
         self._shown: dict[Key, bool] = {}
-        self._largest: dict[Key, float] = {}
+        self._unsafe: dict[Key, bool] = {}
         self._sums: dict[tuple[Key, frozenset[Key]], None] = {}
         self._groups: dict[tuple[Key, Key], None] = {}
 
     def __contains__(self, key: Key) -> bool:
         return key in self._counts
 
-    def add(self, key: Key, count: int, *, shown: bool = True, largest: float = 0.0) -> None:
+    def add(self, key: Key, count: int, *, shown: bool = True, unsafe: bool = False) -> None:
         """Note a cell; one that is noted twice is shown if it is shown anywhere."""
         self._counts[key] = int(count)
         self._shown[key] = shown or self._shown.get(key, False)
-        self._largest[key] = max(largest, self._largest.get(key, 0.0))
+        self._unsafe[key] = unsafe or self._unsafe.get(key, False)
 
     def sum(self, total: Key, parts: Iterable[Key], *, group: bool = False) -> None:
         """Note that a cell is the sum of others, and whether no part may hold nearly all of it.
@@ -121,5 +122,5 @@ class Book:
             np.array(list(self._shown.values()), dtype=np.bool_),
             rows.tocsr(),
             np.array(pairs, dtype=np.int64).reshape(-1, 2),
-            np.array(list(self._largest.values()), dtype=np.float64),
+            np.array(list(self._unsafe.values()), dtype=np.bool_),
         )

@@ -134,7 +134,7 @@ def protect_counts(
     total  33  65    98
     """
     if by is None:
-        cells, keys = cells_of_frame(_stacked(frame), ["row", "column"], "n", total)
+        cells, keys = cells_of_frame(_stacked(frame), rules, ["row", "column"], "n", total)
         publication = publish(cells, rules)
         shape = frame.shape
         values = pd.array(_values(publication, keys), dtype="Int64")
@@ -144,7 +144,7 @@ def protect_counts(
         shown.columns = frame.columns
         marks = pd.DataFrame(mask, index=frame.index, columns=frame.columns)
         return ProtectedCounts(shown, marks, publication)
-    cells, keys = cells_of_frame(frame, by, count, total, largest)
+    cells, keys = cells_of_frame(frame, rules, by, count, total, largest)
     publication = publish(cells, rules)
     return _long(frame, publication, keys, count, persons, others, drop=largest)
 
@@ -195,6 +195,7 @@ def _stacked(frame: pd.DataFrame) -> pd.DataFrame:
 
 def cells_of_frame(
     frame: pd.DataFrame,
+    rules: Rules,
     by: Sequence[str],
     count: str,
     total: str,
@@ -213,25 +214,25 @@ def cells_of_frame(
             f"{rows_text(twice)}: the cell occurs before. Expected one row for each combination of "
             f"{listed(by)}; sum the rows first."
         )
-    shares = np.zeros(len(frame))
-    if largest is not None:
-        shares = frame[largest].to_numpy(np.float64) / np.maximum(counts, 1)
+    unsafe = np.zeros(len(frame), dtype=np.bool_)
+    if largest is not None and rules.dominance is not None:
+        unsafe = frame[largest].to_numpy(np.float64) > rules.dominance * counts
     book = Book()
-    for key, number, share in zip(keys, counts, shares, strict=True):
-        book.add(key, int(number), largest=float(share))
+    for key, number, never in zip(keys, counts, unsafe, strict=True):
+        book.add(key, int(number), unsafe=bool(never))
     _sums(book, keys, by)
     return book.cells(), keys
 
 
 def _sums(book: Book, keys: Sequence[Key], by: Sequence[str]) -> None:
     """Note every total whose parts are there, split by one or more of the categories."""
-    names = [(key, frozenset(name for name, _ in key)) for key in keys]  # type: ignore[attr-defined]
+    names = [(key, frozenset(name for name, _ in key)) for key in keys]
     everything = frozenset(by)
     split: dict[tuple[Key, frozenset[str]], list[Key]] = {}
     for key, fixed in names:
         for size in range(1, len(fixed) + 1):
             for gone in combinations(sorted(fixed), size):
-                parent = tuple(pair for pair in key if pair[0] not in gone)  # type: ignore[attr-defined]
+                parent = tuple(pair for pair in key if pair[0] not in gone)
                 split.setdefault((parent, frozenset(gone)), []).append(key)
     for key, fixed in names:
         for size in range(1, len(everything - fixed) + 1):

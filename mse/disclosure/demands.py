@@ -108,8 +108,7 @@ class Knowledge:
 
 def primary(cells: Cells, rules: Rules) -> BoolArray:
     """Find the cells that may not be shown for their own sake: bool array (N,)."""
-    small = _small(cells, rules)
-    return small if rules.dominance is None else small | (cells.largest > rules.dominance)
+    return _small(cells, rules) | cells.unsafe
 
 
 def _small(cells: Cells, rules: Rules) -> BoolArray:
@@ -119,7 +118,7 @@ def _small(cells: Cells, rules: Rules) -> BoolArray:
 
 def demands_on(cells: Cells, rules: Rules, known: Knowledge) -> list[Demand]:
     """List everything that a reader must not be able to tell, what always holds first."""
-    found = [*_limits(cells, rules, known), *_shares(cells, rules)]
+    found = [*_limits(cells, rules, known), *_shares(cells, rules, known)]
     if rules.threshold <= 1 and rules.base > 1:
         found += _roundings(cells, rules, known)
     lower, upper = rules.protection
@@ -137,14 +136,14 @@ def _up(cell: int, enough: float) -> Form:
 def _limits(cells: Cells, rules: Rules, known: Knowledge) -> Iterator[Demand]:
     """Of a count below the threshold nothing within the protection limits can be ruled out."""
     lower, upper = rules.protection
-    everything = np.ones(len(cells.counts), dtype=np.bool_)
+    bounds = known.when(np.ones(len(cells.counts), dtype=np.bool_))
     totals = (cells.sums > 0).sum(axis=0) > 0
     for cell in np.flatnonzero(_small(cells, rules)):
         down = _down(int(cell), float(lower))
         if totals[cell]:
             # Each mark hides somebody, so a total of three marks cannot be less than three.
             weights = down.dense(len(cells.counts))
-            fewest = least(weights, cells.sums, *known.when(everything)).value
+            fewest = least(weights, cells.sums, *bounds).value
             down = _down(int(cell), max(float(lower), fewest))
         up = _up(int(cell), float(upper))
         yield Demand((down,), down.enough)
@@ -159,14 +158,17 @@ def _widths(cells: Cells, rules: Rules, width: int) -> Iterator[Demand]:
         yield Demand(forms, -float(width), int(cell))
 
 
-def _shares(cells: Cells, rules: Rules) -> Iterator[Demand]:
-    """No part holds nearly all of a total, as far as a reader can tell."""
+def _shares(cells: Cells, rules: Rules, known: Knowledge) -> Iterator[Demand]:
+    """No part holds nearly all of a total, as far as a reader can tell; where that can be had."""
     if rules.group is None:
         return
+    bounds = known.when(np.ones(len(cells.counts), dtype=np.bool_))
     for part, total in cells.groups:
         if cells.counts[part] > rules.group * cells.counts[total]:
             form = Form(np.array([part, total]), np.array([1.0, -rules.group]))
-            yield Demand((form,), 0.0)
+            # A part that is the total by its very meaning cannot be kept from being it.
+            if least(form.dense(len(cells.counts)), cells.sums, *bounds).value <= WHOLE:
+                yield Demand((form,), 0.0)
 
 
 def _roundings(cells: Cells, rules: Rules, known: Knowledge) -> Iterator[Demand]:

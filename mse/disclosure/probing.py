@@ -163,9 +163,11 @@ class Probe:
         if demand.when >= 0:
             certain[demand.when] = True
         lack = value - need - gain[certain].sum()
-        row = np.minimum(gain / lack, 1.0)
-        row[certain | (gain < _NO_PRICE)] = 0.0
+        gain[certain | (np.abs(gain) < _NO_PRICE)] = 0.0
+        # Of a count that is shown as 0 a mark tells more: that there is somebody.
+        loss = -gain[gain < 0].sum()
+        row = np.minimum(gain, lack + loss)
         if demand.when < 0:
-            return row, 1.0
-        row[demand.when] = -1.0
-        return row, 0.0
+            return row, lack
+        row[demand.when] = -(lack + loss)
+        return row, -loss

@@ -125,8 +125,6 @@ def label(key: Key) -> str:
     >>> label((("year", 2015), ("sex", "f"))), label(())
     ('year 2015, sex f', 'total')
     """
-    if not isinstance(key, tuple):
-        return str(key)
     if key and key[0] == REST:
         return f"persons in {label(key[1])} but in none of its parts"
     return ", ".join(f"{name} {level}" for name, level in key) or "total"

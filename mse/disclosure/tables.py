@@ -1,0 +1,317 @@
+"""Capture tables made fit to leave: histories, list totals, overlaps and strata together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mse._frozen import FrozenDict
+from mse._result import Result
+from mse._text import Section
+from mse.disclosure.cells import Book
+from mse.disclosure.protected import Protected, publish
+from mse.disclosure.rules import MARK
+from mse.errors import ModelError
+from mse.intake.problems import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from mse._typing import IntArray
+    from mse.disclosure.cells import Key
+    from mse.disclosure.publication import Publication
+    from mse.disclosure.rules import Rules
+    from mse.table import CaptureTable
+
+__all__ = ["ProtectedTable", "cells_of_table", "default_margins", "protect_table"]
+
+#: Strata of all covariates together are left out when there are more than this.
+_MOST_STRATA = 2000
+#: Histories of nobody have a row of their own, where that is to be hidden, up to so many lists.
+_MOST_LISTS = 8
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ProtectedTable(Result, Protected):
+    """What a capture table holds, fit to leave.
+
+    Attributes
+    ----------
+    observed : int or None
+        Persons on at least one list; None if that is suppressed.
+    list_totals : Series of Int64
+        Persons on each list; missing where suppressed.
+    overlaps : DataFrame of Int64
+        Persons on both lists of each pair, list totals on the diagonal; missing where suppressed.
+    histories : DataFrame
+        Summed over covariates: 1, 0 or missing (not known) for each list, ``n`` and ``suppressed``.
+        Histories without a row have nobody.
+    strata : mapping of tuple of str to DataFrame
+        Persons by covariates: a column for each, ``n`` and ``suppressed``.
+    """
+
+    observed: int | None
+    list_totals: pd.Series
+    overlaps: pd.DataFrame
+    histories: pd.DataFrame
+    strata: Mapping[tuple[str, ...], pd.DataFrame]
+    publication: Publication
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give the histories."""
+        return self.histories.copy()
+
+    def __repr__(self) -> str:
+        return f"<ProtectedTable: {len(self.list_totals)} lists, {len(self.suppressed):,} counts suppressed>"
+
+    def _sections(self) -> list[Section]:
+        total = MARK if self.observed is None else f"{self.observed:,}"
+        sections = [
+            Section("Registered", paragraphs=(f"{total} on at least one list.",)),
+            Section("Persons on both lists of each pair", verbatim=_text(self.overlaps)),
+            Section("Persons by capture history", verbatim=_text(self.histories, index=False)),
+        ]
+        sections += [
+            Section(f"Persons by {' and '.join(names)}", verbatim=_text(frame, index=False))
+            for names, frame in self.strata.items()
+        ]
+        return [*sections, Section("Disclosure control", paragraphs=(self.note,))]
+
+
+def _text(frame: pd.DataFrame, *, index: bool = True) -> str:
+    if "suppressed" in frame:
+        marked = frame["n"].astype(object).mask(frame["suppressed"], MARK)
+        frame = frame.assign(n=marked).drop(columns="suppressed")
+        return frame.astype(object).fillna("?").to_string(index=index)
+    return frame.astype(object).fillna(MARK).to_string(index=index)
+
+
+def protect_table(
+    table: CaptureTable, rules: Rules, *, margins: Iterable[Sequence[str]] | None = None
+) -> ProtectedTable:
+    """Suppress and round what a capture table holds.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        The table. Counts within bounds are suppressed, whatever their bounds.
+    rules : Rules
+        What is to be protected.
+    margins : iterable of sequence of str, optional
+        By which covariates persons are shown; by default each covariate by itself, and all together
+        where that makes no more than 2,000 strata. The table of histories by stratum does not leave.
+
+    Returns
+    -------
+    ProtectedTable
+        All its parts are protected together: it may be published whole.
+
+    Raises
+    ------
+    ModelError
+        If a covariate is not in the table; if zeros are not safe and there are more than eight lists.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.load_dataset("artificial_3")
+    >>> safe = mse.disclosure.protect_table(table, mse.disclosure.Rules(threshold=10))
+    >>> safe.overlaps.astype(object).fillna("x")
+        A   B   C
+    A  46   x   0
+    B   x  36   0
+    C   0   0  20
+    """
+    chosen = default_margins(table.covariates) if margins is None else _checked(table, margins)
+    book = cells_of_table(table, rules, chosen)
+    publication = publish(book.cells(), rules)
+    lists = table.lists
+    totals = [publication.value(_list(name)) for name in lists]
+    histories = _histories(table, publication)
+    return ProtectedTable(
+        observed=publication.value(()),
+        list_totals=pd.Series(totals, index=pd.Index(lists), dtype="Int64"),
+        overlaps=_overlaps(table, publication),
+        histories=histories,
+        strata=FrozenDict({names: _strata(table, publication, names) for names in chosen}),
+        publication=publication,
+    )
+
+
+def default_margins(covariates: Mapping[str, Sequence[object]]) -> tuple[tuple[str, ...], ...]:
+    """By which covariates persons are shown: each by itself, and all together."""
+    names = tuple(covariates)
+    strata = np.prod([len(levels) for levels in covariates.values()])
+    together = (names,) if len(names) > 1 and strata <= _MOST_STRATA else ()
+    return (*together, *((name,) for name in names))
+
+
+def _checked(table: CaptureTable, margins: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    chosen = tuple(
+        (names,) if isinstance(names, str) else tuple(names) for names in margins if names
+    )
+    unknown = [name for names in chosen for name in names if name not in table.covariates]
+    if unknown:
+        raise ModelError(
+            f"The table has no covariate {unknown[0]!r}: expected {listed(table.covariates, 12)}."
+        )
+    return chosen
+
+
+# From a table to cells ---------------------------------------------------------------------------
+
+
+def _list(name: str) -> Key:
+    return (("list", name),)
+
+
+def _pair(first: str, second: str) -> Key:
+    return (("on both", f"{first} and {second}"),)
+
+
+def _history(row: Iterable[int]) -> Key:
+    return (("history", "".join("?" if entry < 0 else str(entry) for entry in row)),)
+
+
+def cells_of_table(table: CaptureTable, rules: Rules, margins: Sequence[tuple[str, ...]]) -> Book:
+    """Note everything that is shown of a table."""
+    book = Book()
+    book.add((), table.n_observed)
+    if table.margins is not None:
+        _note_margins(book, table)
+        return book
+    _note_histories(book, table, rules)
+    for names in margins:
+        _note_strata(book, table, names)
+    for names, fewer in product(margins, margins):
+        if set(fewer) < set(names):
+            for key in _stratum_keys(table, fewer):
+                parts = [part for part in _stratum_keys(table, names) if set(key) <= set(part)]
+                book.sum(key, parts, group=len(names) == len(fewer) + 1)
+    return book
+
+
+def _note_margins(book: Book, table: CaptureTable) -> None:
+    """List totals and their union: persons on several lists make the former add up to more."""
+    totals = table.margins.list_totals if table.margins is not None else {}
+    for name, total in totals.items():
+        book.add(_list(name), total)
+        book.sum((), [_list(name)])
+    together: Key = (("all lists", "counted once for each"),)
+    book.add(together, sum(totals.values()), shown=False)
+    book.sum(together, [_list(name) for name in totals])
+    book.sum(together, [()])
+
+
+def _note_histories(book: Book, table: CaptureTable, rules: Rules) -> None:
+    shown = table.patterns[:, : table.n_lists]
+    inexact = table.low != table.high
+    names: dict[Key, tuple[int, ...]] = {}
+    counts: dict[Key, int] = {}
+    vague: dict[Key, bool] = {}
+    if rules.unsafe(0) and table.n_lists > _MOST_LISTS:
+        raise ModelError(
+            f"The rules do not let zeros be shown, and {table.n_lists} lists make too many histories of "
+            f"nobody to hide: expected at most {_MOST_LISTS} lists. Merge or leave out lists."
+        )
+    if table.n_lists <= _MOST_LISTS and (rules.group is not None or rules.unsafe(0)):
+        for row in list(product((0, 1), repeat=table.n_lists))[1:]:
+            names[_history(row)], counts[_history(row)] = row, 0
+    for row, low, unsure in zip(shown.tolist(), table.low.tolist(), inexact, strict=True):
+        key = _history(row)
+        names[key] = tuple(row)
+        counts[key] = counts.get(key, 0) + low
+        vague[key] = vague.get(key, False) or bool(unsure)
+    for key, count in counts.items():
+        book.add(key, count, unsafe=vague.get(key, False))
+    book.sum((), counts)
+    _note_lists(book, table, names, counts)
+
+
+def _note_lists(
+    book: Book,
+    table: CaptureTable,
+    names: Mapping[Key, tuple[int, ...]],
+    counts: Mapping[Key, int],
+) -> None:
+    """List totals and overlaps, as sums of histories."""
+    for size in (1, 2):
+        for positions in combinations(range(table.n_lists), size):
+            parts = [key for key, row in names.items() if all(row[at] == 1 for at in positions)]
+            key = _key_of(table, positions)
+            book.add(key, sum(counts[part] for part in parts))
+            book.sum(key, parts)
+            for at in positions if size == 2 else ():
+                book.group(key, _list(table.lists[at]))
+
+
+def _key_of(table: CaptureTable, positions: Sequence[int]) -> Key:
+    named = [table.lists[at] for at in positions]
+    return _list(named[0]) if len(named) == 1 else _pair(named[0], named[1])
+
+
+def _levels(table: CaptureTable, name: str) -> list[object]:
+    """Levels of a covariate, the unknown one last if there is anybody."""
+    codes = table.patterns[:, table.axes.index(name)]
+    return [*table.covariates[name], *([UNKNOWN] if np.any(codes < 0) else [])]
+
+
+def _stratum_keys(table: CaptureTable, names: Sequence[str]) -> list[Key]:
+    levels = [_levels(table, name) for name in names]
+    return [tuple(zip(names, cell, strict=True)) for cell in product(*levels)]
+
+
+def _note_strata(book: Book, table: CaptureTable, names: tuple[str, ...]) -> None:
+    sizes = [len(_levels(table, name)) for name in names]
+    counts: IntArray = np.zeros(sizes, dtype=np.int64)
+    codes = [table.patterns[:, table.axes.index(name)] for name in names]
+    np.add.at(counts, tuple(codes), table.low)
+    keys = _stratum_keys(table, names)
+    for key, count in zip(keys, counts.ravel().tolist(), strict=True):
+        book.add(key, count)
+    book.sum((), keys, group=len(names) == 1)
+
+
+# What is shown -----------------------------------------------------------------------------------
+
+
+def _overlaps(table: CaptureTable, publication: Publication) -> pd.DataFrame:
+    lists = table.lists
+    values: dict[str, list[int | None]] = {name: [None] * len(lists) for name in lists}
+    for at, name in enumerate(lists):
+        values[name][at] = publication.value(_list(name))
+        for other in range(at) if table.margins is None else ():
+            value = publication.value(_pair(lists[other], name))
+            values[name][other] = values[lists[other]][at] = value
+    return pd.DataFrame(values, index=pd.Index(lists), dtype="Int64")
+
+
+def _histories(table: CaptureTable, publication: Publication) -> pd.DataFrame:
+    rows = []
+    for key, gone in zip(publication.keys, publication.suppressed, strict=True):
+        history = _history_of(key)
+        if history and (gone or publication.value(key) or not publication.rules.zeros_safe):
+            entries = [None if entry == "?" else int(entry) for entry in history]
+            rows.append([*entries, publication.value(key), bool(gone)])
+    frame = pd.DataFrame(rows, columns=[*table.lists, "n", "suppressed"])
+    kinds = dict.fromkeys([*table.lists, "n"], "Int64") | {"suppressed": "bool"}
+    return frame.astype(kinds)
+
+
+def _history_of(key: Key) -> str:
+    """Read the history in the name of a cell; empty if it is none."""
+    return str(key[0][1]) if len(key) == 1 and key[0][0] == "history" else ""
+
+
+def _strata(table: CaptureTable, publication: Publication, names: tuple[str, ...]) -> pd.DataFrame:
+    keys = _stratum_keys(table, names)
+    rows = [[level for _, level in key] for key in keys]
+    values = [publication.value(key) for key in keys]
+    frame = pd.DataFrame(rows, columns=list(names))
+    gone = [bool(publication.suppressed[publication.places[key]]) for key in keys]
+    return frame.assign(n=pd.array(values, dtype="Int64"), suppressed=gone)
