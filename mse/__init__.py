@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mse.model import HierarchicalModel as HierarchicalModel
     from mse.monitoring import monitor as monitor
     from mse.population import PopulationEstimate as PopulationEstimate
+    from mse.reporting import write_report as write_report
     from mse.resampling import bootstrap as bootstrap
     from mse.sample_coverage import SampleCoverage as SampleCoverage
     from mse.table import CaptureTable as CaptureTable
@@ -78,6 +79,7 @@ _HOMES = {
     "load_dataset": "datasets",
     "monitor": "monitoring",
     "validate": "validation",
+    "write_report": "reporting",
 }
 
 #: Public names that are modules.

@@ -47,12 +47,14 @@ __all__ = [
     "Source",
     "StrategyName",
     "Workers",
+    "dataset_names",
     "json_text",
     "labeled",
     "names_in",
     "plain_errors",
     "read_frame",
     "read_table",
+    "table_of",
     "write",
 ]
 
@@ -175,13 +177,20 @@ def read_table(
     source: str, lists: str | None, covariates: str | None, count: str | None
 ) -> CaptureTable:
     """Read the table that the arguments of a command describe."""
-    if source != "-" and source in _dataset_names():
+    if source != "-" and source in dataset_names():
         return _read_dataset(source, lists, covariates, count)
     frame = read_frame(source)
     if lists is None:
         columns = ", ".join(map(str, frame.columns))
         msg = f"Name the list columns with --lists; the columns of {source} are: {columns}."
         raise InvalidTableError(msg)
+    return table_of(frame, lists, covariates, count)
+
+
+def table_of(
+    frame: pd.DataFrame, lists: str, covariates: str | None, count: str | None
+) -> CaptureTable:
+    """Make a table of a frame, as the arguments of a command describe it."""
     counts = names_in(count)
     if len(counts) > 2:
         msg = f"--count names {len(counts)} columns; expected one, or two with the bounds."
@@ -224,7 +233,7 @@ def _read_dataset(
     return table if lists is None else table.keep_lists(names_in(lists))
 
 
-def _dataset_names() -> list[str]:
+def dataset_names() -> list[str]:
     return [str(name) for name in list_datasets()["name"]]
 
 
@@ -243,7 +252,7 @@ def read_frame(source: str) -> pd.DataFrame:
         with path.open(encoding="utf-8-sig", newline="") as handle:
             return _read_csv(handle)
     except FileNotFoundError:
-        near = get_close_matches(source, _dataset_names(), n=1)
+        near = get_close_matches(source, dataset_names(), n=1)
         hint = f" Did you mean the dataset {near[0]!r}?" if near else ""
         msg = (
             f"{source!r} is neither a bundled dataset nor a file.{hint} "

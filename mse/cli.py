@@ -41,10 +41,19 @@ from mse._console import (
     write,
 )
 from mse.cli_monitor import monitor_command
+from mse.cli_report import report_command
 from mse.cli_simulate import simulate_command
 from mse.datasets import list_datasets
 from mse.errors import ModelError
-from mse.estimators import Criterion, Estimator, Strategy, compare, default_estimator, estimate
+from mse.estimators import (
+    Criterion,
+    Estimator,
+    Strategy,
+    compare,
+    default_estimator,
+    estimate,
+    usual_estimators,
+)
 from mse.intervals import STORED_LEVELS, check_level
 from mse.table import CaptureTable
 
@@ -147,6 +156,9 @@ def compare_command(
 app.command("monitor")(monitor_command)
 
 
+app.command("report")(report_command)
+
+
 @app.command("datasets")
 def datasets_command(*, form: OutputFormat = Form.text, output: Output = None) -> None:
     """List the bundled tables: name, lists, observed persons, source."""
@@ -180,24 +192,16 @@ def _estimators(
     max_order: int | None,
 ) -> list[Estimator]:
     """Choose the estimators asked for; without any, those that are usually compared."""
-    from mse.classical import Chapman, LincolnPetersen
-
-    searches: Sequence[Criterion] = criteria
     if not models and not criteria:
-        if table.n_lists == 2:
-            return [LincolnPetersen(), Chapman(), default_estimator(table, model="main")]
-        models = ("main", "all two-way")
-        searches = ("bic", "aic") if table.covariates else ("bic", "aic", "pvalue")
-    elif not criteria and (strategy is not None or max_order is not None):
+        return usual_estimators(table, strategy=strategy, max_order=max_order)
+    if not criteria and (strategy is not None or max_order is not None):
         msg = "--strategy and --max-order belong to a search; name one with --criterion."
         raise ModelError(msg)
     chosen = [default_estimator(table, model=model) for model in models]
-    for criterion in searches:
-        # A search by p-value is defined step by step only; the option is for the others.
-        steps = None if criterion == "pvalue" and not criteria else strategy
-        chosen.append(
-            default_estimator(table, criterion=criterion, strategy=steps, max_order=max_order)
-        )
+    chosen += [
+        default_estimator(table, criterion=criterion, strategy=strategy, max_order=max_order)
+        for criterion in criteria
+    ]
     return chosen
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "compare",
     "default_estimator",
     "estimate",
+    "usual_estimators",
 ]
 
 Criterion: TypeAlias = Literal["aic", "aicc", "bic", "pvalue"]
@@ -128,6 +129,32 @@ def default_estimator(
     return LogLinearSearch(
         criterion=criterion, strategy=strategy, max_order=max_order, interval=interval
     )
+
+
+def usual_estimators(
+    table: CaptureTable, *, strategy: Strategy | None = None, max_order: int | None = None
+) -> list[Estimator]:
+    """Choose the estimators that are usually put side by side; options of the searches among them.
+
+    Returns
+    -------
+    list of Estimator
+        Of two lists the classical ones and a log-linear model; of more lists the two extremes,
+        independence and all pairs, and searches by several criteria.
+    """
+    from mse.classical import Chapman, LincolnPetersen
+
+    if table.n_lists == 2:
+        return [LincolnPetersen(), Chapman(), default_estimator(table, model="main")]
+    chosen = [default_estimator(table, model=model) for model in ("main", "all two-way")]
+    criteria: list[Criterion] = ["bic", "aic"] if table.covariates else ["bic", "aic", "pvalue"]
+    for criterion in criteria:
+        # A search by p-value is defined step by step only; the option is for the others.
+        steps = None if criterion == "pvalue" else strategy
+        chosen.append(
+            default_estimator(table, criterion=criterion, strategy=steps, max_order=max_order)
+        )
+    return chosen
 
 
 def _check_searchable(table: CaptureTable) -> None:

@@ -1,0 +1,134 @@
+"""A report as Markdown."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING
+
+from mse.reporting.content import (
+    Bullets,
+    Facts,
+    Figure,
+    Paragraph,
+    Table,
+    Verbatim,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mse.reporting.content import Block, Cell, Inline, Report, Section, Text
+    from mse.reporting.language import Language
+
+__all__ = ["as_markdown"]
+
+
+def as_markdown(report: Report, language: Language) -> str:
+    """Lay a report out as Markdown, pictures inside as data URIs.
+
+    Parameters
+    ----------
+    report : Report
+        What it holds.
+    language : Language
+        Words around it.
+    """
+    writer = _Writer(language, {each.id: _slug(each.heading) for each in report.sections})
+    parts = [f"# {writer.runs(report.title)}", f"*{report.subtitle}*"]
+    for section in report.sections:
+        parts += writer.section(section, 2)
+    made = language("document.made", date=report.date)
+    parts.append(f"---\n\n{language('document.footer', version=_version())} {made}.")
+    text = "\n\n".join(parts) + "\n"
+    if writer.foreign:
+        text += f"\n{language('document.foreign_plain')}\n"
+    return text
+
+
+def _version() -> str:
+    from mse.reporting.parts.account import release
+
+    return release("multiple-systems")
+
+
+def _slug(heading: str) -> str:
+    """Name of a heading as links to it are written."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+class _Writer:
+    """Writes blocks, and remembers whether there was another language in them."""
+
+    def __init__(self, language: Language, slugs: Mapping[str, str]) -> None:
+        self.say, self.slugs, self.foreign = language, slugs, False
+
+    def section(self, section: Section, depth: int) -> Iterator[str]:
+        yield f"{'#' * depth} {section.heading}"
+        for block in section.blocks:
+            yield self.block(block)
+        for inner in section.sections:
+            yield from self.section(inner, depth + 1)
+
+    def block(self, block: Block) -> str:
+        match block:
+            case Paragraph(role="warning"):
+                return f"> **{self.say('document.warning')}:** {self.runs(block.text)}"
+            case Paragraph():
+                return self.runs(block.text)
+            case Bullets():
+                return "\n".join(f"- {self.runs(item)}" for item in block.items)
+            case Facts():
+                return "\n".join(f"- **{name}:** {self.runs(text)}" for name, text in block.rows)
+            case Table():
+                return self.table(block)
+            case Figure():
+                return _figure(block)
+            case Verbatim():
+                self.foreign |= bool(block.language)
+                return f"```text\n{block.text}\n```"
+
+    def table(self, table: Table) -> str:
+        rules = ["---:" if column.figures else "---" for column in table.columns]
+        lines = [
+            _row(_escape(column.heading) for column in table.columns),
+            _row(rules),
+            *(_row(self.cell(cell) for cell in row) for row in table.rows),
+        ]
+        parts = [f"**{table.caption}**", "\n".join(lines), *(f"*{note}*" for note in table.notes)]
+        return "\n\n".join(parts)
+
+    def cell(self, cell: Cell) -> str:
+        text = _escape(cell.text).replace("|", "\\|").replace("\n", " ")
+        return self._marked(text, cell.language)
+
+    def runs(self, text: Inline) -> str:
+        return "".join(map(self._run, text))
+
+    def _run(self, run: Text) -> str:
+        found = self._marked(_escape(run.text), run.language)
+        found = f"**{found}**" if run.strong else found
+        return f"[{found}](#{self.slugs.get(run.link, run.link)})" if run.link else found
+
+    def _marked(self, text: str, language: str) -> str:
+        if not language:
+            return text
+        self.foreign = True
+        return f"{text} \\[{language}\\]"
+
+
+def _escape(text: str) -> str:
+    """Keep what is text from being read as layout."""
+    return re.sub(r"([\\`*_\[\]<>#])", r"\\\1", text)
+
+
+def _row(cells: Iterator[str] | list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _figure(figure: Figure) -> str:
+    if not figure.svg:
+        return f"*{figure.caption}.* {_escape(figure.alt)}"
+    data = base64.b64encode(figure.svg.encode()).decode()
+    alt = figure.alt.replace("\n", " ").replace("[", "(").replace("]", ")")
+    return f"![{alt}](data:image/svg+xml;base64,{data})\n\n*{figure.caption}*"

@@ -1,0 +1,261 @@
+"""The methodological account: every setting, seed, version, and the models that were tried."""
+
+from __future__ import annotations
+
+import math
+import platform
+from dataclasses import fields, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from mse.reporting.content import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Facts,
+    Paragraph,
+    Section,
+    Table,
+    inline,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mse.reporting.content import Inline
+    from mse.reporting.context import Context
+    from mse.reporting.counts import Counts
+    from mse.reporting.evidence import Estimated
+
+__all__ = ["account"]
+
+#: Models of a search that are shown, the best ones.
+MOST_MODELS = 25
+#: Packages whose version may matter to a number.
+PACKAGES = ("numpy", "scipy", "pandas", "numba", "pymc", "nutpie", "arviz", "statsmodels")
+#: Columns of a model table, as far as it has them; figures are written with so many decimals.
+_MODEL_COLUMNS = {
+    "model": None,
+    "n_parameters": 0,
+    "deviance": 2,
+    "df_residual": 0,
+    "aic": 2,
+    "aicc": 2,
+    "bic": 2,
+    "total": 0,
+    "status": None,
+    "limit": None,
+}
+#: What would let suppressed counts be tried out: exact functions of the whole table.
+_TELLING = ("deviance", "aic", "aicc", "bic")
+
+
+def account(context: Context) -> Section:
+    """Say how it was done, for those who check or repeat it."""
+    say = context.say
+    parts = [
+        Section("account-data", say("account.data"), tuple(_data(context))),
+        *_estimators(context),
+        Section("account-models", say("account.models"), tuple(_models(context))),
+        Section("account-software", say("account.software"), (Facts(tuple(_software(context))),)),
+        Section("account-conventions", say("account.conventions"), tuple(_conventions(context))),
+        Section("account-disclosure", say("account.disclosure"), tuple(_disclosure(context))),
+    ]
+    full = tuple(each for each in parts if not each.is_empty)
+    return Section("account", say("heading.account"), sections=full)
+
+
+# Data --------------------------------------------------------------------------------------------
+
+
+def _data(context: Context) -> Iterator[Block]:
+    for counts in context.counts:
+        yield Facts(tuple(_table_facts(context, counts)))
+    if context.counts and not context.hides:
+        yield Paragraph(inline(context.say("account.fingerprint_words")), "note")
+
+
+def _table_facts(context: Context, counts: Counts) -> Iterator[tuple[str, Inline]]:
+    say, info = context.say, counts.info
+    if info.name:
+        yield say("account.table"), inline(info.name)
+    yield say("fact.lists"), inline(say.listed(counts.lists, 40))
+    for name, levels in counts.covariates.items():
+        yield say("account.covariate", name=name), inline(say.listed(map(str, levels), 30))
+    yield say("account.cells"), inline(say.number(counts.n_cells))
+    yield say("fact.observed"), inline(say.number(counts.observed))
+    complete = say("account.complete" if counts.is_complete else "account.incomplete")
+    yield say("account.completeness"), inline(complete)
+    if context.hides:
+        # Whoever knows all but a few cells could try out which ones give the fingerprint.
+        yield say("account.fingerprint"), inline(say("disclosure.fingerprint"))
+    else:
+        yield say("account.fingerprint"), inline(counts.fingerprint)
+
+
+# Settings ----------------------------------------------------------------------------------------
+
+
+def _estimators(context: Context) -> Iterator[Section]:
+    """One section for each distinct estimator, with all its settings."""
+    say = context.say
+    seen: set[str] = set()
+    for i, each in enumerate(context.given.estimates, start=1):
+        rows = tuple(_settings(context, each))
+        text = "".join(f"{name}{''.join(run.text for run in value)}" for name, value in rows)
+        if text in seen:
+            continue
+        seen.add(text)
+        method = context.sentences.say(each.population.method)
+        blocks: list[Block] = [Facts(rows)]
+        heading = say("account.estimator", n=str(i), method=method.text)
+        yield Section(f"account-method-{i}", heading, tuple(blocks))
+
+
+def _settings(context: Context, each: Estimated) -> Iterator[tuple[str, Inline]]:
+    say, population = context.say, each.population
+    estimator = None if each.fit is None else each.fit.estimator
+    if estimator is not None and is_dataclass(estimator):
+        yield say("account.class"), inline(type(estimator).__name__)
+        for part in fields(estimator):
+            yield part.name, inline(repr(getattr(estimator, part.name)))
+    elif each.estimator:
+        yield say("account.class"), inline(each.estimator)
+    if population.model:
+        yield say("fact.model"), inline(population.model)
+    if population.interval_kind:
+        yield say("account.interval"), inline(context.kind(population))
+    limit = f"limit_name.{population.limit}"
+    yield say("fact.status"), inline(f"{context.status(population)} ({say(limit)})")
+    for name, value in _flat(population.provenance, ""):
+        if name not in ("estimator", "table", "software"):
+            yield _label(context, name), inline(_setting(value))
+
+
+def _flat(data: Mapping[str, Any], start: str) -> Iterator[tuple[str, Any]]:
+    """Provenance, the names of nested values joined by dots."""
+    for key, value in data.items():
+        if hasattr(value, "items"):
+            yield from _flat(value, f"{start}{key}.")
+        elif value is not None:
+            yield f"{start}{key}", value
+
+
+def _label(context: Context, name: str) -> str:
+    key = f"provenance.{name.rpartition('.')[2]}"
+    return context.say(key) if context.say.has(key) else name
+
+
+def _setting(value: object) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
+# Models ------------------------------------------------------------------------------------------
+
+
+def _models(context: Context) -> Iterator[Block]:
+    say = context.say
+    for each in context.given.estimates:
+        frame = getattr(each.fit, "models", None)
+        if not isinstance(frame, pd.DataFrame) or "model" not in frame:
+            continue
+        known = [name for name in _MODEL_COLUMNS if name in frame]
+        if context.hides:
+            known = [name for name in known if name not in _TELLING]
+        columns = tuple(
+            Column(say(f"column.{name}"), figures=_MODEL_COLUMNS[name] is not None)
+            for name in known
+        )
+        rows = tuple(
+            tuple(_model_cell(context, name, row[name]) for name in known)
+            for row in frame.head(MOST_MODELS).to_dict("records")
+        )
+        notes = []
+        if len(frame) > MOST_MODELS:
+            notes.append(say("account.more_models", n=say.number(len(frame) - MOST_MODELS)))
+        if context.hides:
+            notes.append(say("disclosure.criteria"))
+        method = context.sentences.say(each.population.method).text
+        yield Table(say("caption.models", method=method), columns, rows, tuple(notes))
+
+
+def _model_cell(context: Context, name: str, value: Any) -> Cell:
+    say, digits = context.say, _MODEL_COLUMNS[name]
+    if name == "status":
+        return say.status_cell(str(value))
+    if name == "limit":
+        return Cell(say(f"limit_name.{value}"), str(value))
+    if digits is None:
+        return Cell(str(value), str(value))
+    if isinstance(value, float) and math.isnan(value):
+        return Cell("-")
+    if name == "total":
+        return context.count_cell(float(value))
+    return say.decimal_cell(float(value), digits) if digits else say.count_cell(int(value))
+
+
+# Software, conventions, disclosure ---------------------------------------------------------------
+
+
+def _software(context: Context) -> Iterator[tuple[str, Inline]]:
+    say = context.say
+    made = {
+        f"{each.provenance['software']} {each.provenance['version']}"
+        for each in context.given.populations
+        if {"software", "version"} <= set(each.provenance)
+    }
+    if made:
+        yield say("account.made_with"), inline(", ".join(sorted(made)))
+    yield say("account.reported_with"), inline(f"multiple-systems {release('multiple-systems')}")
+    yield "Python", inline(f"{platform.python_version()}, {platform.system()} {platform.machine()}")
+    for name in PACKAGES:
+        found = release(name)
+        if found:
+            yield name, inline(found)
+
+
+def release(name: str) -> str:
+    """Find the version of an installed package; empty if it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _conventions(context: Context) -> Iterator[Block]:
+    names = ["hidden", "existence", "status", "criteria", "levels", "words"]
+    if context.given.monitors:
+        names.append("monitor")
+    yield Bullets(tuple(inline(context.say(f"convention.{name}")) for name in names))
+
+
+def _disclosure(context: Context) -> Iterator[Block]:
+    say, rules = context.say, context.rules
+    if not rules.active:
+        yield Paragraph(inline(say("disclosure.none")))
+        return
+    yield Paragraph(inline(say("disclosure.applied", name=rules.name)))
+    yield Facts(tuple(_rules(context)))
+    notes = [each.note for each in context.counts if each.note]
+    for note in dict.fromkeys(notes):
+        yield Paragraph(context.translated(note), "note")
+    yield Paragraph(inline(say("disclosure.limits")), "note")
+
+
+def _rules(context: Context) -> Iterator[tuple[str, Inline]]:
+    say, rules = context.say, context.rules
+    for part in fields(rules):
+        value = getattr(rules, part.name)
+        if value is None or part.name == "name":
+            continue
+        key = f"rule.{part.name}"
+        if isinstance(value, bool):
+            text = say("rule.yes" if value else "rule.no")
+        elif isinstance(value, float):
+            text = say.percent(value, 0)
+        else:
+            text = say.number(value) if isinstance(value, int) else str(value)
+        yield say(key) if say.has(key) else part.name, inline(text)

@@ -1,0 +1,179 @@
+"""The first screen: the answer, what it is of, and what it rests on."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mse.reporting.content import Block, Bullets, Facts, Paragraph, Section, Text, inline
+from mse.reporting.parts.comparing import spread_of
+from mse.reporting.parts.monitored import monitor_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mse.population import PopulationEstimate
+    from mse.reporting.content import Inline
+    from mse.reporting.context import Context
+    from mse.reporting.evidence import Group
+
+__all__ = ["answer", "question"]
+
+
+def answer(context: Context) -> Section:
+    """Say the answer, the interval first."""
+    blocks: list[Block] = []
+    for monitor in context.given.monitors:
+        blocks += monitor_answer(context, monitor)
+    groups = context.given.groups
+    if len(groups) == 1:
+        blocks += _of_group(context, groups[0])
+    elif groups:
+        blocks.append(Bullets(tuple(_line(context, group) for group in groups)))
+    if not blocks:
+        blocks.append(Paragraph(inline(context.say("answer.no_estimate")), "lead"))
+    blocks += _worries(context)
+    return Section("answer", context.say("heading.answer"), tuple(blocks))
+
+
+def _of_group(context: Context, group: Group) -> Iterator[Block]:
+    population = group.population
+    yield Paragraph(_lead(context, group), "lead")
+    if group.first.is_given:
+        yield Facts(tuple(_key_facts(context, group)), key=True)
+        yield Paragraph(_rests(context, population))
+        yield from _disagreement(context, group)
+    elif population.reason:
+        yield Paragraph(context.translated(population.reason), "warning")
+
+
+def _lead(context: Context, group: Group) -> Inline:
+    say, population = context.say, group.population
+    subject = context.subject(population.info)
+    observed = say.number(population.observed)
+    if not group.first.is_given:
+        return say.rich("answer.lead_none", subject=subject, observed=observed)
+    low, high = population.interval(context.level)
+    if math.isnan(low) or math.isnan(high):
+        point = Text(say.number(population.total), strong=True)
+        return say.rich("answer.lead_point", point=point, subject=subject, observed=observed)
+    return say.rich(
+        "answer.lead",
+        span=Text(say.span(low, high), strong=True),
+        level=say.level(context.level),
+        subject=subject,
+        observed=observed,
+    )
+
+
+def _line(context: Context, group: Group) -> Inline:
+    """One of several tables in one line."""
+    lead = _lead(context, group)
+    scope = group.info.scope or group.info.name
+    return inline(lead, f" ({scope})") if scope else lead
+
+
+def _key_facts(context: Context, group: Group) -> Iterator[tuple[str, Inline]]:
+    say, population = context.say, group.population
+    n = population.observed
+    low, high = population.interval(context.level)
+    yield say("fact.observed"), inline(say.number(n))
+    if not math.isnan(low):
+        hidden = say.span(low - n, high - n)
+        yield say("fact.hidden"), inline(hidden, _point(context, population.hidden))
+        yield (
+            say("fact.share"),
+            inline(_share_span(context, population), _share_point(context, population)),
+        )
+    yield say("fact.point"), inline(say.number(population.total))
+
+
+def _point(context: Context, value: float) -> str:
+    return f" ({context.say('number.point', value=context.say.number(value))})"
+
+
+def _share_point(context: Context, population: PopulationEstimate) -> str:
+    share = context.say.percent(population.coverage)
+    return f" ({context.say('number.point', value=share)})"
+
+
+def _share_span(context: Context, population: PopulationEstimate) -> str:
+    low, high = population.interval(context.level)
+    n = population.observed
+    if not low > 0 or math.isnan(high):
+        return context.say("number.no_interval")
+    return context.say.share_span(n / high, n / low)
+
+
+def _rests(context: Context, population: PopulationEstimate) -> Inline:
+    say = context.say
+    link = Text(say("answer.assumptions"), link="assumptions")
+    key = f"answer.rests_{population.interval_given.replace(' ', '_')}"
+    if not say.has(key):
+        key = "answer.rests"
+    return say.rich(key, method=context.sentences.say(population.method), assumptions=link)
+
+
+def _disagreement(context: Context, group: Group) -> Iterator[Block]:
+    """Say how far other models and methods are from the interval, where they leave it."""
+    population, say = group.population, context.say
+    low, high = population.interval(context.level)
+    spread = population.model_range
+    if spread is not None and spread.n_models and not low <= spread.low <= spread.high <= high:
+        found = say.span(context.persons(spread.low), context.persons(spread.high))
+        text = say(
+            "answer.models_disagree",
+            models=say.counted("count.models", spread.n_models),
+            within=say.general(spread.within),
+            criterion=spread.criterion,
+            span=found,
+        )
+        yield Paragraph(inline(text), "warning")
+    others = spread_of(group.estimates)
+    if others is not None and not low <= others[0] <= others[1] <= high:
+        text = say("answer.methods_disagree", span=say.span(*others))
+        link = Text(say("answer.see_comparison"), link="comparison")
+        yield Paragraph(inline(text, " ", link), "warning")
+
+
+def _worries(context: Context) -> Iterator[Block]:
+    """Count the checks that give reason to worry; say what is made up."""
+    say, checks = context.say, context.given.checks
+    failed = sum(each.passed is False for each in checks)
+    if failed:
+        text = say("answer.worries", failed=say.number(failed), checks=say.number(len(checks)))
+        link = Text(say("answer.see_diagnostics"), link="diagnostics")
+        yield Paragraph(inline(text, " ", link), "warning")
+    info = context.given.info
+    if info is not None and "SYNTHETIC" in f"{info.population} {info.notes}":
+        yield Paragraph(inline(say("answer.synthetic")), "warning")
+
+
+def question(context: Context) -> Section:
+    """Say what is asked: population, period, scope, and where the table is from."""
+    say, info = context.say, context.given.info
+    rows: list[tuple[str, Inline]] = []
+    if info is None:
+        return Section("question", say("heading.question"))
+    rows.append((say("fact.question"), _asked(context)))
+    for name in ("population", "period", "scope", "source"):
+        text = getattr(info, name)
+        if not text and name == "scope":
+            continue
+        said = context.described(text, info) if text else Text(say("question.not_stated"))
+        rows.append((say(f"fact.{name}"), inline(said)))
+    if info.notes:
+        rows.append((say("fact.notes"), inline(context.described(info.notes, info))))
+    lists = say.listed(context.given.lists, 40)
+    rows.append((say("fact.lists"), inline(lists)))
+    return Section("question", say("heading.question"), (Facts(tuple(rows)),))
+
+
+def _asked(context: Context) -> Inline:
+    info, say = context.given.info, context.say
+    subject = context.subject(info) if info is not None else inline(say("question.anybody"))
+    if context.given.monitors:
+        monitor = context.given.monitors[0]
+        names = "".join(f", {name}" for name in monitor.group_names)
+        return say.rich("question.monitor", subject=subject, period=f"{monitor.period}{names}")
+    return say.rich("question.total", subject=subject)

@@ -1,0 +1,127 @@
+"""What is usually reported of a table: the default estimate, others beside it, checks, sensitivity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mse.diagnostics import check, overlaps
+from mse.errors import MSEError
+from mse.estimators import compare, default_estimator, estimate, usual_estimators
+from mse.loglinear import LogLinearSearchFit
+from mse.sensitivity import highest_order, leave_one_out, model_range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mse._typing import Seed
+    from mse.diagnostics import CheckResult
+    from mse.estimators import Fit
+    from mse.population import PopulationEstimate
+    from mse.table import CaptureTable
+
+__all__ = ["usual_results"]
+
+#: With up to so many histories somebody is in, the search is repeated without a person of each.
+MOST_RESELECTED = 64
+#: With up to so many, the chosen model is.
+MOST_KEPT = 400
+#: Cells of a table from which searches are not repeated without a list.
+MOST_CELLS = 4096
+
+
+def usual_results(
+    table: CaptureTable,
+    *,
+    replicates: int = 1000,
+    seed: Seed = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+    announce: Callable[[str], None] = lambda _: None,
+) -> list[Any]:
+    """Estimate, compare, check and vary, as far as the table and the time allow.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        Any table.
+    replicates, seed, n_jobs, progress
+        Of the bootstrap; see `mse.estimate`.
+    announce : callable, optional
+        Told in English what is done next.
+
+    Returns
+    -------
+    list of results
+        For `mse.write_report`. What cannot be asked of the table is left out.
+
+    Examples
+    --------
+    >>> import mse
+    >>> found = usual_results(mse.load_dataset("korea"), replicates=50, seed=1)
+    >>> found[0].observed
+    123
+    """
+    announce("estimating, with the choice of the model repeated in every replicate")
+    population = _default(table, replicates, seed, n_jobs, progress)
+    announce("other methods")
+    fits = list(_compared(table))
+    chosen = _chosen(population, fits)
+    announce("checks of the data and the model")
+    checks = _checks(table, chosen, seed)
+    announce("sensitivity")
+    return [population, *fits, *checks, *_sensitivity(table, chosen), *_overlaps(table)]
+
+
+def _default(
+    table: CaptureTable, replicates: int, seed: Seed, n_jobs: int | None, progress: bool | None
+) -> PopulationEstimate:
+    if table.margins is not None:
+        # Totals of lists say nothing about dependence: independence is all that can be asked.
+        return estimate(table, model="main")
+    return estimate(table, replicates=replicates, seed=seed, n_jobs=n_jobs, progress=progress)
+
+
+def _compared(table: CaptureTable) -> Iterator[Fit]:
+    """Fit the usual estimators, those that can be asked of such a table."""
+    if table.margins is not None:
+        return
+    for estimator in usual_estimators(table):
+        try:
+            yield from compare(table, [estimator]).fits
+        except MSEError:
+            continue
+
+
+def _chosen(population: PopulationEstimate, fits: list[Fit]) -> Fit | None:
+    """Find the fit behind the estimate that is reported."""
+    name = str(population.provenance.get("estimator", ""))
+    return next((fit for fit in fits if repr(fit.estimator) == name), None)
+
+
+def _checks(table: CaptureTable, chosen: Fit | None, seed: Seed) -> tuple[CheckResult, ...]:
+    if not table.is_complete:
+        return ()
+    size = int(np.count_nonzero(table.counts))
+    if chosen is None or size > MOST_KEPT:
+        return check(table)
+    repeated = size <= MOST_RESELECTED and not table.covariates
+    if isinstance(chosen, LogLinearSearchFit) and not repeated:
+        return check(table, chosen.best, seed=seed)
+    return check(table, chosen, seed=seed)
+
+
+def _sensitivity(table: CaptureTable, chosen: Fit | None) -> Iterator[Any]:
+    if chosen is None or chosen.status not in ("ok", "boundary"):
+        return
+    if table.n_lists > 2 and table.n_cells <= MOST_CELLS:
+        yield leave_one_out(default_estimator(table), table)
+    yield highest_order(chosen)
+    if isinstance(chosen, LogLinearSearchFit):
+        yield model_range(chosen)
+
+
+def _overlaps(table: CaptureTable) -> Iterator[Any]:
+    if table.is_complete:
+        yield overlaps(table)
