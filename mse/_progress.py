@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from html import escape
+from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 T = TypeVar("T")
+
+_SECONDS_BETWEEN = 0.2
 
 
 def in_notebook() -> bool:
@@ -38,9 +42,33 @@ def track(
     if not shown:
         yield from work
         return
+    if in_notebook():
+        yield from _track_in_notebook(work, total, description)
+        return
     from rich.console import Console
     from rich.progress import track as rich_track
 
     yield from rich_track(
         work, description=description, total=total, console=Console(stderr=True), transient=True
     )
+
+
+def _track_in_notebook(work: Iterable[T], total: int, description: str) -> Iterator[T]:
+    """Show an HTML bar that goes when the work is done; rich would ask for ipywidgets."""
+    from IPython.display import HTML, display
+
+    def bar(done: int) -> HTML:
+        return HTML(f"{escape(description)} <progress max='{total}' value='{done}'></progress>")
+
+    handle = display(bar(0), display_id=True)
+    shown = 0.0
+    try:
+        for done, item in enumerate(work):
+            # Every item would be a message to the browser; a few a second are enough.
+            if handle is not None and monotonic() - shown > _SECONDS_BETWEEN:
+                handle.update(bar(done))
+                shown = monotonic()
+            yield item
+    finally:
+        if handle is not None:
+            handle.update(HTML(""))
