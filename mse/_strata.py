@@ -183,6 +183,7 @@ def _sum_over(
 def _interval(
     strata: Strata, members: list[int], level: float, draws: FloatArray | None
 ) -> tuple[float, float]:
+    observed = int(strata.observed[members].sum())
     if draws is not None:
         # Order statistics rather than interpolated quantiles: a draw may be infinite.
         ends = np.quantile(
@@ -190,12 +191,12 @@ def _interval(
             [(1 - level) / 2, (1 + level) / 2],
             method="inverted_cdf",
         )
-        return float(ends[0]), float(ends[1])
+        # A replicate draws the observed persons again; fewer than were seen there cannot be.
+        return max(float(ends[0]), observed), max(float(ends[1]), observed)
     if strata.covariance is None:
         return math.nan, math.nan
     # Rounding can leave a variance of a sum slightly below zero.
     variance = max(float(strata.covariance[np.ix_(members, members)].sum()), 0.0)
-    observed = int(strata.observed[members].sum())
     return lognormal_interval(
         float(strata.hidden[members].sum()), math.sqrt(variance), level, observed
     )

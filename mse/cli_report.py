@@ -180,7 +180,16 @@ def _read(
     if rest:
         constant = f"; {', '.join(odd)} the same in every row" if odd else ""
         _say(f"not used: {', '.join(rest)} (name covariates with --covariates){constant}")
+        frame = _summed(frame, [*found, *named], counts)
     return table_of(frame, ",".join(found), covariates, ",".join(counts) or None)
+
+
+def _summed(frame: pd.DataFrame, kept: list[str], counts: list[str]) -> pd.DataFrame:
+    """Add counts up over the columns that are not used, where they are plain numbers."""
+    if len(counts) != 1 or frame[counts[0]].dtype.kind not in "iu":
+        return frame
+    label = [name for name in ("synthetic",) if name in frame]
+    return frame.groupby([*kept, *label], as_index=False, dropna=False, sort=False)[counts].sum()
 
 
 def _count_column(frame: pd.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mse.disclosure import rules as rules_of
 from mse.intervals import DEFAULT_LEVEL, check_level
-from mse.reporting.content import Inline, Report, Text, inline
+from mse.reporting.content import Inline, Report, inline
 from mse.reporting.context import Context
 from mse.reporting.counts import counts_of
 from mse.reporting.evidence import gather
@@ -77,8 +77,10 @@ def build_report(
 
 def _title(context: Context) -> Inline:
     info = context.given.info
-    subject = context.subject(info) if info is not None else inline(Text(""))
-    return context.say.rich("document.default_title", subject=subject)
+    if info is None or not info.population:
+        lists = context.say.listed(context.given.lists, 6)
+        return inline(context.say("document.plain_title", lists=lists))
+    return context.say.rich("document.default_title", subject=context.subject(info))
 
 
 def _sections(context: Context, title: Inline, date: str) -> list[Section]:

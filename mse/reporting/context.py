@@ -90,6 +90,8 @@ class Context:
         from mse.datasets import list_datasets
 
         said = self.sentences.name(text)
+        if not any(each.isalpha() for each in text):
+            return Text(text)
         if said.text == text and info.name in set(list_datasets()["name"]):
             return self.sentences.say(text)
         return said

@@ -257,12 +257,18 @@ def test_draws_take_the_place_of_the_covariance() -> None:
 
 
 def test_infinite_draws_make_an_infinite_end() -> None:
-    draws = pd.DataFrame(np.ones((100, 4)))
+    draws = pd.DataFrame(np.full((100, 4), 50.0))
     draws.iloc[:10, 0] = math.inf
     frame = make(strata=make_strata(), stratum_draws=draws).by
     assert frame is not None
     assert frame.loc[0, "high"] == math.inf
-    assert frame.loc[1, "high"] == 1.0
+    assert frame.loc[1, "high"] == 50.0
+
+
+def test_no_end_lies_below_the_observed_number() -> None:
+    frame = make(strata=make_strata(), stratum_draws=pd.DataFrame(np.ones((100, 4)))).by
+    assert frame is not None
+    assert frame["low"].tolist() == frame["high"].tolist() == frame["observed"].tolist()
 
 
 def test_margin_names_the_near_match() -> None:

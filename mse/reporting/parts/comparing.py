@@ -65,7 +65,7 @@ def _blocks(context: Context, group: Group) -> Iterator[Block]:
         )
         yield Paragraph(inline(text))
     yield method_table(context, group.estimates)
-    if context.pictures:
+    if context.pictures and any(each.is_given for each in group.estimates):
         yield from methods_figure(context, group)
     given = dict.fromkeys(_granted(context, group))
     if given:

@@ -48,7 +48,9 @@ def monitor_answer(context: Context, monitor: Monitor) -> Iterator[Block]:
     if not known:
         subject = context.subject(monitor.population.info)
         observed = say.number(monitor.population.observed)
-        yield Paragraph(say.rich("answer.lead_none", subject=subject, observed=observed), "lead")
+        none = Text(say("answer.none"), strong=True)
+        lead = say.rich("answer.lead_none", none=none, subject=subject, observed=observed)
+        yield Paragraph(lead, "lead")
         return
     yield Paragraph(_lead(context, monitor, known[-1]), "lead")
     yield Facts(tuple(_key_facts(context, monitor, known)), key=True)

@@ -43,8 +43,8 @@ def _of_group(context: Context, group: Group) -> Iterator[Block]:
         yield Facts(tuple(_key_facts(context, group)), key=True)
         yield Paragraph(_rests(context, population))
         yield from _disagreement(context, group)
-    elif population.reason:
-        yield Paragraph(context.translated(population.reason), "warning")
+    else:
+        yield Paragraph(_because(context, population.limit), "warning")
 
 
 def _lead(context: Context, group: Group) -> Inline:
@@ -52,7 +52,8 @@ def _lead(context: Context, group: Group) -> Inline:
     subject = context.subject(population.info)
     observed = say.number(population.observed)
     if not group.first.is_given:
-        return say.rich("answer.lead_none", subject=subject, observed=observed)
+        none = Text(say("answer.none"), strong=True)
+        return say.rich("answer.lead_none", none=none, subject=subject, observed=observed)
     low, high = population.interval(context.level)
     if math.isnan(low) or math.isnan(high):
         point = Text(say.number(population.total), strong=True)
@@ -64,6 +65,14 @@ def _lead(context: Context, group: Group) -> Inline:
         subject=subject,
         observed=observed,
     )
+
+
+def _because(context: Context, limit: str) -> Inline:
+    """Say in plain words why there is no estimate."""
+    say = context.say
+    key = f"limit.{limit}" if say.has(f"limit.{limit}") else "limit.failed"
+    link = Text(say("answer.see_missing"), link="missing")
+    return say.rich("answer.because", reason=say(key), link=link)
 
 
 def _line(context: Context, group: Group) -> Inline:
