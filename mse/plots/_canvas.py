@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
     from mse.plots.words import Words
     from mse.table import TableInfo
@@ -54,9 +55,9 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "hatch.linewidth": 0.6,
-    "figure.constrained_layout.h_pad": 0.08,
-    "figure.constrained_layout.w_pad": 0.08,
 }
+#: Room around what is drawn in a figure, in inches.
+_PAD = 0.08
 #: Width of an average letter of the standard font, in ems: DejaVu Sans, mixed case.
 _LETTER = 0.56
 _INCH = 72.0
@@ -76,14 +77,22 @@ def canvas(ax: Axes | None, size: tuple[float, float]) -> Iterator[Axes]:
     """
     import matplotlib as mpl
 
+    # Outside the style: the first figure loads the backend, which in notebooks switches interactive
+    # drawing on; inside, that setting would be put back, and later pictures would not be shown.
+    figure = _new_figure(size) if ax is None else None
     with mpl.rc_context(_STYLE):
         if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=size, layout="constrained")
+            ax = figure.add_subplot()  # type: ignore[union-attr]
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)
         yield ax
+
+
+def _new_figure(size: tuple[float, float]) -> Figure:
+    import matplotlib.pyplot as plt
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    return plt.figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=_PAD, w_pad=_PAD))
 
 
 def ink() -> str:
@@ -163,10 +172,13 @@ class Head:
     status: str = "ok"
 
 
-def headed(ax: Axes, head: Head, words: Words, *, room: float | None = None) -> None:
+def headed(
+    ax: Axes, head: Head, words: Words, *, room: float | None = None, lift: float = 6.0
+) -> None:
     """Put a title over Axes: the label of synthetic data, the title, the status; lines below it.
 
-    Without ``room``, inches that a line has, it is as wide as the Axes.
+    Without ``room``, inches that a line has, it is as wide as the Axes; ``lift`` is how many points
+    above them it starts.
     """
     room = inches(ax)[0] if room is None else room
     title, text = _texts(head, words, room)
@@ -176,7 +188,7 @@ def headed(ax: Axes, head: Head, words: Words, *, room: float | None = None) -> 
             text,
             (0, 1),
             xycoords="axes fraction",
-            xytext=(0, 6),
+            xytext=(0, lift),
             textcoords="offset points",
             va="bottom",
             fontsize=SMALL,
@@ -185,7 +197,7 @@ def headed(ax: Axes, head: Head, words: Words, *, room: float | None = None) -> 
             annotation_clip=False,
             gid="subtitle",
         )
-    ax.set_title(title, loc="left", fontweight="bold", pad=6 + height, y=1.0)
+    ax.set_title(title, loc="left", fontweight="bold", pad=lift + height, y=1.0)
 
 
 def _texts(head: Head, words: Words, room: float) -> tuple[str, str]:

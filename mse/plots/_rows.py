@@ -165,7 +165,8 @@ def picture_of(ax: Axes | None, rows: Sequence[Row], how: Rows, head: Head) -> I
     with canvas(ax, _size_of(rows, how)) as drawn:
         _draw_rows(drawn, rows, how)
         room = _room_of(rows, how) if own else None
-        headed(drawn, replace(head, lines=(*head.lines, *note)), how.words, room=room)
+        lift = 1.6 * SMALL if how.heading else 6.0
+        headed(drawn, replace(head, lines=(*head.lines, *note)), how.words, room=room, lift=lift)
         drawn.set_xlabel(how.words(how.unit))
         yield drawn
 

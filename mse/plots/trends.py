@@ -214,7 +214,9 @@ def _finish(ax: Axes, monitor: Monitor, frame: pd.DataFrame, quantity: str, word
     end = ax.get_ylim()[1]
     for place, status in enumerate(frame["status"]):
         if math.isnan(point[place]):
-            _write_status(ax, place, words.status(str(status)))
+            # A rate may be unknown though the total is known.
+            known = status in ("ok", "boundary")
+            _write_status(ax, place, words("unknown") if known else words.status(str(status)))
             continue
         if math.isnan(low[place]):
             continue

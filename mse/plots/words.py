@@ -38,6 +38,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "intervals_given": "{level} intervals, {given}",
         "interval_point": "{level} interval (point)",
         "synthetic": "SYNTHETIC DATA",
+        "unknown": "not known",
         "status_boundary": "on the boundary of the model",
         "all_boundary": "all on the boundary of their model",
         "status_not_estimable": "not estimable",
