@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mse import plots as plots
     from mse import sensitivity as sensitivity
     from mse import simulate as simulate
+    from mse.bayes.decomposable import DecomposableGraphs as DecomposableGraphs
     from mse.bayes.thresholded import ThresholdedLogLinear as ThresholdedLogLinear
     from mse.classical import Chapman as Chapman
     from mse.classical import LincolnPetersen as LincolnPetersen
@@ -58,6 +59,7 @@ _HOMES = {
     "Chapman": "classical",
     "ClosedPopulation": "loglinear",
     "ConvergenceWarning": "errors",
+    "DecomposableGraphs": "bayes.decomposable",
     "HierarchicalModel": "model",
     "InconsistentRecordsWarning": "errors",
     "InvalidTableError": "errors",

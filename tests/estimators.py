@@ -21,6 +21,8 @@ ALL_ESTIMATORS = [
     (mse.LogLinearSearch(criterion="aicc", max_order=2), "kosovo"),
     (mse.LogLinearSearch(strategy="stepwise"), "kosovo"),
     (mse.LogLinearSearch(criterion="pvalue", strategy="stepwise"), "kosovo"),
+    (mse.DecomposableGraphs(), "kosovo"),
+    (mse.DecomposableGraphs(complete=False, edge_probability=0.3), TWO_LISTS),
     (mse.ThresholdedLogLinear(threshold=4.5, draws=500), "kosovo"),
 ]
 
