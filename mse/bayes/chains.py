@@ -142,8 +142,9 @@ def disagreement(diagnosis: pd.DataFrame) -> str:
     r_hat = float(diagnosis["r_hat"].max())
     # Not `r_hat <= bound`: an R-hat that cannot be computed is no disagreement.
     if r_hat > FAILED_R_HAT:
+        worst = diagnosis["r_hat"].idxmax()
         return (
-            f"The chains ended in different places (R-hat {r_hat:.2f} of log N; 1.00 is full "
+            f"The chains ended in different places (R-hat {r_hat:.2f} of {worst}; 1.00 is full "
             "agreement), so no figure was read off them. Ask for more draws, or for a simpler model."
         )
     return ""
@@ -154,9 +155,11 @@ def concern(diagnosis: pd.DataFrame) -> str:
     r_hat, ess = float(diagnosis["r_hat"].max()), float(diagnosis["ess_bulk"].min())
     found = []
     if r_hat > MAX_R_HAT:
-        found.append(f"R-hat of log N is {r_hat:.3f} (at most {MAX_R_HAT} is wanted)")
+        worst = diagnosis["r_hat"].idxmax()
+        found.append(f"R-hat of {worst} is {r_hat:.3f} (at most {MAX_R_HAT} is wanted)")
     if ess < MIN_ESS:
-        found.append(f"log N has {ess:.0f} effective draws (at least {MIN_ESS} are wanted)")
+        worst = diagnosis["ess_bulk"].idxmin()
+        found.append(f"{worst} has {ess:.0f} effective draws (at least {MIN_ESS} are wanted)")
     if not found:
         return ""
     return (

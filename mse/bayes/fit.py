@@ -104,6 +104,11 @@ class BayesianFit(Fitted, ABC):
         """Posterior median of the hidden persons; the mean may be infinite."""
         return float(np.median(self.chains.flat("N"))) - self.table.n_observed
 
+    @property
+    def _observed_by_stratum(self) -> IntArray:
+        """Observed persons by stratum, (S,) int64; of a table known in part as they were allotted."""
+        return observed_by_stratum(self.table)
+
     # What follows ------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
@@ -173,7 +178,7 @@ class BayesianFit(Fitted, ABC):
         limit: list[Limit] = ["finite"] * self.table.n_strata
         return Strata(
             levels=self.table.covariates,
-            observed=observed_by_stratum(self.table),
+            observed=self._observed_by_stratum,
             hidden=shared_out(self._median_hidden, self.chains.flat("hidden")),
             status=tuple(status),
             limit=tuple(limit),
@@ -182,7 +187,7 @@ class BayesianFit(Fitted, ABC):
     def _stratum_draws(self) -> pd.DataFrame | None:
         if not self.table.covariates:
             return None
-        totals = self.chains.flat("hidden") + observed_by_stratum(self.table)
+        totals = self.chains.flat("hidden") + self._observed_by_stratum
         names = [*self.table.covariates]
         labels = pd.MultiIndex.from_product([*self.table.covariates.values()], names=names)
         return pd.DataFrame(totals, columns=labels)
