@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeAlias, TypeVar, cast
 
 import pandas as pd
 import typer
@@ -23,6 +23,8 @@ from mse.table import CaptureTable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from mse.disclosure import Rules
+
 __all__ = [
     "BAD_INPUT",
     "NOT_ESTIMABLE",
@@ -30,6 +32,7 @@ __all__ = [
     "Covariates",
     "Criteria",
     "CriterionName",
+    "DisclosureOption",
     "Form",
     "Interval",
     "IntervalChoice",
@@ -60,6 +63,11 @@ __all__ = [
 
 BAD_INPUT = 2
 NOT_ESTIMABLE = 3
+
+#: Counts below this are pointed out where no rules of disclosure were asked for.
+SMALL = 10
+
+_Thing = TypeVar("_Thing")
 
 
 class Form(StrEnum):
@@ -168,6 +176,15 @@ Replicates: TypeAlias = Annotated[int, typer.Option(help="Bootstrap replicates."
 Workers: TypeAlias = Annotated[
     int, typer.Option(help="Workers of the bootstrap; -1 takes every core.")
 ]
+DisclosureOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--disclosure",
+        help="Rules of disclosure under which the output may leave: cbs, none, or a TOML or JSON "
+        "file with your own. Without it nothing is suppressed, and a line on the error stream says so "
+        "where counts are small.",
+    ),
+]
 
 
 # Reading -----------------------------------------------------------------------------------------
@@ -275,6 +292,36 @@ def _read_csv(handle: TextIO) -> pd.DataFrame:
     header = handle.readline()
     handle.seek(0)
     return pd.read_csv(handle, sep=max(",;\t", key=header.count))
+
+
+# Disclosure --------------------------------------------------------------------------------------
+
+
+def rules_asked(name: str | None) -> Rules | None:
+    """Rules of disclosure that were asked for, before the work starts; None without the option."""
+    if name is None:
+        return None
+    from mse.disclosure import rules
+
+    return rules(name)
+
+
+def released(thing: _Thing, asked: Rules | None, **options: Any) -> _Thing:
+    """Take out of a result what may not leave under the rules that were asked for."""
+    from mse.disclosure import Rules, check, protect
+
+    if asked is not None:
+        return cast("_Thing", protect(thing, asked, **options))  # type: ignore[call-overload]
+    found = check(thing, Rules(threshold=SMALL)).violations
+    small = sum(each.rule == "threshold" for each in found)
+    if small:
+        counts = "count is" if small == 1 else "counts are"
+        typer.echo(
+            f"mse: note: {small:,} {counts} of fewer than {SMALL} persons. Before this leaves, "
+            "suppress with --disclosure cbs, or say that it may with --disclosure none.",
+            err=True,
+        )
+    return thing
 
 
 # Writing -----------------------------------------------------------------------------------------

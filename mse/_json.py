@@ -35,6 +35,8 @@ def jsonable(value: object) -> Any:
         value = value.item()
     if value is None or isinstance(value, str | bool | int):
         return value
+    if value is pd.NA:
+        return None
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, np.ndarray):
@@ -157,6 +159,12 @@ def decode_population(data: object) -> dict[str, Any]:
 
 
 def _decode(data: Mapping[str, Any]) -> dict[str, Any]:
+    if data["observed"] is None:
+        msg = (
+            "The figures are suppressed, to protect persons: there is no estimate to read. What was "
+            "done is said under the key 'disclosure'."
+        )
+        raise ModelError(msg)
     strata = _decode_strata(data["strata"])
     return {
         "info": TableInfo(**data["info"]),
@@ -212,7 +220,8 @@ def _decode_range(data: Mapping[str, Any] | None) -> ModelRange | None:
 
 
 def _decode_strata(data: Mapping[str, Any] | None) -> Strata | None:
-    if data is None:
+    if data is None or any(cell["observed"] is None for cell in data["cells"]):
+        # Strata of which some are suppressed, to protect persons, cannot be summed again.
         return None
     cells = data["cells"]
     covariance = None

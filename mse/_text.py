@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mse.population import PopulationEstimate
 
 __all__ = [
+    "MARK",
     "STANDARD_ASSUMPTIONS",
     "Section",
     "as_html",
@@ -32,9 +33,12 @@ __all__ = [
     "dependence_in_words",
     "persons",
     "population_sections",
+    "registered",
 ]
 
 _WIDTH = 88
+#: What stands in place of a figure that is not shown, to protect persons.
+MARK = "x"
 #: More strata than this are shown one covariate at a time.
 _MAX_STRATA = 24
 
@@ -141,6 +145,11 @@ def persons(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def registered(value: float) -> str:
+    """Return a count of persons as it is printed; a mark for one that is not shown."""
+    return MARK if math.isnan(value) else persons(value)
+
+
 def _percent(value: float) -> str:
     return f"{100 * value:.1f}%"
 
@@ -221,8 +230,10 @@ def _question(estimate: PopulationEstimate) -> str:
 
 
 def _answer(estimate: PopulationEstimate, ends: tuple[float, float], level: float) -> Section:
-    rows = [("Registered, on at least one list", persons(estimate.observed))]
-    if math.isnan(estimate.hidden):
+    rows = [("Registered, on at least one list", registered(estimate.observed))]
+    if estimate.status == "suppressed":
+        rows.append(("Estimated total", f"{MARK}: not shown, to protect persons"))
+    elif math.isnan(estimate.hidden):
         rows.append(("Estimated total", "none: the data do not determine it"))
     else:
         rows += _figures(estimate, ends, level)
@@ -267,6 +278,7 @@ def _status(estimate: PopulationEstimate) -> str:
         "boundary": "estimated, on the boundary of the model",
         "not_estimable": "not estimable",
         "not_converged": "the computation failed",
+        "suppressed": "suppressed, to protect persons",
     }[estimate.status]
     return f"{words}. {_sentence(estimate.reason)}" if estimate.reason else words
 
@@ -329,7 +341,10 @@ def _layout(frame: pd.DataFrame) -> str:
     """Lay a table of estimates out in fixed-width text, intervals before points."""
     shown = frame.assign(coverage=[_share(value) for value in frame["coverage"]])
     for column in ("observed", "low", "high", "total", "hidden"):
-        shown[column] = [_figure(value) for value in frame[column]]
+        shown[column] = [_figure(value) for value in frame[column].astype("float64")]
+    shown["observed"] = shown["observed"].mask(frame["observed"].isna(), MARK)
+    estimated = ["low", "high", "total", "hidden", "coverage"]
+    shown[estimated] = shown[estimated].mask(frame["status"] == "suppressed", MARK)
     head = [column for column in frame if column not in (*_FIGURES, "limit")]
     return shown[[*head, *_FIGURES]].to_string(index=False)
 
@@ -365,7 +380,7 @@ def comparison_sections(comparison: _Summarized, level: float) -> list[Section]:
         [
             (
                 _span(*estimate.interval(level)),
-                "-" if math.isnan(estimate.total) else persons(estimate.total),
+                _point(estimate),
                 estimate.method,
                 estimate.model or "-",
                 estimate.status,
@@ -376,7 +391,7 @@ def comparison_sections(comparison: _Summarized, level: float) -> list[Section]:
     given = tuple(dict.fromkeys(text for each in estimates for text in _given_for(each, level)))
     sections = [
         Section("Question", paragraphs=(_question(first),)),
-        Section("Registered", paragraphs=(f"{persons(first.observed)} on at least one list.",)),
+        Section("Registered", paragraphs=(f"{registered(first.observed)} on at least one list.",)),
         Section("Estimated total, by method", verbatim=table),
         Section("How far the methods disagree", paragraphs=_spread(estimates)),
         Section("What the intervals take for granted", paragraphs=given),
@@ -386,6 +401,12 @@ def comparison_sections(comparison: _Summarized, level: float) -> list[Section]:
     return [
         part for part in sections if part.rows or part.paragraphs or part.bullets or part.verbatim
     ]
+
+
+def _point(estimate: PopulationEstimate) -> str:
+    if math.isnan(estimate.total):
+        return MARK if estimate.status == "suppressed" else "-"
+    return persons(estimate.total)
 
 
 def _given_for(estimate: PopulationEstimate, level: float) -> Iterable[str]:

@@ -20,6 +20,7 @@ from mse._console import (
     Covariates,
     Criteria,
     CriterionName,
+    DisclosureOption,
     Form,
     Interval,
     Level,
@@ -38,6 +39,8 @@ from mse._console import (
     json_text,
     plain_errors,
     read_table,
+    released,
+    rules_asked,
     write,
 )
 from mse.cli_monitor import monitor_command
@@ -91,12 +94,14 @@ def estimate_command(
     workers: Workers = -1,
     level: Level = 0.95,
     form: OutputFormat = Form.text,
+    disclosure: DisclosureOption = None,
     output: Output = None,
     seed: SeedOption = None,
 ) -> None:
     """Estimate how many persons there are in total, with an interval and the assumptions."""
     with plain_errors():
         check_level(level)
+        rules = rules_asked(disclosure)
         table = read_table(source, lists, covariates, count)
         population = estimate(
             table,
@@ -111,7 +116,9 @@ def estimate_command(
         )
         if seed is not None:
             population = replace(population, provenance={**population.provenance, "seed": seed})
-        write(_estimate_text(population, form, level), output)
+        levels = {*STORED_LEVELS, level}
+        shown = released(population, rules, table=table, levels=levels)
+        write(_estimate_text(shown, form, level), output)
     _exit_unless_estimable([population])
 
 
@@ -128,12 +135,14 @@ def compare_command(
     max_order: MaxOrder = None,
     level: Level = 0.95,
     form: OutputFormat = Form.text,
+    disclosure: DisclosureOption = None,
     output: Output = None,
     seed: SeedOption = None,
 ) -> None:
     """Put several methods side by side; without --model and --criterion the usual ones."""
     with plain_errors():
         check_level(level)
+        rules = rules_asked(disclosure)
         table = read_table(source, lists, covariates, count)
         chosen = _estimators(
             table,
@@ -143,12 +152,13 @@ def compare_command(
             max_order,
         )
         comparison = compare(table, chosen)
+        shown = released(comparison, rules, levels={*STORED_LEVELS, level})
         if form is Form.json:
-            text = json_text(comparison.to_dict(levels={*STORED_LEVELS, level}) | {"seed": seed})
+            text = json_text(shown.to_dict(levels={*STORED_LEVELS, level}) | {"seed": seed})
         elif form is Form.csv:
-            text = comparison.to_frame(level).reset_index().to_csv(index=False)
+            text = shown.to_frame(level).reset_index().to_csv(index=False)
         else:
-            text = comparison.summary(level)
+            text = shown.summary(level)
         write(text, output)
     _exit_unless_estimable(comparison.populations)
 

@@ -11,6 +11,7 @@ from mse._console import (
     NOT_ESTIMABLE,
     Count,
     CriterionName,
+    DisclosureOption,
     Form,
     Level,
     Lists,
@@ -27,6 +28,8 @@ from mse._console import (
     plain_errors,
     read_frame,
     read_table,
+    released,
+    rules_asked,
     write,
 )
 from mse.errors import InvalidTableError, ModelError
@@ -111,6 +114,7 @@ def monitor_command(
     level: Level = 0.95,
     form: OutputFormat = Form.text,
     changes: ShowChanges = False,
+    disclosure: DisclosureOption = None,
     output: Output = None,
     seed: SeedOption = None,
 ) -> None:
@@ -119,6 +123,7 @@ def monitor_command(
         if scope_break and scope_column:
             msg = "--scope-break and --scope-column both say where scopes change; leave out one."
             raise ModelError(msg)
+        rules = rules_asked(disclosure)
         named = names_in(groups)
         further = [*names_in(covariates), *([scope_column] if scope_column else [])]
         axes = list(dict.fromkeys([period, *named, *further]))
@@ -139,7 +144,8 @@ def monitor_command(
             across_scopes=across_scopes,
             n_jobs=workers,
         )
-        write(_text(found, form, changes=changes), output)
+        shown = released(found, rules, table=table)
+        write(_text(shown, form, changes=changes), output)
     if not found.has_estimate:
         typer.echo(f"mse: nothing is estimable. {found.population.reason}".rstrip(), err=True)
         raise typer.Exit(NOT_ESTIMABLE)

@@ -81,6 +81,10 @@ class Book:
         self._shown[key] = shown or self._shown.get(key, False)
         self._unsafe[key] = unsafe or self._unsafe.get(key, False)
 
+    def holds(self, total: Key, parts: Iterable[Key]) -> bool:
+        """Whether parts add up to no more than a total."""
+        return sum(self._counts[part] for part in parts) <= self._counts[total]
+
     def sum(self, total: Key, parts: Iterable[Key], *, group: bool = False) -> None:
         """Note that a cell is the sum of others, and whether no part may hold nearly all of it.
 

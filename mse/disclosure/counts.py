@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mse.disclosure.publication import Publication
     from mse.disclosure.rules import Rules
 
-__all__ = ["ProtectedCounts", "cells_of_frame", "protect_counts"]
+__all__ = ["ProtectedCounts", "cells_of_frame", "protect_counts", "stacked"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,7 +134,7 @@ def protect_counts(
     total  33  65    98
     """
     if by is None:
-        cells, keys = cells_of_frame(_stacked(frame), rules, ["row", "column"], "n", total)
+        cells, keys = cells_of_frame(stacked(frame), rules, ["row", "column"], "n", total)
         publication = publish(cells, rules)
         shape = frame.shape
         values = pd.array(_values(publication, keys), dtype="Int64")
@@ -161,7 +161,7 @@ def _long(
 ) -> ProtectedCounts:
     """Write what is published into a long frame."""
     mask = pd.Series(_gone(publication, keys), index=frame.index)
-    shown = frame.drop(columns=[drop] if drop else []).copy()
+    shown = frame.drop(columns=[drop] if drop else [])
     shown[count] = pd.array(_values(publication, keys), dtype="Int64")
     for name in persons:
         rounded = frame[name].astype("float64").map(publication.rules.rounded)
@@ -179,7 +179,7 @@ def _gone(publication: Publication, keys: Sequence[Key]) -> np.ndarray[Any, np.d
     return publication.suppressed[[publication.places[key] for key in keys]]
 
 
-def _stacked(frame: pd.DataFrame) -> pd.DataFrame:
+def stacked(frame: pd.DataFrame) -> pd.DataFrame:
     """Make a long frame of a cross table, row by row."""
     if frame.index.has_duplicates or frame.columns.has_duplicates:
         raise InvalidTableError(

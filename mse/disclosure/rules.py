@@ -20,6 +20,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mse._text import MARK
 from mse.errors import ModelError
 from mse.intake.problems import listed, near
 
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["MARK", "Rules", "rules"]
-
-#: What stands in text in place of a suppressed figure.
-MARK = "x"
 
 
 @dataclass(frozen=True)
@@ -119,25 +117,26 @@ class Rules:
         >>> Rules(base=5).rounded(12.4), Rules(base=5).rounded(12.5)
         (10.0, 15.0)
         """
-        if not math.isfinite(value):
+        if not math.isfinite(value) or not self.active:
             return value
         return float(math.floor(value / self.base + 0.5) * self.base)
 
     def sentence(self) -> str:
         """Put the rules in words, for those who read what was published under them."""
         parts = []
-        if self.threshold > 1:
-            zeros = "" if self.zeros_safe else " (zeros too)"
-            parts.append(f"counts below {self.threshold} are suppressed{zeros}")
+        if self.threshold > (1 if self.zeros_safe else 0):
+            zeros = "" if self.zeros_safe else ", zeros too,"
+            parts.append(f"counts below {self.threshold}{zeros} are suppressed")
         if self.group is not None:
-            parts.append(f"so are parts with more than {self.group:.0%} of a total")
+            parts.append(f"parts with more than {self.group:.0%} of a total are suppressed")
         if self.dominance is not None:
-            parts.append(f"and figures of which one contributor has more than {self.dominance:.0%}")
+            share = f"{self.dominance:.0%}"
+            parts.append(f"figures of which one contributor has more than {share} are suppressed")
         if self.suppresses and self.secondary:
-            parts.append("with further ones, so that they cannot be computed from totals")
+            parts.append("further counts are, so that these cannot be computed from totals")
         if self.base > 1:
             parts.append(f"persons are rounded to multiples of {self.base}")
-        return f"Disclosure rules {self.name}: {', '.join(parts) or 'none'}."
+        return f"Disclosure rules {self.name}: {'; '.join(parts) or 'none'}."
 
 
 def _problems(given: Rules) -> Iterator[str]:
@@ -226,8 +225,8 @@ def rules(name: str | Path | Rules) -> Rules:
 
     Examples
     --------
-    >>> rules("cbs").sentence()[:61]
-    'Disclosure rules cbs: counts below 10 are suppressed, so are '
+    >>> rules("cbs").sentence()[:53]
+    'Disclosure rules cbs: counts below 10 are suppressed;'
     >>> rules("none").active
     False
     """

@@ -122,10 +122,10 @@ def protect_table(
     >>> table = mse.load_dataset("artificial_3")
     >>> safe = mse.disclosure.protect_table(table, mse.disclosure.Rules(threshold=10))
     >>> safe.overlaps.astype(object).fillna("x")
-        A   B   C
-    A  46   x   0
-    B   x  36   0
-    C   0   0  20
+        A  B   C
+    A  46  x   0
+    B   x  x   0
+    C   0  0  20
     """
     chosen = default_margins(table.covariates) if margins is None else _checked(table, margins)
     book = cells_of_table(table, rules, chosen)

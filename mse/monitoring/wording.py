@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from math import inf, isinf, isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mse._result import layout, share, span
-from mse._text import Section, persons
+from mse._text import MARK, Section, persons, registered
 from mse.monitoring.changes import ACROSS_SCOPES
 from mse.monitoring.rates import PER
 
@@ -26,6 +26,10 @@ __all__ = ["monitor_sections"]
 _MAX_ROWS = 60
 #: More comparisons than this are left to `changes()`.
 _MAX_CHANGES = 15
+
+#: Status of a figure that `mse.disclosure` took out.
+SUPPRESSED: Final = "suppressed"
+_WHY = {ACROSS_SCOPES: "across scopes", SUPPRESSED: MARK}
 
 _GIVEN = {
     "the model re-selected in every replicate": (
@@ -105,10 +109,11 @@ def _table(monitor: Monitor, rows: Sequence[tuple[Cell, Sequence[Level]]], *name
 def _figures(monitor: Monitor, cell: Cell) -> list[str]:
     total, coverage, rate = (cell.figures[name] for name in ("total", "coverage", "rate"))
     if isnan(total.point):
-        why = "across scopes" if cell.status == ACROSS_SCOPES else cell.status.replace("_", " ")
-        return [persons(cell.observed), why, "-", "-", "-", *(["-"] * 2 * monitor.has_rates)]
+        blank = MARK if cell.status == SUPPRESSED else "-"
+        figures = [_WHY.get(cell.status, cell.status.replace("_", " ")), *([blank] * 3)]
+        return [registered(cell.observed), *figures, *([blank] * 2 * monitor.has_rates)]
     found = [
-        persons(cell.observed),
+        registered(cell.observed),
         span(total.low, total.high),
         persons(total.point),
         _share_span(coverage),
@@ -176,6 +181,8 @@ def _change(monitor: Monitor, change: Change) -> str:
     between = f"{change.first} to {change.last}"
     if change.status == ACROSS_SCOPES:
         return f"{between}: not compared, the scopes differ."
+    if change.status == SUPPRESSED:
+        return f"{between}: not shown, to protect persons."
     if isnan(change.difference.point):
         return f"{between}: not estimated, {change.status.replace('_', ' ')}."
     if isnan(change.difference.low):
@@ -268,7 +275,7 @@ def _missing(monitor: Monitor) -> Iterable[str]:
     lost = [
         cell
         for cell in monitor.cells.values()
-        if isnan(cell.total) and cell.status != ACROSS_SCOPES
+        if isnan(cell.total) and cell.status not in (ACROSS_SCOPES, SUPPRESSED)
     ]
     for cell in lost[:_MAX_CHANGES]:
         labels = [f"{name} {each}" for name, each in cell.where.items()]
