@@ -17,7 +17,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     handle = SimpleNamespace(update=shown.append)
     display = ModuleType("IPython.display")
     display.HTML = str  # type: ignore[attr-defined]
-    display.display = lambda text, display_id: (shown.append(text), handle)[1]  # type: ignore[attr-defined]
+    display.display = lambda text, **_: (shown.append(text), handle)[1]  # type: ignore[attr-defined]
     ipython = ModuleType("IPython")
     ipython.get_ipython = lambda: SimpleNamespace(kernel=object())  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", ipython)
