@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mse.disclosure import rules as rules_of
 from mse.intervals import DEFAULT_LEVEL, check_level
 from mse.reporting.content import Inline, Report, inline
 from mse.reporting.context import Context
-from mse.reporting.counts import counts_of
 from mse.reporting.evidence import gather
 from mse.reporting.language import language_of
 from mse.reporting.parts.account import account
@@ -26,6 +26,7 @@ from mse.reporting.parts.resting import assumptions
 from mse.reporting.parts.validated import validation
 from mse.reporting.parts.varied import sensitivity
 from mse.reporting.sentences import Sentences
+from mse.reporting.shielding import shielded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from mse.reporting.evidence import Reportable
 
 __all__ = ["build_report"]
+
+_SYNTHETIC = "SYNTHETIC: "
 
 
 def build_report(
@@ -61,7 +64,7 @@ def build_report(
     say = language_of(language)
     rules = rules_of(disclosure)
     evidence = gather(results)
-    counts = tuple(counts_of(table) for table in evidence.tables)
+    evidence, counts = shielded(evidence, rules, level)
     context = Context(evidence, counts, say, Sentences(say), rules, level, pictures=figures)
     named = inline(title) if title else _title(context)
     day = (date or dt.date.today()).isoformat()
@@ -80,6 +83,10 @@ def _title(context: Context) -> Inline:
     if info is None or not info.population:
         lists = context.say.listed(context.given.lists, 6)
         return inline(context.say("document.plain_title", lists=lists))
+    if info.population.startswith(_SYNTHETIC):
+        # The label stands before the whole title, and not once more within.
+        info = replace(info, population=info.population.removeprefix(_SYNTHETIC))
+        return context.say.rich("document.synthetic_title", subject=context.subject(info))
     return context.say.rich("document.default_title", subject=context.subject(info))
 
 

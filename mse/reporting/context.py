@@ -52,8 +52,8 @@ class Context:
 
     @property
     def hides(self) -> bool:
-        """Whether counts may be suppressed, so that nothing may leave by which they can be computed."""
-        return self.rules.suppresses
+        """Whether counts are suppressed or rounded, so that nothing may leave that gives them away."""
+        return self.rules.active
 
     @property
     def interval_heading(self) -> str:
@@ -65,6 +65,16 @@ class Context:
     def persons(self, value: float) -> float:
         """Round an estimated number of persons as the rules ask."""
         return self.rules.rounded(value) if self.rules.base > 1 else value
+
+    def counted(self, value: float) -> str:
+        """Write a count, with a mark where it is suppressed."""
+        return self.say("disclosure.mark") if math.isnan(value) else self.say.number(value)
+
+    def observed_cell(self, value: float) -> Cell:
+        """Make a cell with a count, with a mark where it is suppressed."""
+        if math.isnan(value):
+            return Cell(self.say("disclosure.mark"))
+        return self.say.count_cell(int(value))
 
     def span_cell(self, low: float, high: float) -> Cell:
         """Make a cell with an interval of persons, rounded."""
@@ -92,7 +102,8 @@ class Context:
         said = self.sentences.name(text)
         if not any(each.isalpha() for each in text):
             return Text(text)
-        if said.text == text and info.name in set(list_datasets()["name"]):
+        ours = info.name.endswith("(synthetic)") or info.name in set(list_datasets()["name"])
+        if said.text == text and ours:
             return self.sentences.say(text)
         return said
 

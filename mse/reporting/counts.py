@@ -47,10 +47,8 @@ class Counts:
         Of the counts; empty where it may not be shown.
     table : CaptureTable or None
         The table, for figures; None where its counts may not be shown.
-    suppressed : bool
-        Whether a count is not shown.
-    note : str
-        What the rules of disclosure did, in English.
+    suppressed, shown : int
+        How many counts are not shown, of how many there is a place for.
     """
 
     lists: tuple[str, ...]
@@ -65,8 +63,8 @@ class Counts:
     is_complete: bool
     fingerprint: str
     table: CaptureTable | None
-    suppressed: bool = False
-    note: str = ""
+    suppressed: int = 0
+    shown: int = 0
 
     def both(self, first: str, second: str) -> float:
         """Persons on both of two lists; NaN where suppressed."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mse.monitoring.wording import SUPPRESSED
 from mse.reporting.content import Block, Figure, Paragraph, inline, plain
 from mse.reporting.pictures import drawn
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "coverage_figure",
     "draws_figure",
+    "group_figure",
     "histories_figure",
     "methods_figure",
     "models_figure",
@@ -194,6 +196,11 @@ def strata_figure(
     from mse.plots import strata
 
     say = context.say
+    if (frame["status"] == SUPPRESSED).any():
+        yield Paragraph(
+            inline(say("disclosure.left_out", what=say("figure.strata", name=name))), "note"
+        )
+        return
     rows = frame.to_dict("records")
     said = [
         f"{row[name]} {_said(context, row['low'], row['high'], row['total'])}"
@@ -230,21 +237,34 @@ def methods_figure(context: Context, group: Group) -> Iterator[Block]:
 
 def trend_figure(context: Context, monitor: Monitor) -> Iterator[Block]:
     """Draw the estimated total by period."""
-    from mse.plots import trend
-
-    yield from _by_period(context, monitor, "trend", "total", trend)
+    yield from _by_period(context, monitor, "trend", "total")
 
 
 def coverage_figure(context: Context, monitor: Monitor) -> Iterator[Block]:
     """Draw the registered share by period."""
-    from mse.plots import coverage
-
-    yield from _by_period(context, monitor, "coverage", "coverage", coverage)
+    yield from _by_period(context, monitor, "coverage", "coverage")
 
 
-def _by_period(
-    context: Context, monitor: Monitor, name: str, quantity: str, draw: Any
-) -> Iterator[Block]:
+def group_figure(context: Context, monitor: Monitor, name: str) -> Iterator[Block]:
+    """Draw the estimated total of each level of a group, by period."""
+    from mse.plots import trend
+
+    say = context.say
+    last = monitor.levels[-1]
+    said = []
+    for each in monitor.joint.strata.levels[name]:
+        found = monitor.cells[last, ((name, each),)].figures["total"]
+        said.append(f"{each} {last} {_said(context, found.low, found.high, found.point)}")
+    if not monitor.has_estimate or len(said) > MOST_NAMED:
+        return
+    alt = say("alt.group", name=name, level=say.level(monitor.level), rows="; ".join(said))
+    svg = drawn(context, trend, monitor, group=name)
+    yield Figure(say("figure.group", name=name), alt, svg)
+
+
+def _by_period(context: Context, monitor: Monitor, name: str, quantity: str) -> Iterator[Block]:
+    from mse.plots import trend
+
     if not monitor.has_estimate:
         return
     say = context.say
@@ -262,7 +282,7 @@ def _by_period(
     alt = say(
         f"alt.{name}", level=say.level(monitor.level), rows=_joined(context, shown, len(said))
     )
-    yield _figure(context, name, alt, drawn(context, draw, monitor))
+    yield _figure(context, name, alt, drawn(context, trend, monitor, quantity=quantity))
 
 
 # Sensitivity -------------------------------------------------------------------------------------

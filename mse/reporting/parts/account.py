@@ -50,7 +50,7 @@ _MODEL_COLUMNS = {
     "limit": None,
 }
 #: What would let suppressed counts be tried out: exact functions of the whole table.
-_TELLING = ("deviance", "aic", "aicc", "bic")
+_TELLING = ("deviance", "aic", "aicc", "bic", "total")
 
 
 def account(context: Context) -> Section:
@@ -86,7 +86,7 @@ def _table_facts(context: Context, counts: Counts) -> Iterator[tuple[str, Inline
     for name, levels in counts.covariates.items():
         yield say("account.covariate", name=name), inline(say.listed(map(str, levels), 30))
     yield say("account.cells"), inline(say.number(counts.n_cells))
-    yield say("fact.observed"), inline(say.number(counts.observed))
+    yield say("fact.observed"), inline(context.counted(counts.observed))
     complete = say("account.complete" if counts.is_complete else "account.incomplete")
     yield say("account.completeness"), inline(complete)
     if context.hides:
@@ -226,7 +226,9 @@ def release(name: str) -> str:
 
 
 def _conventions(context: Context) -> Iterator[Block]:
-    names = ["hidden", "existence", "status", "criteria", "levels", "words"]
+    names = ["hidden", "existence", "status", "criteria", "levels"]
+    if not context.rules.active:
+        names.append("words")
     if context.given.monitors:
         names.append("monitor")
     yield Bullets(tuple(inline(context.say(f"convention.{name}")) for name in names))
@@ -239,10 +241,10 @@ def _disclosure(context: Context) -> Iterator[Block]:
         return
     yield Paragraph(inline(say("disclosure.applied", name=rules.name)))
     yield Facts(tuple(_rules(context)))
-    notes = [each.note for each in context.counts if each.note]
-    for note in dict.fromkeys(notes):
-        yield Paragraph(context.translated(note), "note")
-    yield Paragraph(inline(say("disclosure.limits")), "note")
+    for each in context.counts:
+        counts = say("disclosure.counts", n=say.number(each.suppressed), of=say.number(each.shown))
+        yield Paragraph(inline(counts))
+    yield Bullets(tuple(inline(say(f"disclosure.{name}")) for name in ("limits", "functions")))
 
 
 def _rules(context: Context) -> Iterator[tuple[str, Inline]]:

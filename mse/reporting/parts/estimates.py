@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mse._text import dependence_in_words
+from mse.monitoring.wording import SUPPRESSED
 from mse.reporting.content import (
     Block,
     Bullets,
@@ -86,7 +87,7 @@ def _rows(context: Context, population: PopulationEstimate) -> Iterator[tuple[st
     say, n = context.say, population.observed
     level = say.level(context.level)
     low, high = population.interval(context.level)
-    yield say("fact.observed"), inline(say.number(n))
+    yield say("fact.observed"), inline(context.counted(n))
     if not math.isnan(population.total):
         kind = f" ({context.kind(population)})"
         if not math.isnan(low):
@@ -188,7 +189,7 @@ def _strata_table(context: Context, frame: pd.DataFrame, names: Sequence[str]) -
     notes = []
     if len(frame) > MOST_LEVELS:
         notes.append(say("table.more_rows", n=say.number(len(frame) - MOST_LEVELS)))
-    if frame["observed"].isna().any():
+    if (frame["status"] == SUPPRESSED).any():
         notes.append(say("disclosure.marked"))
     return Table(say("caption.strata", names=say.listed(names)), columns, rows, tuple(notes))
 
@@ -197,15 +198,18 @@ def _strata_row(
     context: Context, row: Mapping[Hashable, Any], names: Sequence[str]
 ) -> tuple[Cell, ...]:
     say = context.say
-    # A suppressed count takes along what it could be computed from: the hidden number and the share.
-    hidden = pd.isna(row["observed"])
-    mark = Cell(say("disclosure.mark"))
-    return (
-        *(Cell(str(row[name]), str(row[name])) for name in names),
-        mark if hidden else say.count_cell(int(row["observed"])),
+    observed = math.nan if pd.isna(row["observed"]) else float(row["observed"])
+    figures = (
         say.span_cell(row["low"], row["high"]),
         say.count_cell(row["total"]),
-        mark if hidden else say.count_cell(row["hidden"]),
-        mark if hidden else say.share_cell(row["coverage"]),
+        say.count_cell(row["hidden"]),
+        say.share_cell(row["coverage"]),
+    )
+    if row["status"] == SUPPRESSED:
+        figures = (Cell(say("disclosure.mark")),) * len(figures)  # type: ignore[assignment]
+    return (
+        *(Cell(str(row[name]), str(row[name])) for name in names),
+        context.observed_cell(observed),
+        *figures,
         say.status_cell(row["status"]),
     )

@@ -69,10 +69,8 @@ def _lists_of(context: Context, counts: Counts) -> Iterator[Block]:
     columns = [Column(say("column.list"))]
     if described:
         columns.append(Column(say("column.description")))
-    columns += [
-        Column(say("column.registered"), figures=True),
-        Column(say("column.share_of_registered"), figures=True),
-    ]
+    columns.append(Column(say("column.registered"), figures=True))
+    columns.append(Column(say("column.share_of_registered"), figures=True))
     if counts.alone:
         columns.append(Column(say("column.only_there"), figures=True))
     rows = []
@@ -83,13 +81,15 @@ def _lists_of(context: Context, counts: Counts) -> Iterator[Block]:
             row.append(Cell(said.text, said.text or None, said.language))
         size = counts.sizes[name]
         row += [
-            _count(context, size),
+            context.observed_cell(size),
             say.share_cell(size / counts.observed if counts.observed else math.nan),
         ]
         if counts.alone:
-            row.append(_count(context, counts.alone[name]))
+            row.append(context.observed_cell(counts.alone[name]))
         rows.append(tuple(row))
-    text = say("lists.intro", n=say.number(len(counts.lists)), observed=say.number(counts.observed))
+    text = say(
+        "lists.intro", n=say.number(len(counts.lists)), observed=context.counted(counts.observed)
+    )
     yield Paragraph(inline(text))
     notes = (say("lists.not_additive"), *_note(context, counts))
     yield Table(say("caption.lists"), tuple(columns), tuple(rows), notes)
@@ -98,13 +98,6 @@ def _lists_of(context: Context, counts: Counts) -> Iterator[Block]:
 def _note(context: Context, counts: Counts) -> tuple[str, ...]:
     """Say which counts are not shown."""
     return (context.say("disclosure.marked"),) if counts.suppressed else ()
-
-
-def _count(context: Context, value: float) -> Cell:
-    """Make a cell of a count that may be suppressed."""
-    if math.isnan(value):
-        return Cell(context.say("disclosure.mark"), None)
-    return context.say.count_cell(int(value))
 
 
 # Overlaps ----------------------------------------------------------------------------------------
@@ -139,7 +132,10 @@ def _matrix(context: Context, counts: Counts) -> Table:
     say = context.say
     columns = [Column(say("column.list")), *(Column(name, figures=True) for name in counts.lists)]
     rows = [
-        (Cell(name, name), *(_count(context, counts.both(name, other)) for other in counts.lists))
+        (
+            Cell(name, name),
+            *(context.observed_cell(counts.both(name, other)) for other in counts.lists),
+        )
         for name in counts.lists
     ]
     notes = (say("overlaps.diagonal"), *_note(context, counts))
@@ -155,7 +151,9 @@ def _pair_list(context: Context, counts: Counts) -> Table:
         for second in counts.lists[i + 1 :]
     ]
     pairs.sort(key=lambda pair: -1.0 if math.isnan(pair[2]) else pair[2], reverse=True)
-    rows = [(Cell(say.listed(pair[:2])), _count(context, pair[2])) for pair in pairs[:MOST_PAIRS]]
+    rows = [
+        (Cell(say.listed(pair[:2])), context.observed_cell(pair[2])) for pair in pairs[:MOST_PAIRS]
+    ]
     notes = [*_note(context, counts)]
     if len(pairs) > MOST_PAIRS:
         notes.append(say("table.more_rows", n=say.number(len(pairs) - MOST_PAIRS)))

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from mse.monitoring.changes import ACROSS_SCOPES
+from mse.monitoring.wording import SUPPRESSED
 from mse.reporting.content import Bullets, Paragraph, Section, inline, plain
 from mse.sensitivity import LeaveOneOut, MergedLists
 
@@ -70,7 +71,7 @@ def _strata(context: Context, population: PopulationEstimate) -> Iterator[Inline
     say = context.say
     lost: dict[str, list[str]] = {}
     for cell, status, limit in zip(strata.cells, strata.status, strata.limit, strict=True):
-        if status not in ("ok", "boundary"):
+        if status not in ("ok", "boundary", SUPPRESSED):
             name = " ".join(map(str, cell))
             lost.setdefault(
                 f"status.{status}" if limit == "finite" else f"limit.{limit}", []
@@ -94,7 +95,7 @@ def _models(context: Context, population: PopulationEstimate) -> Iterator[Inline
 
 def _monitored(context: Context, monitor: Monitor) -> Iterator[Inline]:
     for cell in monitor.cells.values():
-        if math.isnan(cell.total) and cell.status != ACROSS_SCOPES:
+        if math.isnan(cell.total) and cell.status not in (ACROSS_SCOPES, SUPPRESSED):
             labels = [f"{name} {each}" for name, each in cell.where.items()]
             labels += [] if cell.period is None else [f"{monitor.period} {cell.period}"]
             reason = context.sentences.say(cell.reason)

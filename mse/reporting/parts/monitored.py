@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mse.monitoring.changes import ACROSS_SCOPES
 from mse.monitoring.rates import PER
+from mse.monitoring.wording import SUPPRESSED
 from mse.reporting.content import (
     Block,
     Bullets,
@@ -20,7 +21,7 @@ from mse.reporting.content import (
     Text,
     inline,
 )
-from mse.reporting.figures import coverage_figure, trend_figure
+from mse.reporting.figures import coverage_figure, group_figure, trend_figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,7 +48,7 @@ def monitor_answer(context: Context, monitor: Monitor) -> Iterator[Block]:
     known = [each for each in monitor.levels if not math.isnan(monitor.cells[each, ()].total)]
     if not known:
         subject = context.subject(monitor.population.info)
-        observed = say.number(monitor.population.observed)
+        observed = context.counted(monitor.population.observed)
         none = Text(say("answer.none"), strong=True)
         lead = say.rich("answer.lead_none", none=none, subject=subject, observed=observed)
         yield Paragraph(lead, "lead")
@@ -76,17 +77,10 @@ def _lead(context: Context, monitor: Monitor, period: Level) -> Inline:
         "monitor.lead",
         span=Text(span, strong=True),
         level=say.level(monitor.level),
-        period=f"{monitor.period} {period}",
+        period=str(period),
         subject=context.subject(monitor.population.info),
-        observed=_persons(context, cell.observed),
+        observed=context.counted(cell.observed),
     )
-
-
-def _persons(context: Context, value: float) -> str:
-    """Write a count that may be suppressed."""
-    if math.isnan(value):
-        return context.say("disclosure.mark")
-    return context.say.number(value)
 
 
 def _key_facts(
@@ -95,7 +89,7 @@ def _key_facts(
     say = context.say
     first, last = known[0], known[-1]
     cell = monitor.cells[last, ()]
-    yield say("monitor.fact_registered", period=str(last)), inline(_persons(context, cell.observed))
+    yield say("monitor.fact_registered", period=str(last)), inline(context.counted(cell.observed))
     share = cell.figures["coverage"]
     if not math.isnan(share.low):
         yield say("monitor.fact_share", period=str(last)), inline(_share(context, share))
@@ -182,7 +176,7 @@ def _table(
     notes = []
     if len(rows) > MOST_ROWS:
         notes.append(say("table.more_rows", n=say.number(len(rows) - MOST_ROWS)))
-    if any(cell.text == say("disclosure.mark") for row in body for cell in row):
+    if any(cell.status == SUPPRESSED for cell, _ in rows):
         notes.append(say("disclosure.marked"))
     caption = say("caption.monitor", names=say.listed(names))
     return Table(caption, tuple(columns), body, tuple(notes))
@@ -193,9 +187,7 @@ def _row(
 ) -> tuple[Cell, ...]:
     say = context.say
     head = [Cell(str(each), str(each)) for each in labels]
-    observed = cell.observed
-    missing = math.isnan(observed)
-    registered = Cell(say("disclosure.mark")) if missing else say.count_cell(observed)
+    registered = context.observed_cell(cell.observed)
     total, share, rate = (cell.figures[name] for name in ("total", "coverage", "rate"))
     if math.isnan(total.point):
         blank = [Cell("-")] * (3 + 2 * monitor.has_rates)
@@ -229,6 +221,8 @@ def _group(context: Context, monitor: Monitor, name: str) -> Iterator[Block]:
         for period in monitor.levels
     ]
     yield _table(context, monitor, rows, [name, monitor.period])
+    if context.pictures:
+        yield from group_figure(context, monitor, name)
     if len(monitor.levels) > 1:
         yield Bullets(
             tuple(
@@ -258,6 +252,8 @@ def _change(context: Context, monitor: Monitor, change: Change) -> str:
     between = say("change.between", first=str(change.first), last=str(change.last))
     if change.status == ACROSS_SCOPES:
         return f"{between}: {say('change.scopes')}"
+    if change.status == SUPPRESSED:
+        return f"{between}: {say('status.suppressed')}."
     text = f"{between}: {_short(context, monitor, change)}."
     if not math.isnan(change.difference.low):
         text += " " + say("change.rise", probability=say.probability(change.rise))

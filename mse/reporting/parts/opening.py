@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mse.monitoring.wording import SUPPRESSED
 from mse.reporting.content import Block, Bullets, Facts, Paragraph, Section, Text, inline
 from mse.reporting.parts.comparing import spread_of
 from mse.reporting.parts.monitored import monitor_answer
@@ -39,6 +40,8 @@ def answer(context: Context) -> Section:
 def _of_group(context: Context, group: Group) -> Iterator[Block]:
     population = group.population
     yield Paragraph(_lead(context, group), "lead")
+    if population.status == SUPPRESSED:
+        return
     if group.first.is_given:
         yield Facts(tuple(_key_facts(context, group)), key=True)
         yield Paragraph(_rests(context, population))
@@ -50,7 +53,9 @@ def _of_group(context: Context, group: Group) -> Iterator[Block]:
 def _lead(context: Context, group: Group) -> Inline:
     say, population = context.say, group.population
     subject = context.subject(population.info)
-    observed = say.number(population.observed)
+    observed = context.counted(population.observed)
+    if population.status == SUPPRESSED:
+        return say.rich("answer.suppressed", subject=subject)
     if not group.first.is_given:
         none = Text(say("answer.none"), strong=True)
         return say.rich("answer.lead_none", none=none, subject=subject, observed=observed)
@@ -86,7 +91,7 @@ def _key_facts(context: Context, group: Group) -> Iterator[tuple[str, Inline]]:
     say, population = context.say, group.population
     n = population.observed
     low, high = population.interval(context.level)
-    yield say("fact.observed"), inline(say.number(n))
+    yield say("fact.observed"), inline(context.counted(n))
     if not math.isnan(low):
         hidden = say.span(low - n, high - n)
         yield say("fact.hidden"), inline(hidden, _point(context, population.hidden))
@@ -183,6 +188,6 @@ def _asked(context: Context) -> Inline:
     subject = context.subject(info) if info is not None else inline(say("question.anybody"))
     if context.given.monitors:
         monitor = context.given.monitors[0]
-        names = "".join(f", {name}" for name in monitor.group_names)
-        return say.rich("question.monitor", subject=subject, period=f"{monitor.period}{names}")
+        names = say.listed([monitor.period, *monitor.group_names])
+        return say.rich("question.monitor", subject=subject, period=names)
     return say.rich("question.total", subject=subject)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mse.monitoring.wording import SUPPRESSED
 from mse.reporting.content import Block, Cell, Column, Paragraph, Section, Table, inline
 from mse.reporting.figures import sensitivity_figure
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio
@@ -32,11 +33,28 @@ def sensitivity(context: Context) -> Section:
     parts = []
     for i, found in enumerate(context.given.sensitivities, start=1):
         name, builder = _BUILDERS[type(found)]
-        blocks = [Paragraph(inline(say(f"sensitivity.{name}"))), *builder(context, found)]
+        blocks: list[Block] = [Paragraph(inline(say(f"sensitivity.{name}")))]
+        if context.hides and _gives_away(context, found):
+            what = say(f"heading.{name}")
+            blocks.append(Paragraph(inline(say("disclosure.left_out", what=what)), "note"))
+        else:
+            blocks += builder(context, found)
         if context.pictures:
             blocks += sensitivity_figure(context, found)
         parts.append(Section(f"sensitivity-{i}", say(f"heading.{name}"), tuple(blocks)))
     return Section("sensitivity", say("heading.sensitivity"), sections=tuple(parts))
+
+
+def _gives_away(context: Context, found: Result) -> bool:
+    """Whether scenarios could not be shown even as factors: suppressed counts follow from them."""
+    if any(each.status == SUPPRESSED for each in context.given.populations):
+        return True
+    if isinstance(found, NearModels):
+        return True
+    lists = len(context.given.lists)
+    # From two lists the overlap can be computed, whatever is done with the estimate.
+    fewest = lists - isinstance(found, LeaveOneOut | MergedLists)
+    return fewest <= 2
 
 
 def _left_out(context: Context, found: LeaveOneOut) -> Iterator[Block]:
@@ -45,22 +63,25 @@ def _left_out(context: Context, found: LeaveOneOut) -> Iterator[Block]:
     head = [(say("column.left_out"), lambda row: _name(context, row["left_out"]))]
     if not context.hides:
         head.append((say("column.only_there"), lambda row: say.count_cell(int(row["only_there"]))))
-    yield from _extent(context, frame, "sensitivity.extent_lists")
-    yield _table(context, frame, say("caption.left_out"), head, factor=True)
+    if not context.hides:
+        yield from _extent(context, frame, "sensitivity.extent_lists")
+    yield _table(context, frame, say("caption.left_out"), head, found.whole.total)
 
 
 def _merged(context: Context, found: MergedLists) -> Iterator[Block]:
     say = context.say
     frame = found.to_frame(context.level)
     head = [(say("column.merged"), lambda row: _pair(context, row))]
-    yield from _extent(context, frame, "sensitivity.extent_pairs")
-    yield _table(context, frame, say("caption.merged"), head, factor=True)
+    if not context.hides:
+        yield from _extent(context, frame, "sensitivity.extent_pairs")
+    yield _table(context, frame, say("caption.merged"), head, found.whole.total)
 
 
 def _order(context: Context, found: HighestOrder) -> Iterator[Block]:
     say = context.say
     head = [("xi", lambda row: Cell(say.general(row["xi"]), row["xi"]))]
-    yield _table(context, found.to_frame(), say("caption.highest_order"), head)
+    total = found.population.total
+    yield _table(context, found.to_frame(), say("caption.highest_order"), head, total)
 
 
 def _odds(context: Context, found: OddsRatio) -> Iterator[Block]:
@@ -69,7 +90,9 @@ def _odds(context: Context, found: OddsRatio) -> Iterator[Block]:
         (say("column.lists"), lambda row: _pair(context, row)),
         (say("column.odds"), lambda row: Cell(say.general(row["odds_ratio"]), row["odds_ratio"])),
     ]
-    yield _table(context, found.to_frame(), say("caption.odds_ratio"), head)
+    base = next((each.hidden for each in found.scenarios if each.value == 1), math.nan)
+    total = found.table.n_observed + base
+    yield _table(context, found.to_frame(), say("caption.odds_ratio"), head, total)
 
 
 def _near(context: Context, found: NearModels) -> Iterator[Block]:
@@ -112,29 +135,27 @@ def _table(
     frame: pd.DataFrame,
     caption: str,
     head: list[tuple[str, Callable[[Row], Cell]]],
-    *,
-    factor: bool = False,
+    base: float,
 ) -> Table:
-    """Make a table of scenarios: what was varied, then interval, point and status."""
+    """Make a table of scenarios: what was varied, then interval, point, factor and status."""
     say = context.say
-    columns = [
-        *(Column(name, figures=i > 0) for i, (name, _) in enumerate(head)),
-        Column(context.interval_heading, figures=True),
-        Column(say("column.point"), figures=True),
-        *([Column(say("column.factor"), figures=True)] if factor else []),
-        Column(say("column.status")),
-    ]
+    columns = [Column(name, figures=i > 0) for i, (name, _) in enumerate(head)]
+    if not context.hides:
+        columns.append(Column(context.interval_heading, figures=True))
+        columns.append(Column(say("column.point"), figures=True))
+    columns += [Column(say("column.factor"), figures=True), Column(say("column.status"))]
     rows = []
     for row in frame.head(MOST_ROWS).to_dict("records"):
-        cells = [
-            *(make(row) for _, make in head),
-            context.span_cell(row["low"], row["high"]),
-            context.count_cell(row["total"]),
-            *([say.decimal_cell(row["factor"])] if factor else []),
-            say.status_cell(row["status"]),
-        ]
+        cells = [make(row) for _, make in head]
+        if not context.hides:
+            cells.append(context.span_cell(row["low"], row["high"]))
+            cells.append(context.count_cell(row["total"]))
+        cells += [say.decimal_cell(round(row["total"] / base, 2)), say.status_cell(row["status"])]
         rows.append(tuple(cells))
-    return Table(caption, tuple(columns), tuple(rows), _rest(context, frame))
+    notes = _rest(context, frame)
+    if context.hides:
+        notes = (*notes, say("disclosure.factors"))
+    return Table(caption, tuple(columns), tuple(rows), notes)
 
 
 def _rest(context: Context, frame: pd.DataFrame) -> tuple[str, ...]:

@@ -1,0 +1,117 @@
+"""Disclosure control of a report: everything in it protected before a word is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mse.disclosure import protect_monitor, protect_table
+from mse.disclosure.populations import margins_of, protect_population, protect_with
+from mse.intervals import STORED_LEVELS
+from mse.reporting.counts import Counts, counts_of
+from mse.reporting.evidence import Estimated, Evidence, Group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mse.disclosure import ProtectedTable, Rules
+    from mse.table import CaptureTable
+
+__all__ = ["shielded"]
+
+
+def shielded(evidence: Evidence, rules: Rules, level: float) -> tuple[Evidence, tuple[Counts, ...]]:
+    """Protect estimates and monitors, and take what may be shown of the tables.
+
+    All counts of a table and of the estimates from it are suppressed together, so that one part of the
+    report does not give away what another hides.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What was given.
+    rules : Rules
+        What is to be protected.
+    level : float
+        Level of the intervals in the report.
+
+    Returns
+    -------
+    Evidence
+        With protected estimates and monitors.
+    tuple of Counts
+        What may be shown of the tables, in their order.
+    """
+    if not rules.active:
+        return evidence, tuple(counts_of(table) for table in evidence.tables)
+    safe = {table.fingerprint: protect_table(table, rules) for table in evidence.tables}
+    levels = tuple(dict.fromkeys((level, *STORED_LEVELS)))
+    groups = tuple(_group(group, rules, levels, safe) for group in evidence.groups)
+    monitors = tuple(
+        protect_monitor(each, rules, table=_table_of(evidence, each.population.lists))
+        for each in evidence.monitors
+    )
+    counts = tuple(_counts(table, safe[table.fingerprint], rules) for table in evidence.tables)
+    return replace(evidence, groups=groups, monitors=monitors), counts
+
+
+def _table_of(evidence: Evidence, lists: tuple[str, ...]) -> CaptureTable | None:
+    """Find the table of a monitor among those given; it holds none itself."""
+    found = [table for table in evidence.tables if table.lists == lists]
+    return found[0] if len(found) == 1 else None
+
+
+def _group(
+    group: Group, rules: Rules, levels: tuple[float, ...], safe: dict[str, ProtectedTable]
+) -> Group:
+    """Protect the estimates from one table, by what was suppressed in the table."""
+    first = group.population
+    margins = margins_of(first)
+    if group.table is not None and group.table.is_complete:
+        publication = safe[group.table.fingerprint].publication
+    else:
+        # Persons who are known in part are allotted to strata: the counts are not those of the table.
+        publication = protect_population(first, rules, levels=levels).publication
+    members = []
+    for i, each in enumerate(group.estimates):
+        population = protect_with(
+            each.population,
+            publication,
+            table=group.table,
+            # Of the others only totals are shown.
+            margins=() if i else margins,
+            levels=levels,
+        )
+        members.append(Estimated(population, each.fit))
+    return Group(tuple(members), group.table)
+
+
+def _counts(table: CaptureTable, safe: ProtectedTable, rules: Rules) -> Counts:
+    overlaps = safe.overlaps.to_numpy(dtype=np.float64, na_value=np.nan)
+    sizes = safe.list_totals.to_numpy(dtype=np.float64, na_value=np.nan)
+    return replace(
+        counts_of(table),
+        observed=np.nan if safe.observed is None else float(safe.observed),
+        sizes=dict(zip(table.lists, sizes.tolist(), strict=True)),
+        overlaps=None if table.margins is not None else overlaps,
+        alone=dict(_alone(safe)) if table.is_complete else {},
+        by_number={},
+        fingerprint="" if rules.active else table.fingerprint,
+        table=None,
+        suppressed=len(safe.suppressed),
+        shown=int(safe.publication.shown.sum()),
+    )
+
+
+def _alone(safe: ProtectedTable) -> Iterator[tuple[str, float]]:
+    """Persons on one list only, by list; those without a row are nobody."""
+    lists = list(safe.overlaps.columns)
+    frame = safe.histories
+    on = frame[lists].to_numpy(dtype=np.float64, na_value=np.nan)
+    persons = frame["n"].to_numpy(dtype=np.float64, na_value=np.nan)
+    single = on.sum(axis=1) == 1
+    for position, name in enumerate(lists):
+        found = persons[single & (on[:, position] == 1)]
+        yield str(name), float(found[0]) if len(found) else 0.0
