@@ -111,7 +111,7 @@ def width_of(texts: Iterable[str], size: float = FONT) -> float:
 def inches(ax: Axes) -> tuple[float, float]:
     """Width and height of Axes, in inches, before any layout."""
     box = ax.get_window_extent()
-    dpi = ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    dpi = ax.figure.dpi
     return float(box.width / dpi), float(box.height / dpi)
 
 

@@ -51,8 +51,7 @@ def subtitle(ax: Axes) -> str:
 
 def collisions(ax: Axes) -> list[tuple[str, str]]:
     """Pairs of texts of a whole figure that run into each other, or out of the figure."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
+    figure: Any = ax.figure
     figure.canvas.draw()
     boxes = [
         (text.get_text(), text.get_window_extent())
