@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from mse.bayes.fit import BayesianFit
 from mse.errors import ModelError
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.model import HierarchicalModel
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from matplotlib.axes import Axes
+
+    from mse.table import CaptureTable
 
 __all__ = ["dependence_graph"]
 
@@ -73,7 +76,11 @@ class _Graph:
 
 
 def dependence_graph(
-    source: LogLinearFit | LogLinearSearchFit | HierarchicalModel | Mapping[Any, float],
+    source: LogLinearFit
+    | LogLinearSearchFit
+    | BayesianFit
+    | HierarchicalModel
+    | Mapping[Any, float],
     *,
     ax: Axes | None = None,
     lists: Sequence[str] | None = None,
@@ -89,9 +96,9 @@ def dependence_graph(
 
     Parameters
     ----------
-    source : LogLinearFit, LogLinearSearchFit, HierarchicalModel or mapping
-        A fit, of a search the best one; a model; or a mapping from pairs (or larger sets) of lists to
-        their strength, ``{("police", "care"): 0.9}`` or ``{"police:care": 0.9}``.
+    source : LogLinearFit, LogLinearSearchFit, DecomposableGraphs fit, HierarchicalModel or mapping
+        A fit, of a search the best one; a model; or a mapping (or Series) from pairs or larger sets of
+        lists to their strength, ``{("police", "care"): 0.9}`` or ``{"police:care": 0.9}``.
     ax : Axes, optional
         Where to draw; a new figure by default.
     lists : sequence of str, optional
@@ -122,6 +129,9 @@ def dependence_graph(
     if isinstance(source, Mapping) or hasattr(source, "items"):
         graph, head = _graph_of_mapping(source, lists), Head("")
         strength = strength or "share"
+    elif isinstance(source, BayesianFit) and hasattr(source, "edges"):
+        graph, head = _graph_of_edges(source)
+        strength = "share"
     else:
         graph, head = _graph_of(source, text)
         strength = "coefficient"
@@ -157,11 +167,23 @@ def _graph_of(source: Any, words: Words) -> tuple[_Graph, Head]:
         )
     model, values = fit.structure, fit.coefficients
     terms = {term: float(values.get(model.term_name(term), math.nan)) for term in _among(model)}
-    totals = np.diag(fit.table.overlaps().to_numpy(dtype=np.float64, na_value=0.0))
-    sizes = tuple(int(total) for total in totals)
     more = words("graph_covariates") if fit.table.covariates else ""
     lines = (method_of(fit.population), more)
-    return _Graph(fit.table.lists, terms, sizes), Head("", lines, fit.table.info, fit.status)
+    graph = _Graph(fit.table.lists, terms, _sizes(fit.table))
+    return graph, Head("", lines, fit.table.info, fit.status)
+
+
+def _graph_of_edges(fit: Any) -> tuple[_Graph, Head]:
+    """Read the posterior probabilities of pairs of lists."""
+    shares = fit.edges["probability"].dropna()
+    graph = replace(_graph_of_mapping(shares, fit.table.lists), sizes=_sizes(fit.table))
+    return graph, Head("", (method_of(fit.population),), fit.table.info, fit.status)
+
+
+def _sizes(table: CaptureTable) -> tuple[int, ...]:
+    """Persons on each list."""
+    totals = np.diag(table.overlaps().to_numpy(dtype=np.float64, na_value=0.0))
+    return tuple(int(total) for total in totals)
 
 
 def _among(model: HierarchicalModel) -> Iterator[_Term]:

@@ -53,6 +53,15 @@ def test_shares_of_a_mapping_are_widths(named: dict[object, float]) -> None:
         assert said(ax, "name") == ["a", "b", "c", "d"]
 
 
+def test_posterior_probabilities_of_graphs_are_shares() -> None:
+    fit = mse.DecomposableGraphs().fit(mse.load_dataset("korea"))
+    ax = plots.dependence_graph(fit)
+    shares = fit.edges["probability"]
+    assert sorted(said(ax, "strength")) == sorted(f"{p:.0%}" for p in shares[shares >= 0.05])
+    assert said(ax, "name") == ["b\n77", "c\n71", "d\n59"]
+    assert "average over decomposable graphs" in subtitle(ax)
+
+
 def test_shares_next_to_nothing_are_left_out_and_many_labels_counted() -> None:
     ax = plots.dependence_graph({("a", "b"): 0.9, ("a", "c"): 0.01})
     assert len(marked(ax, "pair")) == 1
