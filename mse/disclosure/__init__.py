@@ -5,17 +5,18 @@
 >>> strict.threshold, strict.base
 (10, 5)
 
-==================================  ==================================================================
-``rules(name_or_path)``             a `Rules` object; ``Rules.active`` is False for ``"none"``
-``check(thing, rules)``             `DisclosureCheck`: every violation by name (for those inside)
-``protect(thing, rules)``           the same kind of thing, fit to leave; dispatches to the next four
-``protect_counts(frame, rules)``    `ProtectedCounts`: a frame of counts, with or without totals
-``protect_table(table, rules)``     `ProtectedTable`: histories, list totals, overlaps, strata
-``protect_population(p, rules)``    `ProtectedPopulation`, a `PopulationEstimate` for whatever shows it
-``protect_comparison(c, rules)``    `ProtectedComparison`, a `Comparison` likewise
-``protect_monitor(m, rules)``       `ProtectedMonitor`, a `Monitor` likewise
-``attack(published)``               what a reader can compute of each suppressed cell, as a DataFrame
-==================================  ==================================================================
+===================================  =============================================================
+``rules(name_or_path)``              a `Rules` object; ``Rules.active`` is False for ``"none"``
+``check(thing, rules)``              `DisclosureCheck`: every violation by name, for those inside
+``protect(thing, rules)``            the same kind of thing, fit to leave; goes to one of the next
+``protect_counts(frame, rules)``     `ProtectedCounts`: a frame of counts, with or without totals
+``protect_table(table, rules)``      `ProtectedTable`: histories, list totals, overlaps, strata
+``protect_population(p, rules)``     `ProtectedPopulation`, a `PopulationEstimate` all the same
+``protect_comparison(c, rules)``     `ProtectedComparison`, a `Comparison` all the same
+``protect_monitor(m, rules)``        `ProtectedMonitor`, a `Monitor` all the same
+``protect_together(things, rules)``  several things about the same persons, in one publication
+``attack(published)``                what a reader can compute of what is suppressed: a DataFrame
+===================================  =============================================================
 
 Everything protected has ``rules``, ``note`` (a sentence for the reader, empty if nothing was changed)
 and ``suppressed`` (labels of the suppressed cells). A suppressed figure is missing (NA, NaN, None)
@@ -34,6 +35,7 @@ from mse.disclosure.protected import Protected
 from mse.disclosure.protecting import protect
 from mse.disclosure.rules import MARK, Rules, rules
 from mse.disclosure.tables import ProtectedTable, protect_table
+from mse.disclosure.together import protect_together
 
 __all__ = [
     "MARK",
@@ -53,5 +55,6 @@ __all__ = [
     "protect_monitor",
     "protect_population",
     "protect_table",
+    "protect_together",
     "rules",
 ]

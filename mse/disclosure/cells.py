@@ -76,7 +76,15 @@ class Book:
         return key in self._counts
 
     def add(self, key: Key, count: int, *, shown: bool = True, unsafe: bool = False) -> None:
-        """Note a cell; one that is noted twice is shown if it is shown anywhere."""
+        """Note a cell; one that is noted twice is shown if it is shown anywhere.
+
+        Two different counts for it are an ``InvalidTableError``.
+        """
+        if self._counts.get(key, count) != count:
+            raise InvalidTableError(
+                f"The count of {key!r} is {self._counts[key]:,} in one place and {count:,} in another: "
+                "expected the same persons everywhere. Protect what is about others by itself."
+            )
         self._counts[key] = int(count)
         self._shown[key] = shown or self._shown.get(key, False)
         self._unsafe[key] = unsafe or self._unsafe.get(key, False)

@@ -12,23 +12,22 @@ import pandas as pd
 from mse._result import Result
 from mse._text import Section
 from mse.disclosure.attacking import attack_publication
+from mse.disclosure.cells import Book
 from mse.disclosure.counts import cells_of_frame, stacked
-from mse.disclosure.monitors import book_of_monitor
-from mse.disclosure.populations import book_of_population, margins_of, why_withheld
+from mse.disclosure.populations import why_withheld
 from mse.disclosure.protected import Protected
 from mse.disclosure.publication import label
-from mse.disclosure.tables import cells_of_table, default_margins
-from mse.errors import ModelError
+from mse.disclosure.together import note
 from mse.estimators import Comparison
 from mse.monitoring import Monitor
 from mse.population import PopulationEstimate
-from mse.table import CaptureTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mse.disclosure.cells import Cells
     from mse.disclosure.rules import Rules
+    from mse.table import CaptureTable
 
 __all__ = ["DisclosureCheck", "Violation", "check"]
 
@@ -136,32 +135,21 @@ def _violations(thing: object, rules: Rules, options: dict[str, Any]) -> Iterato
     if isinstance(thing, Protected):
         yield from _attacked(thing)
         return
+    if isinstance(thing, pd.DataFrame):
+        yield from _counts(_cells_of(thing, rules, **options), rules)
+        return
+    book = Book()
+    note(book, thing, rules)
+    cells = book.cells()
+    yield from _counts(cells, rules)
     match thing:
-        case CaptureTable():
-            margins = default_margins(thing.covariates)
-            yield from _counts(cells_of_table(thing, rules, margins).cells(), rules)
-        case pd.DataFrame():
-            yield from _counts(_cells_of(thing, rules, **options), rules)
         case PopulationEstimate():
-            cells = book_of_population(thing, margins_of(thing)).cells()
-            yield from _counts(cells, rules)
             yield from _estimates([thing], cells, rules, options.get("table"))
         case Comparison():
-            first = thing.populations[0]
-            cells = book_of_population(first, margins_of(first)).cells()
-            yield from _counts(cells, rules)
             yield from _estimates(thing.populations, cells, rules, thing.table)
             yield from _measures(rules)
         case Monitor():
-            cells = book_of_monitor(thing).cells()
-            yield from _counts(cells, rules)
             yield from _estimates([thing.population], cells, rules, options.get("table"))
-        case _:
-            raise ModelError(
-                f"{type(thing).__name__} cannot be checked: expected a CaptureTable, "
-                "PopulationEstimate, Comparison, Monitor, a DataFrame of counts, or what "
-                "protect(...) gives."
-            )
 
 
 def _cells_of(

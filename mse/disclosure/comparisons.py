@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mse._text import Section, as_html, as_text, comparison_sections
-from mse.disclosure.populations import ProtectedPopulation, described, protect_population
-from mse.disclosure.protected import Protected
-from mse.errors import ModelError
+from mse.disclosure.cells import Book
+from mse.disclosure.populations import (
+    ProtectedPopulation,
+    described,
+    margins_of,
+    note_population,
+    protect_with,
+)
+from mse.disclosure.protected import Protected, publish
 from mse.estimators import Comparison
 from mse.intervals import DEFAULT_LEVEL, STORED_LEVELS
 from mse.table import CaptureTable
@@ -25,7 +31,14 @@ if TYPE_CHECKING:
     from mse.disclosure.rules import Rules
     from mse.estimators import Fit
 
-__all__ = ["ProtectedComparison", "ProtectedFit", "protect_comparison"]
+__all__ = [
+    "ProtectedComparison",
+    "ProtectedFit",
+    "comparison_with",
+    "margins_of_comparison",
+    "note_comparison",
+    "protect_comparison",
+]
 
 #: How well models fit: whoever knows all counts but some can try which ones fit as well.
 _MEASURES = ("n_parameters", "deviance", "aic", "bic")
@@ -109,8 +122,8 @@ def protect_comparison(
 
     Raises
     ------
-    ModelError
-        If the estimates are of different tables, whose counts would have to be protected together.
+    InvalidTableError
+        If the estimates are of different persons.
 
     Examples
     --------
@@ -121,26 +134,47 @@ def protect_comparison(
     >>> safe.to_frame()["total"].tolist()
     [7395.0, 14400.0]
     """
-    table = comparison.table
-    populations = comparison.populations
-    if len({population.observed for population in populations}) != 1:
-        raise ModelError(
-            "The estimates of the comparison are of different observed persons: expected fits to one "
-            "table. Protect each by itself."
+    chosen = margins_of_comparison(comparison, margins)
+    book = Book()
+    note_comparison(book, comparison, chosen)
+    known = tuple(levels)
+    return comparison_with(comparison, publish(book.cells(), rules), margins=chosen, levels=known)
+
+
+def margins_of_comparison(
+    comparison: Comparison, margins: Iterable[Sequence[str]] | None = None
+) -> tuple[tuple[str, ...], ...]:
+    """By which covariates estimates are published: those of the first estimate that has strata."""
+    with_strata = [each for each in comparison.populations if each.strata is not None]
+    return margins_of(with_strata[0], margins) if with_strata else ()
+
+
+def note_comparison(book: Book, comparison: Comparison, margins: Sequence[tuple[str, ...]]) -> None:
+    """Note the observed persons of all estimates, which are those of the table."""
+    for population in comparison.populations:
+        note_population(book, population, margins if population.strata is not None else ())
+
+
+def comparison_with(
+    comparison: Comparison,
+    publication: Publication,
+    *,
+    margins: Sequence[tuple[str, ...]],
+    levels: Sequence[float] = STORED_LEVELS,
+) -> ProtectedComparison:
+    """Protect a comparison whose counts are published already."""
+    blank = _without_counts(comparison.table)
+    fits: list[Fit] = []
+    for fit in comparison.fits:
+        population = protect_with(
+            fit.population,
+            publication,
+            table=comparison.table,
+            margins=margins if fit.population.strata is not None else (),
+            levels=levels,
         )
-    # Strata are the same for all, so what is suppressed is as well.
-    chosen = None if margins is None else tuple(margins)
-    safe = [
-        protect_population(each, rules, table=table, margins=chosen, levels=levels)
-        for each in populations
-    ]
-    blank = _without_counts(table)
-    fits: list[Fit] = [
-        ProtectedFit(fit.estimator, population, blank)
-        for fit, population in zip(comparison.fits, safe, strict=True)
-    ]
-    longest = max(safe, key=lambda population: len(population.publication.keys))
-    return ProtectedComparison(table=blank, fits=tuple(fits), publication=longest.publication)
+        fits.append(ProtectedFit(fit.estimator, population, blank))
+    return ProtectedComparison(table=blank, fits=tuple(fits), publication=publication)
 
 
 def _without_counts(table: CaptureTable) -> CaptureTable:

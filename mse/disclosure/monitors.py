@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mse.monitoring.changes import Change
     from mse.table import CaptureTable
 
-__all__ = ["ProtectedCell", "ProtectedMonitor", "book_of_monitor", "protect_monitor"]
+__all__ = ["ProtectedCell", "ProtectedMonitor", "monitor_with", "note_monitor", "protect_monitor"]
 
 NOT_SHOWN = "Not shown, to protect persons."
 
@@ -159,7 +159,15 @@ def protect_monitor(
     >>> safe.periods[["year", "observed"]].to_numpy().tolist()
     [[2014, 140], [2015, 235]]
     """
-    publication = publish(book_of_monitor(monitor).cells(), rules)
+    book = Book()
+    note_monitor(book, monitor)
+    return monitor_with(monitor, publish(book.cells(), rules), table=table)
+
+
+def monitor_with(
+    monitor: Monitor, publication: Publication, *, table: CaptureTable | None = None
+) -> ProtectedMonitor:
+    """Protect a monitor whose counts are published already."""
     population = protect_with(monitor.population, publication, table=table)
     # With two lists the estimates of all periods are withheld where that of all persons is.
     withheld = population.status == SUPPRESSED
@@ -170,18 +178,13 @@ def protect_monitor(
     groups = dict.fromkeys(group for _, group in monitor.cells)
     between = {
         (first, last, group): _change(
-            monitor.compare(first, last, group), cells[first, group], cells[last, group], rules
+            monitor.compare(first, last, group),
+            (cells[first, group], cells[last, group]),
+            publication.rules,
         )
         for first, last in permutations(monitor.levels, 2)
         for group in groups
     }
-    joint = JointDraws(
-        population,
-        _names_only(monitor.joint.strata),
-        # Their number is known, and nothing of them.
-        np.zeros((monitor.replicates, 0)),
-        monitor.joint.given,
-    )
     total = monitor.population.observed
     return ProtectedMonitor(
         period=monitor.period,
@@ -189,7 +192,13 @@ def protect_monitor(
         scopes=monitor.scopes,
         level=monitor.level,
         across_scopes=monitor.across_scopes,
-        joint=joint,
+        # The number of draws is known, and nothing of them.
+        joint=JointDraws(
+            population,
+            _names_only(monitor.joint.strata),
+            np.zeros((monitor.replicates, 0)),
+            monitor.joint.given,
+        ),
         inhabitants=monitor.inhabitants,
         warnings=tuple(scrubbed(each, total, publication) for each in monitor.warnings),
         publication=publication,
@@ -202,9 +211,8 @@ def _key(monitor: Monitor, period: Level, group: tuple[tuple[str, Level], ...]) 
     return (*(() if period is None else ((monitor.period, period),)), *group)
 
 
-def book_of_monitor(monitor: Monitor) -> Book:
+def note_monitor(book: Book, monitor: Monitor) -> None:
     """Note the observed persons of all cells, and the sums over periods and over groups."""
-    book = Book()
     book.add((), monitor.population.observed)
     for (period, group), cell in monitor.cells.items():
         book.add(_key(monitor, period, group), cell.observed)
@@ -220,7 +228,6 @@ def book_of_monitor(monitor: Monitor) -> Book:
         if group:
             parts = [_key(monitor, each, group) for each in monitor.levels]
             _sum(book, _key(monitor, None, group), parts)
-    return book
 
 
 def _sum(book: Book, total: tuple[Any, ...], parts: list[tuple[Any, ...]]) -> None:
@@ -287,22 +294,12 @@ def _figures(total: Figure, count: int, inhabitants: float, rules: Rules) -> dic
     return {"total": rounded, "hidden": hidden, "coverage": coverage, "rate": rate}
 
 
-def _change(change: Change, first: Cell, last: Cell, rules: Rules) -> Change:
+def _change(change: Change, cells: tuple[Cell, Cell], rules: Rules) -> Change:
     """Round a change, or leave it out."""
+    first, last = cells
     totals = (first.total, last.total)
     if SUPPRESSED in (first.status, last.status):
-        blank = Figure()
-        return replace(
-            change,
-            totals=totals,
-            difference=blank,
-            ratio=blank,
-            coverage_difference=blank,
-            rise=nan,
-            undetermined=0,
-            status=SUPPRESSED,
-            reason=NOT_SHOWN,
-        )
+        return _refused(change, totals)
     if not rules.active or change.difference.point != change.difference.point:
         return replace(change, totals=totals)
     low, high = (rules.rounded(each) for each in change.difference[1:])
@@ -314,6 +311,20 @@ def _change(change: Change, first: Cell, last: Cell, rules: Rules) -> Change:
         ratio=Figure(*(round(each, SHARE_DIGITS) for each in (ratio, *change.ratio[1:]))),
         coverage_difference=_shares(change.coverage_difference, last.coverage - first.coverage),
         rise=round(change.rise, SHARE_DIGITS),
+    )
+
+
+def _refused(change: Change, totals: tuple[float, float]) -> Change:
+    return replace(
+        change,
+        totals=totals,
+        difference=Figure(),
+        ratio=Figure(),
+        coverage_difference=Figure(),
+        rise=nan,
+        undetermined=0,
+        status=SUPPRESSED,
+        reason=NOT_SHOWN,
     )
 
 

@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mse._typing import Level, Limit, Status
+    from mse.disclosure.cells import Key
     from mse.disclosure.publication import Publication
     from mse.disclosure.rules import Rules
     from mse.table import CaptureTable
 
 __all__ = [
     "ProtectedPopulation",
-    "book_of_population",
     "described",
     "margins_of",
+    "note_population",
     "protect_population",
     "protect_with",
     "scrubbed",
@@ -185,7 +186,9 @@ def protect_population(
     [['GGC', 1500, 9145.0], ['Rest', 4170, 13645.0]]
     """
     chosen = margins_of(estimate, margins)
-    publication = publish(book_of_population(estimate, chosen).cells(), rules)
+    book = Book()
+    note_population(book, estimate, chosen)
+    publication = publish(book.cells(), rules)
     known = tuple(dict.fromkeys(float(level) for level in levels))
     return protect_with(estimate, publication, table=table, margins=chosen, levels=known)
 
@@ -201,9 +204,10 @@ def margins_of(
     return tuple((names,) if isinstance(names, str) else tuple(names) for names in margins)
 
 
-def book_of_population(estimate: PopulationEstimate, margins: Sequence[tuple[str, ...]]) -> Book:
+def note_population(
+    book: Book, estimate: PopulationEstimate, margins: Sequence[tuple[str, ...]]
+) -> None:
     """Note the observed persons by the margins, and the sums among them."""
-    book = Book()
     book.add((), estimate.observed)
     for names in sorted(margins, key=len):
         frame = estimate.margin(*names)
@@ -211,17 +215,21 @@ def book_of_population(estimate: PopulationEstimate, margins: Sequence[tuple[str
         keys = [tuple(zip(names, cell, strict=True)) for cell in levels]
         for key, count in zip(keys, frame["observed"], strict=True):
             book.add(key, int(count))
-        if int(frame["observed"].sum()) <= estimate.observed:
+        if book.holds((), keys):
             book.sum((), keys, group=len(names) == 1)
         for fewer in margins:
             if set(fewer) < set(names):
-                parts: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
-                for key in keys:
-                    pairs = dict(key)
-                    parts.setdefault(tuple((name, pairs[name]) for name in fewer), []).append(key)
-                for total, members in parts.items():
-                    book.sum(total, members, group=len(names) == len(fewer) + 1)
-    return book
+                _note_parts(book, keys, fewer, group=len(names) == len(fewer) + 1)
+
+
+def _note_parts(book: Book, keys: Sequence[Key], fewer: Sequence[str], *, group: bool) -> None:
+    """Note that cells by some covariates are sums of those by more."""
+    parts: dict[Key, list[Key]] = {}
+    for key in keys:
+        pairs = dict(key)
+        parts.setdefault(tuple((name, pairs[name]) for name in fewer), []).append(key)
+    for total, members in parts.items():
+        book.sum(total, members, group=group)
 
 
 def protect_with(

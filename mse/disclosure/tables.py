@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     from mse.disclosure.rules import Rules
     from mse.table import CaptureTable
 
-__all__ = ["ProtectedTable", "cells_of_table", "default_margins", "protect_table"]
+__all__ = [
+    "PARTS",
+    "ProtectedTable",
+    "checked_margins",
+    "default_margins",
+    "note_table",
+    "protect_table",
+    "table_with",
+]
+
+#: Parts of a table that can be published.
+PARTS = ("lists", "overlaps", "histories", "strata")
 
 #: Strata of all covariates together are left out when there are more than this.
 _MOST_STRATA = 2000
@@ -92,7 +103,11 @@ def _text(frame: pd.DataFrame, *, index: bool = True) -> str:
 
 
 def protect_table(
-    table: CaptureTable, rules: Rules, *, margins: Iterable[Sequence[str]] | None = None
+    table: CaptureTable,
+    rules: Rules,
+    *,
+    margins: Iterable[Sequence[str]] | None = None,
+    parts: Sequence[str] = PARTS,
 ) -> ProtectedTable:
     """Suppress and round what a capture table holds.
 
@@ -105,6 +120,9 @@ def protect_table(
     margins : iterable of sequence of str, optional
         By which covariates persons are shown; by default each covariate by itself, and all together
         where that makes no more than 2,000 strata. The table of histories by stratum does not leave.
+    parts : sequence of str
+        Which parts are published: of ``lists`` (their totals), ``overlaps``, ``histories`` and
+        ``strata``. The others are missing, and cannot be computed from those that are there.
 
     Returns
     -------
@@ -114,7 +132,7 @@ def protect_table(
     Raises
     ------
     ModelError
-        If a covariate is not in the table; if zeros are not safe and there are more than eight lists.
+        If a covariate or part is not known; if zeros are not safe and there are more than eight lists.
 
     Examples
     --------
@@ -127,18 +145,23 @@ def protect_table(
     B   x  x   0
     C   0  0  20
     """
-    chosen = default_margins(table.covariates) if margins is None else _checked(table, margins)
-    book = cells_of_table(table, rules, chosen)
-    publication = publish(book.cells(), rules)
-    lists = table.lists
-    totals = [publication.value(_list(name)) for name in lists]
-    histories = _histories(table, publication)
+    chosen = checked_margins(table, margins) if "strata" in parts else ()
+    book = Book()
+    note_table(book, table, rules, chosen, parts)
+    return table_with(table, publish(book.cells(), rules), chosen)
+
+
+def table_with(
+    table: CaptureTable, publication: Publication, margins: Sequence[tuple[str, ...]]
+) -> ProtectedTable:
+    """Protect a table whose counts are published already."""
+    totals = [publication.value(_list(name)) for name in table.lists]
     return ProtectedTable(
         observed=publication.value(()),
-        list_totals=pd.Series(totals, index=pd.Index(lists), dtype="Int64"),
+        list_totals=pd.Series(totals, index=pd.Index(table.lists), dtype="Int64"),
         overlaps=_overlaps(table, publication),
-        histories=histories,
-        strata=FrozenDict({names: _strata(table, publication, names) for names in chosen}),
+        histories=_histories(table, publication),
+        strata=FrozenDict({names: _strata(table, publication, names) for names in margins}),
         publication=publication,
     )
 
@@ -151,10 +174,13 @@ def default_margins(covariates: Mapping[str, Sequence[object]]) -> tuple[tuple[s
     return (*together, *((name,) for name in names))
 
 
-def _checked(table: CaptureTable, margins: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    chosen = tuple(
-        (names,) if isinstance(names, str) else tuple(names) for names in margins if names
-    )
+def checked_margins(
+    table: CaptureTable, margins: Iterable[Sequence[str]] | None = None
+) -> tuple[tuple[str, ...], ...]:
+    """By which covariates persons of a table are shown."""
+    if margins is None:
+        return default_margins(table.covariates)
+    chosen = tuple((each,) if isinstance(each, str) else tuple(each) for each in margins if each)
     unknown = [name for names in chosen for name in names if name not in table.covariates]
     if unknown:
         raise ModelError(
@@ -178,26 +204,34 @@ def _history(row: Iterable[int]) -> Key:
     return (("history", "".join("?" if entry < 0 else str(entry) for entry in row)),)
 
 
-def cells_of_table(table: CaptureTable, rules: Rules, margins: Sequence[tuple[str, ...]]) -> Book:
-    """Note everything that is shown of a table."""
-    book = Book()
+def note_table(
+    book: Book,
+    table: CaptureTable,
+    rules: Rules,
+    margins: Sequence[tuple[str, ...]],
+    parts: Sequence[str] = PARTS,
+) -> None:
+    """Note everything that is shown of a table, and histories in any case."""
+    wrong = [part for part in parts if part not in PARTS]
+    if wrong:
+        raise ModelError(f"A table has no part {wrong[0]!r}: expected some of {listed(PARTS)}.")
     book.add((), table.n_observed)
     if table.margins is not None:
         _note_margins(book, table)
-        return book
-    _note_histories(book, table, rules)
+        return
+    _note_histories(book, table, rules, parts)
     for names in margins:
         _note_strata(book, table, names)
     for names, fewer in product(margins, margins):
         if set(fewer) < set(names):
+            cells = _stratum_keys(table, names)
             for key in _stratum_keys(table, fewer):
-                parts = [part for part in _stratum_keys(table, names) if set(key) <= set(part)]
-                book.sum(key, parts, group=len(names) == len(fewer) + 1)
-    return book
+                members = [cell for cell in cells if set(key) <= set(cell)]
+                book.sum(key, members, group=len(names) == len(fewer) + 1)
 
 
 def _note_margins(book: Book, table: CaptureTable) -> None:
-    """List totals and their union: persons on several lists make the former add up to more."""
+    """Note list totals and their union: persons on several lists make the former add up to more."""
     totals = table.margins.list_totals if table.margins is not None else {}
     for name, total in totals.items():
         book.add(_list(name), total)
@@ -208,7 +242,9 @@ def _note_margins(book: Book, table: CaptureTable) -> None:
     book.sum(together, [()])
 
 
-def _note_histories(book: Book, table: CaptureTable, rules: Rules) -> None:
+def _note_histories(
+    book: Book, table: CaptureTable, rules: Rules, shown_parts: Sequence[str]
+) -> None:
     shown = table.patterns[:, : table.n_lists]
     inexact = table.low != table.high
     names: dict[Key, tuple[int, ...]] = {}
@@ -228,9 +264,9 @@ def _note_histories(book: Book, table: CaptureTable, rules: Rules) -> None:
         counts[key] = counts.get(key, 0) + low
         vague[key] = vague.get(key, False) or bool(unsure)
     for key, count in counts.items():
-        book.add(key, count, unsafe=vague.get(key, False))
+        book.add(key, count, shown="histories" in shown_parts, unsafe=vague.get(key, False))
     book.sum((), counts)
-    _note_lists(book, table, names, counts)
+    _note_lists(book, table, names, counts, shown_parts)
 
 
 def _note_lists(
@@ -238,13 +274,15 @@ def _note_lists(
     table: CaptureTable,
     names: Mapping[Key, tuple[int, ...]],
     counts: Mapping[Key, int],
+    shown_parts: Sequence[str],
 ) -> None:
-    """List totals and overlaps, as sums of histories."""
-    for size in (1, 2):
+    """Note list totals and overlaps, as sums of histories."""
+    for size, part in ((1, "lists"), (2, "overlaps")):
         for positions in combinations(range(table.n_lists), size):
             parts = [key for key, row in names.items() if all(row[at] == 1 for at in positions)]
             key = _key_of(table, positions)
-            book.add(key, sum(counts[part] for part in parts))
+            total = sum(counts[each] for each in parts)
+            book.add(key, total, shown=part in shown_parts)
             book.sum(key, parts)
             for at in positions if size == 2 else ():
                 book.group(key, _list(table.lists[at]))
@@ -293,8 +331,10 @@ def _overlaps(table: CaptureTable, publication: Publication) -> pd.DataFrame:
 
 def _histories(table: CaptureTable, publication: Publication) -> pd.DataFrame:
     rows = []
-    for key, gone in zip(publication.keys, publication.suppressed, strict=True):
-        history = _history_of(key)
+    for key, gone, shown in zip(
+        publication.keys, publication.suppressed, publication.shown, strict=True
+    ):
+        history = _history_of(key) if shown else ""
         if history and (gone or publication.value(key) or not publication.rules.zeros_safe):
             entries = [None if entry == "?" else int(entry) for entry in history]
             rows.append([*entries, publication.value(key), bool(gone)])
