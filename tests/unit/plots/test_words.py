@@ -43,9 +43,9 @@ def test_intervals_in_words() -> None:
 
 
 def test_statuses_in_words() -> None:
-    words = Words({"status_not_estimable": "niet te schatten"})
+    words = Words({"status_not_estimable": "onbekend"})
     assert words.status("ok") == ""
-    assert words.status("not_estimable") == "niet te schatten"
+    assert words.status("not_estimable") == "onbekend"
     assert words.status("across_scopes") == "scopes not comparable"
 
 
