@@ -27,6 +27,7 @@ __all__ = [
     "kept_lists",
     "merged_lists",
     "selected",
+    "silenced",
     "split",
     "without_lists",
 ]
@@ -186,6 +187,31 @@ def split(table: CaptureTable, name: str) -> dict[Level, tuple[Observations, Tab
     _warn_left_out(table, name, table.patterns[:, table.axes.index(name)] < 0)
     levels = table.covariates[name]
     return {level: selected(table, {name: level}, quiet=True) for level in levels}
+
+
+def silenced(table: CaptureTable, name: str, chosen: Mapping[str, object]) -> Observations:
+    """Turn membership of a list into unknown for the persons with the chosen levels."""
+    problems = Problems()
+    check_unknown([name], table.lists, "list", problems)
+    check_unknown(list(chosen), list(table.covariates), "covariate", problems)
+    problems.check()
+    _check_cells_known(table, "not_operating")
+    rows = np.ones(len(table.patterns), dtype=bool)
+    for covariate, value in chosen.items():
+        wanted = _positions(covariate, table.covariates[covariate], value, problems)
+        rows &= np.isin(table.patterns[:, table.axes.index(covariate)], wanted)
+    problems.check()
+    patterns = table.patterns.copy()
+    patterns[rows, table.lists.index(name)] = -1
+    seen = (patterns[:, : table.n_lists] == 1).any(axis=1)
+    aside = int(table.low[~seen].sum())
+    if aside:
+        warnings.warn(
+            f"{aside:,} persons on no other list than {name!r} are set aside where it did not operate.",
+            MSEWarning,
+            stacklevel=3,
+        )
+    return _counted(table, table.lists, table.covariates, patterns[seen], seen)
 
 
 def collapsed(table: CaptureTable, names: Sequence[str]) -> tuple[Observations, TableInfo]:

@@ -67,6 +67,13 @@ Trend: TypeAlias = Annotated[
         help="Let a covariate enter as a polynomial, year=2 for instance; may be repeated."
     ),
 ]
+NotOperating: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A list and the periods in which it did not operate, care=2018 or care=2018,2019; may be "
+        "repeated. Who was on it then is unknown, not nobody."
+    ),
+]
 ScopeBreak: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
@@ -106,6 +113,7 @@ def monitor_command(
     model: Model = None,
     criterion: OneCriterion = CriterionName.bic,
     trend: Trend = None,
+    not_operating: NotOperating = None,
     scope_break: ScopeBreak = None,
     scope_column: ScopeColumn = None,
     across_scopes: AcrossScopes = False,
@@ -131,6 +139,7 @@ def monitor_command(
             table = read_table(source, lists, ",".join(axes), count)
         else:
             table = _read_records(source, person, register, (period, *axes[1:]), lists, count)
+        table = _silenced(table, period, not_operating)
         found = monitor(
             table,
             period,
@@ -179,6 +188,23 @@ def _read_records(
         registers=names_in(lists) or None,
     )
     return labeled(table, frame)
+
+
+def _silenced(table: CaptureTable, period: str, given: Sequence[str] | None) -> CaptureTable:
+    """Make memberships unknown in periods in which lists did not operate."""
+    levels = {str(each): each for each in table.covariates.get(period, ())}
+    for each in given or ():
+        name, _, periods = each.partition("=")
+        wanted = names_in(periods)
+        unknown = [one for one in wanted if one not in levels]
+        if unknown or not wanted:
+            msg = (
+                f"--not-operating {each!r} is not understood; expected a list and its periods, "
+                f"care=2018,2019, of {listed(levels, 12)}."
+            )
+            raise ModelError(msg)
+        table = table.not_operating(name.strip(), **{period: [levels[one] for one in wanted]})
+    return table
 
 
 def _trends(given: Sequence[str] | None) -> dict[str, int]:

@@ -42,6 +42,8 @@ COMPARISON_SCHEMA = "mse.comparison/1"
 
 #: Tables of more lists than this have too many models to try them all.
 _MAX_EXHAUSTIVE_LISTS = 6
+#: The same of tables known in part, of which a fit takes a hundred times as long.
+_MAX_EXHAUSTIVE_IN_PART = 4
 
 
 @runtime_checkable
@@ -124,7 +126,8 @@ def default_estimator(
         return LogLinear(model, interval)
     _check_searchable(table)
     if strategy is None:
-        large = table.n_lists > _MAX_EXHAUSTIVE_LISTS or bool(table.covariates)
+        most = _MAX_EXHAUSTIVE_LISTS if table.is_complete else _MAX_EXHAUSTIVE_IN_PART
+        large = table.n_lists > most or bool(table.covariates)
         strategy = "stepwise" if large or criterion == "pvalue" else "exhaustive"
     return LogLinearSearch(
         criterion=criterion, strategy=strategy, max_order=max_order, interval=interval
@@ -190,7 +193,7 @@ def estimate(
     Parameters
     ----------
     table : CaptureTable
-        Counts of histories, with or without covariates.
+        Counts of histories, with or without covariates, complete or known in part.
     model : str, optional
         One model in the notation of :class:`LogLinear`, ``"[12,3]"`` for instance, in place of a
         search.
@@ -235,7 +238,9 @@ def estimate(
                      lists and covariates
     ===============  ===============================================================
 
-    A search by ``"pvalue"`` is always step by step.
+    A search by ``"pvalue"`` is always step by step. On a table known in part (unknown memberships or
+    covariates, counts within bounds) all models are tried for up to 4 lists, step by step otherwise, by
+    the observed-data likelihood.
 
     Examples
     --------

@@ -405,6 +405,13 @@ class CaptureTable(Drawn):
         """
         return self._of(*_subsets.merged_lists(self, groups))
 
+    def not_operating(self, name: str, /, **levels: object) -> CaptureTable:
+        """Make membership of a list unknown in some strata, such as `("care", year=[2018, 2019])`.
+
+        Persons who were only on that list there are set aside, with a warning.
+        """
+        return self._of(_subsets.silenced(self, name, levels), self.info)
+
     def where(self, **levels: object) -> CaptureTable:
         """Select the persons with the given levels, such as `year=2015` or `year=[2014, 2015]`.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mse.core._compiled import interpreted
 from mse.core.exact import SAFE, UNLIMITED
-from mse.core.existence import FINITE, LIMITS, facial_set
+from mse.core.existence import FINITE, INDETERMINATE, LIMITS, NOT_ASKED, empty_strata, facial_set
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import (
     CERTIFIED,
@@ -135,26 +135,31 @@ def choose(sums, member, design, work):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _empty_strata(counts, member, design, work, like, limit, limits):  # type: ignore[no-untyped-def]
+def _empty_strata(counts, sums, member, design, full_rank, like, limit, limits):  # type: ignore[no-untyped-def]
     """Find the limits of hidden cells that contain a vanishing parameter.
 
-    Their observable cells are at zero, but the hidden cell itself need not follow: all its
-    parameters take part in the answer. Returns False on overflow.
+    Their observable cells are at zero, but the hidden cell itself need not follow. Where
+    `empty_strata` leaves that open all parameters take part in the answer. Returns False on overflow.
     """
-    any_empty = False
-    for k in range(design.n_hidden):
-        if work.step[k] > 0.0:
-            any_empty = True
-    if not any_empty:
+    marks = np.zeros(counts.size)
+    effects = np.zeros(member.size, dtype=np.int64)
+    n_effects = 0
+    for u in range(member.size):
+        if member[u] and is_effect(design, u) and sums[first_cell(design, u)] <= 0.0:
+            effects[n_effects] = first_cell(design, u)
+            marks[effects[n_effects]] = 1.0
+            n_effects += 1
+    subset_sum(marks, design.shape)
+    if not empty_strata(marks, effects[:n_effects], design, full_rank, limits):
         return True
     chosen = np.flatnonzero(member)
     keep = np.zeros(chosen.size, dtype=np.bool_)
-    answers = limits.copy()
+    answers = np.where(limits == NOT_ASKED, FINITE, NOT_ASKED).astype(np.int8)
     face = design.observable.copy()
     if facial_set(counts, face, design, chosen, like, limit, keep, answers) < 0:
         return False
     for k in range(design.n_hidden):
-        if work.step[k] > 0.0:
+        if limits[k] == NOT_ASKED:
             limits[k] = answers[k]
     return True
 
@@ -241,15 +246,17 @@ def fit_one(counts, sums, member, start, ceiling, design, work, like, limit, hid
     deviance : float
     """
     p, n_vanishing = choose(sums, member, design, work)
+    empty = False
     for k in range(design.n_hidden):
-        limits[k] = FINITE
         hidden[k] = np.nan
-    if n_vanishing > 0 and not _empty_strata(counts, member, design, work, like, limit, limits):
-        return OVERFLOWED, p, np.nan
+        limits[k] = FINITE
+        if n_vanishing > 0 and work.step[k] > 0.0:
+            limits[k], empty = NOT_ASKED, True
     code = _first_attempt(counts, design, work, p, start, ceiling)
     if code == SURPASSED:
         return PRUNED, p, np.nan
-    if code != CERTIFIED:
+    full_rank = code == CERTIFIED
+    if not full_rank:
         rank = _restrict(counts, design, work, p, like, limit, limits)
         if rank < 0:
             return OVERFLOWED, p, np.nan
@@ -257,7 +264,11 @@ def fit_one(counts, sums, member, start, ceiling, design, work, like, limit, hid
         p = rank
         code = _fit_on_face(counts, design, work, p)
     if code != CERTIFIED:
+        for k in range(design.n_hidden):
+            limits[k] = INDETERMINATE
         return NOT_CONVERGED, p, np.nan
+    if empty and not _empty_strata(counts, sums, member, design, full_rank, like, limit, limits):
+        return OVERFLOWED, p, np.nan
     return (
         _read_off(counts, design, work, n_vanishing, hidden, limits),
         p,
@@ -336,7 +347,9 @@ def fit_models(
     return out
 
 
-def fit_model(counts: FloatArray, member: BoolArray, design: Design) -> ModelFit:
+def fit_model(
+    counts: FloatArray, member: BoolArray, design: Design, start: FloatArray | None = None
+) -> ModelFit:
     """Fit one model to one table and keep everything that describes the fit.
 
     Parameters
@@ -347,6 +360,8 @@ def fit_model(counts: FloatArray, member: BoolArray, design: Design) -> ModelFit
         Parameters of the model.
     design : Design
         Axes and parameters.
+    start : float64 array (U,), optional
+        Coefficients to start from; by default it starts from the data.
 
     Returns
     -------
@@ -356,7 +371,8 @@ def fit_model(counts: FloatArray, member: BoolArray, design: Design) -> ModelFit
     superset_sum(sums, design.shape)
     hidden = np.full(design.n_hidden, np.nan)
     limits = np.zeros(design.n_hidden, dtype=np.int8)
-    arguments = (counts, sums, member, np.zeros(0), np.inf, design, work)
+    first = np.zeros(0) if start is None else start
+    arguments = (counts, sums, member, first, np.inf, design, work)
     integers = np.zeros(0, dtype=np.int64)
     status, p, deviance = fit_one(*arguments, integers, SAFE, hidden, limits)
     if status == OVERFLOWED:

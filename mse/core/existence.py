@@ -30,6 +30,73 @@ FINITE, INFINITE, ZERO, INDETERMINATE = 0, 1, 2, 3
 LIMITS: tuple[Limit, ...] = ("finite", "infinite", "zero", "indeterminate")
 
 
+#: Stands for the limit of a hidden count that has not been looked into.
+NOT_ASKED = 9
+
+
+@nb.njit(cache=True, nogil=True)
+def empty_strata(marks, effects, design, full_rank, limits):  # type: ignore[no-untyped-def]
+    """Settle hidden cells that contain effects which nobody has, where that takes no algebra.
+
+    An effect w that nobody has may go to minus infinity alone, so such a hidden count can always
+    vanish. Two arguments cover all but odd cases:
+
+    * If some list k brings the hidden cell h no further effect that nobody has, x(h) = x(h + k) less
+      effects that somebody has. Where the rows of the facial set span those, the count can only vanish:
+      h + k is an empty cell outside it.
+    * If in h there is a w that every list turns into a further effect t(k), within w and k, that
+      nobody has, the direction that raises w and lowers every t(k) more moves no cell of the facial set
+      and raises only h: nothing is determined. That is what interactions of lists with an empty level do.
+
+    Parameters
+    ----------
+    marks : float64 array (C,)
+        Number of effects that nobody has in each cell.
+    effects : int64 array
+        Cells of these effects.
+    design : Design
+        Axes and parameters.
+    full_rank : bool
+        Whether the facial set is all cells without such effects, and its rows span all others.
+    limits : int8 array (Q,)
+        Limits that are `NOT_ASKED` are settled: they receive `ZERO` or `INDETERMINATE`, or stay.
+
+    Returns
+    -------
+    bool
+        Whether some stayed.
+    """
+    strong = np.zeros(marks.size)
+    n_lists, stride = 0, marks.size // 2
+    while stride >= design.n_hidden:
+        n_lists, stride = n_lists + 1, stride // 2
+    for w in effects:
+        stride, every = marks.size // 2, True
+        for _ in range(n_lists):
+            off = (w // stride) % 2 == 0
+            every = every and off and marks[w + stride] > marks[w]
+            stride //= 2
+        strong[w] += every
+    subset_sum(strong, design.shape)
+    left = False
+    for h in range(limits.size):
+        if limits[h] != NOT_ASKED:
+            continue
+        stride, clean = marks.size // 2, False
+        for _ in range(n_lists):
+            off = (h // stride) % 2 == 0
+            if off and design.observable[h + stride] and marks[h + stride] == marks[h]:
+                clean = True
+            stride //= 2
+        if strong[h] > 0.0:
+            limits[h] = INDETERMINATE
+        elif clean and full_rank:
+            limits[h] = ZERO
+        else:
+            left = True
+    return left
+
+
 @nb.njit(cache=True, nogil=True)
 def _contains(cell, effect, shape):  # type: ignore[no-untyped-def]
     """Whether a cell contains that of an effect: on every axis at its level, or it at level 0."""

@@ -17,11 +17,12 @@ import numpy as np
 from mse.core.batch import BOUNDARY, NOT_CONVERGED, OVERFLOWED, fit_one
 from mse.core.exact import SAFE
 from mse.core.existence import INDETERMINATE
-from mse.core.lattice import superset_sum
+from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import (
     PIVOT_TOLERANCE,
     Design,
     cholesky,
+    first_cell,
     gather,
     information,
     make_workspace,
@@ -33,10 +34,12 @@ if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
 
 #: Terms that are fitted at a step.
-SCREENED = 3
+SCREENED = 5
+#: Largest argument of the exponential in a rise of the deviance: beyond it no term would leave.
+LARGEST_LOSS = 30.0
 #: A statistic approximates a change in deviance; terms whose approximate criterion is worse than
 #: that of the current model by more than this are not fitted.
-SLACK = 2.0
+SLACK = 4.0
 
 
 class JointPaths(NamedTuple):
@@ -120,8 +123,25 @@ def _quadratic(matrix, d, x):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _score_statistic(state, work, p, first, last):  # type: ignore[no-untyped-def]
-    """Fall in deviance, to second order, if the parameters first..last-1 enter the model."""
+def _gain_of_one(score, information):  # type: ignore[no-untyped-def]
+    """Fall in deviance if one parameter enters, as of a Poisson count with that score and variance.
+
+    To second order it is score^2 / information, which is far too much for a strong positive
+    interaction and too little for a pair of lists that share nobody.
+    """
+    after = max(information + score, 0.0)
+    return 2.0 * ((after * np.log(after / information) if after > 0.0 else 0.0) - score)
+
+
+@nb.njit(cache=True, nogil=True)
+def _loss_of_one(b, information):  # type: ignore[no-untyped-def]
+    """Rise in deviance if one parameter of value b leaves, likewise; b^2 information to second order."""
+    return 2.0 * information * (b - 1.0 + np.exp(min(-b, LARGEST_LOSS)))
+
+
+@nb.njit(cache=True, nogil=True)
+def _entering(state, work, p, first, last):  # type: ignore[no-untyped-def]
+    """Approximate the fall in deviance if the parameters first..last-1 enter the model."""
     d = last - first
     columns = np.zeros((d, p))
     block, score = np.zeros((d, d)), np.zeros(d)
@@ -137,12 +157,18 @@ def _score_statistic(state, work, p, first, last):  # type: ignore[no-untyped-de
             for k in range(p):
                 total -= columns[i, k] * columns[j, k]
             block[i, j] = total
-    return _quadratic(block, d, score)
+    plain, bent = 0.0, 0.0
+    for i in range(d):
+        if block[i, i] > PIVOT_TOLERANCE * state.full[first + i, first + i]:
+            plain += score[i] ** 2 / block[i, i]
+            bent += _gain_of_one(score[i], block[i, i])
+    # One by one the parameters tell how far the quadratic form of all is from the deviance.
+    return _quadratic(block, d, score) * (bent / plain if plain > 0.0 else 1.0)
 
 
 @nb.njit(cache=True, nogil=True)
-def _wald_statistic(state, work, p, inverse, first, last):  # type: ignore[no-untyped-def]
-    """Rise in deviance, to second order, if the parameters first..last-1 leave the model."""
+def _leaving(state, work, p, inverse, first, last):  # type: ignore[no-untyped-def]
+    """Approximate the rise in deviance if the parameters first..last-1 leave the model."""
     d = 0
     rows = np.zeros(last - first, dtype=np.int64)
     for k in range(p):
@@ -150,6 +176,7 @@ def _wald_statistic(state, work, p, inverse, first, last):  # type: ignore[no-un
             rows[d] = k
             d += 1
     block, b = np.zeros((d, d)), np.zeros(d)
+    plain, bent = 0.0, 0.0
     for i in range(d):
         b[i] = state.b[work.chosen[rows[i]]]
         for j in range(i + 1):
@@ -157,22 +184,108 @@ def _wald_statistic(state, work, p, inverse, first, last):  # type: ignore[no-un
             for k in range(p):
                 total += inverse[rows[i], k] * inverse[rows[j], k]
             block[i, j] = total
-    return _quadratic(block, d, b)
+        plain += b[i] ** 2 / block[i, i]
+        bent += _loss_of_one(b[i], 1.0 / block[i, i])
+    return _quadratic(block, d, b) * (bent / plain if plain > 0.0 else 1.0)
 
 
 @nb.njit(cache=True, nogil=True)
-def _approximate(counts, design, work, p, ranges, state):  # type: ignore[no-untyped-def]
-    """Approximate the change in deviance for every term; False where the information is singular."""
-    sums, residual = work.sums, work.step
-    for c in range(counts.size):
-        sums[c] = work.means[c] if work.face[c] else 0.0
-        residual[c] = counts[c] - work.means[c] if work.face[c] else 0.0
-    superset_sum(sums, design.shape)
-    superset_sum(residual, design.shape)
-    size = state.score.size
-    information(sums, design, np.arange(size), size, state.full)
-    for u in range(size):
-        state.score[u] = gather(residual, design, u)
+def _relative(observed, expected):  # type: ignore[no-untyped-def]
+    if observed <= 0.0:
+        return expected
+    return observed * np.log(observed / expected) - observed + expected if expected > 0.0 else 0.0
+
+
+@nb.njit(cache=True, nogil=True)
+def _gain_of_margin(seen, fitted, term):  # type: ignore[no-untyped-def]
+    """Fall in deviance from scaling the means to the observed margin of a pair of axes.
+
+    It is one step of iterative proportional fitting, so a bound from below on what the term brings.
+
+    Parameters
+    ----------
+    seen, fitted : float64 arrays (C,)
+        Superset sums of the counts, and of the means.
+    term : int64 array (6,)
+        A row of `ranges`, see `search_jointly`.
+    """
+    left, right, n_left, n_right = term[2], term[3], term[4], term[5]
+    total, rest, rest_fitted = 0.0, seen[0], fitted[0]
+    for j in range(1, n_right + 1):
+        column, column_fitted = seen[j * right], fitted[j * right]
+        for i in range(1, n_left + 1):
+            column -= seen[i * left + j * right]
+            column_fitted -= fitted[i * left + j * right]
+        total += _relative(column, column_fitted)
+        rest -= column
+        rest_fitted -= column_fitted
+    for i in range(1, n_left + 1):
+        row, row_fitted = seen[i * left], fitted[i * left]
+        rest -= row
+        rest_fitted -= row_fitted
+        for j in range(1, n_right + 1):
+            cell, cell_fitted = seen[i * left + j * right], fitted[i * left + j * right]
+            total += _relative(cell, cell_fitted)
+            row -= cell
+            row_fitted -= cell_fitted
+        total += _relative(row, row_fitted)
+    return 2.0 * (total + _relative(rest, rest_fitted))
+
+
+@nb.njit(cache=True, nogil=True)
+def _missing_effects(design, work, p, state, first, last, marks):  # type: ignore[no-untyped-def]
+    """Count, for every cell, the parameters first..last-1 of the model in it that are not fitted."""
+    fitted = np.zeros(last - first, dtype=np.bool_)
+    for k in range(p):
+        if first <= work.chosen[k] < last:
+            fitted[work.chosen[k] - first] = True
+    for c in range(marks.size):
+        marks[c] = 0.0
+    any_missing = False
+    for u in range(first, last):
+        if state.member[u] and not fitted[u - first]:
+            marks[first_cell(design, u)] += 1.0
+            any_missing = True
+    if any_missing:
+        subset_sum(marks, design.shape)
+    return any_missing
+
+
+@nb.njit(cache=True, nogil=True)
+def _return_of_cells(design, work, p, state, ranges):  # type: ignore[no-untyped-def]
+    """Add the rise in deviance from cells that are at zero because of one term alone.
+
+    Their counts are zero, and without the term their means would be about those that the other
+    parameters give them.
+    """
+    everything, marks = np.zeros(work.means.size), np.zeros(work.means.size)
+    if not _missing_effects(design, work, p, state, 0, state.member.size, everything):
+        return
+    for t in range(ranges.shape[0]):
+        first, last = ranges[t, 0], ranges[t, 1]
+        if not state.inside[t]:
+            continue
+        if _missing_effects(design, work, p, state, first, last, marks):
+            for c in range(marks.size):
+                if marks[c] > 0.0 and marks[c] == everything[c] and design.observable[c]:
+                    state.change[t] += 2.0 * work.means[c]
+
+
+@nb.njit(cache=True, nogil=True)
+def screen(counts, design, work, p, ranges, state):  # type: ignore[no-untyped-def]
+    """Approximate the change in deviance for every term; False where the information is singular.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell.
+    design, work, p
+        A fit, see `mse.core.newton`: ``means`` of all cells, ``face``, ``chosen``.
+    ranges : int64 array (T, 6)
+        See `search_jointly`.
+    state : Search
+        ``b``, and ``full`` and ``score`` over all parameters; receives ``change``.
+    """
     for i in range(p):
         for j in range(i + 1):
             u, v = work.chosen[i], work.chosen[j]
@@ -183,13 +296,35 @@ def _approximate(counts, design, work, p, ranges, state):  # type: ignore[no-unt
     for i in range(p):
         inverse[i, i] = 1.0
         _forward_solve(work.matrix, p, inverse[i])
+    seen, fitted = counts.copy(), np.where(work.face, work.means, 0.0)
+    superset_sum(seen, design.shape)
+    superset_sum(fitted, design.shape)
     for t in range(ranges.shape[0]):
         first, last = ranges[t, 0], ranges[t, 1]
         if state.inside[t]:
-            state.change[t] = _wald_statistic(state, work, p, inverse, first, last)
+            state.change[t] = _leaving(state, work, p, inverse, first, last)
         else:
-            state.change[t] = -_score_statistic(state, work, p, first, last)
+            gain = _entering(state, work, p, first, last)
+            if ranges[t, 2] > 0:
+                gain = max(gain, _gain_of_margin(seen, fitted, ranges[t]))
+            state.change[t] = -gain
+    _return_of_cells(design, work, p, state, ranges)
     return True
+
+
+@nb.njit(cache=True, nogil=True)
+def _slopes(counts, design, work, state):  # type: ignore[no-untyped-def]
+    """Score and information over all parameters at a fit."""
+    sums, residual = work.sums, work.step
+    for c in range(counts.size):
+        sums[c] = work.means[c] if work.face[c] else 0.0
+        residual[c] = counts[c] - work.means[c] if work.face[c] else 0.0
+    superset_sum(sums, design.shape)
+    superset_sum(residual, design.shape)
+    size = state.score.size
+    information(sums, design, np.arange(size), size, state.full)
+    for u in range(size):
+        state.score[u] = gather(residual, design, u)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -260,7 +395,8 @@ def _search_one(counts, main, ranges, kind, design, work, state, hidden, limits)
         for u in range(main.size):
             size += state.member[u]
         value = deviance + penalty_of(kind, size, sums[0]) if status <= BOUNDARY else np.inf
-        if not _approximate(counts, design, work, p, ranges, state):
+        _slopes(counts, design, work, state)
+        if not screen(counts, design, work, p, ranges, state):
             return status
         trial_hidden, trial_limits = hidden.copy(), limits.copy()
         t, _ = _best_flip(
@@ -305,8 +441,8 @@ def search_jointly(
         Counts of persons, 0 on unobservable cells.
     main : bool array (P,)
         Parameters of the constant and the main effects.
-    ranges : int64 array (T, 2)
-        First parameter of each two-way term, and the one behind its last.
+    ranges : int64 array (T, 6)
+        Parameters and cells of each two-way term, see `mse.loglinear.designs.TableDesign.ranges`.
     kind : int
         Code of the criterion, see `mse.core.selection.CRITERIA`.
     design : Design

@@ -11,12 +11,13 @@ from __future__ import annotations
 from math import exp, lgamma, log
 from typing import TYPE_CHECKING
 
+from mse.core._threads import one_thread
 from mse.core.ascent import FINISHED, climb, make_likelihood
 from mse.core.curve import LikelihoodCurve
 
 if TYPE_CHECKING:
     from mse.core.ascent import Data
-    from mse.core.incomplete import IncompleteFit
+    from mse.core.solution import IncompleteFit
 
 
 class ObservedProfile(LikelihoodCurve):
@@ -49,7 +50,8 @@ class ObservedProfile(LikelihoodCurve):
         """
         hidden = exp(log_hidden)
         problem = make_likelihood(self._data, self._found.face, self._found.kept, hidden)
-        end = climb(problem, self._b, may_recede=False)
+        with one_thread:
+            end = climb(problem, self._b, may_recede=False)
         if end.code != FINISHED:
             self._b = self._found.coefficients
             raise ArithmeticError(f"no fit with {hidden:g} hidden persons was found")

@@ -44,8 +44,23 @@ def criteria(deviance: FloatArray, n_parameters: IntArray, counts: FloatArray) -
     counts : float64 array (C,)
         Persons by cell, 0 on unobservable cells.
     """
-    n, p = counts.sum(), n_parameters.astype(np.float64)
     minus_twice = deviance - 2 * saturated_log_likelihood(counts)
+    return criteria_of(minus_twice, n_parameters, float(counts.sum()))
+
+
+def criteria_of(minus_twice: FloatArray, n_parameters: IntArray, persons: float) -> Criteria:
+    """AIC, AICc and BIC from log likelihoods.
+
+    Parameters
+    ----------
+    minus_twice : float64 array (...)
+        Minus twice the log likelihoods.
+    n_parameters : int64 array (...)
+        Parameters of each model as specified.
+    persons : float
+        Observed persons n.
+    """
+    n, p = persons, n_parameters.astype(np.float64)
     aic = minus_twice + 2 * p
     spare = n - p - 1
     # With as many parameters as persons the correction has no meaning: such a model is never best.

@@ -16,7 +16,7 @@ from mse.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mse._typing import BoolArray
+    from mse._typing import BoolArray, IntArray
     from mse.model import HierarchicalModel
     from mse.notation import Term
     from mse.table import CaptureTable
@@ -63,6 +63,31 @@ class TableDesign:
     def n_parameters(self, model: HierarchicalModel) -> int:
         """Count the parameters of a model."""
         return int(self.member(model).sum())
+
+    def ranges(self, terms: Sequence[Term]) -> IntArray:
+        """Where terms have their parameters, and how the cells of pairs of factors are numbered.
+
+        Parameters
+        ----------
+        terms : sequence of tuple of int
+            Terms of the design.
+
+        Returns
+        -------
+        int64 array (T, 6)
+            First parameter, and the one behind the last. For pairs of axes without a trend also the
+            distances between cells along both axes and their numbers of levels beyond the first;
+            otherwise zeros.
+        """
+        shape = self.core.shape
+        strides = np.concatenate([np.cumprod(shape[:0:-1])[::-1], [1]])
+        found = np.zeros((len(terms), 6), dtype=np.int64)
+        for row, term in zip(found, terms, strict=True):
+            first = self.terms.index(term)
+            row[:2] = first, first + self.terms.count(term)
+            if len(term) == 2 and self.core.starts.size == 0:
+                row[2:4], row[4:6] = strides[list(term)], shape[list(term)] - 1
+        return found
 
 
 def check_trend(trend: Mapping[str, int], table: CaptureTable) -> dict[int, int]:

@@ -12,7 +12,9 @@ from mse.core.incomplete import spread_over
 if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray
     from mse.core.ascent import Data
-    from mse.core.incomplete import IncompleteFit
+    from mse.core.solution import IncompleteFit
+
+    Limits = np.ndarray[tuple[int], np.dtype[np.int8]]
 
 #: Limits from the most to the least determined.
 _ORDER = np.asarray([FINITE, ZERO, INFINITE, INDETERMINATE])
@@ -32,17 +34,16 @@ def folded(found: IncompleteFit, n_parameters: int, n_kinds: int) -> IncompleteF
     """
     if n_kinds == 1:
         return found
-    n = found.limits.size // n_kinds
+    limits, hidden = folded_strata(found.limits, found.hidden, n_kinds)
     own = found.kept < n_parameters
     coefficients = found.coefficients[own].copy()
     if coefficients.size:
         # A cell of the model is the sum of its kinds.
         coefficients[0] += np.log1p(np.exp(found.coefficients[~own]).sum())
-    worst = np.argsort(_ORDER)[found.limits.reshape(n, n_kinds)].max(axis=1)
     return found._replace(
-        limits=_ORDER[worst].astype(np.int8),
-        hidden=found.hidden.reshape(n, n_kinds).sum(axis=1),
-        covariance=found.covariance.reshape(n, n_kinds, n, n_kinds).sum(axis=(1, 3)),
+        limits=limits,
+        hidden=hidden,
+        covariance=_folded_covariance(found.covariance, n_kinds),
         means=found.means.reshape(-1, n_kinds).sum(axis=1),
         counts=found.counts.reshape(-1, n_kinds).sum(axis=1),
         face=np.asarray(found.face.reshape(-1, n_kinds).any(axis=1)),
@@ -52,6 +53,17 @@ def folded(found: IncompleteFit, n_parameters: int, n_kinds: int) -> IncompleteF
         undetermined=found.undetermined[found.undetermined < n_parameters],
         rank=max(found.rank - int((~own).sum()), 0),
     )
+
+
+def folded_strata(limits: Limits, hidden: FloatArray, n_kinds: int) -> tuple[Limits, FloatArray]:
+    """Sum limits and hidden counts of strata over the kinds of records."""
+    worst = np.argsort(_ORDER)[limits.reshape(-1, n_kinds)].max(axis=1)
+    return _ORDER[worst].astype(np.int8), hidden.reshape(-1, n_kinds).sum(axis=1)
+
+
+def _folded_covariance(covariance: FloatArray, n_kinds: int) -> FloatArray:
+    n = len(covariance) // n_kinds
+    return np.asarray(covariance.reshape(n, n_kinds, n, n_kinds).sum(axis=(1, 3)))
 
 
 def expected_by_stratum(data: Data, means: FloatArray, n_strata: int) -> FloatArray:

@@ -28,13 +28,14 @@ from scipy.special import gammaln
 
 from mse._strata import Strata
 from mse.core.batch import ModelFit
-from mse.core.incomplete import SPLIT_COUNT, IncompleteFit, fit_incomplete, saturated_value
+from mse.core.incomplete import SPLIT_COUNT, fit_incomplete, saturated_value
 from mse.core.observed_profile import ObservedProfile
 from mse.errors import ModelError
 from mse.intervals import IntervalMethod, LognormalInterval
 from mse.loglinear.designs import table_design
 from mse.loglinear.folding import expected_by_stratum, folded, whole_persons
-from mse.loglinear.incomplete_intervals import ObservationRefitter, ObservedProfileInterval
+from mse.loglinear.incomplete_intervals import ObservedProfileInterval
+from mse.loglinear.incomplete_refitting import ObservationRefitter
 from mse.loglinear.incomplete_wording import (
     MISSING_AT_RANDOM,
     NO_MAXIMUM,
@@ -50,6 +51,7 @@ from mse.loglinear.single import LogLinear, LogLinearFit
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray
     from mse.core.ascent import Data
+    from mse.core.solution import IncompleteFit
     from mse.model import HierarchicalModel
     from mse.population import PopulationEstimate
     from mse.table import CaptureTable
@@ -99,6 +101,11 @@ def fit_partly_known(
     )
     parts = _Parts(seen, data, n_kinds, raw, found)
     return IncompleteLogLinearFit(estimator, table, model, layout, fit, parts)
+
+
+def histories_apart(seen: Seen) -> int:
+    """Count the histories, by stratum, that can be told apart by the lists that operated there."""
+    return int((2 ** seen.operating.sum(axis=0) - 1).sum())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -160,8 +167,7 @@ class IncompleteLogLinearFit(LogLinearFit):
     @property
     def df_residual(self) -> int:
         """Histories that can be told apart by the lists that operated, minus parameters."""
-        n_operating = self._parts.seen.operating.sum(axis=0)
-        return int((2**n_operating - 1).sum()) - self.n_parameters
+        return histories_apart(self._parts.seen) - self.n_parameters
 
     @property
     def df_adjusted(self) -> int:

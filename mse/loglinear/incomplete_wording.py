@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mse._typing import BoolArray
-    from mse.core.incomplete import IncompleteFit
+    from mse.core.solution import IncompleteFit
     from mse.loglinear.observing import Seen
     from mse.table import CaptureTable
 

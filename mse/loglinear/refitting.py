@@ -150,8 +150,8 @@ class JointRefitter:
         Axes and parameters of all two-way terms.
     main : bool array (P,)
         Parameters of the constant and the main effects.
-    ranges : int64 array (T, 2)
-        First parameter of each two-way term, and the one behind its last.
+    ranges : int64 array (T, 6)
+        Parameters and cells of each two-way term, see `mse.loglinear.designs.TableDesign.ranges`.
     kind : int
         Code of the criterion, see `mse.core.selection`.
     """

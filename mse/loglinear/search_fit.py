@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 import pandas as pd
 
+from mse._fitted import Fitted
 from mse._strata import joint_limit
 from mse.catalogue import Catalogue, catalogue
 from mse.core.batch import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit
@@ -118,13 +119,11 @@ def _joint_refitter(table: CaptureTable, estimator: LogLinearSearch, kind: int) 
     layout = table_design(table, scope, estimator.trend)
     sizes = np.asarray([len(term) for term in layout.terms])
     pairs = list(dict.fromkeys(term for term in layout.terms if len(term) == 2))
-    first = [layout.terms.index(term) for term in pairs]
-    ranges = np.asarray([first, [*first[1:], sizes.size]], dtype=np.int64).T.copy()
-    return JointRefitter(layout.core, sizes < 2, ranges, kind)
+    return JointRefitter(layout.core, sizes < 2, layout.ranges(pairs), kind)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LogLinearSearchFit:
+class LogLinearSearchFit(Fitted):
     """What a search learned: every model tried, and the best one.
 
     Everything that a `LogLinearFit` has is that of the best estimable model.
@@ -157,6 +156,11 @@ class LogLinearSearchFit:
     @cached_property
     def _criteria(self) -> Criteria:
         return criteria(self._fits.deviance[0], self._n_parameters, complete_counts(self.table))
+
+    @property
+    def _n_observable(self) -> int:
+        """Histories, by stratum, that can be seen."""
+        return self.table.n_cells - (self.table.n_cells >> self.table.n_lists)
 
     @property
     def _criterion_name(self) -> str:
@@ -206,13 +210,12 @@ class LogLinearSearchFit:
             ``limit``.
         """
         order, fits = self._order, self._fits
-        observable = int(np.prod(self.table.shape)) * (1 - 0.5**self.table.n_lists)
         return pd.DataFrame(
             {
                 "model": [self._source.notation(i) for i in order.tolist()],
                 "n_parameters": self._n_parameters[order],
                 "deviance": fits.deviance[0, order],
-                "df_residual": int(observable) - self._n_parameters[order],
+                "df_residual": self._n_observable - self._n_parameters[order],
                 "aic": self._criteria.aic[order],
                 "aicc": self._criteria.aicc[order],
                 "bic": self._criteria.bic[order],
@@ -473,8 +476,7 @@ class LogLinearSearchFit:
         kind = SELECTION_CRITERIA.index(self.estimator.criterion)
         return SelectionRefitter(chosen, kind, design, (*steps, int(order.size)))
 
-    def summary(self) -> str:
-        """Describe the best models and the answer, in words."""
+    def _headline(self) -> str:
         columns = ["model", "n_parameters", "bic", "aic", "total", "status"]
         head = self.models[columns].head(10).to_string(index=False)
-        return f"Best of {self.n_models:,} models:\n{head}\n\n{self.population.summary()}"
+        return f"Best of {self.n_models:,} models:\n{head}"

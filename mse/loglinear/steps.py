@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from mse.model import HierarchicalModel
 
 
+#: What changes, in words, and the model that comes of it.
+Change: TypeAlias = "tuple[str, HierarchicalModel]"
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a path: what was added (or dropped), and the criterion or p-value behind it."""
@@ -27,6 +31,25 @@ class Step:
     change: str
     model: HierarchicalModel
     value: float
+
+
+class Tried(Protocol):
+    """Models tried so far, as a path by a criterion needs them."""
+
+    def worth_a_fit(
+        self, changes: list[Change], near: HierarchicalModel, *, exchanges: bool
+    ) -> list[Change]:
+        """Which changes of a tried model to fit, and what comes of them."""
+        ...
+
+    def fit(
+        self, models: list[HierarchicalModel], near: HierarchicalModel | None = None
+    ) -> IntArray:
+        """Fit the models that are new, starting from a tried one near them; the row of each model."""
+        ...
+
+
+T = TypeVar("T", bound=Tried)
 
 
 class TriedModels:
@@ -71,6 +94,16 @@ class TriedModels:
                 self.models.append(model)
         return np.asarray([self._row[model] for model in models], dtype=np.int64)
 
+    def worth_a_fit(
+        self,
+        changes: list[Change],
+        near: HierarchicalModel,  # noqa: ARG002 (others ask it)
+        *,
+        exchanges: bool,  # noqa: ARG002
+    ) -> list[Change]:
+        """All of them: a fit is fast."""
+        return changes
+
     def _coefficients_of(self, model: HierarchicalModel) -> FloatArray:
         row = self._row[model]
         for fits in self._fits:
@@ -90,10 +123,10 @@ class TriedModels:
 
 
 def stepwise_by_criterion(
-    tried: TriedModels,
+    tried: T,
     start: HierarchicalModel,
     scope: HierarchicalModel,
-    value: Callable[[TriedModels], FloatArray],
+    value: Callable[[T], FloatArray],
     *,
     exchanges: bool,
 ) -> list[Step]:
@@ -101,8 +134,8 @@ def stepwise_by_criterion(
 
     Parameters
     ----------
-    tried : TriedModels
-        Receives every model that is fitted.
+    tried : Tried
+        Receives every model that is fitted, and says which changes are worth it.
     start, scope : HierarchicalModel
         First and largest model.
     value : callable
@@ -126,7 +159,9 @@ def stepwise_by_criterion(
     path = [Step("start", start, best)]
     while True:
         for changes in (_single_changes, _exchanges)[: 2 if exchanges else 1]:
-            found = changes(current, scope)
+            found = tried.worth_a_fit(
+                changes(current, scope), current, exchanges=changes is _exchanges
+            )
             if not found:
                 continue
             values = values_of([model for _, model in found], current)
@@ -139,18 +174,14 @@ def stepwise_by_criterion(
         path.append(Step(found[i][0], current, best))
 
 
-def _single_changes(
-    model: HierarchicalModel, scope: HierarchicalModel
-) -> list[tuple[str, HierarchicalModel]]:
+def _single_changes(model: HierarchicalModel, scope: HierarchicalModel) -> list[Change]:
     """Terms that can be added or dropped, and what comes of it."""
     added = [(f"+ {model.term_name(t)}", model.with_term(t)) for t in model.additions(None, scope)]
     dropped = [(f"- {model.term_name(t)}", model.without_term(t)) for t in model.deletions()]
     return added + dropped
 
 
-def _exchanges(
-    model: HierarchicalModel, scope: HierarchicalModel
-) -> list[tuple[str, HierarchicalModel]]:
+def _exchanges(model: HierarchicalModel, scope: HierarchicalModel) -> list[Change]:
     """Terms that can be dropped for another one, and what comes of it."""
     found = []
     for out in model.deletions():

@@ -10,7 +10,7 @@ import numpy as np
 
 from mse.core.existence import INDETERMINATE, INFINITE, ZERO
 from mse.errors import ModelError
-from mse.refitting import Refittable, Refitter, TableRefitter
+from mse.refitting import Refittable, Refitter, TableRefitter, persons_drawn
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ def joint_draws(
 ) -> JointDraws:
     """Draw the totals of all strata together, by `mse.bootstrap`.
 
-    Where some strata of a complete table are not estimable, so that there is no total to bootstrap,
-    the others are drawn all the same, from the observed persons.
+    Where some strata are not estimable, so that there is no total to bootstrap, the others are drawn all
+    the same, from the observed persons.
 
     Raises
     ------
@@ -136,22 +136,18 @@ def joint_draws(
     if population.stratum_draws is not None:
         totals = population.stratum_draws.to_numpy(np.float64).copy()
         return JointDraws(population, strata, totals, population.interval_given)
-    if not np.isfinite(strata.hidden).any() or not table.is_complete:
-        # Persons who are known in part are in none of the cells that could be drawn again.
+    if not np.isfinite(strata.hidden).any():
         return JointDraws(population, strata, np.zeros((0, len(strata.cells))), "")
-    refitter = _refitter(estimator, table)
-    totals = _partial_draws(refitter, table, replicates, np.random.default_rng(seed), n_jobs)
-    return JointDraws(population, strata, totals, refitter.given)
-
-
-def _refitter(estimator: Estimator, table: CaptureTable) -> Refitter:
     fit = estimator.fit(table)
-    return fit.refitter() if isinstance(fit, Refittable) else TableRefitter(estimator, table)
+    refitter = fit.refitter() if isinstance(fit, Refittable) else TableRefitter(estimator, table)
+    counts, _ = persons_drawn(fit, table)
+    totals = _partial_draws(refitter, counts, replicates, np.random.default_rng(seed), n_jobs)
+    return JointDraws(population, strata, totals, refitter.given)
 
 
 def _partial_draws(
     refitter: Refitter,
-    table: CaptureTable,
+    counts: FloatArray,
     replicates: int,
     rng: np.random.Generator,
     n_jobs: int | None,
@@ -159,8 +155,7 @@ def _partial_draws(
     """Draw the observed persons again, and keep what each replicate determines by stratum."""
     from joblib import Parallel, delayed
 
-    counts = table.counts.ravel()
-    drawn = rng.multinomial(int(counts.sum()), counts / counts.sum(), size=replicates)
+    drawn = rng.multinomial(round(float(counts.sum())), counts / counts.sum(), size=replicates)
     chunks = [drawn[i : i + CHUNK].astype(np.float64) for i in range(0, replicates, CHUNK)]
     prefer = "threads" if refitter.releases_gil else "processes"
     parts = Parallel(n_jobs=n_jobs, prefer=prefer)(delayed(refitter)(chunk) for chunk in chunks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from mse.errors import ModelError
+from mse.errors import ModelError, MSEWarning
 from mse.table import CaptureTable, TableInfo
 
 if TYPE_CHECKING:
@@ -178,17 +179,14 @@ def _labeled(codes: IntArray, levels: Sequence[Level]) -> pd.Series[Any]:
 
 def _forgotten(table: CaptureTable, lists: Mapping[str, tuple[int, ...]]) -> CaptureTable:
     """Turn membership of lists into "unknown" in some years, for everybody."""
-    patterns = table.patterns.copy()
-    for name, years in lists.items():
-        if name not in table.lists or PERIOD not in table.covariates:
-            continue
-        dropped = [at for at, level in enumerate(table.covariates[PERIOD]) if level in years]
-        axis = table.axes.index(PERIOD)
-        patterns[np.isin(patterns[:, axis], dropped), table.lists.index(name)] = -1
-    seen = (patterns[:, : table.n_lists] == 1).any(axis=1)
-    rows, number = np.unique(patterns[seen], axis=0, return_inverse=True)
-    counts = np.bincount(number, table.low[seen], minlength=len(rows)).astype(np.int64)
-    return CaptureTable(table.lists, table.covariates, rows, counts, counts)
+    with warnings.catch_warnings():
+        # What these lists registered all the same is set aside on purpose.
+        warnings.simplefilter("ignore", MSEWarning)
+        for name, years in lists.items():
+            present = [year for year in table.covariates.get(PERIOD, ()) if year in years]
+            if name in table.lists and present:
+                table = table.not_operating(name, **{PERIOD: present})
+    return table
 
 
 def _suppressed(table: CaptureTable, few: int) -> tuple[Any, Any]:

@@ -209,22 +209,54 @@ def test_bad_input_is_status_2(counts: Path, arguments: tuple[str, ...], message
     assert message in " ".join(found.split())
 
 
-def test_pipe_from_the_simulation() -> None:
-    def mse_command(*arguments: str, stdin: str | None = None) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "mse.cli", *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+def mse_command(*arguments: str, stdin: str | None = None) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "mse.cli", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
+
+PIPED = ("--person", "pseudonym", "--register", "register", "--period", "year")
+
+
+def test_pipe_from_the_simulation() -> None:
     made_up = mse_command("simulate", "netherlands", "--years", "2014-2016", "--seed", "1")
-    columns = ("--person", "pseudonym", "--register", "register", "--period", "year")
-    text = mse_command("monitor", "-", *columns, "--replicates", "10", "--seed", "1", stdin=made_up)
+    text = mse_command("monitor", "-", *PIPED, "--replicates", "10", "--seed", "1", stdin=made_up)
     assert "SYNTHETIC" in text
     assert "SYN-" not in text
     assert "2014 to 2016" in text
+
+
+def test_pipe_with_lists_that_dropped_out_and_missing_covariates() -> None:
+    flaws = ("--dropout", "--missing", "0.05", "--years", "2017-2018", "--seed", "1")
+    made_up = mse_command("simulate", "netherlands", *flaws)
+    silent = ("residential_care", "regional_coordinators", "others")
+    options = [part for name in silent for part in ("--not-operating", f"{name}=2018")]
+    text = mse_command(
+        *("monitor", "-", *PIPED, *options, "--groups", "form", "--format", "json"),
+        *("--replicates", "6", "--seed", "1", "--workers", "1"),
+        stdin=made_up,
+    )
+    data = json.loads(text)
+    validator("monitor").validate(data)
+    assert [each["period"] for each in data["periods"]] == [2017, 2018]
+    assert any("residential_care is known in year=2018" in note for note in data["warnings"])
+
+
+def test_a_list_that_did_not_operate(counts: Path) -> None:
+    text = run(counts, *OPTIONS, "--not-operating", "c=2015,2016", "--format", "json")
+    table = mse.CaptureTable.from_frame(
+        pd.read_csv(counts), ["a", "b", "c"], ["year", "sex"], count="n"
+    )
+    with pytest.warns(mse.MSEWarning, match="set aside"):
+        table = table.not_operating("c", year=[2015, 2016])
+    found = mse.monitor(table, replicates=30, seed=1)
+    assert json.loads(text)["cells"] == json.loads(found.to_json())["cells"]
+    for wrong, told in (("c", "expected"), ("c=2013", "expected"), ("d=2015", "no list 'd'")):
+        assert told in run(counts, *OPTIONS, "--not-operating", wrong, status=2)

@@ -512,3 +512,50 @@ def test_a_covariate_with_the_name_of_a_column_of_figures() -> None:
     )  # fmt: skip
     with pytest.raises(mse.ModelError, match="name of a column of the results"):
         mse.monitor(table, groups=["status"])
+
+
+# Tables known in part ---------------------------------------------------------------------------
+
+
+def registrations(*kept: str) -> tuple[mse.CaptureTable, pd.DataFrame]:
+    """SYNTHETIC persons: care silent in 2018, some covariates missing; and the truth."""
+    world = mse.simulate.netherlands(years=range(2016, 2020), dropout=True, missing=0.05)
+    drawn = world.draw(seed=4)
+    table = drawn.table(dropped="unknown")
+    return table.collapse(*(each for each in table.covariates if each not in kept)), drawn.truth
+
+
+def test_a_list_that_dropped_out_and_missing_covariates() -> None:
+    table, truth = registrations("year", "form")
+    rates = dict.fromkeys(range(2016, 2020), 17000000)
+    found = mse.monitor(table, groups=["form"], replicates=20, seed=1, rates=rates)
+    periods = found.periods
+    assert periods["observed"].sum() == table.n_observed
+    assert (periods["low"] <= periods["high"]).all()
+    assert periods["rate"].to_numpy() == pytest.approx(periods["total"] / 170)
+    by_form = found.by_period["form"].groupby("year")
+    np.testing.assert_allclose(by_form["total"].sum(), periods["total"])
+    np.testing.assert_allclose(by_form["observed"].sum(), periods["observed"])
+    change = found.change(2017, 2018)
+    assert 0 <= change.rise <= 1
+    assert change.difference.low < change.difference.high
+    assert found.joint.given == "the model re-selected in every replicate"
+    assert "not exactly" in found.summary().replace("\n", " ")
+    # Twenty draws say little, and the interval still is where the truth is.
+    true = truth.groupby("year")["persons"].sum().to_numpy()
+    assert (periods["low"] / 3 < true).all()
+    assert (true < 3 * periods["high"]).all()
+
+
+def test_strata_that_are_estimable_beside_others_that_are_not() -> None:
+    """Every list changes from year to year, and in 2018 three of them are silent."""
+    table, _ = registrations("year", "form")
+    fit = LogLinear("all two-way").fit(table)
+    assert fit.status == "not_estimable"
+    found = mse.monitor(table, estimator=LogLinear("all two-way"), replicates=10, seed=1)
+    years = found.periods.set_index("year")
+    assert years["status"].to_dict()[2018] == "not_estimable"
+    assert isnan(years.loc[2018, "total"])
+    others = years.drop(2018)
+    assert (others["low"] < others["total"]).all()
+    assert (others["total"] < others["high"] * 1.5).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -391,6 +392,26 @@ class TestStrata:
         assert len(caught) == 1
         assert caught[0].filename == __file__
         assert [table.n_observed for table in tables.values()] == [12, 2]
+
+    def test_a_list_that_did_not_operate(self, stratified: CaptureTable) -> None:
+        name, (covariate, levels) = stratified.lists[0], next(iter(stratified.covariates.items()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            table = stratified.not_operating(name, **{covariate: levels[:1]})
+            everywhere = stratified.not_operating(name)
+        there = table.patterns[:, table.axes.index(covariate)] == 0
+        assert (table.patterns[there, 0] == -1).all()
+        assert (table.patterns[~there, 0] >= 0).all()
+        assert (everywhere.patterns[:, 0] == -1).all()
+        alone = (stratified.patterns[:, : stratified.n_lists].sum(axis=1) == 1) & (
+            stratified.patterns[:, 0] == 1
+        )
+        aside = alone & (stratified.patterns[:, stratified.axes.index(covariate)] == 0)
+        assert table.n_observed == stratified.n_observed - stratified.low[aside].sum()
+        with pytest.raises(InvalidTableError, match="nowhere"):
+            stratified.not_operating("nowhere")
+        with pytest.raises(InvalidTableError, match="no level"):
+            stratified.not_operating(name, **{covariate: "no level"})
 
     def test_collapse_sums(self, stratified: CaptureTable) -> None:
         summed = stratified.collapse("year", "sex")

@@ -1,0 +1,225 @@
+"""Models, and searches for one, repeated on other counts of the same partly known records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mse.core.batch import BOUNDARY, NOT_CONVERGED, fit_models
+from mse.core.descent import descend
+from mse.core.existence import INDETERMINATE
+from mse.core.incomplete import fit_from, starts_of
+from mse.core.joint_search import search_jointly
+from mse.core.newton import n_parameters
+from mse.core.observed_search import (
+    Found,
+    Question,
+    improve,
+    judged,
+    members,
+    part_of,
+    placed,
+    stand,
+)
+from mse.core.selection import penalty_of
+from mse.loglinear.folding import expected_by_stratum, folded
+from mse.refitting import GIVEN_MODEL, RESELECTED, Refits
+
+if TYPE_CHECKING:
+    from mse._typing import BoolArray, FloatArray, IntArray
+    from mse.core.ascent import Data
+    from mse.core.newton import Design
+    from mse.core.solution import IncompleteFit
+
+#: Where a search begins: in all models of a catalogue, on the path over lists and covariates or over
+#: pairs of lists that the completed counts lead to, or at the main effects.
+CATALOGUE, JOINT, LISTS, MAIN = "catalogue", "joint", "lists", "main"
+#: Models of a catalogue that are fitted, those that are best on the completed counts.
+SHORTLIST = 10
+#: Times that the counts are completed again by the best model so far.
+MAX_ROUNDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class ObservationRefitter:
+    """Fits one model to other counts of the same observations.
+
+    What belongs to the design of the data stays as it was: which lists operated where, and how
+    counts were coarsened. A count that was known within bounds is so again if the new one is within
+    the same bounds, and exact otherwise.
+
+    Parameters
+    ----------
+    data : Data
+        What was seen.
+    means : float64 array (C,)
+        Means by which each new fit first spreads its persons.
+    known : bool array (R,)
+        Patterns of the table that are one cell and exact; the others are the observations, in order.
+    cells : int64 array
+        Those cells, in the cells of the data.
+    n_kinds : int
+        Levels of the axis of kinds of records, see `mse.loglinear.observing.make_data`.
+    """
+
+    data: Data = field(repr=False)
+    means: FloatArray = field(repr=False)
+    known: BoolArray = field(repr=False)
+    cells: IntArray = field(repr=False)
+    n_kinds: int = 1
+    given: str = GIVEN_MODEL
+    releases_gil: bool = False
+    checkpoints: tuple[int, ...] = ()
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, W): persons by pattern, padded to whole rows of S strata.
+
+        Persons of a pattern may be in several strata. Hidden counts are given such that with the
+        counts laid out in rows of S and summed they make the totals of the strata.
+        """
+        return _each(self, counts)
+
+    def again(self, row: FloatArray) -> Data:
+        """Put other persons by pattern in the place of those of the table."""
+        row = np.maximum(np.rint(row[: self.known.size]), 0)
+        base = np.zeros(self.data.base.size)
+        base[self.cells] = row[self.known]
+        persons, seen = row[~self.known].astype(np.int64), self.data.seen
+        within = (seen.low <= persons) & (persons <= seen.high)
+        low, high = np.where(within, seen.low, persons), np.where(within, seen.high, persons)
+        return self.data._replace(base=base, seen=seen._replace(low=low, high=high))
+
+    def refit(self, data: Data) -> IncompleteFit:
+        """Fit the model again."""
+        return fit_from(data, starts_of(data, [self.means]), covariance=False)
+
+
+def _each(refitter: ObservationRefitter | SearchAgain, counts: FloatArray) -> Refits:
+    """Repeat on one table after another."""
+    of = refitter.records if isinstance(refitter, SearchAgain) else refitter
+    n_strata, size = of.data.design.n_hidden // of.n_kinds, len(counts)
+    hidden = np.zeros((size, n_strata))
+    limits = np.zeros((size, n_strata), dtype=np.int8)
+    failed = np.zeros(size, dtype=np.bool_)
+    for i, row in enumerate(counts):
+        data = of.again(row)
+        raw = refitter.refit(data)
+        found = folded(raw, n_parameters(data.design) - of.n_kinds + 1, of.n_kinds)
+        totals = found.hidden + expected_by_stratum(data, raw.means, n_strata)
+        hidden[i] = totals - row.reshape(-1, n_strata).sum(axis=0)
+        limits[i], failed[i] = found.limits, found.status == NOT_CONVERGED
+    limits[failed] = INDETERMINATE
+    return Refits(hidden, limits, failed, np.full(size, -1, np.int64), np.zeros((size, 0)))
+
+
+@dataclass(frozen=True, eq=False)
+class SearchAgain:
+    """Searches for a model again on other counts of the same observations.
+
+    The model of the table completes the counts of a replicate. On the completed counts the search is
+    that of complete tables, in compiled code, and leads near the best model of the replicate; from
+    there models are compared by the observed-data likelihood. A search that only sees completed counts
+    takes persons for known whose entries are not; the second part corrects that, and what is chosen
+    is at least as good as all its neighbors that promise to be better.
+
+    Parameters
+    ----------
+    records : ObservationRefitter
+        What is drawn again; its data have all parameters of the scope.
+    question : Question
+        What is searched; its data are those of the table.
+    inside : bool array (T,)
+        Terms of the model chosen on the table.
+    begin : {"catalogue", "joint", "lists", "main"}
+        Where to begin.
+    plain : Design
+        Axes and parameters without the kinds of records.
+    open : bool array (T,)
+        Terms that the search on the completed counts may add.
+    models : bool array (M, T)
+        Terms of the models of a catalogue.
+    """
+
+    records: ObservationRefitter = field(repr=False)
+    question: Question = field(repr=False)
+    inside: BoolArray = field(repr=False)
+    begin: str
+    plain: Design = field(repr=False)
+    open: BoolArray = field(repr=False)
+    models: BoolArray = field(repr=False)
+    given: str = RESELECTED
+    releases_gil: bool = False
+    checkpoints: tuple[int, ...] = ()
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Search again for counts of shape (B, W), see `ObservationRefitter`."""
+        return _each(self, counts)
+
+    def refit(self, data: Data) -> IncompleteFit:
+        """Search again."""
+        question = self.question._replace(data=data)
+        first = self._model_again(question)
+        if self.begin == CATALOGUE:
+            return self._shortlisted(question, first).fit
+        main = np.zeros_like(self.inside)
+        begin = main if self.begin == MAIN else self._on_completed(first.fit.counts)
+        found = improve(question, stand(question, begin, first.fit))
+        if not np.isfinite(found.value) and begin.any():
+            # The completed counts led to where nothing is estimable.
+            found = improve(question, stand(question, main, first.fit))
+        return found.fit
+
+    def _model_again(self, question: Question) -> Found:
+        """Fit the model of the table."""
+        member = members(self.inside, question.terms)
+        part = question.data._replace(design=part_of(question.data.design, member))
+        fit = fit_from(part, starts_of(question.data, [self.records.means]), covariance=False)
+        return judged(question, self.inside, placed(fit, member))
+
+    def _persons(self, counts: FloatArray) -> FloatArray:
+        """Completed counts without the kinds of records."""
+        return np.asarray(counts.reshape(-1, self.records.n_kinds).sum(axis=1))
+
+    def _on_completed(self, counts: FloatArray) -> BoolArray:
+        """Terms of the model that the search of complete tables finds."""
+        tables, terms = self._persons(counts)[None], self.question.terms
+        inside = np.zeros_like(self.inside)
+        if self.begin == JOINT:
+            own = terms.fixed[: terms.own]
+            ranges = terms.ranges[self.open]
+            inside[self.open] = search_jointly(
+                tables, own, ranges, self.question.kind, self.plain
+            ).members[0]
+        else:
+            pairs = self.plain.cells[terms.ranges[:, 0]]
+            inside[:] = descend(tables, pairs, self.question.kind, self.plain).added[0] >= 0
+        return inside
+
+    def _shortlisted(self, question: Question, first: Found) -> Found:
+        """Fit the models that are best on the counts as completed by the best one so far."""
+        best = first
+        tried = {first.inside.tobytes()}
+        for _ in range(MAX_ROUNDS):
+            order = self._order(question, best.fit.counts)
+            new = [inside for inside in self.models[order] if inside.tobytes() not in tried]
+            tried.update(inside.tobytes() for inside in new)
+            found = [stand(question, inside, best.fit) for inside in new]
+            better = min(found, key=lambda each: each.value, default=best)
+            if not better.value < best.value:
+                return best
+            best = better
+        return best
+
+    def _order(self, question: Question, counts: FloatArray) -> IntArray:
+        """Find the best models on completed counts."""
+        terms = question.terms
+        tables = self._persons(counts)[None]
+        chosen = np.stack([members(inside, terms)[: terms.own] for inside in self.models])
+        fits = fit_models(tables, chosen, self.plain)
+        persons = float(tables.sum())
+        penalties = [penalty_of(question.kind, int(n), persons) for n in chosen.sum(axis=1)]
+        values = np.where(fits.status[0] <= BOUNDARY, fits.deviance[0] + penalties, np.inf)
+        order = np.argsort(values, kind="stable")[:SHORTLIST]
+        return np.asarray(order[np.isfinite(values[order])])

@@ -1,0 +1,231 @@
+"""What a search learned from a table of which some is known in part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mse.catalogue import catalogue
+from mse.core.incomplete import saturated_value
+from mse.core.observed_search import Question, fit_part, uninformed
+from mse.core.selection import CRITERIA as SELECTION_CRITERIA
+from mse.errors import ModelError
+from mse.loglinear.criteria import Criteria, criteria_of
+from mse.loglinear.incomplete import IncompleteLogLinearFit, histories_apart
+from mse.loglinear.incomplete_refitting import CATALOGUE, JOINT, LISTS, MAIN, SearchAgain
+from mse.loglinear.incomplete_tried import PartlyTried, Scope, make_scope
+from mse.loglinear.observing import is_vague
+from mse.loglinear.search_fit import (
+    CatalogueModels,
+    ListedModels,
+    LogLinearSearchFit,
+    ModelSource,
+)
+from mse.loglinear.steps import stepwise_by_criterion
+
+if TYPE_CHECKING:
+    from mse._typing import FloatArray
+    from mse.loglinear.averaging import AverageKind
+    from mse.loglinear.search import LogLinearSearch
+    from mse.loglinear.steps import Step
+    from mse.model import HierarchicalModel
+    from mse.population import PopulationEstimate
+    from mse.table import CaptureTable
+
+BY_OVERLAPS = (
+    "criterion='pvalue' reads the persons on each pair of lists off the table, and of this one some is "
+    "known only in part. Use criterion='bic'."
+)
+NO_AVERAGE = (
+    "Where counts are known within bounds there is no profile likelihood to average; use "
+    "interval='buckland'."
+)
+
+
+def search_catalogue(
+    estimator: LogLinearSearch, table: CaptureTable, order: int | None, largest: HierarchicalModel
+) -> IncompleteSearchFit:
+    """Fit every model of a catalogue.
+
+    Parameters
+    ----------
+    estimator : LogLinearSearch
+        Settings.
+    table : CaptureTable
+        Lists alone, known in part.
+    order : int or None
+        Largest interaction, see `mse.catalogue.catalogue`.
+    largest : HierarchicalModel
+        Contains all of its models.
+    """
+    models, tried = catalogue(table.n_lists, order), _tried(estimator, table, largest)
+    every = [models.model(i, table.lists) for i in range(len(models))]
+    tried.fit(every[:1])
+    tried.fit(every, every[0])
+    return _finished(estimator, table, tried, CatalogueModels(table.lists, order), ())
+
+
+def search_paths(
+    estimator: LogLinearSearch,
+    table: CaptureTable,
+    starts: tuple[HierarchicalModel, ...],
+    largest: HierarchicalModel,
+) -> IncompleteSearchFit:
+    """Search step by step, and keep the better end.
+
+    Parameters
+    ----------
+    estimator : LogLinearSearch
+        Settings.
+    table : CaptureTable
+        Known in part.
+    starts : tuple of HierarchicalModel
+        Where paths start.
+    largest : HierarchicalModel
+        Contains all models.
+    """
+    tried = _tried(estimator, table, largest)
+    exchanges = not table.covariates
+    paths = [
+        stepwise_by_criterion(tried, start, largest, lambda each: each.values, exchanges=exchanges)
+        for start in starts
+    ]
+    path = min(paths, key=lambda steps: steps[-1].value)
+    return _finished(estimator, table, tried, ListedModels(tuple(tried.models)), tuple(path))
+
+
+def _tried(
+    estimator: LogLinearSearch, table: CaptureTable, largest: HierarchicalModel
+) -> PartlyTried:
+    if estimator.criterion == "pvalue":
+        raise ModelError(BY_OVERLAPS)
+    return PartlyTried(make_scope(table, largest, estimator.trend), estimator.criterion)
+
+
+def _finished(
+    estimator: LogLinearSearch,
+    table: CaptureTable,
+    tried: PartlyTried,
+    source: ModelSource,
+    path: tuple[Step, ...],
+) -> IncompleteSearchFit:
+    tried.confirm()
+    saturated = saturated_value(tried.scope.data)
+    return IncompleteSearchFit(
+        estimator,
+        table,
+        source,
+        tried.batch(saturated),
+        tried.n_parameters,
+        path,
+        tried.scope,
+        tried.minus_twice,
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class IncompleteSearchFit(LogLinearSearchFit):
+    """What a search learned from a table of which some is known in part.
+
+    Everything that a `LogLinearSearchFit` has. Criteria come from the observed-data likelihood;
+    ``deviance`` is NaN where the likelihood of a mean for each observable cell was not found. Whether a
+    model is estimable is judged at the maximum that was found, and not exactly: of the chosen model from
+    several starts, of the others from the counts as a neighbor completes them.
+
+    Attributes
+    ----------
+    estimator : LogLinearSearch
+        Assumptions and settings.
+    table : CaptureTable
+        The data.
+
+    Examples
+    --------
+    >>> import mse, pandas as pd
+    >>> df = mse.load_dataset("kosovo").to_frame().astype({"n": str})
+    >>> df.loc[df["n"].str.len() == 1, "n"] = "<10"
+    >>> table = mse.CaptureTable.from_frame(df, ["EXH", "ABA", "OSCE", "HRW"], count="n")
+    >>> fit = mse.LogLinearSearch().fit(table)
+    >>> fit.model, fit.n_models, fit.status
+    ('[123,14,34]', 113, 'ok')
+    """
+
+    _scope: Scope = field(repr=False)
+    _minus_twice: FloatArray = field(repr=False)
+
+    @cached_property
+    def _criteria(self) -> Criteria:
+        persons = max(self.table.n_observed, 1)
+        return criteria_of(self._minus_twice, self._n_parameters, persons)
+
+    @property
+    def _n_observable(self) -> int:
+        return histories_apart(self._scope.seen)
+
+    @property
+    def _best(self) -> IncompleteLogLinearFit:
+        best = self.best
+        if not isinstance(best, IncompleteLogLinearFit):
+            raise TypeError(f"{best!r} is no fit to a table known in part.")
+        return best
+
+    @property
+    def log_likelihood(self) -> float:
+        """Observed-data log likelihood of the best model."""
+        return self._best.log_likelihood
+
+    def average(
+        self,
+        criterion: Literal["bic", "aic", "aicc"] | None = None,
+        interval: AverageKind = "mixture",
+    ) -> PopulationEstimate:
+        """Average over the models that were fitted, see `LogLinearSearchFit.average`.
+
+        Raises
+        ------
+        ModelError
+            If counts are known within bounds and ``interval="mixture"``.
+        """
+        if interval == "mixture" and is_vague(self._scope.seen):
+            raise ModelError(NO_AVERAGE)
+        return super().average(criterion, interval)
+
+    def refitter(self, candidates: int | None = None) -> SearchAgain:
+        """Repeat the search on other counts of the same observations, for the bootstrap."""
+        if candidates is not None:
+            raise ModelError(
+                f"On a table known in part all models are candidates in every replicate; candidates="
+                f"{candidates} cannot be asked for."
+            )
+        best, scope = self._best, self._scope
+        records = replace(best.refitter(), data=scope.data)
+        kind = SELECTION_CRITERIA.index(self.estimator.criterion)
+        inside = scope.inside(self.structure)
+        # Where a list did not operate the completed counts seem to say what they were told.
+        near = fit_part(scope.data, scope.member(self.structure))
+        closed = uninformed(scope.data, near, scope.terms) & ~inside
+        listed = self._source if isinstance(self._source, CatalogueModels) else None
+        models = np.zeros((0, inside.size), dtype=np.bool_)
+        if listed is not None:
+            every = catalogue(len(listed.lists), listed.max_order)
+            models = np.stack(
+                [scope.inside(every.model(i, listed.lists)) for i in range(len(every))]
+            )
+        question = Question(scope.data, scope.terms, kind, not self.table.covariates)
+        return SearchAgain(
+            records, question, inside, self._begin(listed), scope.plain, ~closed, models
+        )
+
+    def _begin(self, listed: CatalogueModels | None) -> str:
+        if listed is not None:
+            return CATALOGUE
+        if (self.estimator.max_order or 2) != 2:
+            return MAIN
+        return JOINT if self.table.covariates else LISTS
+
+    def resampled(self) -> FloatArray:
+        """Return what a bootstrap draws again, see `IncompleteLogLinearFit.resampled`."""
+        return self._best.resampled()
