@@ -60,7 +60,7 @@ class DecomposableGraphs:
         decomposable are left out; with one half all graphs are equally likely.
     complete : bool, default True
         Whether the complete graph takes part. Under it the data say nothing about the hidden number,
-        and with it the posterior mean of N is infinite, whatever the data.
+        and with it, and the default prior, the posterior mean of N is infinite, whatever the data.
     hidden_from : int, default 0
         Smallest hidden count of the support.
     hidden_max : int, optional
@@ -179,10 +179,12 @@ def _check_priors(estimator: DecomposableGraphs) -> None:
             f"prior={prior!r} is not known; expected 'reciprocal', 'uniform' or a function that gives "
             "the log prior density of N at an array of totals."
         )
-    if prior == "uniform" and estimator.complete and estimator.hidden_max is None:
+    open_ended = prior == "uniform" and estimator.complete and estimator.hidden_max is None
+    if open_ended and delta is None:
         raise ModelError(
-            "With prior='uniform' and the complete graph no posterior is proper, whatever the data. "
-            "Leave out the complete graph (complete=False) or bound the hidden number (hidden_max)."
+            "With prior='uniform', the complete graph and the default delta no posterior is proper, "
+            "whatever the data. Leave out the complete graph (complete=False), bound the hidden number "
+            "(hidden_max), or give a larger delta."
         )
 
 

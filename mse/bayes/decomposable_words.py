@@ -56,16 +56,18 @@ def undetermined(learned: Learned, *, given: bool) -> Undetermined | None:
     if learned.unbounded <= _HALF:
         return None
     complete = _complete_among_unbounded(learned)
+    # Not where nobody is on two lists: then no graph bounds anything.
+    flat = complete > _HALF * learned.unbounded and learned.tail.surprises.any()
     cure = (
-        " complete=False leaves it out, as most models do."
-        if complete > _HALF * learned.unbounded
-        else " More persons on several lists are needed."
+        "complete=False leaves it out, as most models do."
+        if flat
+        else "More persons on several lists are needed."
     )
     return Undetermined(
-        "indeterminate" if complete > _HALF * learned.unbounded else "infinite",
+        "indeterminate" if flat else "infinite",
         f"With probability {share(learned.unbounded)} the lists depend on each other in a way under "
         "which no overlap that was seen speaks against any total, however large (the complete graph: "
-        f"{share(complete)}): the median would be that of the prior.{cure}",
+        f"{share(complete)}): the median would be that of the prior. {cure}",
     )
 
 
@@ -90,8 +92,8 @@ def remarks(learned: Learned, *, given: bool) -> tuple[str, ...]:
         found.append(
             f"With probability {share(learned.unbounded)} the lists depend on each other in a way under "
             "which the data do not bound the total from above (the complete graph: "
-            f"{share(_complete_among_unbounded(learned))}). The posterior mean is infinite, and the "
-            "upper end of wide intervals rests on the prior."
+            f"{share(_complete_among_unbounded(learned))}). The upper end of wide intervals rests on "
+            "the prior."
         )
     return tuple(found)
 

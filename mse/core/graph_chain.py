@@ -257,9 +257,8 @@ def _replay(data, copy, flips, row):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _start(rng, data, copy, codes, width):  # type: ignore[no-untyped-def]
-    """Begin with the lists in random order, each joined to some before it, whatever the data say."""
-    order = rng.permutation(data.n_lists)
+def _start(data, copy, codes, order, width):  # type: ignore[no-untyped-def]
+    """Begin with the lists in some order, each joined to those just before it."""
     copy.near[:] = 0
     copy.state[:] = 0
     copy.state[0] = 1
@@ -289,21 +288,21 @@ def _exchange(rng, copies, at, powers, made):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _walk(rng, data, walk, copies, codes, width, grid, to_series, n_warmup, out):  # type: ignore[no-untyped-def]
+def _walk(rng, data, walk, copies, codes, orders, width, grid, to_series, n_warmup, out):  # type: ignore[no-untyped-def]
     """Run a chain, and write what it sees into ``out``."""
     n_powers = walk.powers.size
     at = np.arange(n_powers)
     for t in range(n_powers):
-        _start(rng, data, _one(copies, t), codes, width)
+        _start(data, _one(copies, t), codes, orders[t], width)
     for sweep in range(n_warmup + len(out.near)):
+        if sweep == n_warmup:
+            out.moves[:] = 0
+            out.exchanged[:] = 0
         for t in range(n_powers):
             copy = _one(copies, at[t])
             for _ in range(walk.sweep):
                 _try_move(rng, data, walk, copy, walk.powers[t], codes, out.moves[t])
         _exchange(rng, copies, at, walk.powers, out.exchanged)
-        if sweep == n_warmup:
-            out.moves[:] = 0
-            out.exchanged[:] = 0
         if sweep >= n_warmup:
             copy, d = _one(copies, at[0]), sweep - n_warmup
             out.near[d] = copy.near
@@ -364,14 +363,16 @@ def walk_graphs(
     )
     width = round(start * (n_lists - 2 + walk.complete))
     series = to_coefficients()
-    _walk(rng, data, walk, copies, codes, width, grid, series, n_draws // 2, out)
+    # Random orders: numba takes ten seconds to compile a permutation.
+    orders = rng.permuted(np.tile(np.arange(n_lists), (walk.powers.size, 1)), axis=1)
+    _walk(rng, data, walk, copies, codes, orders, width, grid, series, n_draws // 2, out)
     made, tried = out.moves[0]
     return GraphChain(
         out.near,
         out.hidden,
         out.log_mass,
         out.density / n_draws,
-        made / tried,
+        int(made) / max(int(tried), 1),
         out.exchanged / n_draws,
     )
 

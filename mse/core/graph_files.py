@@ -49,7 +49,8 @@ def _checksum(edges: IntArray, terms: npt.NDArray[np.int32]) -> int:
 def read_graphs(n_lists: int) -> tuple[IntArray, npt.NDArray[np.int32]] | None:
     """Read the graphs of K lists, or None if there is no sound file of them."""
     try:
-        with np.load(_file(n_lists), allow_pickle=False) as stored:
+        # Opened here: np.load leaves a file that is no archive open.
+        with _file(n_lists).open("rb") as file, np.load(file, allow_pickle=False) as stored:
             edges = stored["edges"].astype(np.int64)
             terms = stored["terms"].astype(np.int32)
             expected = int(stored["checksum"])

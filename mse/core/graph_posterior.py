@@ -157,7 +157,7 @@ def tail(scores: Scores, prior_decay: float) -> Tail:
     Notes
     -----
     From Stirling's formula log M_A = (m_A + d_A - n - a) log h + O(1), so that the score of a graph is
-    (sum_C - sum_S (m + d) - 2) log h with 1/N as the prior, the empty separators included. The m
+    (sum_C - sum_S (m + d) - a) log h and the log prior of N, the empty separators included. The m
     count for each person the cliques minus separators without the lists of the person: 1 minus the
     number of connected parts of the graph between those lists.
     """
@@ -169,7 +169,7 @@ def tail(scores: Scores, prior_decay: float) -> Tail:
     full = 2.0**problem.n_lists - 1
     cells = 2.0 ** (problem.n_lists - np.bitwise_count(sets)) - 1
     spread = -sums_over_terms(scores.terms, cells - full) - full
-    decay = surprises + problem.delta * (spread - 1) + prior_decay
+    decay = surprises + problem.delta * (spread + full) - 1 + prior_decay
     return Tail(np.rint(surprises).astype(np.int64), decay)
 
 
