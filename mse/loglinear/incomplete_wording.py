@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from mse.loglinear.wording import enumerate_terms
+from mse.loglinear.wording import enumerate_terms, named_strata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mse._typing import BoolArray
     from mse.core.solution import IncompleteFit
     from mse.loglinear.observing import Seen
     from mse.table import CaptureTable
@@ -68,28 +65,12 @@ def silent_lists(seen: Seen, table: CaptureTable) -> Iterator[str]:
     for name, operating in zip(table.lists, seen.operating, strict=True):
         if operating.all():
             continue
-        places = "" if not operating.any() else f" in {enumerate_terms(_places(~operating, table))}"
+        silent = enumerate_terms(named_strata(~operating, table.covariates))
+        places = f" in {silent}" if operating.any() else ""
         yield (
             f"Nobody's membership of {name} is known{places}: the list is taken not to have operated "
             "there, and persons only on it count as hidden."
         )
-
-
-def _places(silent: BoolArray, table: CaptureTable) -> list[str]:
-    """Name strata, whole levels of a covariate first."""
-    left = silent.reshape([len(levels) for levels in table.covariates.values()]).copy()
-    names: list[str] = []
-    for axis, (name, levels) in enumerate(table.covariates.items()):
-        for i, level in enumerate(levels):
-            block = np.take(silent.reshape(left.shape), i, axis=axis)
-            index = (slice(None),) * axis + (i,)
-            if block.all() and left[index].any():
-                names.append(f"{name}={level}")
-                left[index] = False
-    for cell in np.argwhere(left):
-        pairs = zip(table.covariates.items(), cell, strict=True)
-        names.append(", ".join(f"{name}={levels[i]}" for (name, levels), i in pairs))
-    return names
 
 
 def incomplete_notes(

@@ -15,7 +15,6 @@ from mse._frozen import FrozenDict
 from mse._strata import Strata, joint_limit
 from mse.core.batch import STATUSES, ModelFit, fit_model, log_hidden_covariance
 from mse.core.existence import LIMITS
-from mse.core.lattice import levels_of
 from mse.core.profile import ProfileCurve
 from mse.errors import ModelError
 from mse.intervals import IntervalMethod, LognormalInterval
@@ -23,7 +22,12 @@ from mse.loglinear.criteria import criteria
 from mse.loglinear.designs import TableDesign, table_design
 from mse.loglinear.intervals import ProfileInterval
 from mse.loglinear.refitting import ModelRefitter
-from mse.loglinear.wording import NOT_CONVERGED_REASON, boundary_reason, not_estimable_reason
+from mse.loglinear.wording import (
+    NOT_CONVERGED_REASON,
+    boundary_reason,
+    named_strata,
+    not_estimable_reason,
+)
 from mse.model import HierarchicalModel, parse_model
 from mse.population import PopulationEstimate, provenance
 
@@ -110,8 +114,8 @@ def complete_counts(table: CaptureTable) -> FloatArray:
     if not table.is_complete:
         raise ModelError(
             "The table holds observations that are known in part (an unknown list membership or "
-            "covariate, a count within bounds, or margins only), which only a single model takes: "
-            "use LogLinear, or remove or complete them."
+            "covariate, a count within bounds, or margins only), which this does not take. Estimate with "
+            "LogLinear or LogLinearSearch, or remove or complete them."
         )
     return np.ascontiguousarray(table.counts, dtype=np.float64).ravel()
 
@@ -274,16 +278,8 @@ class LogLinearFit(Fitted):
 
     @property
     def _lost_strata(self) -> list[str]:
-        names = list(self.table.covariates)
-        cells = levels_of(np.arange(self._design.n_hidden), self._design.shape)
-        return [
-            ", ".join(
-                f"{name}={self.table.covariates[name][level]}"
-                for name, level in zip(names, row[self.table.n_lists :], strict=True)
-            )
-            for row, limit in zip(cells, self._limits, strict=True)
-            if names and limit != "finite"
-        ]
+        lost = np.asarray([limit != "finite" for limit in self._limits])
+        return named_strata(lost, self.table.covariates) if self.table.covariates else []
 
     @cached_property
     def _covariance(self) -> FloatArray:

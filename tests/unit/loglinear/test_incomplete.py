@@ -456,7 +456,7 @@ def test_silent_strata_are_named(rng) -> None:
     frame = people(rng)
     frame.loc[(frame["year"] == 2018) & (frame["sex"] == "m"), "care"] = None
     notes = mse.LogLinear("main").fit(seen_by(frame)).notes
-    assert "known in year=2018, sex=m: the list" in notes[0]
+    assert "known in (year=2018, sex=m): the list" in notes[0]
 
 
 def test_json_and_pickle(incomplete) -> None:
