@@ -15,7 +15,7 @@ def validator(name: str) -> Draft202012Validator:
     """Make a validator of ``mse.<name>/1``, after checking the schema itself."""
     schemas = [
         json.loads(files("mse").joinpath(f"schema/{each}-1.json").read_text(encoding="utf-8"))
-        for each in ("population", "comparison", "monitor")
+        for each in ("population", "comparison", "monitor", "report")
     ]
     registry = Registry().with_resources(
         (schema["$id"], Resource.from_contents(schema)) for schema in schemas

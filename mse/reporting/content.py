@@ -6,6 +6,7 @@ a sentence came from or how it will look, so that all forms of a report hold the
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -18,6 +19,7 @@ __all__ = [
     "Bullets",
     "Cell",
     "Column",
+    "Fact",
     "Facts",
     "Figure",
     "Inline",
@@ -26,7 +28,9 @@ __all__ = [
     "Section",
     "Table",
     "Text",
+    "Value",
     "Verbatim",
+    "fact",
     "inline",
     "plain",
 ]
@@ -97,11 +101,17 @@ class Bullets:
     items: tuple[Inline, ...]
 
 
+#: What a figure is for machines: a number, a text, or the ends of an interval.
+Value: TypeAlias = "float | int | str | tuple[float | None, float | None] | None"
+#: A name, what it is in words, and where it is a figure what it is for machines.
+Fact: TypeAlias = "tuple[str, Inline] | tuple[str, Inline, Value]"
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Names and what they are; ``key`` facts stand out."""
 
-    rows: tuple[tuple[str, Inline], ...]
+    rows: tuple[Fact, ...]
     key: bool = False
 
 
@@ -128,8 +138,13 @@ class Cell:
     """
 
     text: str
-    value: float | int | str | tuple[float | None, float | None] | None = None
+    value: Value = None
     language: str = ""
+
+
+def fact(name: str, cell: Cell, more: str = "") -> Fact:
+    """Make a fact of a figure, with words after it."""
+    return name, inline(cell.text, more), cell.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +267,7 @@ def _block(block: Block) -> dict[str, Any]:
         case Bullets():
             return {"type": "bullets", "items": [_runs(each) for each in block.items]}
         case Facts():
-            rows = [{"name": name, "text": _runs(text)} for name, text in block.rows]
-            return {"type": "facts", "key": block.key, "rows": rows}
+            return {"type": "facts", "key": block.key, "rows": [_fact(row) for row in block.rows]}
         case Table():
             return {
                 "type": "table",
@@ -268,9 +282,20 @@ def _block(block: Block) -> dict[str, Any]:
             return {"type": "verbatim", "text": block.text, "language": block.language}
 
 
+def _fact(row: Fact) -> dict[str, Any]:
+    value = row[2] if len(row) == 3 else None
+    return {"name": row[0], "text": _runs(row[1]), "value": _value(value)}
+
+
 def _cell(cell: Cell) -> dict[str, Any]:
-    value = list(cell.value) if isinstance(cell.value, tuple) else cell.value
-    return {"text": cell.text, "value": value} | _foreign(cell.language)
+    return {"text": cell.text, "value": _value(cell.value)} | _foreign(cell.language)
+
+
+def _value(value: Value) -> Any:
+    """Give a value as JSON can hold it: what is no finite number is nothing."""
+    if isinstance(value, tuple):
+        return [_value(end) for end in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _runs(text: Iterable[Text]) -> list[dict[str, str]]:

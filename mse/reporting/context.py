@@ -135,8 +135,11 @@ class Context:
     def conditions(self, population: PopulationEstimate) -> Inline:
         """Say what the interval takes for granted."""
         given = population.interval_given
-        if not given or math.isnan(population.interval(self.level)[0]):
+        if math.isnan(population.interval(self.level)[0]):
             return ()
+        if not given:
+            credible = population.interval_kind == "credible"
+            return inline(self.say("given.posterior")) if credible else ()
         key = f"given.{_key(given)}"
         if self.say.has(key):
             return inline(self.say(key))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.monitoring.wording import SUPPRESSED
 from mse.reporting.content import Block, Figure, Paragraph, inline, plain
 from mse.reporting.pictures import drawn
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "coverage_figure",
     "draws_figure",
+    "graph_figure",
     "group_figure",
     "histories_figure",
     "methods_figure",
@@ -168,6 +170,25 @@ def draws_figure(context: Context, population: PopulationEstimate) -> Iterator[B
         total=_span_said(context, population),
     )
     yield _figure(context, "draws", alt, drawn(context, density, population, level=context.level))
+
+
+def graph_figure(context: Context, group: Group) -> Iterator[Block]:
+    """Draw which lists depend on each other in the model."""
+    from mse.plots import dependence_graph
+
+    fit, lists = group.fit, group.population.lists
+    if not isinstance(fit, LogLinearFit | LogLinearSearchFit) or not 2 < len(lists) <= MOST_LISTS:
+        return
+    if not group.first.is_given:
+        return
+    say, said = context.say, []
+    for name, value in fit.coefficients.items():
+        pair = str(name).split(":")
+        if len(pair) == 2 and set(pair) <= set(lists):
+            ratio = say.general(math.exp(value))
+            said.append(say("alt.odds", names=say.listed(pair), ratio=ratio))
+    alt = say("alt.graph", pairs="; ".join(said) or say("alt.none"))
+    yield _figure(context, "graph", alt, drawn(context, dependence_graph, fit))
 
 
 def models_figure(context: Context, group: Group) -> Iterator[Block]:

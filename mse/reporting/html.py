@@ -103,7 +103,7 @@ def _all_runs(report: Report) -> list[Text | Cell]:
             case Bullets():
                 found += [run for item in block.items for run in item]
             case Facts():
-                found += [run for _, text in block.rows for run in text]
+                found += [run for row in block.rows for run in row[1]]
             case Table():
                 found += [cell for row in block.rows for cell in row]
     return found

@@ -225,7 +225,13 @@ def language_of(code: str) -> Language:
             f"{', '.join(map(repr, known))}."
         )
     text = files("mse.reporting").joinpath(f"messages/{code}.toml").read_text(encoding="utf-8")
-    return Language(code, FrozenDict(dict(_flat(tomllib.loads(text), ""))))
+    data = tomllib.loads(text)
+    if code == "en":
+        # Written down once, where the pictures are.
+        from mse.plots import ENGLISH
+
+        data["plots"] = dict(ENGLISH)
+    return Language(code, FrozenDict(dict(_flat(data, ""))))
 
 
 def _flat(data: Mapping[str, Any], start: str) -> Iterator[tuple[str, str]]:

@@ -79,7 +79,7 @@ class _Writer:
             case Bullets():
                 return "\n".join(f"- {self.runs(item)}" for item in block.items)
             case Facts():
-                return "\n".join(f"- **{name}:** {self.runs(text)}" for name, text in block.rows)
+                return "\n".join(f"- **{row[0]}:** {self.runs(row[1])}" for row in block.rows)
             case Table():
                 return self.table(block)
             case Figure():

@@ -15,10 +15,12 @@ from mse.reporting.content import (
     Bullets,
     Cell,
     Column,
+    Fact,
     Facts,
     Paragraph,
     Section,
     Table,
+    fact,
     inline,
 )
 
@@ -78,15 +80,15 @@ def _data(context: Context) -> Iterator[Block]:
         yield Paragraph(inline(context.say("account.fingerprint_words")), "note")
 
 
-def _table_facts(context: Context, counts: Counts) -> Iterator[tuple[str, Inline]]:
+def _table_facts(context: Context, counts: Counts) -> Iterator[Fact]:
     say, info = context.say, counts.info
     if info.name:
         yield say("account.table"), inline(info.name)
     yield say("fact.lists"), inline(say.listed(counts.lists, 40))
     for name, levels in counts.covariates.items():
         yield say("account.covariate", name=name), inline(say.listed(map(str, levels), 30))
-    yield say("account.cells"), inline(say.number(counts.n_cells))
-    yield say("fact.observed"), inline(context.counted(counts.observed))
+    yield fact(say("account.cells"), say.count_cell(counts.n_cells))
+    yield fact(say("fact.observed"), context.observed_cell(counts.observed))
     complete = say("account.complete" if counts.is_complete else "account.incomplete")
     yield say("account.completeness"), inline(complete)
     if context.hides:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from mse.diagnostics import GoodnessOfFit, Influence, Residuals
 from mse.reporting.content import Block, Cell, Column, Paragraph, Section, Table, inline
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping
     from typing import Any
-
-    import pandas as pd
 
     from mse._result import Result
     from mse.diagnostics import CheckResult
@@ -22,6 +22,8 @@ __all__ = ["diagnostics"]
 
 #: Histories shown of residuals and influence, the most telling ones.
 MOST_HISTORIES = 12
+#: What is shown of chains, with so many decimals.
+_CHAINS = {"r_hat": 3, "ess_bulk": 0, "ess_tail": 0, "mcse_median": 3}
 
 
 def diagnostics(context: Context) -> Section:
@@ -33,9 +35,34 @@ def diagnostics(context: Context) -> Section:
         blocks.append(_checks(context, given.checks))
         if context.hides:
             blocks.append(Paragraph(inline(say("disclosure.checks")), "note"))
+    blocks += _convergence(context)
     for each in given.diagnostics:
         blocks += _of(context, each)
     return Section("diagnostics", say("heading.diagnostics"), tuple(blocks))
+
+
+def _convergence(context: Context) -> Iterator[Block]:
+    """Say of each fit that sampled whether its chains agree."""
+    say = context.say
+    for each in context.given.estimates:
+        frame = getattr(each.fit, "diagnostics", None)
+        if not isinstance(frame, pd.DataFrame) or frame.empty or "r_hat" not in frame:
+            continue
+        known = [name for name in _CHAINS if name in frame]
+        columns = (
+            Column(say("column.quantity")),
+            *(Column(say(f"column.{name}"), figures=True) for name in known),
+        )
+        rows = tuple(
+            (
+                Cell(str(index), str(index)),
+                *(say.decimal_cell(float(row[name]), _CHAINS[name]) for name in known),
+            )
+            for index, row in frame.iterrows()
+        )
+        method = context.sentences.say(each.population.method).text
+        caption = say("caption.convergence", method=method)
+        yield Table(caption, columns, rows, (say("convergence.note"),))
 
 
 def _checks(context: Context, checks: tuple[CheckResult, ...]) -> Table:

@@ -14,15 +14,17 @@ from mse.reporting.content import (
     Bullets,
     Cell,
     Column,
+    Fact,
     Facts,
-    Inline,
     Paragraph,
     Section,
     Table,
+    fact,
     inline,
 )
 from mse.reporting.figures import (
     draws_figure,
+    graph_figure,
     models_figure,
     population_figure,
     strata_figure,
@@ -74,6 +76,8 @@ def _of_group(
     if context.pictures and group.first.is_given:
         blocks += population_figure(context, population)
         blocks += draws_figure(context, population)
+        # It shows odds ratios and sizes of lists to the person.
+        blocks += [] if context.hides else graph_figure(context, group)
     sections = [
         Section(f"models-{i}", say("heading.models"), tuple(_models(context, group))),
         Section(f"strata-{i}", say("heading.strata"), tuple(_strata(context, population))),
@@ -82,23 +86,25 @@ def _of_group(
     return tuple(blocks), tuple(each for each in sections if not each.is_empty)
 
 
-def _rows(context: Context, population: PopulationEstimate) -> Iterator[tuple[str, Inline]]:
+def _rows(context: Context, population: PopulationEstimate) -> Iterator[Fact]:
     """Figures and method, each interval before its point."""
     say, n = context.say, population.observed
     level = say.level(context.level)
     low, high = population.interval(context.level)
-    yield say("fact.observed"), inline(context.counted(n))
+    yield fact(say("fact.observed"), context.observed_cell(n))
     if not math.isnan(population.total):
         kind = f" ({context.kind(population)})"
         if not math.isnan(low):
-            yield say("fact.total_interval", level=level), inline(say.span(low, high), kind)
-        yield say("fact.total_point"), inline(say.number(population.total))
+            yield fact(say("fact.total_interval", level=level), say.span_cell(low, high), kind)
+        yield fact(say("fact.total_point"), say.count_cell(population.total))
         if not math.isnan(low):
-            yield say("fact.hidden_interval", level=level), inline(say.span(low - n, high - n))
-        yield say("fact.hidden_point"), inline(say.number(population.hidden))
+            hidden = say.span_cell(low - n, high - n)
+            yield fact(say("fact.hidden_interval", level=level), hidden)
+        yield fact(say("fact.hidden_point"), say.count_cell(population.hidden))
         if low > 0 and not math.isnan(high):
-            yield say("fact.share_interval", level=level), inline(say.share_span(n / high, n / low))
-        yield say("fact.share_point"), inline(say.percent(population.coverage))
+            share = say.share_span_cell(n / high, n / low)
+            yield fact(say("fact.share_interval", level=level), share)
+        yield fact(say("fact.share_point"), say.share_cell(population.coverage))
     yield say("fact.method"), context.translated(population.method)
     if population.model:
         yield say("fact.model"), inline(population.model)

@@ -32,7 +32,9 @@ def missing(context: Context) -> Section:
     lines = {plain(line): line for line in _lines(context)}
     items = list(lines.values())
     if not items:
-        text = say("missing.nothing") if context.given.estimates else ""
+        hidden = any(each.status == SUPPRESSED for each in context.given.populations)
+        key = "missing.suppressed" if hidden else "missing.nothing"
+        text = say(key) if context.given.estimates else ""
         said = (Paragraph(inline(text)),) if text else ()
         return Section("missing", say("heading.missing"), said)
     rest = len(items) - MOST_LINES

@@ -6,7 +6,17 @@ import math
 from typing import TYPE_CHECKING
 
 from mse.monitoring.wording import SUPPRESSED
-from mse.reporting.content import Block, Bullets, Facts, Paragraph, Section, Text, inline
+from mse.reporting.content import (
+    Block,
+    Bullets,
+    Fact,
+    Facts,
+    Paragraph,
+    Section,
+    Text,
+    fact,
+    inline,
+)
 from mse.reporting.parts.comparing import spread_of
 from mse.reporting.parts.monitored import monitor_answer
 
@@ -87,36 +97,22 @@ def _line(context: Context, group: Group) -> Inline:
     return inline(lead, f" ({scope})") if scope else lead
 
 
-def _key_facts(context: Context, group: Group) -> Iterator[tuple[str, Inline]]:
+def _key_facts(context: Context, group: Group) -> Iterator[Fact]:
     say, population = context.say, group.population
     n = population.observed
     low, high = population.interval(context.level)
-    yield say("fact.observed"), inline(context.counted(n))
+    yield fact(say("fact.observed"), context.observed_cell(n))
     if not math.isnan(low):
-        hidden = say.span(low - n, high - n)
-        yield say("fact.hidden"), inline(hidden, _point(context, population.hidden))
-        yield (
-            say("fact.share"),
-            inline(_share_span(context, population), _share_point(context, population)),
-        )
-    yield say("fact.point"), inline(say.number(population.total))
+        hidden = say.span_cell(low - n, high - n)
+        yield fact(say("fact.hidden"), hidden, _point(context, say.number(population.hidden)))
+        if low > 0:
+            share = say.share_span_cell(n / high, n / low)
+            yield fact(say("fact.share"), share, _point(context, say.percent(population.coverage)))
+    yield fact(say("fact.point"), say.count_cell(population.total))
 
 
-def _point(context: Context, value: float) -> str:
-    return f" ({context.say('number.point', value=context.say.number(value))})"
-
-
-def _share_point(context: Context, population: PopulationEstimate) -> str:
-    share = context.say.percent(population.coverage)
-    return f" ({context.say('number.point', value=share)})"
-
-
-def _share_span(context: Context, population: PopulationEstimate) -> str:
-    low, high = population.interval(context.level)
-    n = population.observed
-    if not low > 0 or math.isnan(high):
-        return context.say("number.no_interval")
-    return context.say.share_span(n / high, n / low)
+def _point(context: Context, value: str) -> str:
+    return f" ({context.say('number.point', value=value)})"
 
 
 def _rests(context: Context, population: PopulationEstimate) -> Inline:
@@ -166,7 +162,7 @@ def _worries(context: Context) -> Iterator[Block]:
 def question(context: Context) -> Section:
     """Say what is asked: population, period, scope, and where the table is from."""
     say, info = context.say, context.given.info
-    rows: list[tuple[str, Inline]] = []
+    rows: list[Fact] = []
     if info is None:
         return Section("question", say("heading.question"))
     rows.append((say("fact.question"), _asked(context)))

@@ -1,0 +1,130 @@
+"""Sentences of the layers below, said in Dutch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import mse
+from mse._text import STANDARD_ASSUMPTIONS
+from mse.loglinear.wording import boundary_reason, not_estimable_reason
+from mse.reporting.language import language_of
+from mse.reporting.sentences import Sentences
+
+if TYPE_CHECKING:
+    from mse.population import PopulationEstimate
+
+NL = Sentences(language_of("nl"))
+
+
+def texts_of(population: PopulationEstimate) -> list[str]:
+    found = [population.method, population.reason, *population.assumptions, *population.warnings]
+    return [text for text in found if text]
+
+
+def test_known_sentences_are_translated_with_their_numbers() -> None:
+    said = NL.say("In 1,204 of 2,000 replicates the hidden count has no upper bound.")
+    assert said.language == ""
+    assert (
+        said.text == "In 1.204 van de 2.000 herhalingen heeft het verborgen aantal geen bovengrens."
+    )
+
+
+def test_unknown_sentences_stay_english_and_say_so() -> None:
+    said = NL.say("The data determine a total. Nobody ever wrote this.")
+    assert (said.text, said.language) == (
+        "The data determine a total. Nobody ever wrote this.",
+        "en",
+    )
+
+
+def test_english_is_left_alone() -> None:
+    text = "Nobody ever wrote this."
+    assert Sentences(language_of("en")).say(text).language == ""
+
+
+def test_names_are_kept_and_fragments_translated() -> None:
+    reason = not_estimable_reason("infinite", [f"a:b{i}" for i in range(9)], ["sex=f", "sex=m"])
+    said = NL.say(reason)
+    assert said.language == ""
+    assert "a:b5 en nog 3" in said.text
+    assert "Niet te schatten in sex=f, sex=m." in said.text
+
+
+def test_names_that_look_like_numbers_are_kept() -> None:
+    text = (
+        "The model with the best BIC, [123,145,6], is not estimable (limit: infinite); the best "
+        "estimable one was chosen."
+    )
+    assert "[123,145,6]" in NL.say(text).text
+
+
+@pytest.mark.parametrize("limit", ["infinite", "zero", "indeterminate"])
+def test_reasons_are_known(limit: str) -> None:
+    assert NL.knows(not_estimable_reason(limit, ["a:b"], ["x=1"]))  # type: ignore[arg-type]
+    assert NL.knows(boundary_reason(["a:b"], ["c:d"], 1204))
+
+
+def test_assumptions_are_known() -> None:
+    assert all(NL.knows(text) for text in STANDARD_ASSUMPTIONS)
+
+
+@pytest.mark.parametrize("name", ["korea", "kosovo", "artificial_3", "hepatitis_a"])
+def test_what_log_linear_models_say_is_known(name: str) -> None:
+    table = mse.load_dataset(name)
+    fits = [mse.LogLinear("main").fit(table), mse.LogLinearSearch().fit(table)]
+    texts = [text for fit in fits for text in texts_of(fit.population)]
+    texts += texts_of(fits[1].average())
+    texts += texts_of(mse.bootstrap(mse.LogLinearSearch(), table, 30, seed=1))
+    assert [text for text in texts if not NL.knows(text)] == []
+
+
+def test_what_the_classical_methods_say_is_known() -> None:
+    pairs = [{"10": 5, "01": 9, "11": 3}, {"10": 5, "01": 9}, {"10": 5, "11": 3}]
+    texts = []
+    for counts in pairs:
+        table = mse.CaptureTable.from_counts(counts, lists=["a", "b"])
+        for estimator in (mse.LincolnPetersen(), mse.Chapman()):
+            texts += texts_of(estimator.fit(table).population)
+    table = mse.load_dataset("hepatitis_a")
+    for variant in ("high", "low", "independent"):
+        texts += texts_of(mse.SampleCoverage(variant).fit(table).population)
+    for model in ("M0", "Mt", "Mb", "Mbh"):
+        texts += texts_of(mse.ClosedPopulation(model, ordered=True).fit(table).population)
+    assert [text for text in texts if not NL.knows(text)] == []
+
+
+@pytest.mark.parametrize("name", ["korea", "artificial_3", "hepatitis_a"])
+def test_what_checks_say_is_known(name: str) -> None:
+    table = mse.load_dataset(name)
+    found = [*mse.diagnostics.check(table)]
+    found += mse.diagnostics.check(table, mse.LogLinear("main").fit(table), seed=1)
+    texts = [text for each in found for text in (each.name, each.text)]
+    assert [text for text in texts if not NL.knows(text)] == []
+
+
+@pytest.mark.parametrize("name", ["netherlands", "netherlands_5"])
+def test_descriptions_of_the_dutch_tables_are_known(name: str) -> None:
+    info = mse.load_dataset(name).info
+    texts = [info.population, info.period, info.scope, *info.list_descriptions.values()]
+    assert [text for text in texts if not NL.knows(text)] == []
+
+
+def test_every_template_of_a_sentence_reads_itself() -> None:
+    english = language_of("en")
+    for text in english.section("sentences").values():
+        filled = text.format_map(Filler())
+        assert NL.knows(filled), text
+
+
+class Filler(dict[str, object]):
+    """Fills in a number for ``{x:n}`` and a word for the rest."""
+
+    def __missing__(self, key: str) -> Filled:
+        return Filled()
+
+
+class Filled:
+    def __format__(self, kind: str) -> str:
+        return "1,234" if kind == "n" else "police"
