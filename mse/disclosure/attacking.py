@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mse.disclosure.demands import told_width
 from mse.disclosure.ranges import WHOLE, least, range_of
 from mse.errors import ModelError
 
@@ -39,9 +40,10 @@ def attack(published: Protected) -> pd.DataFrame:
     -------
     DataFrame
         One row for each suppressed count, each count that has no place in the output but follows from
-        sums, and each share that says too much: ``cell``; ``what`` (``suppressed``, ``implied`` or
-        ``share``); ``low`` and ``high``, persons, or the smallest share and 1; ``exposed``, whether
-        that is within the protection limits; ``why``.
+        sums, each small count where rounding is all that protects it, and each share that says too
+        much: ``cell``; ``what`` (``suppressed``, ``implied``, ``rounded`` or ``share``); ``low`` and
+        ``high``, persons, or the smallest share and 1; ``exposed``, whether that is within the
+        protection limits; ``why``.
 
     Raises
     ------
@@ -71,7 +73,8 @@ def attack(published: Protected) -> pd.DataFrame:
 
 def attack_publication(known: Publication) -> pd.DataFrame:
     """Attack as `attack`."""
-    return pd.DataFrame([*_counts(known), *_shares(known)], columns=list(COLUMNS))
+    rows = [*_counts(known), *_rounded(known), *_shares(known)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _counts(known: Publication) -> Iterator[tuple[Any, ...]]:
@@ -97,6 +100,21 @@ def _suppressed(low: float, high: float, upper: int, width: int) -> str:
     if high < upper:
         return f"it must be below {upper}"
     return f"it is known to within {high - low:g}" if high - low < width else ""
+
+
+def _rounded(known: Publication) -> Iterator[tuple[Any, ...]]:
+    """Where rounding alone protects small counts: which of them are told apart all the same."""
+    rules = known.rules
+    if rules.threshold > 1 or rules.base == 1:
+        return
+    low, high = known.bounds()
+    small = known.shown & ~known.suppressed & (known.values <= rules.base)
+    for cell in np.flatnonzero(small):
+        ends = range_of(int(cell), known.sums, low, high)
+        # That there is nobody gives nobody away.
+        told = ends[1] > 0 and ends[1] - ends[0] < told_width(rules)
+        why = f"sums tell it to within {ends[1] - ends[0]:g}" if told else ""
+        yield known.labels[cell], "rounded", *ends, told, why
 
 
 def _shares(known: Publication) -> Iterator[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mse.disclosure.cells import Cells
     from mse.disclosure.rules import Rules
 
-__all__ = ["Demand", "Form", "Knowledge", "demands_on", "primary"]
+__all__ = ["Demand", "Form", "Knowledge", "demands_on", "primary", "told_width"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +120,7 @@ def demands_on(cells: Cells, rules: Rules, known: Knowledge) -> list[Demand]:
     """List everything that a reader must not be able to tell, what always holds first."""
     found = [*_limits(cells, rules, known), *_shares(cells, rules, known)]
     if rules.threshold <= 1 and rules.base > 1:
-        found += _roundings(cells, rules, known)
+        found += _roundings(cells, rules)
     lower, upper = rules.protection
     return [*found, *_widths(cells, rules, max(upper - lower, 1))]
 
@@ -139,13 +139,14 @@ def _limits(cells: Cells, rules: Rules, known: Knowledge) -> Iterator[Demand]:
     bounds = known.when(np.ones(len(cells.counts), dtype=np.bool_))
     totals = (cells.sums > 0).sum(axis=0) > 0
     for cell in np.flatnonzero(_small(cells, rules)):
-        down = _down(int(cell), float(lower))
+        count = float(cells.counts[cell])
+        down = _down(int(cell), min(float(lower), count))
         if totals[cell]:
             # Each mark hides somebody, so a total of three marks cannot be less than three.
             weights = down.dense(len(cells.counts))
             fewest = least(weights, cells.sums, *bounds).value
-            down = _down(int(cell), max(float(lower), fewest))
-        up = _up(int(cell), float(upper))
+            down = _down(int(cell), max(down.enough, fewest))
+        up = _up(int(cell), max(float(upper), count))
         yield Demand((down,), down.enough)
         yield Demand((up,), up.enough)
 
@@ -171,12 +172,16 @@ def _shares(cells: Cells, rules: Rules, known: Knowledge) -> Iterator[Demand]:
                 yield Demand((form,), 0.0)
 
 
-def _roundings(cells: Cells, rules: Rules, known: Knowledge) -> Iterator[Demand]:
-    """Where rounding alone protects small counts: all that rounds alike stays possible."""
+def _roundings(cells: Cells, rules: Rules) -> Iterator[Demand]:
+    """Where rounding alone protects small counts: sums do not tell them all the same."""
+    width = told_width(rules)
     rounded = round_counts(cells.counts, rules)
     for cell in np.flatnonzero(cells.shown & (rounded <= rules.base) & (cells.counts > 0)):
-        for form in (
-            _down(int(cell), float(known.low[cell])),
-            _up(int(cell), float(known.high[cell])),
-        ):
-            yield Demand((form,), form.enough)
+        count = float(cells.counts[cell])
+        forms = _down(int(cell), count - width), _up(int(cell), count + width)
+        yield Demand(forms, -float(width))
+
+
+def told_width(rules: Rules) -> int:
+    """How many persons apart the ends of what a small rounded count may be have to stay."""
+    return max(rules.base // 2, 1)

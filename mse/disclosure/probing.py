@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from mse.disclosure.ranges import WHOLE, least, least_whole
+from mse.disclosure.ranges import WHOLE, least, least_unpriced, least_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +55,9 @@ class Probe:
         for row, form in enumerate(forms):
             rows[row, form.at] = form.weights
         self.rows = rows.tocsr()
-        # Counts that some choice made possible: the cells they need suppressed, and their forms.
+        # Counts that some choice made possible: the cells they need suppressed, or shown; their forms.
         self.used = np.zeros((0, self.size), dtype=np.bool_)
+        self.barred = np.zeros((0, self.size), dtype=np.bool_)
         self.values = np.zeros((0, len(forms)))
 
     def conditions(self, suppressed: BoolArray) -> list[Condition]:
@@ -83,7 +84,8 @@ class Probe:
         if not len(self.values):
             return False
         rows = slice(self.first[number], self.first[number + 1])
-        possible = ~np.any(self.used & ~self.suppressed, axis=1)
+        against = np.where(self.suppressed, self.barred, self.used)
+        possible = ~np.any(against, axis=1)
         if not possible.any():
             return False
         return bool(self.values[possible, rows].min(axis=0).sum() <= demand.need + WHOLE)
@@ -91,6 +93,9 @@ class Probe:
     def _remember(self, found: Extreme) -> None:
         if found.counts is not None and found.whole:
             self.used = np.vstack([self.used, self.known.used(found.counts)])
+            # A mark may say that there is somebody where a rounded count of 0 does not.
+            barred = self.known.shown & (found.counts < self.known.floor - WHOLE)
+            self.barred = np.vstack([self.barred, barred])
             self.values = np.vstack([self.values, np.asarray(self.rows @ found.counts)])
 
     def _settle(self) -> None:
@@ -108,7 +113,7 @@ class Probe:
                     if len(form.at) == 1 and form.weights[0] == sign:
                         low, high = form.capped(low, high)
                         weights[form.at] = sign
-                self._remember(least(weights, self.cells.sums, low, high))
+                self._remember(least_unpriced(weights, self.cells.sums, low, high))
 
     def _probe(self, number: int) -> list[Condition]:
         """Attack one demand: what the choice lacks, or counts that show that it lacks nothing."""

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from mse._typing import FloatArray
 
-__all__ = ["Extreme", "least", "range_of"]
+__all__ = ["WHOLE", "Extreme", "least", "least_unpriced", "least_whole", "range_of"]
 
 #: HiGHS holds constraints to 1e-7 of a person; counts are whole, so this tells them apart with ease.
 WHOLE = 1e-5
+#: Up to so many cells an integer program costs less than preparing a linear one.
+_FEW = 60
 #: Statuses of `linprog` and `milp`.
 _DONE, _UNBOUNDED = 0, 3
 
@@ -113,10 +115,20 @@ def least_whole(
         bounds=Bounds(low, high),
         integrality=np.ones(len(weights), dtype=np.int64),
     )
-    if found.x is None:
-        return Extreme(-inf, None, nothing, nothing)
-    counts = np.round(found.x)
-    return Extreme(float(weights @ counts), counts, nothing, nothing)
+    if found.x is not None:
+        counts = np.round(found.x)
+        return Extreme(float(weights @ counts), counts, nothing, nothing)
+    # No bound, or no counts: the linear program tells which.
+    least(weights, sums, low, high)
+    return Extreme(-inf, None, nothing, nothing)
+
+
+def least_unpriced(
+    weights: FloatArray, sums: sparse.csr_array, low: FloatArray, high: FloatArray
+) -> Extreme:
+    """Minimize as `least`, where prices are not asked for: over whole counts if that is quick."""
+    quick = len(weights) <= _FEW
+    return least_whole(weights, sums, low, high) if quick else least(weights, sums, low, high)
 
 
 def range_of(
@@ -143,7 +155,7 @@ def range_of(
     ends = []
     for sign in (1.0, -1.0):
         weights[cell] = sign
-        found = least(weights, sums, low, high)
+        found = least_unpriced(weights, sums, low, high)
         if found.counts is not None and not found.whole:
             found = least_whole(weights, sums, low, high)
         ends.append(sign * found.value)

@@ -80,7 +80,7 @@ def choose(cells: Cells, rules: Rules) -> BoolArray:
         program.add(found)
         # What is suppressed stays so once the search has taken long, so that it ends.
         proposal = program.solve(proposal if turns > _TURNS else unsafe)
-        if proposal.sum() == cells.shown.sum():
+        if np.array_equal(proposal, program.usable):
             break
     return proposal
 
@@ -95,7 +95,7 @@ class _Program:
         # Ties are broken by position, so that the same table is always published the same way.
         self.costs = np.where(cells.shown, costs + 1e-6 * np.arange(len(costs)), 0.0)
         zeros = (cells.counts == 0) & rules.zeros_safe & (rules.group is None)
-        self.shown, self.usable = cells.shown, cells.shown & ~zeros
+        self.usable = cells.shown & ~zeros
         self.rows: list[sparse.csr_array] = []
         self.right: list[float] = []
         if rules.base == 1:
@@ -108,15 +108,15 @@ class _Program:
             self.right.append(right)
 
     def solve(self, forced: BoolArray) -> BoolArray:
-        """Find the cheapest choice that holds some cells; everything, if none meets all conditions."""
+        """Find the cheapest choice that holds some cells; all usable ones, if none will do."""
         found = milp(
             self.costs,
             constraints=LinearConstraint(sparse.vstack(self.rows), np.array(self.right), np.inf),
-            bounds=Bounds(forced.astype(np.float64), (self.usable | forced).astype(np.float64)),
+            bounds=Bounds(forced.astype(np.float64), self.usable.astype(np.float64)),
             integrality=np.ones(len(self.costs), dtype=np.int64),
             options={"mip_rel_gap": _GAP},
         )
-        return self.shown.copy() if found.x is None else np.asarray(found.x > 0.5)
+        return self.usable.copy() if found.x is None else np.asarray(found.x > 0.5)
 
 
 def _bridges(cells: Cells, usable: BoolArray) -> Iterator[Condition]:

@@ -98,8 +98,8 @@ def _text(frame: pd.DataFrame, *, index: bool = True) -> str:
     if "suppressed" in frame:
         marked = frame["n"].astype(object).mask(frame["suppressed"], MARK)
         frame = frame.assign(n=marked).drop(columns="suppressed")
-        return frame.astype(object).fillna("?").to_string(index=index)
-    return frame.astype(object).fillna(MARK).to_string(index=index)
+        return frame.astype(object).where(frame.notna(), "?").to_string(index=index)
+    return frame.astype(object).where(frame.notna(), MARK).to_string(index=index)
 
 
 def protect_table(
@@ -139,7 +139,7 @@ def protect_table(
     >>> import mse
     >>> table = mse.load_dataset("artificial_3")
     >>> safe = mse.disclosure.protect_table(table, mse.disclosure.Rules(threshold=10))
-    >>> safe.overlaps.astype(object).fillna("x")
+    >>> safe.overlaps.astype(object).where(safe.overlaps.notna(), "x")
         A  B   C
     A  46  x   0
     B   x  x   0
