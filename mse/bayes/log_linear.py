@@ -1,0 +1,460 @@
+"""Averages over hierarchical log-linear models by their posterior probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mse._strata import Strata
+from mse.bayes.chains import Chains
+from mse.bayes.fit import BayesianFit, Undetermined, announce, shared_out
+from mse.bayes.log_linear_models import Enumerated, count_models, enumerate_models
+from mse.bayes.log_linear_sampling import Sampled, sample_models
+from mse.bayes.log_linear_setting import (
+    Persons,
+    Setting,
+    cell_means,
+    draw_persons,
+    make_setting,
+    model_of,
+)
+from mse.bayes.log_linear_tables import (
+    Existence,
+    Ranked,
+    caution,
+    examine,
+    inclusion_frame,
+    models_frame,
+    rank_models,
+    undetermined,
+)
+from mse.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mse._typing import FloatArray, IntArray, Seed
+    from mse.bayes.predictive import PredictiveCheck
+    from mse.estimators import Estimator
+    from mse.model import HierarchicalModel
+    from mse.table import CaptureTable
+
+__all__ = ["BayesianLogLinear", "BayesianLogLinearFit"]
+
+Prior = Literal["unit-information", "sabanes-bove-held"]
+Strategy = Literal["auto", "enumerate", "reversible-jump"]
+
+#: Models, and cells of all of them together, up to which all are enumerated of one's own accord.
+MOST_MODELS, MOST_CELLS = 40_000, 4_000_000
+#: Models that can be enumerated on request.
+MOST_ON_REQUEST = 1_000_000
+#: Smallest number of draws of a chain that its diagnostics make sense of.
+FEWEST_DRAWS = 100
+#: Numerical error of a probability beyond which it is mentioned.
+LARGE_ERROR = 0.02
+
+NOBODY = Undetermined("indeterminate", "Nobody was observed, so there is nothing to estimate from.")
+
+
+@dataclass(frozen=True)
+class BayesianLogLinear:
+    r"""Estimate N by averaging over hierarchical log-linear models.
+
+    Parameters
+    ----------
+    prior : {"unit-information", "sabanes-bove-held"}, default "unit-information"
+        Prior of the coefficients, given the model: normal with a variance that is fixed (Ntzoufras,
+        Dellaportas & Forster 2003), or that has an inverse gamma distribution (Sabanes Bove & Held 2011).
+    variance : float, default 1.0
+        Variance :math:`\sigma^2` of the unit information prior.
+    shape, rate : float, default 1e-3
+        Of the other: :math:`\sigma^2` is inverse gamma with shape ``shape / 2`` and rate ``rate / 2``.
+    max_order : int, default 2
+        Largest interaction. The interaction of all lists never takes part, nor does one that contains it.
+    strategy : {"auto", "enumerate", "reversible-jump"}, default "auto"
+        Compute the probabilities of all models, or go from model to model by reversible jump; by default the
+        first where there are at most 40,000 models.
+    draws : int, default 2500
+        Draws of each chain.
+    chains : int, default 4
+        Chains, from over-dispersed starts: the smallest model, the largest, and random ones.
+    warmup : int, default 2000
+        Iterations of each chain before the first draw.
+    thin : int, default 4
+        Iterations from draw to draw.
+    seed : int, default 1
+        Equal settings give equal answers, whatever the number of processors.
+
+    Notes
+    -----
+    The counts of the observable histories are Poisson with log means :math:`x(c)'\beta`, with sum-to-zero
+    contrasts. Every hierarchical model between the main effects and all interactions of `max_order` has the
+    same prior probability. Given the model the intercept is flat and the other coefficients are normal,
+
+    .. math:: \beta \mid \sigma^2 \sim N(0, \sigma^2\, C\, (X'X)^{-1}),
+
+    over all :math:`C` cells of the table: for a pair of lists the log odds ratio is
+    :math:`4 \beta`, so that :math:`\sigma^2 = 1` takes odds ratios from 1/2,500 to 2,500 for likely. This is the
+    analysis of Overstall & King (2014, Journal of Statistical Software 58(7); Statistical Methodology 19,
+    90-102) and, but for the prior, of King & Brooks (2001, Biometrika 88, 317-336).
+
+    A count within bounds enters by its probability, a count over several cells by the sum of their means,
+    and hidden cells are integrated out, so nothing is imputed while sampling; persons are drawn
+    afterwards. The likelihood of sums is not concave: a second mode within one model may be missed.
+
+    Where a prior is proper there is always a posterior, also if the data say nothing about the hidden number.
+    So each model is asked whether the maximum likelihood estimate exists within it. Where it does
+    not in models of more than half of the posterior probability, the status is ``not_estimable``; where it does not
+    in more than 2.5 %, a warning says so.
+
+    Examples
+    --------
+    >>> import mse
+    >>> fit = mse.BayesianLogLinear().fit(mse.load_dataset("kosovo"))
+    >>> fit.model, fit.inclusion.loc["EXH:ABA", "probability"].round(1)
+    """
+
+    prior: Prior = "unit-information"
+    variance: float = 1.0
+    shape: float = 1e-3
+    rate: float = 1e-3
+    max_order: int = 2
+    strategy: Strategy = "auto"
+    draws: int = 2500
+    chains: int = 4
+    warmup: int = 2000
+    thin: int = 4
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        _check_choice("prior", self.prior, ("unit-information", "sabanes-bove-held"))
+        _check_choice("strategy", self.strategy, ("auto", "enumerate", "reversible-jump"))
+        for name in ("variance", "shape", "rate"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ModelError(f"{name}={getattr(self, name)!r}: expected a positive number.")
+        least = {"max_order": 1, "draws": FEWEST_DRAWS, "chains": 1, "warmup": 0, "thin": 1}
+        for name, fewest in least.items():
+            value = getattr(self, name)
+            if value != int(value) or value < fewest:
+                raise ModelError(f"{name}={value!r}: expected a whole number, {fewest} or more.")
+
+    def fit(self, table: CaptureTable) -> BayesianLogLinearFit:
+        """Draw models, coefficients and hidden persons from their posterior.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            Any table but one of margins; counts may be within bounds, or over several cells.
+
+        Returns
+        -------
+        BayesianLogLinearFit
+
+        Raises
+        ------
+        ModelError
+            If the table cannot be taken, or has too many models to enumerate.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the chains have not settled.
+        """
+        prior = [self.variance, 0.0, 0.0]
+        if self.prior == "sabanes-bove-held":
+            prior = [0.0, self.shape, self.rate]
+        setting = make_setting(table, self.max_order, np.asarray(prior))
+        if table.n_observed == 0:
+            return BayesianLogLinearFit(self, table, setting, None)
+        fit = BayesianLogLinearFit(self, table, setting, _find(self, setting))
+        announce(fit)
+        return fit
+
+
+def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ModelError(f"{name}={value!r} is not known; expected {', '.join(map(repr, known))}.")
+
+
+class _Found(NamedTuple):
+    """What was drawn and computed."""
+
+    enumerated: Enumerated | None
+    sampled: Sampled
+    persons: Persons
+
+    @property
+    def totals(self) -> FloatArray:
+        """Draws of the total, (chains, draws), persons."""
+        total = self.persons.hidden.sum(axis=1) + self.persons.observed.sum()
+        return np.asarray(total.reshape(self.sampled.members.shape[:2]))
+
+
+def _find(estimator: BayesianLogLinear, setting: Setting) -> _Found:
+    """Compute the probabilities of models, or not, and draw."""
+    seeds = np.random.SeedSequence(estimator.seed).spawn(3)
+    enumerated = None
+    if _is_enumerated(estimator, setting):
+        enumerated = enumerate_models(setting.target, seeds[0])
+    schedule = (estimator.warmup, estimator.thin, estimator.draws)
+    sampled = sample_models(setting.target, enumerated, schedule, seeds[1].spawn(estimator.chains))
+    flat = sampled.coefficients.reshape(-1, sampled.coefficients.shape[2])
+    persons = draw_persons(setting, flat, np.random.default_rng(seeds[2]))
+    return _Found(enumerated, sampled, persons)
+
+
+def _is_enumerated(estimator: BayesianLogLinear, setting: Setting) -> bool:
+    """Whether all models are computed; raises if they cannot be."""
+    if estimator.strategy == "reversible-jump":
+        return False
+    asked = estimator.strategy == "enumerate"
+    most = MOST_ON_REQUEST if asked else MOST_MODELS
+    count = count_models(setting.target.scope, most)
+    if asked and count > most:
+        raise ModelError(
+            f"There are more than {most:,} hierarchical models up to order {estimator.max_order}; they "
+            "cannot all be enumerated. Use strategy='reversible-jump', or a smaller max_order."
+        )
+    return asked or (count <= most and count * setting.target.start.size <= MOST_CELLS)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BayesianLogLinearFit(BayesianFit):
+    """What averaging over log-linear models learned from a table.
+
+    Attributes
+    ----------
+    estimator : BayesianLogLinear
+        Assumptions and settings.
+    table : CaptureTable
+        The data.
+    """
+
+    method = "Bayesian average over log-linear models"
+
+    estimator: BayesianLogLinear
+    table: CaptureTable
+    _setting: Setting = field(repr=False)
+    _found: _Found | None = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"<BayesianLogLinearFit over {len(self.models):,} models: {self.status}>"
+
+    # Models ------------------------------------------------------------------------------------
+
+    @cached_property
+    def _ranked(self) -> Ranked | None:
+        if self._found is None:
+            return None
+        return rank_models(self._found.sampled, self._found.totals, self._found.enumerated)
+
+    @cached_property
+    def _existence(self) -> Existence | None:
+        return None if self._ranked is None else examine(self._setting, self._ranked)
+
+    @property
+    def enumerated(self) -> bool:
+        """Whether the probabilities of all models were computed, rather than counted from draws."""
+        return self._found is not None and self._found.enumerated is not None
+
+    @cached_property
+    def structure(self) -> HierarchicalModel:
+        """The most probable model."""
+        best = ~self._setting.target.scope.free if self._ranked is None else self._ranked.members[0]
+        return model_of(self._setting, best)
+
+    @property
+    def model(self) -> str:
+        """The most probable model in canonical notation, such as ``"[12,13,4]"``."""
+        return self.structure.notation()
+
+    @cached_property
+    def models(self) -> pd.DataFrame:
+        """The models that matter, the most probable ones first.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``model``, ``n_parameters``, ``probability`` (posterior), ``error`` (its numerical standard
+            error), ``total`` (median of N within the model, persons; NaN where no draw is in it), ``draws``
+            (in the model), ``status`` and ``limit`` of its maximum likelihood estimate. Where all models were
+            enumerated, those of a probability of at least one in a million; otherwise those that were drawn.
+        """
+        if self._ranked is None or self._existence is None:
+            columns = ["model", "n_parameters", "probability", "error", "total", "draws"]
+            return pd.DataFrame(columns=[*columns, "status", "limit"])
+        return models_frame(self._setting, self._ranked, self._existence)
+
+    @cached_property
+    def inclusion(self) -> pd.DataFrame:
+        """Posterior probability of each interaction.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by interaction, ``"police:care"``: ``prior`` (NaN where it is not known), ``probability``,
+            ``error`` (numerical standard error of the probability).
+        """
+        if self._found is None:
+            return pd.DataFrame(columns=["prior", "probability", "error"])
+        return inclusion_frame(self._setting, self._found.sampled, self._found.enumerated)
+
+    # Draws -------------------------------------------------------------------------------------
+
+    @cached_property
+    def chains(self) -> Chains:
+        """Draws of N, hidden persons by stratum, coefficients, and which interactions are present.
+
+        Coefficients are differences from the first level of each axis, 0 where the model has none.
+        """
+        if self._found is None:
+            nothing = np.full((1, FEWEST_DRAWS, self.table.n_strata), np.nan)
+            return Chains({"N": nothing.sum(axis=2), "hidden": nothing})
+        found, scope = self._found, self._setting.target.scope
+        shape = found.sampled.members.shape[:2]
+        present = found.sampled.members[:, :, scope.free].astype(np.float64)
+        strata = list(product(*self.table.covariates.values()))
+        return Chains(
+            {
+                "N": found.totals,
+                "hidden": found.persons.hidden.reshape(*shape, -1),
+                "coefficients": found.sampled.coefficients,
+                "present": present,
+                "n_interactions": present.sum(axis=2),
+            },
+            coords={
+                "stratum": [" ".join(map(str, each)) for each in strata],
+                "coefficient": list(self._setting.layout.names),
+                "interaction": list(self.inclusion.index),
+            },
+            dims={
+                "hidden": ("stratum",),
+                "coefficients": ("coefficient",),
+                "present": ("interaction",),
+            },
+        )
+
+    @property
+    def moves(self) -> pd.DataFrame:
+        """Share of the proposed moves that each chain accepted, by kind of move.
+
+        Returns
+        -------
+        DataFrame
+            One row a chain: ``term_by_term``, ``within_model``, ``to_known_model``; NaN where none was tried.
+        """
+        names = ["term_by_term", "within_model", "to_known_model"]
+        if self._found is None:
+            return pd.DataFrame(columns=names)
+        moves = self._found.sampled.moves
+        tried = np.where(moves[:, :, 0] > 0, moves[:, :, 0], np.nan)
+        return pd.DataFrame(moves[:, :, 1] / tried, columns=names)
+
+    # What the base asks ------------------------------------------------------------------------
+
+    @property
+    def _undetermined(self) -> Undetermined | None:
+        return NOBODY if self._existence is None else undetermined(self._existence)
+
+    @property
+    def _model(self) -> str:
+        return ""
+
+    @property
+    def _remarks(self) -> tuple[str, ...]:
+        if self._found is None or self._existence is None:
+            return ()
+        remarks = [caution(self._existence)]
+        enumerated = self._found.enumerated
+        if enumerated is not None and enumerated.error.max() > LARGE_ERROR:
+            remarks.append(
+                f"Probabilities of models are known to within {enumerated.error.max():.1%} only "
+                "(numerical standard error)."
+            )
+        if self._setting.sums:
+            remarks.append(
+                "Some counts are over several cells. Their likelihood is not concave, so a second mode within "
+                "a model may have been missed, and existence was examined for the most probable models only."
+            )
+        return tuple(each for each in remarks if each)
+
+    @property
+    def _whole(self) -> Persons:
+        if self._found is None:
+            raise ModelError(f"There are no draws: {self.reason}")
+        return self._found.persons
+
+    def _strata(self) -> Strata | None:
+        if not self.table.covariates or self.status != "ok":
+            return None
+        n_strata = self.table.n_strata
+        return Strata(
+            levels=self.table.covariates,
+            observed=self._whole.observed,
+            hidden=shared_out(self._median_hidden, self._whole.hidden),
+            status=tuple(["ok"] * n_strata),
+            limit=tuple(["finite"] * n_strata),
+        )
+
+    def _stratum_draws(self) -> pd.DataFrame | None:
+        if not self.table.covariates:
+            return None
+        names = [*self.table.covariates]
+        labels = pd.MultiIndex.from_product([*self.table.covariates.values()], names=names)
+        return pd.DataFrame(self._whole.hidden + self._whole.observed, columns=labels)
+
+    def posterior_predictive(self, draws: int = 1000, seed: Seed = 1) -> PredictiveCheck:
+        """Compare the observed histories with those of tables drawn from the posterior.
+
+        Parameters
+        ----------
+        draws : int, default 1000
+            Tables to draw.
+        seed : int or numpy.random.Generator, default 1
+            The same seed gives the same tables.
+
+        Returns
+        -------
+        PredictiveCheck
+
+        Raises
+        ------
+        ModelError
+            If the table is known in part, or nobody was observed.
+        """
+        if not self.table.is_complete:
+            raise ModelError(
+                "The table holds counts within bounds or over several cells, which cannot be compared "
+                "with predicted ones history by history. Ask of a table of exact counts."
+            )
+        return super().posterior_predictive(draws, seed)
+
+    def _predict(self, size: int, rng: np.random.Generator) -> IntArray:
+        if self._found is None:
+            raise ModelError(f"Nothing can be predicted: {self.reason}")
+        coefficients = self._found.sampled.coefficients
+        flat = coefficients.reshape(-1, coefficients.shape[2])
+        picked = flat[rng.integers(len(flat), size=size)]
+        return np.asarray(rng.poisson(cell_means(self._setting, picked)))
+
+    def _other_priors(self) -> Mapping[str, Estimator]:
+        asked = self.estimator
+        others: dict[str, Estimator] = {}
+        if asked.prior == "unit-information":
+            others["a quarter of the variance"] = replace(asked, variance=asked.variance / 4)
+            others["four times the variance"] = replace(asked, variance=asked.variance * 4)
+            others["Sabanes Bove and Held"] = replace(asked, prior="sabanes-bove-held")
+        else:
+            others["unit information"] = replace(asked, prior="unit-information")
+            others["variance inverse gamma (1/2, 1/2)"] = replace(asked, shape=1.0, rate=1.0)
+        if asked.max_order > 1 and self.table.n_lists > asked.max_order:
+            others[f"interactions up to order {asked.max_order + 1}"] = replace(
+                asked, max_order=asked.max_order + 1
+            )
+        others["independent lists"] = replace(asked, max_order=1)
+        return others

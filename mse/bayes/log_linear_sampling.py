@@ -1,0 +1,143 @@
+"""Chains over log-linear models: starts, warm-up, what they learn from each other, draws."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mse._progress import track
+from mse.core.bayes_loglinear_chain import (
+    Run,
+    make_catalog,
+    met,
+    start_run,
+    take_draws,
+    warm_up,
+    with_catalog,
+)
+from mse.core.bayes_loglinear_maps import Maps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mse._typing import BoolArray, FloatArray, IntArray
+    from mse.bayes.log_linear_models import Enumerated
+    from mse.core.bayes_loglinear import Scope, Target
+
+#: Share of the moves between models that go to a model whose probability is roughly known. More is better as long
+#: as such moves are accepted; the others reach models that are not.
+JUMPS, JUMPS_AMONG_ALL = 0.6, 0.9
+#: Temperature of the first half of a warm-up by reversible jump: differences of four units of log probability then
+#: look like one, so that chains pass through models between modes.
+HOT = 4.0
+#: Models met in the warm-up to which chains jump later: so many, and so near the best in log probability.
+MOST_MODELS, REACH = 4096, 14.0
+#: Draws between two looks at whether the user wants to stop.
+CHUNK = 500
+
+
+class Sampled(NamedTuple):
+    """Draws of all chains.
+
+    Attributes
+    ----------
+    members : bool array (chains, draws, T)
+        Terms of the models.
+    coefficients : float64 array (chains, draws, U)
+        Log scale, 0 where the model has none.
+    moves : int64 array (chains, 3, 2)
+        Proposed and accepted moves: term by term, within a model, to a known model.
+    """
+
+    members: BoolArray
+    coefficients: FloatArray
+    moves: IntArray
+
+
+def sample_models(
+    target: Target,
+    enumerated: Enumerated | None,
+    schedule: tuple[int, int, int],
+    seeds: Sequence[np.random.SeedSequence],
+) -> Sampled:
+    """Draw models and coefficients from their posterior.
+
+    Parameters
+    ----------
+    target : Target
+        The posterior.
+    enumerated : Enumerated, optional
+        Probabilities of all models, to propose models by; else chains find out by reversible jump.
+    schedule : tuple of int
+        Iterations of the warm-up, iterations to a draw, draws of each chain.
+    seeds : sequence of SeedSequence
+        One for each chain.
+    """
+    warmup, thin, draws = schedule
+    runs = _starts(target, draws, seeds)
+    if enumerated is None:
+        _all(runs, lambda run: warm_up(run, warmup // 2, HOT))
+        runs = _shared(runs)
+        _all(runs, lambda run: warm_up(run, warmup - warmup // 2))
+        runs = _shared(runs)
+    else:
+        known = np.flatnonzero(enumerated.probability > 0)
+        catalog = make_catalog(
+            enumerated.members[known], np.log(enumerated.probability[known]), JUMPS_AMONG_ALL
+        )
+        runs = [with_catalog(run, catalog) for run in runs]
+        _all(runs, lambda run: warm_up(run, warmup))
+    for run in runs:
+        run.state.tally[:] = 0
+    for start in track(range(0, draws, CHUNK), -(-draws // CHUNK), "Sampling models"):
+        count = min(CHUNK, draws - start)
+        _all(runs, lambda run, first=start, n=count: take_draws(run, thin, first, n))  # type: ignore[misc]
+    return Sampled(
+        np.stack([run.record.members for run in runs]),
+        np.stack([run.record.coefficients for run in runs]),
+        np.stack([run.state.tally for run in runs]),
+    )
+
+
+def _starts(target: Target, draws: int, seeds: Sequence[np.random.SeedSequence]) -> list[Run]:
+    """Start chains at the smallest model, the largest one, and random ones in between."""
+    runs = []
+    for chain, seed in enumerate(seeds):
+        rng = np.random.default_rng(seed)
+        chance = {0: 0.0, 1: 1.0}.get(chain, 0.5)
+        runs.append(start_run(target, _random_model(target.scope, chance, rng), draws, rng))
+    return runs
+
+
+def _random_model(scope: Scope, chance: float, rng: np.random.Generator) -> BoolArray:
+    """Add each term that may be added with the same chance, lower ones first."""
+    members = ~scope.free
+    for t in np.flatnonzero(scope.free):
+        needed = scope.facets[t][scope.facets[t] >= 0]
+        members[t] = members[needed].all() and rng.random() < chance
+    return np.asarray(members)
+
+
+def _all(runs: Sequence[Run], work: Callable[[Run], None]) -> None:
+    """Do the same to all chains, each in a thread: kernels do not hold the interpreter."""
+    from joblib import Parallel, delayed
+
+    # Chains are changed in place, so that workers must share their memory.
+    Parallel(n_jobs=-1, require="sharedmem")(delayed(work)(run) for run in runs)
+
+
+def _shared(runs: Sequence[Run]) -> list[Run]:
+    """Tell all chains which models any of them has met."""
+    known = [met(run) for run in runs]
+    pooled = Maps(*(np.concatenate(parts) for parts in zip(*known, strict=True)))
+    _, first = np.unique(pooled.members, axis=0, return_index=True)
+    # By value and then by content, as `unique` has it: chains may have met them in any order.
+    order = first[np.argsort(-pooled.evidence[first], kind="stable")]
+    value = pooled.evidence[order]
+    near = order[np.isfinite(value) & (value >= value[0] - REACH)][:MOST_MODELS]
+    if near.size == 0:
+        return list(runs)
+    maps = Maps(*(each[near] for each in pooled))
+    catalog = make_catalog(maps.members, maps.evidence, JUMPS)
+    return [with_catalog(run, catalog, maps) for run in runs]
