@@ -25,7 +25,7 @@ from benchmarks.tables import markdown_table, replace_between_marks
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SUITE = ("bench_fits", "bench_bootstrap", "bench_records")
+SUITE = ("bench_fits", "bench_bootstrap", "bench_records", "bench_report")
 RESULTS = HOME / "benchmarks" / "results" / "performance.json"
 PAGE = HOME / "docs" / "performance.md"
 PACKAGES = ("numpy", "scipy", "numba", "pandas", "statsmodels")
@@ -168,10 +168,10 @@ def bootstrap_table(rows: list[dict[str, Any]]) -> str:
 
 
 def other_table(rows: Iterable[dict[str, Any]]) -> str:
-    """Start and reading of registrations."""
+    """Start, reading of registrations, and reports."""
     lines = []
     for row in rows:
-        if row["group"] in ("start", "registrations"):
+        if row["group"] in ("start", "registrations", "reports"):
             # Of another process the whole of it: start of the interpreter, imports, work.
             busy = duration(row.get("processor", row.get("process")))
             lines.append((row["what"], bar_of(row), duration(row["seconds"]), busy))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mse._result import Result
 from mse.diagnostics import CheckResult, GoodnessOfFit, Influence, Overlaps, Residuals
 from mse.errors import ModelError
 from mse.estimators import Comparison
+from mse.intervals import StoredIntervals
 from mse.monitoring import Monitor
 from mse.population import PopulationEstimate
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio
@@ -18,6 +19,7 @@ from mse.validation import Validation
 
 if TYPE_CHECKING:
     from mse.estimators import Fit
+    from mse.intervals import IntervalMethod
     from mse.table import TableInfo
 
 __all__ = ["Estimated", "Evidence", "Group", "Reportable", "gather"]
@@ -59,6 +61,44 @@ class Estimated:
     def is_given(self) -> bool:
         """Whether there is a number."""
         return self.population.status in ("ok", "boundary")
+
+
+@dataclass(frozen=True, eq=False)
+class Remembered:
+    """Intervals that are computed once: a report asks for the same one many times.
+
+    Attributes
+    ----------
+    method : IntervalMethod
+        What computes them.
+    """
+
+    method: IntervalMethod
+    _known: dict[float, tuple[float, float]] = field(default_factory=dict, repr=False)
+
+    @property
+    def kind(self) -> str:
+        """As of the method."""
+        return self.method.kind
+
+    @property
+    def given(self) -> str:
+        """As of the method."""
+        return self.method.given
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Compute the ends, or recall them."""
+        if level not in self._known:
+            self._known[level] = self.method.interval(level)
+        return self._known[level]
+
+
+def _remembering(each: Estimated) -> Estimated:
+    population = each.population
+    # Stored intervals are known already, and those that were protected are of a kind of their own.
+    if population.uncertainty is None or isinstance(population.uncertainty, StoredIntervals):
+        return each
+    return Estimated(replace(population, uncertainty=Remembered(population.uncertainty)), each.fit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,6 +295,6 @@ def _grouped(estimates: Iterable[Estimated], tables: Iterable[CaptureTable]) -> 
             each.fingerprint or (each.population.info, each.population.observed), []
         ).append(each)
     return tuple(
-        Group(tuple(members), known.get(key) if isinstance(key, str) else None)
+        Group(tuple(map(_remembering, members)), known.get(key) if isinstance(key, str) else None)
         for key, members in groups.items()
     )
