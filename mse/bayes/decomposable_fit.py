@@ -15,7 +15,7 @@ from mse.bayes.decomposable_words import NOBODY, headline, remarks, undetermined
 from mse.bayes.fit import BayesianFit
 from mse.core.graph_draws import draw_pairs, predicted_tables
 from mse.core.graphs import list_pairs, neighbors, pair_probabilities
-from mse.core.hidden_grid import distribution, quantile
+from mse.core.hidden_grid import distribution, quantile, quantiles, to_coefficients
 from mse.errors import ModelError
 from mse.intervals import check_level
 from mse.model import HierarchicalModel
@@ -187,8 +187,9 @@ class DecomposableGraphsFit(BayesianFit):
         best = np.argsort(-known.posterior.probability, kind="stable")[:LISTED]
         panels = known.posterior.panels
         densities = known.scores.densities(best, panels.nodes)
-        ends = [[quantile(panels, row, p) for p in (0.5, 0.025, 0.975)] for row in densities]
-        totals = np.asarray(ends, dtype=np.float64).reshape(-1, 3) + self.table.n_observed
+        asked = np.asarray([0.5, 0.025, 0.975])
+        totals = quantiles(panels, to_coefficients(), densities, asked) + self.table.n_observed
+        totals = totals.astype(np.float64)
         return pd.DataFrame(
             {
                 "model": [self._notation(graph) for graph in best],

@@ -16,6 +16,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+import numba as nb
 import numpy as np
 from numpy.polynomial import legendre
 
@@ -32,6 +33,7 @@ __all__ = [
     "panel_grid",
     "panel_sums",
     "quantile",
+    "quantiles",
     "to_coefficients",
 ]
 
@@ -206,14 +208,90 @@ def quantile(grid: HiddenGrid, log_density: FloatArray, probability: float) -> i
     probability : float
         Between 0 and 1.
     """
-    sums = _shares(grid, log_density)
-    cumulative = np.cumsum(sums)
-    i = min(int(np.searchsorted(cumulative, probability)), sums.size - 1)
-    first, last, mass = _bins(grid, i, log_density, float(sums[i]))
-    reached = cumulative[i] - sums[i] + np.cumsum(mass)
-    j = min(int(np.searchsorted(reached, probability)), mass.size - 1)
-    missing = max(reached[j] - probability, 0.0) / mass[j] if mass[j] > 0 else 0.0
-    return int(last[j] - int(missing * (last[j] - first[j] + 1)))
+    return int(
+        quantiles(grid, to_coefficients(), log_density[None], np.asarray([probability]))[0, 0]
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def quantiles(grid, to_series, log_densities, probabilities):  # type: ignore[no-untyped-def]
+    """Find quantiles of several densities.
+
+    Parameters
+    ----------
+    grid : HiddenGrid
+        Where.
+    to_series : float64 array (16, 16)
+        As of `to_coefficients`.
+    log_densities : float64 array (M, G)
+        At the nodes, each up to a constant.
+    probabilities : float64 array (P,)
+        Between 0 and 1.
+
+    Returns
+    -------
+    int64 array (M, P)
+    """
+    n_panels = grid.first.size
+    found = np.zeros((len(log_densities), probabilities.size), dtype=np.int64)
+    cumulative = np.zeros(n_panels + 1)
+    for m in range(len(log_densities)):
+        density = np.exp(log_densities[m] - log_densities[m].max())
+        for i in range(n_panels):
+            part = slice(grid.start[i], grid.start[i + 1])
+            cumulative[i + 1] = cumulative[i] + (grid.weights[part] * density[part]).sum()
+        for k in range(probabilities.size):
+            wanted = probabilities[k] * cumulative[-1]
+            i = min(np.searchsorted(cumulative[1:], wanted), n_panels - 1)
+            values = density[grid.start[i] : grid.start[i + 1]]
+            count = grid.last[i] - grid.first[i] + 1
+            missing = wanted - cumulative[i]
+            found[m, k] = grid.first[i] + _reaching(values, count, missing, to_series)
+    return found
+
+
+@nb.njit(cache=True, nogil=True)
+def _reaching(values, count, wanted, to_series):  # type: ignore[no-untyped-def]
+    """Find the integer of a panel, from 0, at which the sum of a density reaches a value."""
+    if values.size == count:
+        total = 0.0
+        for at in range(count - 1):
+            total += values[at]
+            if total >= wanted:
+                return at
+        return count - 1
+    series = to_series @ values
+    low, high = np.int64(0), np.int64(count - 1)
+    while low < high:
+        middle = (low + high) // 2
+        if _partial_sum(series, count, middle + 1) >= wanted:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@nb.njit(cache=True, nogil=True)
+def _partial_sum(series, count, n):  # type: ignore[no-untyped-def]
+    """Sum of a Legendre series over the first n of ``count`` integers of a panel.
+
+    The integral to half a step behind, with Euler and Maclaurin's first correction:
+    sum = integral / h - h/24 (change of slope).
+    """
+    h = 2.0 / count
+    y = n * h - 1.0
+    # P_k and its slope by recurrence; the integral of P_k is (P_k+1 - P_k-1) / (2k + 1).
+    before, now, slope_before, slope = 1.0, y, 0.0, 1.0
+    integral = series[0] * (y + 1.0)
+    change = 0.0
+    for k in range(1, series.size):
+        after = ((2 * k + 1) * y * now - k * before) / (k + 1)
+        integral += series[k] * (after - before) / (2 * k + 1)
+        # At -1 the slope is k (k + 1) / 2 with the sign of -(-1)^k.
+        change += series[k] * (slope + (k * (k + 1) / 2 if k % 2 == 0 else -k * (k + 1) / 2))
+        slope_before, slope = slope, slope_before + (2 * k + 1) * now
+        before, now = now, after
+    return integral / h - h / 24.0 * change
 
 
 def _shares(grid: HiddenGrid, log_density: FloatArray) -> FloatArray:
