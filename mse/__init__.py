@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mse import sensitivity as sensitivity
     from mse import simulate as simulate
     from mse.bayes.decomposable import DecomposableGraphs as DecomposableGraphs
+    from mse.bayes.latent_classes import LatentClasses as LatentClasses
+    from mse.bayes.pooled import PooledLogLinear as PooledLogLinear
     from mse.bayes.thresholded import ThresholdedLogLinear as ThresholdedLogLinear
     from mse.classical import Chapman as Chapman
     from mse.classical import LincolnPetersen as LincolnPetersen
@@ -63,6 +65,7 @@ _HOMES = {
     "HierarchicalModel": "model",
     "InconsistentRecordsWarning": "errors",
     "InvalidTableError": "errors",
+    "LatentClasses": "bayes.latent_classes",
     "LincolnPetersen": "classical",
     "LogLinear": "loglinear",
     "LogLinearSearch": "loglinear",
@@ -70,6 +73,7 @@ _HOMES = {
     "MSEWarning": "errors",
     "MissingDependencyError": "errors",
     "ModelError": "errors",
+    "PooledLogLinear": "bayes.pooled",
     "PopulationEstimate": "population",
     "SampleCoverage": "sample_coverage",
     "SparseTableWarning": "errors",
