@@ -124,7 +124,7 @@ def report_command(
         )
         write(as_form(report, chosen.value), target)
     if target is not None:
-        typer.echo(f"mse: the report is in {target}", err=True)
+        typer.echo(f"the report is in {target}")
     if found[0].status not in ("ok", "boundary"):
         typer.echo(f"mse: nothing is estimable. {found[0].reason}".rstrip(), err=True)
         raise typer.Exit(NOT_ESTIMABLE)

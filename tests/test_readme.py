@@ -30,7 +30,10 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 
 
-def test_python_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_examples_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"frame": PERSONS, "records": RECORDS}
     for block in blocks("python"):
         exec(block, namespace)  # noqa: S102
