@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.polynomial import legendre
 
+from mse._progress import track
 from mse.core.decomposable import Problem
 from mse.core.graph_chain import GraphChain, Walk, walk_graphs
 from mse.core.graph_posterior import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from mse._typing import FloatArray, IntArray
     from mse.bayes.decomposable import DecomposableGraphs
+    from mse.core.hidden_grid import HiddenGrid
     from mse.table import CaptureTable
 
 __all__ = ["Learned", "Visits", "learn", "prepare"]
@@ -172,25 +174,11 @@ def _exact(estimator: DecomposableGraphs, problem: Problem, prior_decay: float) 
 
 
 def _sampled(estimator: DecomposableGraphs, problem: Problem, prior_decay: float) -> Learned:
-    from joblib import Parallel, delayed
-
     last = FARTHEST if estimator.hidden_max is None else estimator.hidden_max
     grid = chain_grid(problem, estimator.hidden_from, last)
-    n_lists, n_chains = problem.n_lists, estimator.chains
-    walk = Walk(_POWERS, _log_odds(estimator), estimator.complete, n_lists * (n_lists - 1))
-    seeds = np.random.SeedSequence(estimator.seed).spawn(n_chains)
-    tasks = (
-        delayed(walk_graphs)(
-            problem,
-            grid,
-            walk,
-            estimator.draws,
-            np.random.default_rng(seed),
-            start=i / max(n_chains - 1, 1),
-        )
-        for i, seed in enumerate(seeds)
-    )
-    chains = list(Parallel(n_jobs=-1, prefer="threads")(tasks))
+    sweep = problem.n_lists * (problem.n_lists - 1)
+    walk = Walk(_POWERS, _log_odds(estimator), estimator.complete, sweep)
+    chains = _chains(estimator, problem, grid, walk)
     scores, which, log_density = pooled(chains, problem, walk.log_odds)
     ending = tail(scores, prior_decay)
     outside = mass_beyond(scores, ending.decay, last)
@@ -199,6 +187,25 @@ def _sampled(estimator: DecomposableGraphs, problem: Problem, prior_decay: float
         shorter, density, beyond = cut(grid, log_density, found.beyond)
         found = GraphPosterior(found.probability, shorter, density, shorter, beyond)
     return Learned(scores, ending, found, _visits(chains, which))
+
+
+def _chains(
+    estimator: DecomposableGraphs, problem: Problem, grid: HiddenGrid, walk: Walk
+) -> list[GraphChain]:
+    """Run the chains in threads, from starts between no edges and all of them."""
+    from joblib import Parallel, delayed
+
+    n_chains = estimator.chains
+    starts = np.linspace(0.0, 1.0, n_chains)
+    seeds = np.random.SeedSequence(estimator.seed).spawn(n_chains)
+    tasks = (
+        delayed(walk_graphs)(
+            problem, grid, walk, estimator.draws, np.random.default_rng(seed), start=float(start)
+        )
+        for seed, start in zip(seeds, starts, strict=True)
+    )
+    found = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(tasks)
+    return list(track(found, n_chains, "Chains over graphs"))
 
 
 def _visits(chains: list[GraphChain], which: IntArray) -> Visits:

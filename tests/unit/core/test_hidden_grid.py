@@ -10,11 +10,14 @@ from scipy.stats import nbinom
 from mse.core.hidden_grid import (
     ORDER,
     SHORT,
+    _partial_sum,
     distribution,
     integer_grid,
     panel_grid,
     panel_sums,
     quantile,
+    quantiles,
+    to_coefficients,
 )
 
 
@@ -69,3 +72,24 @@ def test_quantiles_of_every_integer_are_exact() -> None:
     for probability in np.linspace(0.01, 0.99, 50):
         assert quantile(grid, density, probability) == exact.ppf(probability)
     assert quantile(grid, density, 1.0) <= 3000
+
+
+def test_quantiles_of_several_densities_at_once() -> None:
+    grid = panel_grid(0, 500_000, lambda start: (1 + start) * 0.15)
+    sizes = (2.0, 30.0, 300.0)
+    densities = np.stack([log_density(grid.nodes, size, 0.005) for size in sizes])
+    asked = np.asarray([0.0, 0.025, 0.5, 0.975, 1.0])
+    found = quantiles(grid, to_coefficients(), densities, asked)
+    for row, density, size in zip(found, densities, sizes, strict=True):
+        assert [quantile(grid, density, p) for p in asked] == row.tolist()
+        assert row[1:4] == pytest.approx(nbinom(size, 0.005).ppf(asked[1:4]), abs=1)
+        assert row[0] == 0
+
+
+@pytest.mark.parametrize("count", [65, 3000])
+def test_sums_of_a_series_over_the_first_integers(count) -> None:
+    series = np.asarray([1.0, 0.4, -0.3, 0.2, -0.1])
+    at = (2 * np.arange(count) - (count - 1)) / count
+    sums = np.cumsum(np.polynomial.legendre.legval(at, series))
+    found = [_partial_sum(series, count, n) for n in range(1, count + 1)]
+    assert found == pytest.approx(sums, abs=1e-5 * 65 / count)
