@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+import mse
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -37,3 +40,13 @@ def test_every_method_page_has_an_example() -> None:
     methods = [page for page in (DOCS / "methods").glob("*.md") if page.stem != "index"]
     assert methods
     assert all(page in PAGES for page in methods)
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^   mse\.([\w.]+)$", text, re.MULTILINE))
+    modules = [name for name in mse.__all__ if isinstance(getattr(mse, name), ModuleType)]
+    wanted = {name for name in mse.__all__ if name not in modules}
+    wanted |= {f"{name}.{each}" for name in modules for each in getattr(mse, name).__all__}
+    assert sorted(wanted - named) == []
+    assert sorted(named - wanted) == []
