@@ -111,10 +111,10 @@ def _rounded(known: Publication) -> Iterator[tuple[Any, ...]]:
     small = known.shown & ~known.suppressed & (known.values <= rules.base)
     for cell in np.flatnonzero(small):
         ends = range_of(int(cell), known.sums, low, high)
-        # That there is nobody gives nobody away.
-        told = ends[1] > 0 and ends[1] - ends[0] < told_width(rules)
+        # That there is nobody, or perhaps nobody, gives nobody away.
+        told = ends[0] >= 1 and ends[1] - ends[0] < told_width(rules)
         why = f"sums tell it to within {ends[1] - ends[0]:g}" if told else ""
-        yield known.labels[cell], "rounded", *ends, told, why
+        yield known.labels[cell], "rounded", *ends, bool(told), why
 
 
 def _shares(known: Publication) -> Iterator[tuple[Any, ...]]:

@@ -121,8 +121,7 @@ def demands_on(cells: Cells, rules: Rules, known: Knowledge) -> list[Demand]:
     found = [*_limits(cells, rules, known), *_shares(cells, rules, known)]
     if rules.threshold <= 1 and rules.base > 1:
         found += _roundings(cells, rules)
-    lower, upper = rules.protection
-    return [*found, *_widths(cells, rules, max(upper - lower, 1))]
+    return [*found, *_widths(cells, rules)]
 
 
 def _down(cell: int, enough: float) -> Form:
@@ -151,12 +150,17 @@ def _limits(cells: Cells, rules: Rules, known: Knowledge) -> Iterator[Demand]:
         yield Demand((up,), up.enough)
 
 
-def _widths(cells: Cells, rules: Rules, width: int) -> Iterator[Demand]:
-    """No suppressed count can be told to within the width of the protection limits."""
+def _widths(cells: Cells, rules: Rules) -> Iterator[Demand]:
+    """No suppressed count can be told to within the width of the protection limits, or to be small."""
+    lower, upper = rules.protection
+    width = max(upper - lower, 1)
     for cell in np.flatnonzero(cells.shown & ~_small(cells, rules)):
         count = float(cells.counts[cell])
         forms = _down(int(cell), count - width), _up(int(cell), count + width)
         yield Demand(forms, -float(width), int(cell))
+        if count < upper:
+            up = _up(int(cell), float(upper))
+            yield Demand((up,), up.enough, int(cell))
 
 
 def _shares(cells: Cells, rules: Rules, known: Knowledge) -> Iterator[Demand]:

@@ -1,0 +1,136 @@
+"""Rules by name and from files: what is read, and everything that is wrong at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError
+from typing import TYPE_CHECKING
+
+import pytest
+
+import mse
+from mse.disclosure import MARK, Rules, rules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_presets() -> None:
+    cbs = rules("cbs")
+    assert (cbs.threshold, cbs.base, cbs.group, cbs.dominance) == (10, 5, 0.9, 0.5)
+    assert cbs.active
+    assert cbs.suppresses
+    assert not rules("none").active
+    assert rules(cbs) is cbs
+    assert MARK == "x"
+
+
+def test_rules_are_settings() -> None:
+    assert Rules(threshold=5) == Rules(threshold=5)
+    assert len({Rules(threshold=5), Rules(threshold=5)}) == 1
+    with pytest.raises(FrozenInstanceError):
+        Rules().threshold = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "active", "suppresses"),
+    [
+        (Rules(), False, False),
+        (Rules(threshold=1), False, False),
+        (Rules(threshold=1, zeros_safe=False), True, True),
+        (Rules(base=3), True, False),
+        (Rules(group=0.9), True, True),
+    ],
+)
+def test_what_rules_ask_for(chosen: Rules, active: bool, suppresses: bool) -> None:
+    assert (chosen.active, chosen.suppresses) == (active, suppresses)
+
+
+def test_unsafe_counts() -> None:
+    assert [Rules(threshold=5).unsafe(n) for n in (0, 1, 4, 5)] == [False, True, True, False]
+    assert Rules(threshold=5, zeros_safe=False).unsafe(0)
+
+
+def test_protection_limits() -> None:
+    assert Rules(threshold=10).protection == (1, 10)
+    assert Rules(threshold=10, zeros_safe=False).protection == (0, 10)
+    assert Rules(threshold=10, limits=(2, 20)).protection == (2, 20)
+
+
+def test_rounding_is_half_up_and_leaves_what_is_no_number() -> None:
+    five = Rules(base=5)
+    assert [five.rounded(x) for x in (2.4, 2.5, 7.5, 12)] == [0, 5, 10, 10]
+    assert five.rounded(float("inf")) == float("inf")
+    assert Rules(threshold=10).rounded(3.6) == 4
+    assert Rules().rounded(3.6) == 3.6
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(mse.ModelError) as error:
+        Rules(threshold=-1, base=0, group=90, zeros_safe="yes", limits=(9, 3), name="")  # type: ignore[arg-type]
+    text = str(error.value)
+    assert text.startswith("6 problems in the disclosure rules:")
+    for part in (
+        "threshold is -1",
+        "base is 0",
+        "group is 90",
+        "zeros_safe is 'yes'",
+        "limits are",
+    ):
+        assert part in text
+
+
+def test_limits_must_be_two_whole_numbers() -> None:
+    with pytest.raises(mse.ModelError, match="two whole numbers"):
+        Rules(limits=(1, 2.5))  # type: ignore[arg-type]
+
+
+def test_files(tmp_path: Path) -> None:
+    toml = tmp_path / "ours.toml"
+    toml.write_text('like = "cbs"\nbase = 3\nlimits = [1, 20]\n', encoding="utf-8")
+    expected = Rules(10, 3, 0.9, 0.5, limits=(1, 20), name="ours")
+    assert rules(toml) == rules(str(toml)) == expected
+    as_json = tmp_path / "other.json"
+    as_json.write_text(json.dumps({"threshold": 7, "name": "seven"}), encoding="utf-8")
+    assert rules(as_json) == Rules(threshold=7, name="seven")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            'treshold = 5\nlike = "cbss"\nbase = 0',
+            ["3 problems", "Did you mean 'threshold'?", "like is 'cbss'", "base is 0"],
+        ),
+        ("threshold = ", ["cannot be read", "TOML or JSON"]),
+    ],
+)
+def test_files_with_mistakes(tmp_path: Path, text: str, parts: list[str]) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(mse.ModelError) as error:
+        rules(path)
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_json_that_is_no_object(tmp_path: Path) -> None:
+    path = tmp_path / "rules.json"
+    path.write_text("[1]", encoding="utf-8")
+    with pytest.raises(mse.ModelError, match="expected an object"):
+        rules(path)
+
+
+def test_unknown_names_and_missing_files() -> None:
+    with pytest.raises(mse.ModelError, match="Did you mean 'cbs'"):
+        rules("csb")
+    with pytest.raises(mse.ModelError, match="cannot be read"):
+        rules("nowhere.toml")
+
+
+def test_the_sentence_says_what_was_done() -> None:
+    text = rules("cbs").sentence()
+    for part in ("cbs", "below 10", "90%", "50%", "multiples of 5", "computed from totals"):
+        assert part in text
+    assert Rules().sentence().endswith("none.")
+    assert "zeros too" in Rules(threshold=3, zeros_safe=False).sentence()

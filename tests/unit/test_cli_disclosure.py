@@ -1,0 +1,172 @@
+"""The option `--disclosure`: rules applied to whatever leaves through the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from mse.cli import app
+from tests.json_schemas import validator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+RUN = CliRunner()
+
+COUNTS = """a,b,c,year,sex,n
+1,0,0,2014,f,40
+0,1,0,2014,f,30
+0,0,1,2014,f,25
+1,1,0,2014,f,19
+1,0,1,2014,f,18
+1,0,0,2014,m,35
+0,1,0,2014,m,30
+0,0,1,2014,m,20
+0,1,1,2014,m,16
+1,0,0,2015,f,60
+0,1,0,2015,f,50
+0,0,1,2015,f,40
+1,1,0,2015,f,22
+1,1,1,2015,m,4
+1,0,0,2015,m,2
+0,0,1,2015,m,1
+"""
+MODEL = "a*year + b*year + c*year + year*sex"
+ESTIMATE = ("estimate", "--covariates", "year,sex", "--model", MODEL)
+COMPARE = ("compare", "--covariates", "year,sex", "--model", MODEL)
+MONITOR = ("monitor", "--groups", "sex", "--model", MODEL, "--replicates", "20", "--workers", "1")
+#: The persons of 2015 and male, 7, and what the total of 2015 less the women would give.
+SMALL = 7
+
+
+@pytest.fixture
+def counts(tmp_path: Path) -> Path:
+    path = tmp_path / "counts.csv"
+    path.write_text(COUNTS, encoding="utf-8")
+    return path
+
+
+def run(command: tuple[str, ...], path: Path, *options: str) -> Result:
+    name, *rest = command
+    arguments = [
+        name,
+        str(path),
+        "--lists",
+        "a,b,c",
+        "--count",
+        "n",
+        "--seed",
+        "1",
+        *rest,
+        *options,
+    ]
+    result = RUN.invoke(app, arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.mark.parametrize(
+    ("command", "schema"), [(ESTIMATE, "population"), (COMPARE, "comparison"), (MONITOR, "monitor")]
+)
+def test_json_follows_the_rules(command: tuple[str, ...], schema: str, counts: Path) -> None:
+    result = run(command, counts, "--format", "json", "--disclosure", "cbs")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    data = json.loads(result.stdout)
+    validator(schema).validate(data)
+    assert data["disclosure"]["rules"] == "cbs"
+    assert "year 2015, sex m" in data["disclosure"]["suppressed"]
+    observed = [int(n) for n in re.findall(r'"observed": (\d+)', result.stdout)]
+    assert observed
+    assert all(n % 5 == 0 and n >= 10 for n in observed)
+    assert not re.search(r'"table": "[0-9a-f]{64}"', result.stdout)
+
+
+@pytest.mark.parametrize("command", [ESTIMATE, COMPARE, MONITOR])
+def test_text_follows_the_rules(command: tuple[str, ...], counts: Path) -> None:
+    text = run(command, counts, "--disclosure", "cbs").stdout
+    assert "DISCLOSURE CONTROL" in text
+    assert "Disclosure rules cbs" in " ".join(text.split())
+    assert "nan" not in text
+    lines = [line for line in text.splitlines() if line.split()[:2] == ["2015", "m"]]
+    assert all(set(line.split()[2:]) <= {"x", "suppressed"} for line in lines)
+    assert bool(lines) == (command is not COMPARE)
+
+
+def test_csv_follows_the_rules(counts: Path) -> None:
+    frame = pd.read_csv(
+        StringIO(run(ESTIMATE, counts, "--format", "csv", "--disclosure", "cbs").stdout)
+    )
+    assert (frame[["observed", "hidden", "total", "low", "high"]] % 5 == 0).all(axis=None)
+    frame = pd.read_csv(
+        StringIO(run(COMPARE, counts, "--format", "csv", "--disclosure", "cbs").stdout)
+    )
+    assert {"deviance", "aic", "bic"}.isdisjoint(frame)
+    options = ("--format", "csv", "--disclosure", "cbs")
+    frame = pd.read_csv(StringIO(run(MONITOR, counts, *options).stdout))
+    gone = frame[frame["status"] == "suppressed"]
+    assert len(gone)
+    assert gone[["observed", "total", "low", "high"]].isna().all(axis=None)
+    frame = pd.read_csv(StringIO(run(MONITOR, counts, *options, "--changes").stdout))
+    assert frame.loc[frame["status"] == "suppressed", ["difference", "rise"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("command", [ESTIMATE, COMPARE, MONITOR])
+def test_without_the_option_small_counts_are_pointed_out(
+    command: tuple[str, ...], counts: Path
+) -> None:
+    silent = run(command, counts, "--disclosure", "none", "--format", "json")
+    plain = run(command, counts, "--format", "json")
+    assert silent.stderr == ""
+    assert "of fewer than 10 persons" in plain.stderr
+    assert "--disclosure cbs" in plain.stderr
+    assert plain.stdout == silent.stdout
+    assert "disclosure" not in json.loads(plain.stdout)
+
+
+def test_large_counts_are_not_pointed_out() -> None:
+    result = RUN.invoke(app, ["estimate", "kosovo", "--model", "main"])
+    assert result.stderr == ""
+
+
+def test_rules_from_a_file(counts: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ours.toml"
+    path.write_text("threshold = 5\nbase = 10\n", encoding="utf-8")
+    data = json.loads(run(ESTIMATE, counts, "--format", "json", "--disclosure", str(path)).stdout)
+    assert data["disclosure"]["rules"] == "ours"
+    assert data["observed"] % 10 == 0
+    assert data["disclosure"]["suppressed"] == []
+
+
+def test_rules_are_checked_before_the_work_starts(counts: Path) -> None:
+    result = run(ESTIMATE, counts, "--disclosure", "cbss")
+    assert result.exit_code == 2
+    assert "no disclosure rules 'cbss'" in result.stderr
+    assert result.stdout == ""
+
+
+def test_level_is_published(counts: Path) -> None:
+    options = ("--format", "json", "--disclosure", "cbs", "--level", "0.925")
+    data = json.loads(run(ESTIMATE, counts, *options).stdout)
+    assert 0.925 in [row["level"] for row in data["interval"]["levels"]]
+    assert "92.5% interval" in run(ESTIMATE, counts, *options[2:]).stdout
+
+
+def test_two_lists(counts: Path) -> None:
+    arguments = ["compare", str(counts), "--lists", "a,b", "--covariates", "year,sex"]
+    two = counts.with_name("two.csv")
+    two.write_text("a,b,n\n1,0,60\n0,1,50\n1,1,4\n", encoding="utf-8")
+    arguments = ["compare", str(two), "--lists", "a,b", "--count", "n", "--disclosure", "cbs"]
+    result = RUN.invoke(app, arguments)
+    assert result.exit_code == 0
+    assert "115 on at least one list" in result.stdout
+    assert not re.search(r"\d+ to \d+", result.stdout)
