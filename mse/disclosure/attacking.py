@@ -108,7 +108,7 @@ def _rounded(known: Publication) -> Iterator[tuple[Any, ...]]:
     if rules.threshold > 1 or rules.base == 1:
         return
     low, high = known.bounds()
-    small = known.shown & ~known.suppressed & (known.values <= rules.base)
+    small = known.shown & ~known.suppressed & (known.counts <= rules.base)
     for cell in np.flatnonzero(small):
         ends = range_of(int(cell), known.sums, low, high)
         # That there is nobody, or perhaps nobody, gives nobody away.

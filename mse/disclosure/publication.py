@@ -28,8 +28,8 @@ class Publication:
     ----------
     keys : tuple
         Names of the cells.
-    values : int64 array (N,), persons
-        Rounded counts; -1 where nothing is shown.
+    counts : int64 array (N,), persons
+        As they are printed, rounded; -1 where nothing is.
     shown, suppressed : bool arrays (N,)
         Which cells have a place in the output, and in which of those stands a mark.
     sums : sparse array (M, N)
@@ -41,7 +41,7 @@ class Publication:
     """
 
     keys: tuple[Key, ...]
-    values: IntArray
+    counts: IntArray
     shown: BoolArray
     suppressed: BoolArray
     sums: sparse.csr_array
@@ -61,11 +61,11 @@ class Publication:
     def value(self, key: Key) -> int | None:
         """Look up a published count; None where a mark stands."""
         position = self.places[key]
-        return None if self.values[position] < 0 else int(self.values[position])
+        return None if self.counts[position] < 0 else int(self.counts[position])
 
     def bounds(self) -> tuple[FloatArray, FloatArray]:
         """Compute what each cell may hold by itself: two arrays (N,), persons."""
-        low, high = known_bounds(self.values, self.rules)
+        low, high = known_bounds(self.counts, self.rules)
         # Where no zero is ever suppressed, a mark says that there is somebody.
         floor = 1.0 if self.rules.zeros_safe and self.rules.group is None else 0.0
         low[self.suppressed], high[self.suppressed] = floor, np.inf

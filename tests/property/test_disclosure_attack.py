@@ -32,7 +32,7 @@ RULES = (
 
 
 def exposed(cells: Cells, chosen: Rules) -> pd.DataFrame:
-    """What an attack on the publication of some cells finds, and how near it comes to the truth."""
+    """Attack the publication of some cells, and hold what is found against the truth."""
     publication = publish(cells, chosen)
     found = attack_publication(publication)
     counts = dict(zip(publication.labels, cells.counts.tolist(), strict=True))
@@ -41,7 +41,7 @@ def exposed(cells: Cells, chosen: Rules) -> pd.DataFrame:
     # An interval that the truth is not in would make all of this meaningless.
     assert (of_counts["low"] <= truth).all()
     assert (of_counts["high"] >= truth).all()
-    assert (publication.values[publication.suppressed] == -1).all()
+    assert (publication.counts[publication.suppressed] == -1).all()
     small = of_counts[np.array([chosen.unsafe(int(count)) for count in truth], dtype=bool)]
     assert (small["high"] >= chosen.protection[1]).all()
     return found[found["exposed"].astype(bool)]

@@ -64,7 +64,7 @@ def test_what_was_not_protected_cannot_be_attacked() -> None:
 def test_a_publication_that_was_changed_is_found_out() -> None:
     cells = cross(np.array([[30, 40], [30, 25]]))
     whole = published(cells, cells.counts == 30, Rules(threshold=10))
-    values = whole.values.copy()
+    values = whole.counts.copy()
     values[-1] += 50
     with pytest.raises(mse.ModelError, match="No counts agree"):
-        attack_publication(replace(whole, values=values))
+        attack_publication(replace(whole, counts=values))

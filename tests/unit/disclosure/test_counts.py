@@ -139,5 +139,5 @@ def test_no_count_is_left_in_what_is_protected() -> None:
     found = protect_counts(frame, TEN)
     assert isinstance(found, ProtectedCounts)
     publication = found.publication
-    assert 7 not in publication.values
+    assert 7 not in publication.counts
     assert 7 not in np.asarray(publication.bounds())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,10 @@ import pytest
 
 import mse
 from mse.disclosure import ProtectedMonitor, Rules, attack, protect_monitor, rules
-from mse.monitoring import Monitor
 from tests.json_schemas import validator
+
+if TYPE_CHECKING:
+    from mse.monitoring import Monitor
 
 CBS = rules("cbs")
 MODEL = mse.LogLinear("police*year + care*year + kmar*year + year*sex")

@@ -28,7 +28,7 @@ def test_bounds_hold_exactly_the_counts_that_are_shown_so(
 def test_a_publication_holds_no_suppressed_count() -> None:
     cells = cross(np.array([[3, 40], [50, 60]]))
     publication = published(cells, cells.counts < 10, rules("cbs"))
-    assert 3 not in publication.values
+    assert 3 not in publication.counts
     assert publication.value(()) == 155
     assert publication.value(cells.keys[0]) is None
     low, high = publication.bounds()
