@@ -118,11 +118,12 @@ class DecomposableGraphs:
 
     def __post_init__(self) -> None:
         _check_priors(self)
-        last = FARTHEST - 1 if self.hidden_max is None else self.hidden_max
-        if not 0 <= self.hidden_from <= last < FARTHEST:
+        first, last = self.hidden_from, FARTHEST - 1 if self.hidden_max is None else self.hidden_max
+        whole = first == int(first) and last == int(last)
+        if not (whole and 0 <= first <= last < FARTHEST):
             raise ModelError(
                 f"The hidden number is bounded to {self.hidden_from!r} to {self.hidden_max!r}; expected "
-                f"0 <= hidden_from <= hidden_max < {FARTHEST:,}."
+                f"whole numbers with 0 <= hidden_from <= hidden_max < {FARTHEST:,}."
             )
         for name, fewest in (("draws", FEWEST_DRAWS), ("chains", 1)):
             value = getattr(self, name)

@@ -169,13 +169,14 @@ def _exact(estimator: DecomposableGraphs, problem: Problem, prior_decay: float) 
     sets = np.arange(1 << problem.n_lists, dtype=np.int64)
     scores = Scores(problem, sets, graphs.terms[chosen], priors)
     ending = tail(scores, prior_decay)
-    found = average(scores, ending.decay, estimator.hidden_from, estimator.hidden_max)
+    last = None if estimator.hidden_max is None else int(estimator.hidden_max)
+    found = average(scores, ending.decay, int(estimator.hidden_from), last)
     return Learned(scores, ending, found, None)
 
 
 def _sampled(estimator: DecomposableGraphs, problem: Problem, prior_decay: float) -> Learned:
-    last = FARTHEST if estimator.hidden_max is None else estimator.hidden_max
-    grid = chain_grid(problem, estimator.hidden_from, last)
+    last = FARTHEST if estimator.hidden_max is None else int(estimator.hidden_max)
+    grid = chain_grid(problem, int(estimator.hidden_from), last)
     sweep = problem.n_lists * (problem.n_lists - 1)
     walk = Walk(_POWERS, _log_odds(estimator), estimator.complete, sweep)
     chains = _chains(estimator, problem, grid, walk)
