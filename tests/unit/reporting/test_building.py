@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -389,3 +390,19 @@ def test_options_that_are_not_known(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         build_report(korea, **options)
+
+
+# Speed -------------------------------------------------------------------------------------------
+
+
+def test_the_report_of_a_large_table_is_quick() -> None:
+    from benchmarks.bench_report import fits, table, written
+
+    assert table().n_cells == 12_288
+    for fit in fits():
+        assert fit.population.observed > 0
+    start = time.process_time()
+    text = written(figures=False)
+    # It takes about a second; the bar of 10 s, figures included, is held by the benchmark.
+    assert time.process_time() - start < 10
+    assert text.count("<tr") > 40
