@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mse.disclosure import protect_monitor, protect_table
+from mse.disclosure import protect_monitor
+from mse.disclosure.cells import Book
+from mse.disclosure.monitors import monitor_with, note_monitor
 from mse.disclosure.populations import margins_of, protect_population, protect_with
+from mse.disclosure.protected import publish
+from mse.disclosure.tables import PARTS, checked_margins, note_table, table_with
+from mse.disclosure.together import parts_beside_estimates
 from mse.intervals import STORED_LEVELS
 from mse.reporting.counts import Counts, counts_of
 from mse.reporting.evidence import Estimated, Evidence, Group
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mse.disclosure import ProtectedTable, Rules
+    from mse.monitoring import Monitor
     from mse.table import CaptureTable
 
 __all__ = ["shielded"]
@@ -46,21 +52,40 @@ def shielded(evidence: Evidence, rules: Rules, level: float) -> tuple[Evidence, 
     """
     if not rules.active:
         return evidence, tuple(counts_of(table) for table in evidence.tables)
-    safe = {table.fingerprint: protect_table(table, rules) for table in evidence.tables}
+    safe = {table.fingerprint: _table(table, evidence, rules) for table in evidence.tables}
     levels = tuple(dict.fromkeys((level, *STORED_LEVELS)))
     groups = tuple(_group(group, rules, levels, safe) for group in evidence.groups)
-    monitors = tuple(
-        protect_monitor(each, rules, table=_table_of(evidence, each.population.lists))
-        for each in evidence.monitors
-    )
+    monitors = tuple(_monitor(each, evidence, rules, safe) for each in evidence.monitors)
     counts = tuple(_counts(table, safe[table.fingerprint], rules) for table in evidence.tables)
     return replace(evidence, groups=groups, monitors=monitors), counts
 
 
-def _table_of(evidence: Evidence, lists: tuple[str, ...]) -> CaptureTable | None:
+def _table(table: CaptureTable, evidence: Evidence, rules: Rules) -> ProtectedTable:
+    """Protect a table together with the monitors that were made from it, beside the estimates from it."""
+    groups = [group for group in evidence.groups if group.table == table]
+    monitors = [each for each in evidence.monitors if _table_of(evidence, each) == table]
+    margins = checked_margins(table)
+    parts = parts_beside_estimates(table, rules) if groups or monitors else PARTS
+    book = Book()
+    note_table(book, table, rules, margins, parts)
+    for each in monitors if table.is_complete else ():
+        note_monitor(book, each)
+    return table_with(table, publish(book.cells(), rules), margins)
+
+
+def _table_of(evidence: Evidence, monitor: Monitor) -> CaptureTable | None:
     """Find the table of a monitor among those given; it holds none itself."""
-    found = [table for table in evidence.tables if table.lists == lists]
-    return found[0] if len(found) == 1 else None
+    fingerprint = monitor.population.provenance.get("table")
+    return next((table for table in evidence.tables if table.fingerprint == fingerprint), None)
+
+
+def _monitor(
+    monitor: Monitor, evidence: Evidence, rules: Rules, safe: dict[str, ProtectedTable]
+) -> Monitor:
+    table = _table_of(evidence, monitor)
+    if table is None or not table.is_complete:
+        return protect_monitor(monitor, rules, table=table)
+    return monitor_with(monitor, safe[table.fingerprint].publication, table=table)
 
 
 def _group(
@@ -91,17 +116,21 @@ def _group(
 def _counts(table: CaptureTable, safe: ProtectedTable, rules: Rules) -> Counts:
     overlaps = safe.overlaps.to_numpy(dtype=np.float64, na_value=np.nan)
     sizes = safe.list_totals.to_numpy(dtype=np.float64, na_value=np.nan)
+    # Beside estimates from few lists overlaps may have no place at all.
+    missing = 0
+    if table.margins is None and len(safe.histories) == 0:
+        missing = table.n_lists * (table.n_lists - 1) // 2
     return replace(
         counts_of(table),
         observed=np.nan if safe.observed is None else float(safe.observed),
         sizes=dict(zip(table.lists, sizes.tolist(), strict=True)),
         overlaps=None if table.margins is not None else overlaps,
-        alone=dict(_alone(safe)) if table.is_complete else {},
+        alone=dict(_alone(safe)) if table.is_complete and len(safe.histories) else {},
         by_number={},
         fingerprint="" if rules.active else table.fingerprint,
         table=None,
-        suppressed=len(safe.suppressed),
-        shown=int(safe.publication.shown.sum()),
+        suppressed=len(safe.suppressed) + missing,
+        shown=int(safe.publication.shown.sum()) + missing,
     )
 
 
