@@ -269,7 +269,7 @@ class LatentClassesFit(BayesianFit):
             nothing = np.full((1, FEWEST_DRAWS, self.table.n_strata), np.nan)
             return Chains({"N": nothing.sum(axis=2), "hidden": nothing})
         found = self._sampled
-        names = ("log_likelihood", "acceptance", "jumps")
+        names = ("total_log_likelihood", "acceptance", "jumps")
         return Chains(
             {
                 "N": found.hidden.sum(axis=2) + self.table.n_observed,

@@ -55,7 +55,7 @@ class Relabeled(NamedTuple):
 def mixture(theta: FloatArray, target: Target) -> tuple[FloatArray, FloatArray]:
     """Read class weights (M, S, H) and capture probabilities (M, K, H) off states (M, D)."""
     n_strata, h = target.histories.observed.size, target.n_classes
-    sticks = theta[:, : n_strata * (h - 1)].reshape(-1, n_strata, h - 1)
+    sticks = theta[:, : n_strata * (h - 1)].reshape(len(theta), n_strata, h - 1)
     logs = np.zeros((len(theta), n_strata, h))
     logs[:, :, :-1] = log_expit(sticks)
     logs[:, :, 1:] += np.cumsum(log_expit(-sticks), axis=2)
