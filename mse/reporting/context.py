@@ -116,6 +116,15 @@ class Context:
             return inline(subject)
         return inline(subject, ", ", self.described(info.period, info))
 
+    def method_name(self, population: PopulationEstimate) -> str:
+        """Name the method where no language can be marked: with its code, if it is another one."""
+        return self.named(population.method)
+
+    def named(self, text: str) -> str:
+        """Say a text where no language can be marked: with its code, if it is another one."""
+        said = self.sentences.say(text)
+        return f"{said.text} [{said.language}]" if said.language else said.text
+
     def method(self, population: PopulationEstimate) -> Inline:
         """Name the method, and the model where there is one."""
         said = self.sentences.say(population.method)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.monitoring.wording import SUPPRESSED
-from mse.reporting.content import Block, Figure, Paragraph, inline, plain
+from mse.reporting.content import Block, Figure, Paragraph, inline
 from mse.reporting.pictures import drawn
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio
 
@@ -244,7 +244,7 @@ def methods_figure(context: Context, group: Group) -> Iterator[Block]:
 
     say = context.say
     estimates = {
-        f"{i}. {plain(context.method(each.population))}": each.population
+        f"{i}. {context.method_name(each.population)} {each.population.model}".rstrip(): each.population
         for i, each in enumerate(group.estimates, start=1)
     }
     said = [f"{name} {_span_said(context, each)}" for name, each in list(estimates.items())[:12]]

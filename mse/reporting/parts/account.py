@@ -111,9 +111,8 @@ def _estimators(context: Context) -> Iterator[Section]:
         if text in seen:
             continue
         seen.add(text)
-        method = context.sentences.say(each.population.method)
         blocks: list[Block] = [Facts(rows)]
-        heading = say("account.estimator", n=str(i), method=method.text)
+        heading = say("account.estimator", n=str(i), method=context.method_name(each.population))
         yield Section(f"account-method-{i}", heading, tuple(blocks))
 
 
@@ -180,7 +179,7 @@ def _models(context: Context) -> Iterator[Block]:
             notes.append(say("account.more_models", n=say.number(len(frame) - MOST_MODELS)))
         if context.hides:
             notes.append(say("disclosure.criteria"))
-        method = context.sentences.say(each.population.method).text
+        method = context.method_name(each.population)
         yield Table(say("caption.models", method=method), columns, rows, tuple(notes))
 
 

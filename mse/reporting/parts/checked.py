@@ -60,8 +60,7 @@ def _convergence(context: Context) -> Iterator[Block]:
             )
             for index, row in frame.iterrows()
         )
-        method = context.sentences.say(each.population.method).text
-        caption = say("caption.convergence", method=method)
+        caption = say("caption.convergence", method=context.method_name(each.population))
         yield Table(caption, columns, rows, (say("convergence.note"),))
 
 

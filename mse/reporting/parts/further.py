@@ -35,7 +35,7 @@ def further(context: Context) -> Section:
         return Section("further", say("heading.further"), (note,))
     for i, result in enumerate(context.given.others, start=1):
         for j, part in enumerate(result._sections(), start=1):
-            heading = context.sentences.say(part.heading).text
+            heading = context.named(part.heading)
             parts.append(Section(f"further-{i}-{j}", heading, tuple(_blocks(context, part))))
     return Section("further", say("heading.further"), sections=tuple(parts))
 

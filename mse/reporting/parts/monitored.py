@@ -159,6 +159,8 @@ def _table(
 ) -> Table:
     say = context.say
     level = say.level(monitor.level)
+    # Inhabitants may be known by period and not by group.
+    rates = any(math.isfinite(cell.inhabitants) for cell, _ in rows)
     columns = [
         *(Column(name) for name in names),
         Column(say("column.registered"), figures=True),
@@ -167,12 +169,12 @@ def _table(
         Column(say("column.share_interval", level=level), figures=True),
         Column(say("column.point"), figures=True),
     ]
-    if monitor.has_rates:
+    if rates:
         columns += [
             Column(say("column.rate", per=say.number(PER), level=level), figures=True),
             Column(say("column.point"), figures=True),
         ]
-    body = tuple(_row(context, monitor, cell, labels) for cell, labels in rows[:MOST_ROWS])
+    body = tuple(_row(context, cell, labels, rates=rates) for cell, labels in rows[:MOST_ROWS])
     notes = []
     if len(rows) > MOST_ROWS:
         notes.append(say("table.more_rows", n=say.number(len(rows) - MOST_ROWS)))
@@ -182,15 +184,13 @@ def _table(
     return Table(caption, tuple(columns), body, tuple(notes))
 
 
-def _row(
-    context: Context, monitor: Monitor, cell: Figures, labels: list[Level]
-) -> tuple[Cell, ...]:
+def _row(context: Context, cell: Figures, labels: list[Level], *, rates: bool) -> tuple[Cell, ...]:
     say = context.say
     head = [Cell(str(each), str(each)) for each in labels]
     registered = context.observed_cell(cell.observed)
     total, share, rate = (cell.figures[name] for name in ("total", "coverage", "rate"))
     if math.isnan(total.point):
-        blank = [Cell("-")] * (3 + 2 * monitor.has_rates)
+        blank = [Cell("-")] * (3 + 2 * rates)
         return (*head, registered, say.status_cell(cell.status), *blank)
     found = [
         say.span_cell(total.low, total.high),
@@ -198,7 +198,7 @@ def _row(
         say.share_span_cell(share.low, share.high),
         say.share_cell(share.point),
     ]
-    if monitor.has_rates:
+    if rates:
         span = Cell(say.decimal_span(rate.low, rate.high), _ends(rate))
         found += [span, say.decimal_cell(rate.point, 1)]
     return (*head, registered, *found)

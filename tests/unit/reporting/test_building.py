@@ -336,7 +336,7 @@ def test_results_of_unknown_kinds_show_their_summary() -> None:
 
     report = quick([mse.load_dataset("korea"), Found()], language="nl")
     further = part(report, "further")
-    assert further.sections[0].heading == "Heading"
+    assert further.sections[0].heading == "Heading [en]"
     assert [type(block).__name__ for block in further.walk()] == [
         "Facts",
         "Paragraph",
