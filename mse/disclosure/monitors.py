@@ -13,7 +13,13 @@ from mse._frozen import FrozenDict
 from mse._strata import Strata
 from mse._text import Section
 from mse.disclosure.cells import Book
-from mse.disclosure.populations import SHARE_DIGITS, described, protect_with, scrubbed
+from mse.disclosure.populations import (
+    SHARE_DIGITS,
+    described,
+    levels_of,
+    protect_with,
+    scrubbed,
+)
 from mse.disclosure.protected import Protected, publish
 from mse.monitoring.cells import Cell
 from mse.monitoring.draws import Figure, JointDraws
@@ -46,7 +52,7 @@ class ProtectedCell(Cell):
     published : mapping of str to Figure
         Total, hidden, coverage and rate, rounded.
     lost : pair of int, or of None
-        Draws in which the total has no bound, and that determine none.
+        Draws in which the total has no bound, and that determine none; None where that is not shown.
     """
 
     published: Mapping[str, Figure]
@@ -175,17 +181,7 @@ def monitor_with(
         (period, group): _cell(cell, publication, _key(monitor, period, group), withheld=withheld)
         for (period, group), cell in monitor.cells.items()
     }
-    groups = dict.fromkeys(group for _, group in monitor.cells)
-    between = {
-        (first, last, group): _change(
-            monitor.compare(first, last, group),
-            (cells[first, group], cells[last, group]),
-            publication.rules,
-        )
-        for first, last in permutations(monitor.levels, 2)
-        for group in groups
-    }
-    total = monitor.population.observed
+    levels = levels_of(monitor.population)
     return ProtectedMonitor(
         period=monitor.period,
         group_names=monitor.group_names,
@@ -200,11 +196,24 @@ def monitor_with(
             monitor.joint.given,
         ),
         inhabitants=monitor.inhabitants,
-        warnings=tuple(scrubbed(each, total, publication) for each in monitor.warnings),
+        warnings=tuple(scrubbed(each, publication, levels) for each in monitor.warnings),
         publication=publication,
         shown=FrozenDict(cells),
-        between=FrozenDict(between),
+        between=FrozenDict(_changes(monitor, cells, publication.rules)),
     )
+
+
+def _changes(
+    monitor: Monitor, cells: Mapping[Any, ProtectedCell], rules: Rules
+) -> dict[Any, Change]:
+    """Protect the changes between all periods, of everybody and of each group."""
+    return {
+        (first, last, group): _change(
+            monitor.compare(first, last, group), (cells[first, group], cells[last, group]), rules
+        )
+        for group in dict.fromkeys(group for _, group in monitor.cells)
+        for first, last in permutations(monitor.levels, 2)
+    }
 
 
 def _key(monitor: Monitor, period: Level, group: tuple[tuple[str, Level], ...]) -> tuple[Any, ...]:
@@ -278,7 +287,8 @@ def _cell(
         reason=NOT_SHOWN if gone else cell.reason,
         level=cell.level,
         published=FrozenDict(figures),
-        lost=(None, None) if gone else (cell.infinite, cell.undetermined),
+        # How often chance leaves no overlap says how small it is.
+        lost=(None, None) if gone or rules.suppresses else (cell.infinite, cell.undetermined),
     )
 
 
@@ -311,6 +321,7 @@ def _change(change: Change, cells: tuple[Cell, Cell], rules: Rules) -> Change:
         ratio=Figure(*(round(each, SHARE_DIGITS) for each in (ratio, *change.ratio[1:]))),
         coverage_difference=_shares(change.coverage_difference, last.coverage - first.coverage),
         rise=round(change.rise, SHARE_DIGITS),
+        undetermined=cast("int", None) if rules.suppresses else change.undetermined,
     )
 
 
@@ -322,7 +333,7 @@ def _refused(change: Change, totals: tuple[float, float]) -> Change:
         ratio=Figure(),
         coverage_difference=Figure(),
         rise=nan,
-        undetermined=0,
+        undetermined=cast("int", None),
         status=SUPPRESSED,
         reason=NOT_SHOWN,
     )

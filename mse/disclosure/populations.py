@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +13,7 @@ import pandas as pd
 
 from mse._frozen import FrozenDict
 from mse._strata import Strata
-from mse._text import Section, as_html, as_text, population_sections
+from mse._text import MARK, Section, as_html, as_text, population_sections
 from mse.disclosure.cells import Book
 from mse.disclosure.protected import Protected, publish
 from mse.disclosure.tables import default_margins
@@ -22,7 +23,7 @@ from mse.intervals import DEFAULT_LEVEL, STORED_LEVELS, ModelRange, StoredInterv
 from mse.population import PopulationEstimate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mse._typing import Level, Limit, Status
     from mse.disclosure.cells import Key
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ProtectedPopulation",
     "described",
+    "levels_of",
     "margins_of",
     "note_population",
     "protect_population",
@@ -47,6 +49,11 @@ _TWO_LISTS = (
     "are fewer than may be shown, or not known here."
 )
 _FEW = "The figures rest on fewer persons than may be shown, or would give such a number away."
+#: What is kept of the provenance: settings. What was found says how many persons it was found of.
+_SETTINGS = ("software", "version", "estimator", "seed")
+_DRAWN = ("replicates", "resampling", "interval", "seed", "candidates")
+#: A number that stands by itself in a sentence.
+_NUMBER = re.compile(r"(?<![\w=\[(,.'-])\d+(?:[,.]\d+)*%?(?![\w\])=])")
 #: Shares are published to this many decimals.
 SHARE_DIGITS = 3
 
@@ -243,37 +250,56 @@ def protect_with(
     """Protect an estimate whose counts are published already."""
     rules, total = publication.rules, publication.value(())
     withheld = why_withheld(estimate, rules, table)
-    hidden = _hidden(estimate, rules, total)
-    status: Status = estimate.status
-    reason = scrubbed(estimate.reason, estimate.observed, publication)
-    if total is None or withheld:
-        hidden, status, reason = math.nan, "suppressed", withheld or _FEW
-    gone = status == "suppressed"
     frames = {
         (names, level): _frame(estimate, publication, names, level, withheld=bool(withheld))
         for names in margins
         for level in levels
     }
-    return ProtectedPopulation(
+    shared: dict[str, Any] = {
         # Nothing is left of a count that may not be shown, not even that it is a whole number.
-        observed=cast("int", math.nan if total is None else total),
-        hidden=hidden,
-        status=status,
-        limit=estimate.limit,
-        reason=reason,
-        method=estimate.method,
-        uncertainty=None if gone else _intervals(estimate, rules, levels, total or 0),
-        strata=_strata(estimate, frames),
-        model=estimate.model,
-        model_range=None if gone else _range(estimate.model_range, rules),
-        assumptions=estimate.assumptions,
-        warnings=tuple(_warnings(estimate, publication, gone=gone)),
-        lists=estimate.lists,
-        info=estimate.info,
-        provenance={key: part for key, part in estimate.provenance.items() if key != "table"},
-        publication=publication,
-        frames=FrozenDict(frames),
+        "observed": math.nan if total is None else total,
+        "limit": estimate.limit,
+        "method": estimate.method,
+        "strata": _strata(estimate, frames),
+        "model": estimate.model,
+        "assumptions": estimate.assumptions,
+        "lists": estimate.lists,
+        "info": estimate.info,
+        "provenance": _provenance(estimate.provenance, rules),
+        "publication": publication,
+        "frames": FrozenDict(frames),
+    }
+    if total is None or withheld:
+        reason = withheld or _FEW
+        return ProtectedPopulation(hidden=math.nan, status="suppressed", reason=reason, **shared)
+    return ProtectedPopulation(
+        hidden=_hidden(estimate, rules, total),
+        status=estimate.status,
+        reason=scrubbed(estimate.reason, publication, levels_of(estimate)),
+        uncertainty=_intervals(estimate, rules, levels, total),
+        model_range=_range(estimate.model_range, rules),
+        warnings=tuple(
+            scrubbed(each, publication, levels_of(estimate)) for each in estimate.warnings
+        ),
+        **shared,
     )
+
+
+def _provenance(known: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+    """Keep how an estimate can be made again from the data, and nothing that was found in them."""
+    if not rules.active:
+        return dict(known)
+    kept = {key: known[key] for key in _SETTINGS if key in known}
+    if isinstance(known.get("bootstrap"), Mapping):
+        drawn = known["bootstrap"]
+        kept["bootstrap"] = {key: drawn[key] for key in _DRAWN if key in drawn}
+    return kept
+
+
+def levels_of(estimate: PopulationEstimate) -> frozenset[str]:
+    """Levels of covariates as they stand in sentences."""
+    levels = {} if estimate.strata is None else estimate.strata.levels
+    return frozenset(str(each) for known in levels.values() for each in known)
 
 
 def why_withheld(estimate: PopulationEstimate, rules: Rules, table: CaptureTable | None) -> str:
@@ -325,20 +351,23 @@ def _range(spread: ModelRange | None, rules: Rules) -> ModelRange | None:
     )
 
 
-def scrubbed(text: str, observed: int, publication: Publication) -> str:
-    """Write a sentence without counts: the observed number as it is published, empty cells not at all."""
+def scrubbed(text: str, publication: Publication, levels: frozenset[str] = frozenset()) -> str:
+    """Write a sentence without numbers found in the data; where zeros are not safe, without those either.
+
+    Numbers stay that are levels of covariates, or parts of names, models and settings.
+
+    Examples
+    --------
+    >>> import mse
+    >>> safe = mse.disclosure.protect_table(mse.load_dataset("korea"), mse.disclosure.rules("cbs"))
+    >>> scrubbed("In 52 of 1,000 replicates of [12,3] in 2015, year=2014: none.", safe.publication)
+    'In x of x replicates of [12,3] in x, year=2014: none.'
+    """
+    if not publication.rules.active:
+        return text
     if publication.rules.unsafe(0) and re.search(r"[Nn]obody", text):
         return "Some combinations are empty; which ones is not shown."
-    total = publication.value(())
-    shown = "a number that is not shown" if total is None else f"{total:,}"
-    return re.sub(rf"(?<![\d,.]){observed:,}(?![\d,])", shown, text)
-
-
-def _warnings(
-    estimate: PopulationEstimate, publication: Publication, *, gone: bool
-) -> Iterable[str]:
-    if not gone:
-        yield from (scrubbed(each, estimate.observed, publication) for each in estimate.warnings)
+    return _NUMBER.sub(lambda found: found[0] if found[0] in levels else MARK, text)
 
 
 # Strata ------------------------------------------------------------------------------------------

@@ -180,10 +180,28 @@ def test_what_is_not_estimable_stays_so() -> None:
 
 
 def test_sentences_name_no_count(estimate: mse.PopulationEstimate) -> None:
-    n = estimate.observed
-    told = replace(estimate, warnings=(f"Of the {n:,} observed, some.", f"{n}9 draws."))
+    told = replace(
+        estimate,
+        warnings=(
+            f"Of the {estimate.observed:,} observed, 3.4% are in 2015.",
+            "[12,3] year=2014 R-hat 1.02",
+        ),
+    )
     safe = protect_population(told, CBS)
-    assert safe.warnings == (f"Of the {safe.observed:,} observed, some.", f"{n}9 draws.")
+    assert safe.warnings == ("Of the x observed, x are in 2015.", "[12,3] year=2014 R-hat x")
+
+
+def test_how_often_chance_leaves_no_overlap_is_not_told() -> None:
+    # With 3 persons on both lists one replicate in twenty has nobody there.
+    table = mse.CaptureTable.from_counts(
+        {"100": 30, "010": 40, "001": 35, "110": 3, "011": 20, "101": 20}, ["a", "b", "c"]
+    )
+    found = mse.bootstrap(mse.LogLinear("all two-way"), table, 60, seed=1)
+    if found.status in ("ok", "boundary"):
+        assert "infinite" in found.provenance["bootstrap"]
+    safe = protect_population(found, CBS)
+    assert {"infinite", "zero", "redrawn"}.isdisjoint(safe.provenance.get("bootstrap", {}))
+    assert set(safe.provenance) <= {"software", "version", "estimator", "seed", "bootstrap"}
 
 
 def test_rules_that_ask_for_nothing(estimate: mse.PopulationEstimate) -> None:
