@@ -45,6 +45,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "status_not_converged": "the computation failed",
         "status_not_applicable": "not applicable",
         "status_across_scopes": "scopes not comparable",
+        "status_suppressed": "not shown, to protect persons",
         # What intervals take for granted
         "given_model": "given the model",
         "given_models": "given that one of the averaged models is right",

@@ -108,6 +108,20 @@ def test_json_and_text(safe: ProtectedMonitor) -> None:
     assert pd.isna(safe.by_period["sex"]["observed"]).any()
 
 
+@pytest.mark.plot
+def test_pictures_are_drawn_from_what_is_published(safe: ProtectedMonitor) -> None:
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots()
+    try:
+        safe.plot(ax=axes)
+        grouped = mse.plots.trend(safe, group="sex")
+        assert grouped.figure is not None
+    finally:
+        plt.close("all")
+    del figure
+
+
 def test_two_lists(table: mse.CaptureTable) -> None:
     two = table.keep_lists(["police", "care"])
     model = mse.LogLinear("police*year + care*year + year*sex")
