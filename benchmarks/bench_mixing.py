@@ -1,6 +1,9 @@
 """Mixing of the sampler behind LatentClasses, and the weights of the modes of netherlands_5.
 
     nice python -m benchmarks.bench_mixing          writes benchmarks/results/mixing_latent_classes.json
+                                                    and the tables of docs/mixing.md
+    python -m benchmarks.bench_mixing shape         measures one part anew: default, modes or shape
+    python -m benchmarks.bench_mixing --table       writes docs/mixing.md from the results
 
 R-hat, effective sample sizes and seconds with the default settings, on one core with compilation
 excluded, for four tables and several seeds. Then the share of the upper mode of netherlands_5 by chains
@@ -11,6 +14,8 @@ that do not jump at all (they cross by themselves, seldom) and by parallel tempe
 from __future__ import annotations
 
 import json
+import re
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -22,18 +27,20 @@ import numpy as np
 import mse
 from mse.bayes import latent_classes_sampling
 from mse.bayes.latent_classes import _target
+from mse.bayes.latent_classes_summary import describe_classes, relabel
 from mse.core.latent_classes import FAST, caught_share, make_workspace, missed_share
 from mse.core.latent_classes_chain import FIRST_STEP, LENGTH, run, scatter
 from mse.core.latent_classes_jumps import no_atlas
 from mse.core.latent_classes_moves import MAX_STEPS, exchange, make_state, regroup, travel
 
 RESULTS = Path(__file__).parent / "results" / "mixing_latent_classes.json"
+PAGE = Path(__file__).parents[1] / "docs" / "mixing.md"
 TABLES = ("kosovo", "uk", "netherlands", "netherlands_5")
 SEEDS = (1, 2, 3)
 #: Between the modes of netherlands_5 lie about 80,000 persons; hidden over observed persons there.
 BETWEEN = 80_000
 #: Sweeps of chains that do not jump, and of tempered ones.
-PLAIN, TEMPERED = 300_000, 100_000
+PLAIN, TEMPERED = 300_000, 80_000
 LADDERS = ((1.0, 0.8, 0.64, 0.5, 0.4), (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.13))
 QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
 
@@ -162,22 +169,150 @@ def tempered_chains(ladder: tuple[float, ...], chains: int = 4) -> dict[str, Any
     return summarize(method, odds[:, ::20].copy(), table.n_observed, seconds)
 
 
-def main() -> None:
-    """Measure, and write the results."""
-    # Chains one after the other: seconds of one core.
-    latent_classes_sampling.THREADED = 10**15
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", mse.ConvergenceWarning)
-        mse.LatentClasses(draws=100, warmup=100).fit(mse.load_dataset("korea"))
-    results: dict[str, Any] = {"default": [], "modes of netherlands_5": []}
+def default_runs() -> list[dict[str, Any]]:
+    """Fit all tables with all seeds."""
+    found = []
     for name in TABLES:
         for seed in SEEDS:
-            results["default"].append(default_run(name, seed))
-            print(results["default"][-1])
-    for found in (plain_chains(), *(tempered_chains(ladder) for ladder in LADDERS)):
-        results["modes of netherlands_5"].append(found)
-        print(found)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            found.append(default_run(name, seed))
+            print(found[-1])
+    return found
+
+
+def other_ways() -> list[dict[str, Any]]:
+    """Measure the share of the upper mode without jumps, and by tempering."""
+    found = []
+    for way in (
+        plain_chains,
+        *(lambda ladder=ladder: tempered_chains(ladder) for ladder in LADDERS),
+    ):
+        found.append(way())
+        print(found[-1])
+    return found
+
+
+def shape() -> dict[str, Any]:
+    """Histogram of log N on netherlands_5, and the classes of each mode."""
+    table = mse.load_dataset("netherlands_5")
+    fit = mse.LatentClasses(draws=3000).fit(table)
+    totals = fit.chains.draws["N"]
+    edges = np.geomspace(32_000, 640_000, 31)
+    counts = np.histogram(totals, edges)[0]
+    found: dict[str, Any] = {
+        "edges": edges.round().tolist(),
+        "shares": (counts / totals.size).tolist(),
+    }
+    for name, mask in (("lower", totals < BETWEEN), ("upper", totals >= BETWEEN)):
+        part = fit._sampled._replace(
+            theta=fit._sampled.theta[mask][None],
+            hidden=fit._sampled.hidden[mask][None],
+            stats=fit._sampled.stats[mask][None],
+        )
+        frame = describe_classes(relabel(part, fit._target), table.lists)
+        found[name] = {
+            "quantiles": np.quantile(totals[mask], QUANTILES).round().tolist(),
+            "classes": frame.round(4).to_dict(orient="records"),
+        }
+    return found
+
+
+PARTS = {"default": default_runs, "modes": other_ways, "shape": shape}
+
+
+def main() -> None:
+    """Measure, and write the results."""
+    asked = sys.argv[1:] or list(PARTS)
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if asked != ["--table"]:
+        # Chains one after the other: seconds of one core.
+        latent_classes_sampling.THREADED = 10**15
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", mse.ConvergenceWarning)
+            mse.LatentClasses(draws=100, warmup=100).fit(mse.load_dataset("korea"))
+        for name in asked:
+            results[name] = PARTS[name]()
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    write_page(results)
+
+
+# The page ------------------------------------------------------------------------------------------
+
+
+def rows_of_runs(results: dict[str, Any]) -> list[str]:
+    """Lay the default runs out as a table."""
+    lines = [
+        "| table | seed | R-hat | bulk ESS | tail ESS | seconds | ESS a second | 2.5% | median | 97.5% |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for each in results["default"]:
+        low, _, middle, _, high = each["quantiles"]
+        lines.append(
+            f"| `{each['table']}` | {each['seed']} | {each['r_hat']:.4f} | {each['ess_bulk']:,.0f} | "
+            f"{each['ess_tail']:,.0f} | {each['seconds']:.1f} | {each['ess_per_second']:,} | "
+            f"{low:,.0f} | {middle:,.0f} | {high:,.0f} |"
+        )
+    return lines
+
+
+def rows_of_ways(results: dict[str, Any]) -> list[str]:
+    """Lay the shares of the upper mode out as a table."""
+    lines = [
+        "| way | share above 80,000 | by chain | R-hat | bulk ESS | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    own = [each for each in results["default"] if each["table"] == "netherlands_5"]
+    ways = [({**each, "method": f"default, seed {each['seed']}"}) for each in own]
+    for each in ways + results["modes"]:
+        error = f" (standard error {each['mcse_above']:.3f})" if "mcse_above" in each else ""
+        chains = ", ".join(f"{share:.2f}" for share in each["above_by_chain"])
+        lines.append(
+            f"| {each['method']} | {each['above']:.3f}{error} | {chains} | {each['r_hat']:.3f} | "
+            f"{each['ess_bulk']:,.0f} | {each['seconds']:.0f} |"
+        )
+    return lines
+
+
+def bars(results: dict[str, Any]) -> list[str]:
+    """Draw the histogram of log N in text."""
+    found = results["shape"]
+    top = max(found["shares"])
+    lines = ["```text"]
+    for low, share in zip(found["edges"], found["shares"], strict=False):
+        lines.append(f"{low:>9,.0f}  {'#' * round(60 * share / top)}".rstrip())
+    return [*lines, "```"]
+
+
+def rows_of_classes(results: dict[str, Any]) -> list[str]:
+    """Lay the classes of the modes out as a table."""
+    first = results["shape"]["lower"]["classes"][0]
+    lists = [name for name in first if f"{name}_low" in first][2:]
+    lines = [
+        f"| mode | class | observed | share of N | {' | '.join(lists)} |",
+        f"|---|---|---|---|{'---|' * len(lists)}",
+    ]
+    for mode in ("lower", "upper"):
+        for k, each in enumerate(results["shape"][mode]["classes"], start=1):
+            chances = " | ".join(f"{each[name]:.3f}" for name in lists)
+            lines.append(
+                f"| {mode} | {k} | {each['observed']:,.0f} | {each['weight']:.3f} | {chances} |"
+            )
+    return lines
+
+
+def write_page(results: dict[str, Any]) -> None:
+    """Put the tables between their marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    parts = {
+        "runs": rows_of_runs,
+        "ways": rows_of_ways,
+        "shape": bars,
+        "classes": rows_of_classes,
+    }
+    for name, lay_out in parts.items():
+        marks = re.compile(rf"(?<=<!-- {name} -->\n)(.*?)(?=<!-- end of {name} -->)", re.DOTALL)
+        body = "\n" + "\n".join(lay_out(results)) + "\n\n"
+        text = marks.sub(lambda _, body=body: body, text)
+    PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mse import simulate as simulate
     from mse.bayes.decomposable import DecomposableGraphs as DecomposableGraphs
     from mse.bayes.latent_classes import LatentClasses as LatentClasses
+    from mse.bayes.log_linear import BayesianLogLinear as BayesianLogLinear
     from mse.bayes.pooled import PooledLogLinear as PooledLogLinear
     from mse.bayes.thresholded import ThresholdedLogLinear as ThresholdedLogLinear
     from mse.classical import Chapman as Chapman
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
 #: Where each public name lives. The imports above say the same to type checkers.
 _HOMES = {
+    "BayesianLogLinear": "bayes.log_linear",
     "BoundaryWarning": "errors",
     "CaptureTable": "table",
     "Chapman": "classical",

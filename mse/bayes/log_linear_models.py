@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Models that together have less than this probability by Laplace's approximation keep that one.
-NEGLIGIBLE = 1e-4
-#: Draws for each of the others at first, and for all of them in the end at most.
+NEGLIGIBLE = 1e-3
+#: Draws for each of the others at first, fewer where that would be most of what all may have in the end.
 FIRST_DRAWS, MOST_DRAWS = 100, 400_000
 #: Rounds of draws: the error of the first ones is itself uncertain.
 ROUNDS = 4
 #: Standard error of the probability of a model that is aimed at.
-AIM = 1e-3
+AIM = 2e-3
 #: Least standard error of the log marginal likelihoods that were not sampled.
 UNSAMPLED_ERROR = 0.05
 #: Numbers that the maps of one chunk of models hold at most.
@@ -198,7 +198,8 @@ def enumerate_models(target: Target, seed: np.random.SeedSequence) -> Enumerated
     n_first = int(np.searchsorted(np.cumsum(share), (1 - NEGLIGIBLE) * share.sum())) + 1
     first = np.sort(order[:n_first])
     seeds = seed.spawn(ROUNDS)
-    sums = _sample(target, members[first], np.full(first.size, FIRST_DRAWS), seeds[0])
+    each_draws = int(max(min(FIRST_DRAWS, MOST_DRAWS // (2 * first.size)), 2))
+    sums = _sample(target, members[first], np.full(first.size, each_draws), seeds[0])
     for each in seeds[1:]:
         wanted = _further_draws(sums)
         again = np.flatnonzero(wanted)

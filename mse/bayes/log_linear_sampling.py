@@ -33,6 +33,8 @@ JUMPS, JUMPS_AMONG_ALL = 0.6, 0.9
 HOT = 4.0
 #: Models met in the warm-up to which chains jump later: so many, and so near the best in log probability.
 MOST_MODELS, REACH = 4096, 14.0
+#: Cells from which on chains go into threads.
+THREADED = 24
 #: Draws between two looks at whether the user wants to stop.
 CHUNK = 500
 
@@ -89,14 +91,14 @@ def sample_models(
         runs = [with_catalog(run, catalog) for run in runs]
         _all(runs, lambda run: warm_up(run, warmup))
     for run in runs:
-        run.state.tally[:] = 0
+        run.parts.state.tally[:] = 0
     for start in track(range(0, draws, CHUNK), -(-draws // CHUNK), "Sampling models"):
         count = min(CHUNK, draws - start)
         _all(runs, lambda run, first=start, n=count: take_draws(run, thin, first, n))  # type: ignore[misc]
     return Sampled(
-        np.stack([run.record.members for run in runs]),
-        np.stack([run.record.coefficients for run in runs]),
-        np.stack([run.state.tally for run in runs]),
+        np.stack([run.parts.record.members for run in runs]),
+        np.stack([run.parts.record.coefficients for run in runs]),
+        np.stack([run.parts.state.tally for run in runs]),
     )
 
 
@@ -123,14 +125,16 @@ def _all(runs: Sequence[Run], work: Callable[[Run], None]) -> None:
     """Do the same to all chains, each in a thread: kernels do not hold the interpreter."""
     from joblib import Parallel, delayed
 
-    # Chains are changed in place, so that workers must share their memory.
-    Parallel(n_jobs=-1, require="sharedmem")(delayed(work)(run) for run in runs)
+    # Chains are changed in place, so that workers must share their memory. Small tables take less time
+    # than handing them to a thread does.
+    n_jobs = -1 if runs[0].parts.room.means.size >= THREADED else 1
+    Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(work)(run) for run in runs)
 
 
 def _shared(runs: Sequence[Run]) -> list[Run]:
     """Tell all chains which models any of them has met."""
     known = [met(run) for run in runs]
-    pooled = Maps(*(np.concatenate(parts) for parts in zip(*known, strict=True)))
+    pooled = Maps._make(np.concatenate(parts) for parts in zip(*known, strict=True))
     _, first = np.unique(pooled.members, axis=0, return_index=True)
     # By value and then by content, as `unique` has it: chains may have met them in any order.
     order = first[np.argsort(-pooled.evidence[first], kind="stable")]
@@ -138,6 +142,6 @@ def _shared(runs: Sequence[Run]) -> list[Run]:
     near = order[np.isfinite(value) & (value >= value[0] - REACH)][:MOST_MODELS]
     if near.size == 0:
         return list(runs)
-    maps = Maps(*(each[near] for each in pooled))
+    maps = Maps._make(each[near] for each in pooled)
     catalog = make_catalog(maps.members, maps.evidence, JUMPS)
     return [with_catalog(run, catalog, maps) for run in runs]

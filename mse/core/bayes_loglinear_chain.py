@@ -135,8 +135,8 @@ class Record(NamedTuple):
     coefficients: FloatArray
 
 
-class Run(NamedTuple):
-    """A chain with all that it needs."""
+class Parts(NamedTuple):
+    """What the compiled loop reads and writes."""
 
     target: Target
     memory: Memory
@@ -144,6 +144,15 @@ class Run(NamedTuple):
     state: State
     room: Room
     record: Record
+
+
+class Run(NamedTuple):
+    """A chain with all that it needs.
+
+    The generator stands apart: with it inside, the compiler would look at every part anew in each call.
+    """
+
+    parts: Parts
     rng: np.random.Generator
 
 
@@ -184,7 +193,7 @@ def start_run(target: Target, members: BoolArray, draws: int, rng: np.random.Gen
     table = np.full(4 << (slots - 1).bit_length(), -1, dtype=np.int64)
     used, number = np.zeros(1, dtype=np.int64), np.full(slots, -1, dtype=np.int64)
     memory = Memory(make_maps(target, slots), table, keys, used, number)
-    z = rng.standard_normal(n_effects)
+    z = rng.standard_normal(size=(n_effects,))
     state = State(
         members.copy(),
         z,
@@ -197,7 +206,7 @@ def start_run(target: Target, members: BoolArray, draws: int, rng: np.random.Gen
     )
     record = Record(np.zeros((draws, n_terms), dtype=np.bool_), np.zeros((draws, n_effects)))
     nothing = make_catalog(np.zeros((0, n_terms), dtype=np.bool_), np.zeros(0), 0.0)
-    return Run(target, memory, nothing, state, make_room(target), record, rng)
+    return Run(Parts(target, memory, nothing, state, make_room(target), record), rng)
 
 
 def with_catalog(run: Run, catalog: Catalog, maps: Maps | None = None) -> Run:
@@ -212,7 +221,7 @@ def with_catalog(run: Run, catalog: Catalog, maps: Maps | None = None) -> Run:
     maps : Maps, optional
         Maps of the first of them, to replace what the chain remembers.
     """
-    memory, numbers = run.memory, _numbers(catalog)
+    memory, state, numbers = run.parts.memory, run.parts.state, _numbers(catalog)
     if maps is not None:
         # A quarter is left for models that are not in the catalogue.
         count = min(maps.size.size, max(3 * memory.maps.size.size // 4, 1))
@@ -223,14 +232,14 @@ def with_catalog(run: Run, catalog: Catalog, maps: Maps | None = None) -> Run:
         remember(0, count, memory)
     for slot in range(int(memory.used[0])):
         memory.number[slot] = numbers.get(memory.maps.members[slot].tobytes(), -1)
-    run.state.at[3] = numbers.get(run.state.members.tobytes(), -1)
-    return run._replace(catalog=catalog)
+    state.at[3] = numbers.get(state.members.tobytes(), -1)
+    return run._replace(parts=run.parts._replace(catalog=catalog))
 
 
 def met(run: Run) -> Maps:
     """Return the maps of the models that a chain has in memory."""
-    used = int(run.memory.used[0])
-    return Maps(*(each[:used] for each in run.memory.maps))
+    used = int(run.parts.memory.used[0])
+    return Maps._make(each[:used] for each in run.parts.memory.maps)
 
 
 def warm_up(run: Run, iterations: int, temperature: float = 1.0) -> None:
@@ -245,10 +254,11 @@ def warm_up(run: Run, iterations: int, temperature: float = 1.0) -> None:
     temperature : float
         Above 1 models of low probability are met more often.
     """
-    run.state.numbers[2] = 1.0 / temperature
-    stop = int(run.state.at[0]) + iterations
+    state = run.parts.state
+    state.numbers[2] = 1.0 / temperature
+    stop = int(state.at[0]) + iterations
     _advance(run, np.asarray([stop, 1, stop], dtype=np.int64))
-    run.state.numbers[2] = 1.0
+    state.numbers[2] = 1.0
 
 
 def take_draws(run: Run, thin: int, start: int, draws: int) -> None:
@@ -263,7 +273,7 @@ def take_draws(run: Run, thin: int, start: int, draws: int) -> None:
     start, draws : int
         Number of the first draw, and how many.
     """
-    now = int(run.state.at[0])
+    now = int(run.parts.state.at[0])
     _advance(run, np.asarray([now - thin * start, thin, now + thin * draws], dtype=np.int64))
 
 
@@ -272,14 +282,15 @@ def _numbers(catalog: Catalog) -> dict[bytes, int]:
 
 
 def _advance(run: Run, schedule: IntArray) -> None:
-    memory, numbers = run.memory, _numbers(run.catalog)
-    while not advance(run, schedule):
+    parts, numbers = run.parts, _numbers(run.parts.catalog)
+    memory, proposed = parts.memory, parts.state.proposed
+    while not advance(parts, schedule, run.rng):
         if memory.used[0] == memory.maps.size.size:
             memory.table[:] = -1
             memory.used[0] = 0
         slot = int(memory.used[0])
-        work_out(run.target, run.state.proposed[None], memory.maps, slot, run.room)
-        memory.number[slot] = numbers.get(run.state.proposed.tobytes(), -1)
+        work_out(parts.target, proposed[None], memory.maps, slot, parts.room)
+        memory.number[slot] = numbers.get(proposed.tobytes(), -1)
         remember(slot, 1, memory)
         memory.used[0] += 1
 
@@ -443,15 +454,17 @@ def _decide(value, number, state, rng):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def advance(run, schedule):  # type: ignore[no-untyped-def]
+def advance(run, schedule, rng):  # type: ignore[no-untyped-def]
     """Iterate, a move between models and one within, until all is done or a map is missing.
 
     Parameters
     ----------
-    run : Run
+    run : Parts
         The chain; changed in place.
     schedule : int64 array (3,)
         Iterations of the warm-up, iterations to a draw, and the iteration to stop at.
+    rng : numpy.random.Generator
+        Draws.
 
     Returns
     -------
@@ -469,7 +482,7 @@ def advance(run, schedule):  # type: ignore[no-untyped-def]
             for t in range(state.members.size):
                 state.proposed[t] = state.members[t]
         elif state.at[2] == 0:
-            _propose(run.target, run.catalog, state, run.rng)
+            _propose(run.target, run.catalog, state, rng)
         slot = memory.table[_place(state.proposed, memory)]
         state.at[2] = slot < 0
         if slot < 0:
@@ -484,6 +497,6 @@ def advance(run, schedule):  # type: ignore[no-untyped-def]
                 record.coefficients[m, maps.chosen[slot, i]] = run.room.b[i]
             state.at[0], state.at[1] = state.at[0] + 1, BETWEEN
         else:
-            _decide(value, memory.number[slot], state, run.rng)
+            _decide(value, memory.number[slot], state, rng)
             state.at[1] += 1
     return True

@@ -1,0 +1,173 @@
+"""Simulation-based calibration of PooledLogLinear.
+
+    nice python -m benchmarks.sbc_pooled          writes benchmarks/results/sbc_pooled.json
+
+Worlds are drawn from the prior (`mse.core.pooled_draws.prior_points`): three lists, four years (a random
+walk) and three places. In half of them all is seen; in the others records lack the place, the third list
+did not operate in the second year, and counts of the last place below five are published as such. Ranks of
+the true totals and of parameters are tested for uniformity. Negative controls: a sampler that believes
+strata to be ten times less different than they are, and the means of hidden cells for hidden persons.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+import mse
+from benchmarks.ranks import rank, uniformity
+from mse.bayes.pooled_layout import Layout, lay_out
+from mse.bayes.pooled_sampling import sample
+from mse.core.pooled import KIND_SCALE
+from mse.core.pooled_draws import cell_means, common_coefficients, populations, prior_points
+
+if TYPE_CHECKING:
+    from mse._typing import FloatArray
+
+RESULTS = Path(__file__).parent / "results" / "sbc_pooled.json"
+SEED = 53
+LISTS, YEARS, PLACES = 3, (2018, 2019, 2020, 2022), ("A", "B", "C")
+STRATA = len(YEARS) * len(PLACES)
+#: Every sixth of these draws is taken, which makes them as good as independent.
+DRAWS, THIN, TUNE = 594, 6, 300
+RANKED = DRAWS // THIN
+SETTINGS = mse.PooledLogLinear(
+    time="year",
+    rate=(-1.0, 0.7),
+    dependence=0.4,
+    variation=0.4,
+    dependence_variation=0.2,
+    size_variation=0.5,
+    draws=DRAWS,
+    tune=TUNE,
+    chains=1,
+)
+#: Prior of the level: some 30 persons in sight of a stratum.
+LEVEL = np.asarray([np.log(30.0), 0.4])
+QUANTITIES = ("total", "one stratum", "change", "level", "spread of sizes", "dependence", "rate")
+
+
+def blank() -> mse.CaptureTable:
+    """Make a complete table with one person in each cell that can be seen."""
+    counts = np.ones((2,) * LISTS + (len(YEARS), len(PLACES)), dtype=np.int64)
+    counts[0, 0, 0] = 0
+    return mse.CaptureTable.from_array(counts, ["A", "B", "C"], {"year": YEARS, "place": PLACES})
+
+
+def prepared(table: mse.CaptureTable, shrink: float = 1.0) -> Layout:
+    """Lay a table out, with the prior of the worlds and not one centred at the data."""
+    variations = {
+        name: getattr(SETTINGS, name) * shrink for name in ("variation", "size_variation")
+    }
+    found = lay_out(replace(SETTINGS, **variations), table)
+    return replace(found, prior=found.prior._replace(level=LEVEL))
+
+
+def coarsened(counts: np.ndarray, rng: np.random.Generator) -> mse.CaptureTable:
+    """Lose the place of some records, a list in a year, and small counts of a place."""
+    # Odds from the prior of the model.
+    lacking = rng.binomial(counts, 1 / (1 + np.exp(KIND_SCALE * rng.standard_normal())))
+    found: dict[tuple[int, ...], list[int]] = {}
+
+    def add(pattern: list[int], low: int, high: int) -> None:
+        bounds = found.setdefault(tuple(pattern), [0, 0])
+        bounds[0] += low
+        bounds[1] += high
+
+    for cell in np.ndindex(counts.shape):
+        kept, lost = int((counts - lacking)[cell]), int(lacking[cell])
+        pattern = list(cell)
+        if cell[LISTS] == 1:
+            pattern[2] = -1
+        if not any(each == 1 for each in pattern[:LISTS]):
+            continue
+        add([*pattern[:-1], -1], lost, lost)
+        add(pattern, kept, kept)
+    for pattern, bounds in found.items():
+        if pattern[-1] == 2 and bounds[0] < 5:
+            bounds[:] = [0, 4]
+    rows = [(pattern, *bounds) for pattern, bounds in sorted(found.items()) if bounds[1] > 0]
+    patterns, low, high = zip(*rows, strict=True)
+    covariates = {"year": YEARS, "place": PLACES}
+    arrays = (np.asarray(each, dtype=np.int64) for each in (patterns, low, high))
+    return mse.CaptureTable(("A", "B", "C"), covariates, *arrays)
+
+
+def figures(totals: FloatArray, points: FloatArray, layout: Layout) -> FloatArray:
+    """Quantities that are ranked, (M, Q)."""
+    by_year = totals.reshape(-1, len(YEARS), len(PLACES)).sum(axis=2)
+    common = common_coefficients(points, layout.prior, layout.data)
+    columns = [
+        totals.sum(axis=1),
+        totals[:, 4],
+        by_year[:, -1] - by_year[:, 0],
+        points[:, 0],
+        points[:, 1],
+        common[:, LISTS:].mean(axis=1),
+        common[:, 0],
+    ]
+    return np.column_stack(columns)
+
+
+def ranks_of_world(
+    world: int, coarse: bool, shrink: float = 1.0, persons: bool = True
+) -> list[int]:
+    """Draw a world from the prior, and rank its figures among posterior draws."""
+    warnings.simplefilter("ignore")
+    rng = np.random.default_rng([SEED, world, int(coarse)])
+    template = prepared(blank())
+    point = prior_points(rng, 1, template.prior, STRATA)
+    means = cell_means(point, template.prior, template.uncentered)[0]
+    shape = (2,) * LISTS + (len(YEARS), len(PLACES))
+    people = rng.poisson(means.T).reshape(shape)
+    true = figures(people.reshape(-1, STRATA).sum(axis=0)[None].astype(float), point, template)
+    seen = people.copy()
+    seen[0, 0, 0] = 0
+    table = coarsened(seen, rng) if coarse else blank().with_counts(seen)
+    layout = prepared(table, shrink)
+    chain = sample(replace(SETTINGS, seed=world + 1), layout).points[0, ::THIN]
+    totals, _ = populations(rng, chain, layout.prior, layout.data)
+    if not persons:
+        hidden = cell_means(chain, layout.prior, layout.data) * ~layout.data.observable
+        totals = layout.data.counts.sum(axis=1) + hidden.sum(axis=2)
+    drawn = figures(totals, chain, layout)
+    return [rank(true[0, i], drawn[:, i], rng) for i in range(len(QUANTITIES))]
+
+
+def report(worlds: int, **options: Any) -> dict[str, Any]:
+    """Uniformity of the ranks of each figure."""
+    tasks = (delayed(ranks_of_world)(world, **options) for world in range(worlds))
+    ranks = np.asarray(Parallel(n_jobs=2)(tasks), dtype=np.int64)
+    # One more than the ranked draws is a multiple of the bins.
+    return {name: uniformity(ranks[:, i], RANKED, 10) for i, name in enumerate(QUANTITIES)}
+
+
+def main() -> None:
+    """Measure, and write the results."""
+    worlds = int(sys.argv[1]) if len(sys.argv) > 1 else 240
+    start = time.time()
+    results: dict[str, Any] = {
+        "complete": report(worlds, coarse=False),
+        "coarsened": report(worlds, coarse=True),
+        "negative control: strata ten times less different": report(
+            worlds // 4, coarse=False, shrink=0.1
+        ),
+        "negative control: mean for persons": report(worlds // 2, coarse=False, persons=False),
+    }
+    for name, found in results.items():
+        print(name, {key: f"{value['p_value']:.2g}" for key, value in found.items()})
+    results["seconds"] = round(time.time() - start, 1)
+    if worlds >= 240:
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

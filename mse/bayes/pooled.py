@@ -1,0 +1,375 @@
+"""Log-linear model with partial pooling over strata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mse.bayes.chains import Chains, diagnose, warn_of
+from mse.bayes.fit import BayesianFit, Undetermined, announce
+from mse.bayes.pooled_layout import Layout, lay_out
+from mse.bayes.pooled_prior import PriorPredictive, check_prior
+from mse.bayes.pooled_words import diverging_words, empty_words, no_overlap_words, stratum_names
+from mse.core.pooled_draws import cell_means, common_coefficients, populations
+from mse.errors import ModelError
+from mse.loglinear.folding import whole_persons
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from mse._typing import FloatArray, IntArray, Seed
+    from mse.bayes.pooled_sampling import Sampled
+    from mse.estimators import Estimator
+    from mse.table import CaptureTable
+
+__all__ = ["PooledLogLinear", "PooledLogLinearFit"]
+
+#: Draws kept with all their parameters, from which tables are predicted.
+KEPT = 1000
+#: Strata whose totals are diagnosed beside the sum: those with most hidden persons.
+DIAGNOSED = 20
+#: Smallest numbers of draws that a sampler adapts in, and that diagnostics make sense of.
+FEWEST = {"draws": 50, "tune": 100, "chains": 1}
+SAMPLERS = ("nutpie", "pymc")
+
+
+@dataclass(frozen=True)
+class PooledLogLinear:
+    r"""Estimate N in many strata at once, each borrowing from the others.
+
+    Every combination of covariate levels is a stratum with its own size, chances of being on each list,
+    and dependence between pairs of lists. These are drawn from common distributions that are learned from
+    all strata together, so that a municipality with three registered persons has an answer: that of places
+    like it, as far as its own three do not say otherwise, with the uncertainty that follows.
+
+    Parameters
+    ----------
+    time : str, optional
+        A covariate whose levels follow each other, such as ``"year"``: what varies over it is a random
+        walk instead of being exchangeable. Levels that are numbers may be unevenly spaced.
+    rate : tuple of float, default (-2.0, 2.0)
+        Prior mean and standard deviation of the common log odds of being on a list, for somebody on no
+        other.
+    dependence : float, default 1.0
+        Scale of the half-normal prior of the standard deviation of the common effects of pairs of lists:
+        they are shrunk towards none as far as the data allow.
+    variation : float, default 0.7
+        Scale of the half-normal prior of the standard deviations of effects of lists between levels, and
+        between strata.
+    dependence_variation : float, default 0.3
+        The same of effects of pairs between levels.
+    size_variation : float, default 2.0
+        The same of log sizes.
+    sampler : {"nutpie", "pymc"}, default "nutpie"
+        Whose No-U-Turn sampler draws.
+    draws, tune : int, default 1000
+        Draws of each chain, and those before in which it adapts.
+    chains : int, default 4
+        Chains, from over-dispersed starts, in parallel.
+    target_accept : float, default 0.9
+        Acceptance that the step size is adapted to.
+    seed : int, default 1
+        Equal settings give equal answers.
+
+    Notes
+    -----
+    With :math:`p_s(c) \propto \exp(x(c)'\theta_s)` over all histories :math:`c` of stratum :math:`s`,
+
+    .. math::
+
+        n_s(c) \sim \text{Poisson}(\Lambda_s p_s(c)), \quad
+        \log \Lambda_s \sim N(\text{level} + \text{size effects}, \tau^2), \quad
+        \theta_s = \beta + \sum_j \delta_j(s) + \epsilon_s.
+
+    :math:`\beta` holds common effects of lists and of pairs; :math:`\delta_j` effects of the levels of
+    covariate j (of all lists together, of each list, of each pair; sums over levels are 0); with two or
+    more covariates :math:`\epsilon_s` are deviations of single strata (of all lists together, and of each
+    list). Each kind of effect has a standard deviation of its own, with a half-normal prior; steps of a
+    random walk have half the prior scale. There are no effects of three lists. The level has a prior
+    that a factor of 50 either way from the registered persons by stratum is two standard deviations.
+
+    Unknown memberships and covariates, lists that do not operate somewhere, and counts within bounds enter
+    by the probability of what is known (missing at random). A stratum without anybody registered has a
+    hidden number all the same: what the others say of such a stratum.
+
+    The posterior of N of a stratum with few persons rests on the common distributions, hence on the
+    assumption that strata are alike in the way stated. Where no list overlaps another anywhere, only the
+    prior tells the number of hidden persons, and there is no estimate.
+
+    Examples
+    --------
+    >>> import mse, numpy as np
+    >>> counts = np.zeros((2, 2, 2, 3), dtype=int)
+    >>> counts[1, 0, 0], counts[0, 1, 0], counts[0, 0, 1] = (20, 9, 2), (11, 6, 1), (14, 5, 0)
+    >>> counts[1, 1, 0], counts[1, 0, 1], counts[0, 1, 1] = (6, 3, 0), (5, 1, 0), (4, 1, 0)
+    >>> table = mse.CaptureTable.from_array(counts, ["a", "b", "c"], {"place": ["A", "B", "C"]})
+    >>> estimator = mse.PooledLogLinear(draws=500, tune=500, chains=2)
+    >>> print(estimator.prior_predictive(table).summary().splitlines()[0])
+    PRIOR PREDICTIVE CHECK
+    """
+
+    time: str | None = None
+    rate: tuple[float, float] = (-2.0, 2.0)
+    dependence: float = 1.0
+    variation: float = 0.7
+    dependence_variation: float = 0.3
+    size_variation: float = 2.0
+    sampler: Literal["nutpie", "pymc"] = "nutpie"
+    draws: int = 1000
+    tune: int = 1000
+    chains: int = 4
+    target_accept: float = 0.9
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rate", (float(self.rate[0]), float(self.rate[1])))
+        if self.sampler not in SAMPLERS:
+            raise ModelError(f"sampler={self.sampler!r} is not known; expected 'nutpie' or 'pymc'.")
+        mean, sd = self.rate
+        if not (abs(mean) < inf and 0 < sd < inf):
+            raise ModelError(
+                f"rate={self.rate!r}: expected a mean and a positive standard deviation."
+            )
+        for name in ("dependence", "variation", "dependence_variation", "size_variation"):
+            if not 0 < getattr(self, name) < inf:
+                raise ModelError(f"{name}={getattr(self, name)!r}: expected a positive number.")
+        if not 0 < self.target_accept < 1:
+            raise ModelError(f"target_accept={self.target_accept!r}: expected it between 0 and 1.")
+        for name, fewest in FEWEST.items():
+            value = getattr(self, name)
+            if value != int(value) or value < fewest:
+                raise ModelError(f"{name}={value!r}: expected a whole number, {fewest} or more.")
+
+    def fit(self, table: CaptureTable) -> PooledLogLinearFit:
+        """Sample the posterior given a table.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            With covariates; known in part or not.
+
+        Returns
+        -------
+        PooledLogLinearFit
+
+        Raises
+        ------
+        ModelError
+            If the table has margins only or no covariates, or `time` is not one of them.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the chains have not settled, or trajectories of the sampler diverged.
+        """
+        from mse.bayes.pooled_sampling import sample
+
+        layout = lay_out(self, table)
+        if not overlapping(table):
+            nobody = Undetermined("infinite", no_overlap_words(table))
+            return PooledLogLinearFit(self, table, layout, nobody, None)
+        fit = PooledLogLinearFit(self, table, layout, None, sample(self, layout))
+        announce(fit)
+        warn_of(fit.divergences)
+        return fit
+
+    def prior_predictive(
+        self, table: CaptureTable, draws: int = 1000, seed: Seed = 1
+    ) -> PriorPredictive:
+        """Show what the prior expects of such a table, beside what was observed.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            Lists, covariates and the number of registered persons enter.
+        draws : int, default 1000
+            Populations to draw.
+        seed : int or numpy.random.Generator, default 1
+            The same seed gives the same populations.
+
+        Returns
+        -------
+        PriorPredictive
+            Ranges of the total, of the share registered, of list sizes and of overlaps.
+        """
+        rng = np.random.default_rng(seed)
+        return check_prior(table, lay_out(self, table), draws, rng)
+
+    def pymc_model(self, table: CaptureTable) -> Any:
+        """Build the model in PyMC, to look at or to build upon.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            As of `fit`.
+
+        Returns
+        -------
+        pymc.Model
+        """
+        from mse.bayes.pooled_model import pymc_model
+
+        return pymc_model(lay_out(self, table))
+
+
+def overlapping(table: CaptureTable) -> bool:
+    """Whether anybody is known to be on two lists."""
+    on = (table.patterns[:, : table.n_lists] == 1).sum(axis=1)
+    return bool((table.high[on > 1] > 0).any())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PooledLogLinearFit(BayesianFit):
+    """What the pooled log-linear model learned from a table.
+
+    Attributes
+    ----------
+    estimator : PooledLogLinear
+        Assumptions and settings.
+    table : CaptureTable
+        The data.
+    """
+
+    method = "Bayesian log-linear model pooled over strata"
+
+    estimator: PooledLogLinear
+    table: CaptureTable
+    _layout: Layout = field(repr=False)
+    _reason: Undetermined | None = field(repr=False)
+    _sampled: Sampled | None = field(repr=False)
+
+    @property
+    def _undetermined(self) -> Undetermined | None:
+        return self._reason
+
+    @cached_property
+    def _population_draws(self) -> tuple[FloatArray, IntArray]:
+        """Totals (chains, draws, S) and registered persons (S,), both in persons."""
+        n_strata = self.table.n_strata
+        if self._sampled is None:
+            nothing = np.full((1, FEWEST["draws"], n_strata), np.nan)
+            return nothing, np.zeros(n_strata, dtype=np.int64)
+        points = self._sampled.points
+        flat = points.reshape(-1, points.shape[2])
+        rng = np.random.default_rng([self.estimator.seed, 1])
+        totals, seen = populations(rng, flat, self._layout.prior, self._layout.data)
+        return totals.reshape(*points.shape[:2], n_strata), whole_persons(seen)
+
+    @property
+    def _observed_by_stratum(self) -> IntArray:
+        return self._population_draws[1]
+
+    @cached_property
+    def chains(self) -> Chains:
+        """Draws of N, hidden persons by stratum, common effects and standard deviations."""
+        totals, seen = self._population_draws
+        draws = {"N": totals.sum(axis=2), "hidden": totals - seen}
+        coords: dict[str, Any] = {"stratum": stratum_names(self.table)}
+        dims: dict[str, tuple[str, ...]] = {"hidden": ("stratum",)}
+        if self._sampled is None:
+            return Chains(draws, coords, dims)
+        points, cuts = self._sampled.points, self._layout.prior.cuts
+        flat = points.reshape(-1, points.shape[2])
+        common = common_coefficients(flat, self._layout.prior, self._layout.data)
+        common = common.reshape(*points.shape[:2], -1)
+        n_lists = self.table.n_lists
+        draws |= {
+            "rate": common[:, :, :n_lists],
+            "dependence": common[:, :, n_lists:],
+            "scale": np.exp(points[:, :, cuts[0] : cuts[1]]),
+        }
+        coords |= {"list": self.table.lists, "pair": _pairs(self.table)}
+        coords |= {"scales": self._layout.scale_names}
+        dims |= {"rate": ("list",), "dependence": ("pair",), "scale": ("scales",)}
+        stats = {
+            "diverging": self._sampled.diverging.astype(np.float64),
+            "n_steps": self._sampled.steps,
+        }
+        return Chains(draws, coords, dims, stats)
+
+    @cached_property
+    def diagnostics(self) -> pd.DataFrame:
+        """R-hat, effective sample sizes and Monte Carlo error of log N, in all and in large strata.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_median``; a row for ``log N`` and one for
+            each of the strata with most hidden persons.
+        """
+        if self._sampled is None:
+            return diagnose(self.chains, [])
+        totals, _ = self._population_draws
+        hidden = np.median(self.chains.flat("hidden"), axis=0)
+        largest = np.argsort(-hidden, kind="stable")[:DIAGNOSED]
+        named = {f"N of {self.chains.coords['stratum'][s]}": totals[:, :, s] + 1.0 for s in largest}
+        # One more person: somewhere there may be none in a draw.
+        several = Chains({"N": self.chains.draws["N"] + 0.0, **named})
+        return diagnose(several, ["log N", *(f"log {name}" for name in named)])
+
+    @cached_property
+    def divergences(self) -> str:
+        """How many trajectories diverged, in words; empty if none did."""
+        return "" if self._sampled is None else diverging_words(self._sampled.diverging)
+
+    @property
+    def _remarks(self) -> tuple[str, ...]:
+        if self._sampled is None:
+            return ()
+        return (self.divergences, empty_words(self.table, self._observed_by_stratum))
+
+    @property
+    def _model(self) -> str:
+        return f"pooled over {', '.join(self.table.covariates)}"
+
+    def _predict(self, size: int, rng: np.random.Generator) -> IntArray:
+        if self._sampled is None:
+            raise ModelError(f"Nothing can be predicted: {self.reason}")
+        if not self.table.is_complete:
+            raise ModelError(
+                "Histories that are known in part cannot be compared with predicted ones: the "
+                "posterior predictive check takes complete tables."
+            )
+        points = self._sampled.points.reshape(-1, self._layout.dimension)
+        means = np.zeros((size, self.table.n_strata, 2**self.table.n_lists))
+        picked = rng.integers(len(points), size=size)
+        for start in range(0, size, KEPT):
+            chunk = points[picked[start : start + KEPT]]
+            means[start : start + KEPT] = cell_means(chunk, self._layout.prior, self._layout.data)
+        drawn = rng.poisson(means).astype(np.int64)
+        return np.ascontiguousarray(drawn.transpose(0, 2, 1)).reshape(size, -1)
+
+    def _other_priors(self) -> Mapping[str, Estimator]:
+        asked = self.estimator
+        mean, sd = asked.rate
+        return {
+            "being on a list twice as vague": replace(asked, rate=(mean, 2 * sd)),
+            "being on a list less likely": replace(asked, rate=(mean - 1, sd)),
+            "dependence half as strong": replace(asked, dependence=asked.dependence / 2),
+            "dependence twice as strong": replace(asked, dependence=asked.dependence * 2),
+            "strata half as different": replace(
+                asked,
+                variation=asked.variation / 2,
+                dependence_variation=asked.dependence_variation / 2,
+            ),
+            "strata twice as different": replace(
+                asked,
+                variation=asked.variation * 2,
+                dependence_variation=asked.dependence_variation * 2,
+            ),
+        }
+
+    def prior_predictive(self, draws: int = 1000, seed: Seed = 1) -> PriorPredictive:
+        """Show what the prior expects of such a table; see `PooledLogLinear.prior_predictive`."""
+        return self.estimator.prior_predictive(self.table, draws, seed)
+
+
+def _pairs(table: CaptureTable) -> list[str]:
+    lists = table.lists
+    return [f"{a}:{b}" for i, a in enumerate(lists) for b in lists[i + 1 :]]

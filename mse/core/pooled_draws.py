@@ -1,0 +1,256 @@
+"""Posterior density of `mse.core.pooled` for a sampler, populations from its draws, and prior draws."""
+
+from __future__ import annotations
+
+from math import lgamma
+from typing import TYPE_CHECKING, NamedTuple
+
+import numba as nb
+import numpy as np
+
+from mse.core.newton import LARGEST_LOG
+from mse.core.pooled import density, log_means, log_shares, make_cells, make_effects
+from mse.core.pooled_effects import Parameters, common_effects, effects_of
+
+if TYPE_CHECKING:
+    from mse._typing import FloatArray, IntArray
+    from mse.core.pooled_effects import Pooled
+
+#: Largest mean of a Poisson draw: 64 bits hold what comes of it.
+LARGEST_MEAN = 1e17
+
+
+class Prior(NamedTuple):
+    """Priors of the parameters that are not standard normal.
+
+    Attributes
+    ----------
+    level : float64 array (2,)
+        Mean and standard deviation of the level, log persons.
+    scales : float64 array
+        Scale of the half-normal prior of each scale.
+    cuts : int64 array (3,)
+        Where scales, z and r start in a point: level, log scales, z, r, one after the other.
+    """
+
+    level: FloatArray
+    scales: FloatArray
+    cuts: IntArray
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _parameters(x, cuts):  # type: ignore[no-untyped-def]
+    scales = np.zeros(cuts[1] - cuts[0])
+    for i in range(scales.size):
+        scales[i] = np.exp(min(x[cuts[0] + i], LARGEST_LOG))
+    return Parameters(x[: cuts[0]], scales, x[cuts[1] : cuts[2]], x[cuts[2] :])
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def log_posterior(x, prior, data, gradient):  # type: ignore[no-untyped-def]
+    """Log posterior density, but for a constant, and its gradient.
+
+    Parameters
+    ----------
+    x : float64 array
+        Level, log scales, z and r.
+    prior : Prior
+        Priors of level and scales.
+    data : Pooled
+        What is known.
+    gradient : float64 array
+        Receives the gradient.
+    """
+    cuts = prior.cuts
+    point = _parameters(x, cuts)
+    for i in range(x.size):
+        gradient[i] = 0.0
+    slopes = Parameters(
+        gradient[: cuts[0]],
+        gradient[cuts[0] : cuts[1]],
+        gradient[cuts[1] : cuts[2]],
+        gradient[cuts[2] :],
+    )
+    value = density(point, data, slopes)
+    for i in range(cuts[0], cuts[1]):
+        # Half-normal, and the Jacobian of the logarithm.
+        scale = point.scales[i - cuts[0]]
+        squared = (scale / prior.scales[i - cuts[0]]) ** 2
+        value += x[i] - 0.5 * squared
+        gradient[i] = gradient[i] * scale + 1.0 - squared
+    away = (x[0] - prior.level[0]) / prior.level[1]
+    value -= 0.5 * away * away
+    gradient[0] -= away / prior.level[1]
+    for i in range(cuts[1], cuts[2]):
+        value -= 0.5 * x[i] * x[i]
+        gradient[i] -= x[i]
+    return value
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _truncated_draw(rng, mean, low, high):  # type: ignore[no-untyped-def]
+    """Poisson number given that it is between bounds: its terms are passed outwards from the largest."""
+    mode = min(max(np.floor(mean), float(low)), float(high))
+    top = mode * np.log(mean) - lgamma(mode + 1.0)
+    # The largest term of probability 1 times the sum of all over it is the sum; draw below that sum.
+    total, k, term = 1.0, mode, 1.0
+    while k < high and term > 1e-18:
+        k += 1.0
+        term *= mean / k
+        total += term
+    k, term = mode, 1.0
+    while k > low and term > 1e-18:
+        term *= k / mean
+        k -= 1.0
+        total += term
+    rest = rng.random() * total - 1.0
+    if rest <= 0.0 or top == -np.inf:
+        return mode
+    k, term = mode, 1.0
+    while k < high and term > 1e-18:
+        k += 1.0
+        term *= mean / k
+        rest -= term
+        if rest <= 0.0:
+            return k
+    k, term = mode, 1.0
+    while k > low:
+        term *= k / mean
+        k -= 1.0
+        rest -= term
+        if rest <= 0.0:
+            return k
+    return k
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _allot(rng, o, kinds, logs, data, totals, seen):  # type: ignore[no-untyped-def]
+    """Draw the persons of an observation, and their strata in proportion to the means."""
+    total = 0.0
+    for k in range(data.first_box[o], data.first_box[o + 1]):
+        if data.boxes[k] >= 0:
+            total += np.exp(min(logs[data.boxes[k]], LARGEST_LOG))
+    persons = data.low[o]
+    if data.low[o] < data.high[o]:
+        mean = total * np.exp(kinds[data.kind[o]])
+        persons = np.int64(_truncated_draw(rng, mean, data.low[o], data.high[o]))
+    n_cells, left = data.counts.shape[1], total
+    for k in range(data.first_box[o], data.first_box[o + 1]):
+        if data.boxes[k] >= 0:
+            stratum = data.boxes[k] // n_cells
+            mean = np.exp(min(logs[data.boxes[k]], LARGEST_LOG))
+            seen[stratum] += data.low[o] * mean / total
+            if persons > 0:
+                here = rng.binomial(persons, mean / left) if mean < left else persons
+                totals[stratum] += here
+                persons -= here
+                left -= mean
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _populations(rng, points, cuts, data, totals, seen):  # type: ignore[no-untyped-def]
+    effects, cells = make_effects(data), make_cells(data)
+    kinds = np.zeros(data.n_kinds[0])
+    n_strata, n_cells = data.counts.shape
+    for m in range(points.shape[0]):
+        point = _parameters(points[m], cuts)
+        effects_of(point, data, effects)
+        log_means(point, data, effects, cells)
+        log_shares(point.z, kinds)
+        for s in range(n_strata):
+            mean = 0.0
+            for c in range(n_cells):
+                totals[m, s] += data.counts[s, c]
+                if not data.observable[s, c]:
+                    mean += np.exp(min(cells.logs[s, c], LARGEST_LOG))
+            totals[m, s] += rng.poisson(min(mean, LARGEST_MEAN))
+        logs = cells.logs.ravel()
+        for o in range(data.low.size):
+            _allot(rng, o, kinds, logs, data, totals[m], seen[m])
+
+
+def populations(
+    rng: np.random.Generator, points: FloatArray, prior: Prior, data: Pooled
+) -> tuple[FloatArray, FloatArray]:
+    """Draw a population for each point: everybody in each stratum, seen or not.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Randomness.
+    points : float64 array (M, dim)
+        Level, log scales, z and r.
+    prior : Prior
+        Says where they are.
+    data : Pooled
+        What is known. Persons whose stratum is not known are shared out at random in proportion to the
+        means, those counted within bounds drawn between them.
+
+    Returns
+    -------
+    totals : float64 array (M, S)
+        Persons.
+    seen : float64 array (S,)
+        Registered persons, those of partly known records in the strata where they are expected.
+    """
+    totals = np.zeros((len(points), data.counts.shape[0]))
+    seen = np.zeros_like(totals)
+    _populations(rng, points, prior.cuts, data, totals, seen)
+    return totals, data.counts.sum(axis=1) + seen.mean(axis=0)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _common(points, cuts, data, out):  # type: ignore[no-untyped-def]
+    for m in range(points.shape[0]):
+        common_effects(_parameters(points[m], cuts), data, out[m])
+
+
+def common_coefficients(points: FloatArray, prior: Prior, data: Pooled) -> FloatArray:
+    """Compute common effects of lists, then of pairs, (M, P), log scale; see `populations`."""
+    found = np.zeros((len(points), data.cells.size))
+    _common(points, prior.cuts, data, found)
+    return found
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _means(points, cuts, data, means):  # type: ignore[no-untyped-def]
+    effects, cells = make_effects(data), make_cells(data)
+    for m in range(points.shape[0]):
+        point = _parameters(points[m], cuts)
+        effects_of(point, data, effects)
+        log_means(point, data, effects, cells)
+        for s in range(means.shape[1]):
+            for c in range(means.shape[2]):
+                means[m, s, c] = np.exp(min(cells.logs[s, c], LARGEST_LOG))
+
+
+def cell_means(points: FloatArray, prior: Prior, data: Pooled) -> FloatArray:
+    """Means of all cells at some points, (M, S, C), persons; parameters as of `populations`."""
+    means = np.zeros((len(points), *data.counts.shape))
+    _means(points, prior.cuts, data, means)
+    return means
+
+
+def prior_points(rng: np.random.Generator, size: int, prior: Prior, n_strata: int) -> FloatArray:
+    """Draw points from the prior, for data in which no stratum has a width (see `Pooled`).
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Randomness.
+    size : int
+        Points M to draw.
+    prior : Prior
+        The prior.
+    n_strata : int
+        Strata S.
+
+    Returns
+    -------
+    float64 array (M, dim)
+    """
+    points = rng.standard_normal((size, int(prior.cuts[2]) + n_strata))
+    points[:, 0] = prior.level[0] + prior.level[1] * points[:, 0]
+    at = slice(prior.cuts[0], prior.cuts[1])
+    points[:, at] = np.log(np.abs(points[:, at]) * prior.scales)
+    return points

@@ -1,0 +1,305 @@
+"""BayesianLogLinear: the posterior over models, what is read off it, and what it is asked of."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+import mse
+from benchmarks.sbc_bayesian_loglinear import FIT, Worlds, calibrate
+from mse.bayes.log_linear_setting import bounded_poisson, cell_means, make_setting
+
+QUICK = mse.BayesianLogLinear(draws=500, warmup=200)
+
+
+@pytest.fixture(scope="module")
+def kosovo() -> mse.CaptureTable:
+    return mse.load_dataset("kosovo")
+
+
+@pytest.fixture(scope="module")
+def fit(kosovo):
+    return replace(QUICK, max_order=3).fit(kosovo)
+
+
+@pytest.fixture(scope="module")
+def strata():
+    return QUICK.fit(mse.load_dataset("spina_bifida"))
+
+
+def test_models_and_interactions_are_consistent(fit) -> None:
+    models, inclusion = fit.models, fit.inclusion
+    assert fit.enumerated
+    assert models["probability"].is_monotonic_decreasing
+    assert models["probability"].sum() == pytest.approx(1.0, abs=1e-3)
+    assert models["draws"].sum() == fit.chains.flat("N").size
+    assert models["model"].is_unique
+    assert fit.model == models["model"][0] == fit.structure.notation()
+    assert (models["error"] < 0.01).all()
+    # Half of the models with a triple have it; a pair is in all models with its triples besides.
+    assert inclusion.loc["EXH:ABA:OSCE", "prior"] == pytest.approx(18 / 113)
+    with_pair = models["model"].str.contains("24")
+    assert inclusion.loc["ABA:HRW", "probability"] >= models["probability"][with_pair].sum() - 1e-6
+    present = fit.chains.flat("present").mean(axis=0)
+    np.testing.assert_allclose(present, inclusion["probability"], atol=0.05)
+
+
+def test_medians_within_models_are_those_of_their_draws(fit) -> None:
+    names = list(fit.inclusion.index)
+    best = [fit.structure.term_name(term) for term in fit.structure.terms if len(term) > 1]
+    present = fit.chains.flat("present").astype(bool)
+    inside = (present == np.isin(names, best)).all(axis=1)
+    totals = fit.chains.flat("N")
+    assert fit.models["draws"][0] == inside.sum()
+    assert fit.models["total"][0] == np.median(totals[inside])
+    assert fit.population.total == np.median(totals)
+
+
+def test_strata_and_their_draws_add_up(strata) -> None:
+    p = strata.population
+    np.testing.assert_array_equal(p.stratum_draws.sum(axis=1), p.draws)
+    assert p.by["total"].sum() == pytest.approx(p.total)
+    assert p.margin("ethnicity")["observed"].sum() == p.observed
+    assert list(p.by["observed"]) == [583, 36, 2]
+    assert (strata.chains.flat("hidden") >= 0).all()
+
+
+@pytest.mark.mcmc
+def test_reversible_jump_gives_the_same_answer_as_enumeration(strata) -> None:
+    jumping = mse.BayesianLogLinear(strategy="reversible-jump", warmup=1000).fit(strata.table)
+    assert not jumping.enumerated
+    assert (jumping.diagnostics["r_hat"] < 1.01).all()
+    exact, counted = strata.inclusion, jumping.inclusion
+    error = np.hypot(exact["error"], counted["error"]) + 1e-4
+    assert ((exact["probability"] - counted["probability"]).abs() < 4 * error).all()
+    assert counted["prior"].unique() == [0.5]
+    assert jumping.population.total == pytest.approx(strata.population.total, rel=0.005)
+    assert jumping.models["probability"].sum() == pytest.approx(1.0)
+    assert (jumping.moves["to_known_model"] > 0.5).all()
+
+
+@pytest.mark.mcmc
+def test_workers_make_no_difference(monkeypatch) -> None:
+    from mse.bayes import log_linear_models, log_linear_sampling
+
+    monkeypatch.setattr(log_linear_sampling, "THREADED", 1)
+    monkeypatch.setattr(log_linear_models, "CHUNK_NUMBERS", 2000)
+    table = mse.load_dataset("korea")
+    for strategy in ("enumerate", "reversible-jump"):
+        estimator = replace(QUICK, strategy=strategy, draws=300)
+        with joblib.parallel_config(n_jobs=1):
+            alone = estimator.fit(table)
+        with joblib.parallel_config(n_jobs=3):
+            shared = estimator.fit(table)
+        np.testing.assert_array_equal(alone.chains.draws["N"], shared.chains.draws["N"])
+        pd.testing.assert_frame_equal(alone.models, shared.models)
+
+
+def test_another_seed_gives_other_draws_and_the_same_answer(kosovo) -> None:
+    one, two = (replace(QUICK, seed=seed).fit(kosovo) for seed in (1, 2))
+    assert (one.chains.draws["N"] != two.chains.draws["N"]).any()
+    assert one.population.total == pytest.approx(two.population.total, rel=0.02)
+
+
+def test_order_of_lists_makes_no_difference(kosovo) -> None:
+    there = QUICK.fit(kosovo)
+    back = QUICK.fit(kosovo.keep_lists(kosovo.lists[::-1]))
+    assert there.population.total == pytest.approx(back.population.total, rel=0.02)
+    renamed = {":".join(reversed(name.split(":"))): name for name in back.inclusion.index}
+    found = back.inclusion.rename({name: old for old, name in renamed.items()})
+    ours = there.inclusion["probability"]
+    np.testing.assert_allclose(found.loc[ours.index, "probability"], ours, atol=0.01)
+
+
+# What the data cannot tell -----------------------------------------------------------------------
+
+
+def test_lists_without_overlap_have_a_posterior_but_no_estimate() -> None:
+    table = mse.CaptureTable.from_counts({"100": 30, "010": 20, "001": 10}, ["a", "b", "c"])
+    fit = QUICK.fit(table)
+    p = fit.population
+    assert (p.status, p.limit) == ("not_estimable", "infinite")
+    assert np.isnan(p.total)
+    assert "the prior decides" in p.reason
+    assert set(fit.models["status"]) == {"not_estimable"}
+    # The posterior itself is proper, and can be looked at.
+    assert np.isfinite(fit.chains.draws["N"]).all()
+
+
+def test_a_share_of_the_models_that_the_prior_decides_is_mentioned() -> None:
+    counts = {"100": 30, "010": 20, "001": 10, "110": 5}
+    p = QUICK.fit(mse.CaptureTable.from_counts(counts, ["a", "b", "c"])).population
+    assert p.status == "ok"
+    assert any("prior_sensitivity" in warning for warning in p.warnings)
+    assert not QUICK.fit(mse.load_dataset("kosovo")).population.warnings
+
+
+def test_two_lists_have_one_model() -> None:
+    table = mse.CaptureTable.from_counts({"11": 40, "10": 60, "01": 80}, ["a", "b"])
+    fit = QUICK.fit(table)
+    assert list(fit.models["model"]) == ["[1,2]"]
+    assert fit.inclusion.empty
+    assert fit.population.total == pytest.approx(120 * 100 / 40, rel=0.05)
+    assert replace(QUICK, strategy="reversible-jump").fit(table).status == "ok"
+
+
+def test_nobody() -> None:
+    table = mse.load_dataset("kosovo").with_counts(np.zeros((2, 2, 2, 2), dtype=np.int64))
+    fit = QUICK.fit(table)
+    assert fit.status == "not_estimable"
+    assert fit.models.empty
+    assert fit.inclusion.empty
+    assert fit.moves.empty
+    assert repr(fit)
+    with pytest.raises(mse.ModelError, match="Nobody was observed"):
+        fit.posterior_predictive()
+
+
+# Tables known in part ----------------------------------------------------------------------------
+
+ROWS = {
+    "police": [1, 0, 1, 1, 0, 1, 1],
+    "care": [0, 1, 1, 0, 1, 1, 0],
+    "sex": ["f", "f", "f", "m", "m", "m", None],
+}
+
+
+def partly(n: list[object], rows: int = 7) -> mse.CaptureTable:
+    frame = pd.DataFrame(ROWS).assign(n=n).head(rows)
+    return mse.CaptureTable.from_frame(frame, ["police", "care"], ["sex"], "n")
+
+
+def test_counts_over_several_cells() -> None:
+    fit = QUICK.fit(partly([30, 24, 21, 19, 8, 3, 5]))
+    p = fit.population
+    assert p.observed == 110
+    assert p.by["observed"].sum() == 110
+    np.testing.assert_array_equal(p.stratum_draws.sum(axis=1), p.draws)
+    assert p.draws.min() >= 110
+    assert any("not concave" in warning for warning in p.warnings)
+    exact = QUICK.fit(partly([30, 24, 21, 19, 8, 3, 0], 6)).population
+    # Five more persons of the commonest history.
+    assert exact.total < p.total < 1.25 * exact.total
+
+
+def test_counts_within_bounds() -> None:
+    fit = QUICK.fit(partly(["30", "24", "21", "19", "8", "<5", "0"], 6))
+    p = fit.population
+    assert p.observed == 102
+    assert p.draws.min() >= 102
+    assert p.by["observed"].sum() == 102
+    low, high = (QUICK.fit(partly([30, 24, 21, 19, 8, n, 0], 6)).population for n in (1, 4))
+    assert high.total < p.total < max(low.interval()[1], p.interval()[1])
+    with pytest.raises(mse.ModelError, match="exact counts"):
+        fit.posterior_predictive()
+
+
+def test_what_cannot_be_taken_says_what_to_do() -> None:
+    with pytest.raises(mse.ModelError, match="collapse the covariate"):
+        QUICK.fit(partly(["30", "24", "21", "19", "8", "<5", "5"]))
+    margins = mse.CaptureTable.from_margins({"a": 53, "b": 70}, union=110)
+    with pytest.raises(mse.ModelError, match=r"LogLinear\('main'\)"):
+        QUICK.fit(margins)
+    many = mse.load_dataset("scotland_pwid")
+    with pytest.raises(mse.ModelError, match="reversible-jump"):
+        replace(QUICK, strategy="enumerate").fit(many)
+
+
+def test_bounded_draws_keep_to_their_bounds_and_their_distribution() -> None:
+    rng = np.random.default_rng(1)
+    for mean, low, high in ((50.0, 0, 20), (3.0, 5, 9), (4.0, 0, 2**62), (1e5, 2, 3), (1e-9, 4, 9)):
+        drawn = bounded_poisson(np.full(4000, mean), low, high, rng)
+        assert drawn.min() >= low
+        assert drawn.max() <= high
+        k = np.arange(low, min(high, low + 100) + 1)
+        logs = k * np.log(mean) - np.cumsum(np.log(np.maximum(k, 1)))
+        weight = np.exp(logs - logs.max())
+        expected = (k * weight).sum() / weight.sum()
+        spread = np.sqrt(((k - expected) ** 2 * weight).sum() / weight.sum())
+        assert abs(drawn.mean() - expected) <= 4.5 * spread / np.sqrt(4000) + 1e-9
+
+
+# Around the answer -------------------------------------------------------------------------------
+
+
+def test_priors_are_compared(kosovo) -> None:
+    for prior, n in (("unit-information", 6), ("sabanes-bove-held", 5)):
+        estimator = replace(QUICK, prior=prior, draws=200)
+        found = estimator.fit(kosovo).prior_sensitivity()
+        assert len(found.priors) == n
+        frame = found.to_frame()
+        assert frame["total"].notna().all()
+        # Independent lists estimate half of what models with interactions do.
+        assert frame.loc["independent lists", "total"] < 0.7 * frame["total"].iloc[0]
+
+
+def test_predicted_histories(kosovo, fit) -> None:
+    assert fit.posterior_predictive(400).p_value > 0.05
+    independent = replace(QUICK, max_order=1).fit(kosovo)
+    assert independent.posterior_predictive(400).p_value < 0.01
+
+
+def test_to_arviz(fit, strata) -> None:
+    posterior = strata.to_arviz().posterior
+    assert posterior["N"].shape == (4, 500)
+    assert list(posterior["interaction"].values) == list(strata.inclusion.index)
+    assert posterior["hidden"].shape == (4, 500, 3)
+    assert fit.to_arviz().posterior["coefficients"].shape == (4, 500, 15)
+
+
+def test_cell_means_follow_from_coefficients(strata) -> None:
+    setting = make_setting(strata.table, 2, np.asarray([1.0, 0.0, 0.0]))
+    coefficients = strata.chains.flat("coefficients")[:50]
+    means = cell_means(setting, coefficients)
+    assert means.shape == (50, 24)
+    names = list(strata.chains.coords["coefficient"])
+    np.testing.assert_allclose(np.log(means[:, 0]), coefficients[:, 0])
+    first = names.index("S1")
+    np.testing.assert_allclose(np.log(means[:, 12] / means[:, 0]), coefficients[:, first])
+
+
+def test_fits_can_be_pickled(strata) -> None:
+    back = pickle.loads(pickle.dumps(strata))  # noqa: S301
+    pd.testing.assert_frame_equal(back.models, strata.models)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("prior", "flat"),
+        ("strategy", "guess"),
+        ("variance", 0.0),
+        ("shape", -1.0),
+        ("rate", np.inf),
+        ("max_order", 0),
+        ("draws", 10),
+        ("chains", 0),
+        ("thin", 1.5),
+        ("warmup", -1),
+    ],
+)
+def test_settings_are_checked(setting, value) -> None:
+    with pytest.raises(mse.ModelError, match=setting):
+        replace(QUICK, **{setting: value})
+
+
+# Calibration: benchmarks/sbc_bayesian_loglinear.py is the long version -----------------------------
+
+
+@pytest.mark.mcmc
+def test_ranks_of_true_values_are_uniform() -> None:
+    jumping = replace(FIT, strategy="reversible-jump")
+    for worlds, fit in ((Worlds(3), jumping), (Worlds(3, vague=True), FIT)):
+        found = calibrate(worlds, 60, fit)
+        assert min(each["p_value_ks"] for each in found.values()) > 1e-3
+
+
+@pytest.mark.mcmc
+def test_ranks_under_a_wrong_prior_are_not_uniform() -> None:
+    found = calibrate(Worlds(3), 60, replace(FIT, variance=0.1))
+    assert found["spread"]["p_value_ks"] < 1e-4
