@@ -18,7 +18,7 @@ from mse.reporting.content import (
 from mse.reporting.figures import histories_figure, overlaps_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
     from typing import Any
 
     from mse.diagnostics import Overlaps
@@ -91,13 +91,15 @@ def _lists_of(context: Context, counts: Counts) -> Iterator[Block]:
         "lists.intro", n=say.number(len(counts.lists)), observed=context.counted(counts.observed)
     )
     yield Paragraph(inline(text))
-    notes = (say("lists.not_additive"), *_note(context, counts))
+    notes = (say("lists.not_additive"), *_note(context, rows))
     yield Table(say("caption.lists"), tuple(columns), tuple(rows), notes)
 
 
-def _note(context: Context, counts: Counts) -> tuple[str, ...]:
-    """Say which counts are not shown."""
-    return (context.say("disclosure.marked"),) if counts.suppressed else ()
+def _note(context: Context, rows: Sequence[tuple[Cell, ...]]) -> tuple[str, ...]:
+    """Say what the mark of a suppressed count means, where there is one."""
+    mark = context.say("disclosure.mark")
+    marked = any(cell.text == mark for row in rows for cell in row[1:])
+    return (context.say("disclosure.marked"),) if marked else ()
 
 
 # Overlaps ----------------------------------------------------------------------------------------
@@ -138,7 +140,7 @@ def _matrix(context: Context, counts: Counts) -> Table:
         )
         for name in counts.lists
     ]
-    notes = (say("overlaps.diagonal"), *_note(context, counts))
+    notes = (say("overlaps.diagonal"), *_note(context, rows))
     return Table(say("caption.overlaps"), tuple(columns), tuple(rows), notes)
 
 
@@ -154,7 +156,7 @@ def _pair_list(context: Context, counts: Counts) -> Table:
     rows = [
         (Cell(say.listed(pair[:2])), context.observed_cell(pair[2])) for pair in pairs[:MOST_PAIRS]
     ]
-    notes = [*_note(context, counts)]
+    notes = [*_note(context, rows)]
     if len(pairs) > MOST_PAIRS:
         notes.append(say("table.more_rows", n=say.number(len(pairs) - MOST_PAIRS)))
     columns = (Column(say("column.lists")), Column(say("column.on_both"), figures=True))
