@@ -217,8 +217,8 @@ def bounded_poisson(mean: FloatArray, low: int, high: int, rng: np.random.Genera
     below = mean < low
     ends = np.where(
         below,
-        [poisson.sf(high, mean), poisson.sf(low - 1, mean)],
-        [poisson.cdf(low - 1, mean), poisson.cdf(high, mean)],
+        np.stack([poisson.sf(high, mean), poisson.sf(low - 1, mean)]),
+        np.stack([poisson.cdf(low - 1, mean), poisson.cdf(high, mean)]),
     )
     u = ends[0] + (ends[1] - ends[0]) * rng.random(mean.size)
     with np.errstate(invalid="ignore"):

@@ -80,8 +80,8 @@ def rank_models(sampled: Sampled, totals: FloatArray, enumerated: Enumerated | N
         by_draw = which.reshape(totals.shape)
         ranks = np.argsort(-draws, kind="stable")
         error = _monte_carlo_errors(by_draw, ranks, draws)
-        found = Ranked(visited, draws / totals.size, error, draws, median)
-        return Ranked(*(each[ranks] for each in found))
+        share = draws / totals.size
+        return Ranked(visited[ranks], share[ranks], error[ranks], draws[ranks], median[ranks])
     return _with_enumerated(enumerated, visited, draws, median)
 
 

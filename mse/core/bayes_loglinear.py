@@ -138,11 +138,14 @@ def make_room(target: Target) -> Room:
     size, n_cells = target.penalty.shape[0], target.start.size
     n_seen = target.likelihood.seen.low.size
     done = Completion(np.zeros(n_cells), np.zeros(n_seen), np.zeros(n_seen))
-    vectors = [np.zeros(size) for _ in range(5)]
     return Room(
         np.zeros(n_cells),
         done,
-        *vectors,
+        np.zeros(size),
+        np.zeros(size),
+        np.zeros(size),
+        np.zeros(size),
+        np.zeros(size),
         np.zeros((size, size)),
         np.zeros((size, size)),
         np.zeros(size, dtype=np.int64),
