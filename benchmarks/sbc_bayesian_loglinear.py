@@ -193,12 +193,14 @@ def main() -> None:
         "3 lists, enumerated": calibrate(Worlds(3), 2000),
         "4 lists, reversible jump": calibrate(Worlds(4), 1000, jumping),
         "3 lists, variance inverse gamma (3, 3)": calibrate(Worlds(3, hyper=(6.0, 6.0)), 1000),
-        "3 lists and 3 levels, counts within bounds": calibrate(Worlds(3, (3,), vague=True), 1000),
+        "3 lists and 3 levels, counts within bounds, reversible jump": calibrate(
+            Worlds(3, (3,), vague=True), 1000, jumping
+        ),
         "negative control: a quarter of the variance": calibrate(
             Worlds(3), 500, replace(FIT, variance=0.25)
         ),
         "negative control: lower bounds as counts": calibrate(
-            Worlds(3, (3,), vague=True), 500, as_lower=True
+            Worlds(3, (3,), vague=True), 500, jumping, as_lower=True
         ),
     }
     for name, found in results.items():

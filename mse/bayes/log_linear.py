@@ -115,8 +115,11 @@ class BayesianLogLinear:
     Examples
     --------
     >>> import mse
-    >>> fit = mse.BayesianLogLinear().fit(mse.load_dataset("kosovo"))
-    >>> fit.model, fit.inclusion.loc["EXH:ABA", "probability"].round(1)
+    >>> fit = mse.BayesianLogLinear(draws=500).fit(mse.load_dataset("kosovo"))
+    >>> fit.model, round(float(fit.inclusion.loc["ABA:HRW", "probability"]), 2)
+    ('[12,13,14,23,34]', 0.03)
+    >>> 14_000 < fit.population.total < 14_600
+    True
     """
 
     prior: Prior = "unit-information"
