@@ -11,9 +11,7 @@ the same ratio decides.
 Once approximate probabilities of some models are known (of all of them, or of those that were met in the
 warm-up), models are also proposed from these with fresh coordinates: an independence sampler over models
 and coefficients, which crosses between modes of the posterior that no single term connects.
-
-The compiled loop stops where it meets a model whose map is not in memory, and goes on where it was once the map is
-there: so the code that finds modes is compiled once, and not again into every loop that may need it.
+The compiled loop stops at a model whose map is not in memory: what finds modes is compiled once.
 """
 
 from __future__ import annotations
