@@ -7,23 +7,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mse.disclosure.counts import printed
 from mse.disclosure.demands import told_width
+from mse.disclosure.protected import Protected
 from mse.disclosure.ranges import WHOLE, least, range_of
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from mse.disclosure.protected import Protected
     from mse.disclosure.publication import Publication
+    from mse.disclosure.rules import Rules
 
 __all__ = ["attack", "attack_publication"]
 
 COLUMNS = ("cell", "what", "low", "high", "exposed", "why")
 
 
-def attack(published: Protected) -> pd.DataFrame:
+def attack(
+    published: Protected | pd.DataFrame,
+    rules: Rules | None = None,
+    *,
+    by: Sequence[str] | None = None,
+    count: str = "n",
+    total: str = "total",
+) -> pd.DataFrame:
     """Compute from a publication alone what can be known of each count that is not shown.
 
     For each of them two programs find the smallest and the largest number of persons that agree with
@@ -33,8 +42,13 @@ def attack(published: Protected) -> pd.DataFrame:
 
     Parameters
     ----------
-    published : Protected
-        Something that `protect` made.
+    published : Protected or DataFrame
+        Something that `protect` made; or a frame of counts as it was printed, whoever made it, with
+        marks (``x``, ``.``, ``*``, ``-``) or gaps in place of what was suppressed.
+    rules : Rules, optional
+        Of a frame: what it is to be held against.
+    by, count, total
+        Of a frame: as of `protect_counts`.
 
     Returns
     -------
@@ -63,12 +77,16 @@ def attack(published: Protected) -> pd.DataFrame:
     >>> mse.disclosure.attack(mse.disclosure.protect_counts(frame, both))["exposed"].any()
     np.False_
     """
-    known = getattr(published, "publication", None)
-    if known is None:
+    if isinstance(published, pd.DataFrame):
+        if rules is None:
+            raise ModelError("A frame tells no rules: give those it is to be held against.")
+        return attack_publication(printed(published, rules, by=by, count=count, total=total))
+    if not isinstance(published, Protected):
         raise ModelError(
-            f"{type(published).__name__} was not protected: expected what protect(...) gives."
+            f"{type(published).__name__} was not protected: expected what protect(...) gives, or a "
+            "frame of counts with marks."
         )
-    return attack_publication(known)
+    return attack_publication(published.publication)
 
 
 def attack_publication(known: Publication) -> pd.DataFrame:

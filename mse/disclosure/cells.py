@@ -55,6 +55,12 @@ class Cells:
 class Book:
     """Notes down cells and sums, and makes `Cells` of them.
 
+    Parameters
+    ----------
+    complete : bool, default False
+        Whether parts are taken to be all there are, although they may not add up: because some are
+        suppressed or rounded.
+
     Examples
     --------
     >>> book = Book()
@@ -65,7 +71,8 @@ class Book:
     [0.0]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, complete: bool = False) -> None:
+        self._complete = complete
         self._counts: dict[Key, int] = {}
         self._shown: dict[Key, bool] = {}
         self._unsafe: dict[Key, bool] = {}
@@ -102,7 +109,9 @@ class Book:
         members = list(dict.fromkeys(parts))
         if group and len(members) > 1:
             self._groups |= dict.fromkeys((part, total) for part in members)
-        rest = self._counts[total] - sum(self._counts[part] for part in members)
+        rest = 0
+        if not self._complete:
+            rest = self._counts[total] - sum(self._counts[part] for part in members)
         if rest < 0:
             raise InvalidTableError(
                 f"The total {total!r} is {self._counts[total]:,}, but its parts add up to "

@@ -13,7 +13,7 @@ from mse._result import Result
 from mse._text import Section
 from mse.disclosure.attacking import attack_publication
 from mse.disclosure.cells import Book
-from mse.disclosure.counts import cells_of_frame, stacked
+from mse.disclosure.counts import cells_of_frame, has_marks, printed, stacked
 from mse.disclosure.populations import why_withheld
 from mse.disclosure.protected import Protected
 from mse.disclosure.publication import label
@@ -104,7 +104,7 @@ def check(thing: object, rules: Rules, **options: Any) -> DisclosureCheck:
     Parameters
     ----------
     thing : CaptureTable, PopulationEstimate, Comparison, Monitor, DataFrame of counts, or Protected
-        What is to leave. What was protected is attacked.
+        What is to leave. What was protected, here or by hand in a frame with marks or gaps, is attacked.
     rules : Rules
         What is to be protected.
     **options
@@ -133,10 +133,10 @@ def check(thing: object, rules: Rules, **options: Any) -> DisclosureCheck:
 
 def _violations(thing: object, rules: Rules, options: dict[str, Any]) -> Iterator[Violation]:
     if isinstance(thing, Protected):
-        yield from _attacked(thing)
+        yield from _exposed(attack_publication(thing.publication))
         return
     if isinstance(thing, pd.DataFrame):
-        yield from _counts(_cells_of(thing, rules, **options), rules)
+        yield from _frame(thing, rules, **options)
         return
     book = Book()
     note(book, thing, rules)
@@ -152,7 +152,7 @@ def _violations(thing: object, rules: Rules, options: dict[str, Any]) -> Iterato
             yield from _estimates([thing.population], cells, rules, options.get("table"))
 
 
-def _cells_of(
+def _frame(
     frame: pd.DataFrame,
     rules: Rules,
     *,
@@ -160,14 +160,23 @@ def _cells_of(
     count: str = "n",
     total: str = "total",
     largest: str | None = None,
-) -> Cells:
-    if by is None:
-        return cells_of_frame(stacked(frame), rules, ["row", "column"], "n", total)[0]
-    return cells_of_frame(frame, rules, by, count, total, largest)[0]
+) -> Iterator[Violation]:
+    """Check a frame as it is; if counts are marked already, whether they can be computed."""
+    if has_marks(frame, by, count):
+        publication = printed(frame, rules, by=by, count=count, total=total)
+        for name, number in zip(publication.labels, publication.counts.tolist(), strict=True):
+            if number >= 0 and rules.unsafe(number):
+                text = f"{number} persons; expected at least {rules.threshold}."
+                yield Violation("threshold", name, text)
+        yield from _exposed(attack_publication(publication))
+    elif by is None:
+        cells = cells_of_frame(stacked(frame), rules, ["row", "column"], "n", total)[0]
+        yield from _counts(cells, rules)
+    else:
+        yield from _counts(cells_of_frame(frame, rules, by, count, total, largest)[0], rules)
 
 
-def _attacked(thing: Protected) -> Iterator[Violation]:
-    found = attack_publication(thing.publication)
+def _exposed(found: pd.DataFrame) -> Iterator[Violation]:
     for row in found[found["exposed"].astype(bool)].to_dict(orient="records"):
         yield Violation("attack", row["cell"], f"{row['low']:g} to {row['high']:g}: {row['why']}.")
 

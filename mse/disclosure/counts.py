@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from mse._result import Result, layout
 from mse._text import Section
 from mse.disclosure.cells import Book
 from mse.disclosure.protected import Protected, publish
+from mse.disclosure.publication import Publication
 from mse.disclosure.rules import MARK
 from mse.errors import InvalidTableError
 from mse.intake.problems import Problems, listed, near, rows_text
@@ -21,10 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mse.disclosure.cells import Cells, Key
-    from mse.disclosure.publication import Publication
     from mse.disclosure.rules import Rules
 
-__all__ = ["ProtectedCounts", "cells_of_frame", "protect_counts", "stacked"]
+__all__ = [
+    "ProtectedCounts",
+    "cells_of_frame",
+    "has_marks",
+    "printed",
+    "protect_counts",
+    "stacked",
+]
+
+#: What stands in place of a count in tables of all sorts.
+_MARKS = ("", "x", "X", ".", "*", "-", "\u2013")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -202,18 +212,9 @@ def cells_of_frame(
     largest: str | None = None,
 ) -> tuple[Cells, list[Key]]:
     """Read the cells of a long frame and the sums among them; and the name of the cell of each row."""
-    counts = _check(frame, by, count, largest)
-    levels = frame[list(by)].to_numpy(dtype=object)
-    keys: list[Key] = [
-        tuple((name, level) for name, level in zip(by, row, strict=True) if level != total)
-        for row in levels
-    ]
-    twice = pd.Index(keys, tupleize_cols=False).duplicated()
-    if twice.any():
-        raise InvalidTableError(
-            f"{rows_text(twice)}: the cell occurs before. Expected one row for each combination of "
-            f"{listed(by)}; sum the rows first."
-        )
+    _check_columns(frame, [*by, count, *([largest] if largest else [])])
+    counts = _numbers(frame[count])
+    keys = _keys(frame, by, total)
     unsafe = np.zeros(len(frame), dtype=np.bool_)
     if largest is not None and rules.dominance is not None:
         unsafe = frame[largest].to_numpy(np.float64) > rules.dominance * counts
@@ -222,6 +223,65 @@ def cells_of_frame(
         book.add(key, int(number), unsafe=bool(never))
     _sums(book, keys, by)
     return book.cells(), keys
+
+
+def has_marks(frame: pd.DataFrame, by: Sequence[str] | None, count: str) -> bool:
+    """Whether a frame has marks or gaps in place of some counts."""
+    values = frame if by is None else frame[[count]]
+    return bool(values.map(_is_mark).to_numpy().any())
+
+
+def printed(
+    frame: pd.DataFrame,
+    rules: Rules,
+    *,
+    by: Sequence[str] | None = None,
+    count: str = "n",
+    total: str = "total",
+) -> Publication:
+    """Read a frame as it was printed, whoever made it: what a reader knows of it.
+
+    Parameters
+    ----------
+    frame, by, count, total
+        As of `protect_counts`; counts may be missing, or a mark. Parts are taken to be all there are.
+    rules : Rules
+        What is to be protected. Counts are taken to be rounded if all are multiples of the base.
+    """
+    if by is None:
+        frame, by, count = stacked(frame), ["row", "column"], "n"
+    _check_columns(frame, [*by, count])
+    gone = frame[count].map(_is_mark).to_numpy(dtype=np.bool_)
+    counts = _numbers(frame[count].mask(gone, 0))
+    keys = _keys(frame, by, total)
+    book = Book(complete=True)
+    for key, number in zip(keys, counts, strict=True):
+        book.add(key, int(number))
+    _sums(book, keys, by)
+    cells = book.cells()
+    if np.any(counts % rules.base):
+        rules = replace(rules, base=1)
+    shown = np.where(gone, -1, cells.counts)
+    return Publication(cells.keys, shown, cells.shown, gone, cells.sums, cells.groups, rules)
+
+
+def _is_mark(value: Any) -> bool:
+    return value in _MARKS if isinstance(value, str) else bool(pd.isna(value))
+
+
+def _keys(frame: pd.DataFrame, by: Sequence[str], total: str) -> list[Key]:
+    """Name the cell of each row; each cell once."""
+    keys: list[Key] = [
+        tuple((name, level) for name, level in zip(by, row, strict=True) if level != total)
+        for row in frame[list(by)].to_numpy(dtype=object)
+    ]
+    twice = pd.Index(keys, tupleize_cols=False).duplicated()
+    if twice.any():
+        raise InvalidTableError(
+            f"{rows_text(twice)}: the cell occurs before. Expected one row for each combination of "
+            f"{listed(by)}; sum the rows first."
+        )
+    return keys
 
 
 def _sums(book: Book, keys: Sequence[Key], by: Sequence[str]) -> None:
@@ -242,25 +302,27 @@ def _sums(book: Book, keys: Sequence[Key], by: Sequence[str]) -> None:
                     book.sum(key, parts, group=size == 1)
 
 
-def _check(
-    frame: pd.DataFrame, by: Sequence[str], count: str, largest: str | None
-) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Check columns and counts; all problems at once."""
+def _check_columns(frame: pd.DataFrame, names: Sequence[str]) -> None:
     problems = Problems()
     columns = list(map(str, frame.columns))
-    for name in [*by, count, *([largest] if largest else [])]:
+    for name in names:
         if name not in frame:
             problems.add(
                 f"The frame has no column {name!r}: there are {listed(columns, 12)}.{near(name, columns)}"
             )
     problems.check()
-    numbers = pd.to_numeric(frame[count], errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    for wrong, what in (
-        (np.isnan(numbers), "is missing or not a number"),
-        (numbers < 0, "is negative"),
-        (numbers != np.floor(numbers), "is not whole"),
+
+
+def _numbers(counts: pd.Series) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Read counts; all problems at once."""
+    problems = Problems()
+    numbers = pd.to_numeric(counts, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    known = ~np.isnan(numbers)
+    for bad, what in (
+        (~known, "is missing or not a number"),
+        (known & (numbers < 0), "is negative"),
+        (known & (numbers != np.floor(numbers)), "is not whole"),
     ):
-        bad = wrong & ~np.isnan(numbers) if what != "is missing or not a number" else wrong
         if bad.any():
             problems.add(f"{rows_text(bad)}: the count {what}; expected whole numbers of persons.")
     problems.check()

@@ -102,7 +102,9 @@ def known_bounds(values: IntArray, rules: Rules) -> tuple[FloatArray, FloatArray
     somebody = (values > 0) | rules.unsafe(0)
     # A printed zero stands for nobody, unless a count from the threshold on would round to it.
     nobody = ~somebody & (high < least)
-    return np.where(somebody, np.maximum(low, least), low), np.where(nobody, 0.0, high)
+    raised = np.maximum(low, least)
+    # What was printed against the rules is known as well as anything else.
+    return np.where(somebody & (raised <= high), raised, low), np.where(nobody, 0.0, high)
 
 
 def published(cells: Cells, suppressed: BoolArray, rules: Rules) -> Publication:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import mse
-from mse.disclosure import Rules, attack, protect_counts
+from mse.disclosure import Rules, attack, check, protect_counts, rules
 from mse.disclosure.attacking import attack_publication
 from mse.disclosure.publication import published
 from tests.unit.disclosure.systems import cross
@@ -58,7 +58,33 @@ def test_implied_counts_are_attacked() -> None:
 
 def test_what_was_not_protected_cannot_be_attacked() -> None:
     with pytest.raises(mse.ModelError, match="was not protected"):
-        attack(pd.DataFrame({"n": [3]}))  # type: ignore[arg-type]
+        attack(mse.load_dataset("korea"))  # type: ignore[arg-type]
+    with pytest.raises(mse.ModelError, match="tells no rules"):
+        attack(pd.DataFrame({"n": [3]}))
+
+
+def test_frames_that_were_protected_by_hand() -> None:
+    frame = pd.DataFrame({"f": ["x", 30, 33], "m": [40, 25, 65], "total": [43, 55, 98]})
+    frame.index = ["2014", "2015", "total"]
+    found = attack(frame, Rules(threshold=10))
+    assert found[["cell", "low", "high"]].to_numpy().tolist() == [["row 2014, column f", 3, 3]]
+    assert check(frame, Rules(threshold=10)).to_frame()["rule"].tolist() == ["attack"]
+    frame = frame.replace({40: None, 30: ".", 25: "*"})
+    assert not attack(frame, Rules(threshold=10))["exposed"].any()
+    assert check(frame, Rules(threshold=10)).passed
+
+
+def test_long_frames_that_were_protected_by_hand() -> None:
+    frame = pd.DataFrame({"sex": ["f", "m", "total"], "n": [None, 35, 40]})
+    found = attack(frame, rules("cbs"), by=["sex"])
+    # Rounded to 5, the total is 38 to 42 and the men are 33 to 37.
+    counts = found[found["what"] == "suppressed"]
+    assert counts[["low", "high"]].to_numpy().tolist() == [[1, 9]] or counts["exposed"].all()
+    exact = frame.assign(n=[None, 36, 40])
+    assert attack(exact, rules("cbs"), by=["sex"])["low"].iloc[0] == 4
+    printed_small = frame.assign(n=[None, 5, 40])
+    violations = check(printed_small, rules("cbs"), by=["sex"]).to_frame()
+    assert "threshold" in violations["rule"].tolist()
 
 
 def test_a_publication_that_was_changed_is_found_out() -> None:
