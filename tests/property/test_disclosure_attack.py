@@ -59,8 +59,8 @@ def attacked(kind: str, seeds: range) -> list[int]:
 
 
 def cells_of(kind: str, rng: np.random.Generator, chosen: Rules) -> Cells:
-    if kind == "capture tables":
-        return capture_cells(capture(rng), chosen)
+    if kind.startswith("capture tables"):
+        return capture_cells(capture(rng, 4 if "four" in kind else 3), chosen)
     if kind == "two-way":
         return cross(sparse_counts(rng, tuple(rng.integers(2, 4, 2))))
     three = sparse_counts(rng, tuple(rng.integers(2, 4, 3)))
@@ -87,7 +87,7 @@ def test_attack_finds_nothing(kind: str, tables: int) -> None:
         ("two-way", 700),
         ("three-way, margins of one", 700),
         ("three-way, all margins", 70),
-        ("capture tables", 210),
+        ("capture tables, up to four lists", 210),
     ],
 )
 def test_attack_finds_nothing_in_many_tables(kind: str, tables: int) -> None:

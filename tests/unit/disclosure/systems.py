@@ -51,9 +51,9 @@ def sparse_counts(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarra
     return rng.poisson(rng.gamma(0.5, float(rng.choice([6, 20, 60])), shape))
 
 
-def capture(rng: np.random.Generator) -> mse.CaptureTable:
-    """Draw a table of two to four lists, sometimes by year and sex."""
-    n_lists = int(rng.integers(2, 5))
+def capture(rng: np.random.Generator, most: int = 3) -> mse.CaptureTable:
+    """Draw a table of two or more lists, sometimes by year and sex."""
+    n_lists = int(rng.integers(2, most + 1))
     levels = {"year": (2014, 2015), "sex": ("f", "m", "x")} if rng.random() < 0.4 else {}
     shape = (2,) * n_lists + tuple(len(each) for each in levels.values())
     counts = sparse_counts(rng, shape)
