@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Layout", "lay_out"]
 
-#: Persons from which the expected number in sight of a stratum is sampled itself: with fewer, the
-#: prior of its size says as much about it as they do.
-CENTERED_FROM = 3
+#: Fewest persons of a stratum whose expected number in sight is sampled itself.
+CENTERED_FROM = 3.0
+#: Standard deviations that the spread of sizes, log scale, may be below a first guess of it.
+RESERVE = 8.0
+#: Smallest guess of that spread.
+LEAST_SPREAD = 0.05
 #: Prior standard deviation of the level of persons in sight, log scale: a factor of 50 either way.
 LEVEL_SD = 2.0
 #: Steps of a random walk have this part of the prior scale of exchangeable levels.
@@ -97,8 +100,9 @@ def lay_out(estimator: PooledLogLinear, table: CaptureTable) -> Layout:
     places = np.where(boxes < 0, -1, boxes % n_strata * n_cells + boxes // n_strata)
     kind, n_kinds = _kinds(seen)
     expected = _expected(counts, seen, n_strata)
-    width = np.where(expected >= CENTERED_FROM, 1 / np.sqrt(expected + 1), 0.0)
     place, first, steps, sized = _covariates(estimator, table)
+    many = _many(expected.reshape(table.shape[table.n_lists :]), residual=bool(sized.any()))
+    width = np.where(expected >= many, 1 / np.sqrt(expected + 1), 0.0)
     lists = range(table.n_lists)
     bits = [1 << (table.n_lists - 1 - k) for k in lists]
     data = Pooled(
@@ -168,6 +172,27 @@ def _expected(counts: FloatArray, seen: Seen, n_strata: int) -> FloatArray:
     return np.asarray(
         persons + np.bincount(strata, weights=share[owner[inside]], minlength=n_strata)
     )
+
+
+def _many(expected: FloatArray, *, residual: bool) -> float:
+    """Find the persons of a stratum from which they say more about its size than their prior does.
+
+    That is where their Poisson error, log scale, is below any likely value of the spread of sizes: else
+    sampling expected numbers themselves makes a funnel at a small spread.
+    """
+    logs = np.log(expected + 0.5)
+    spare = float(expected.size - 1)
+    left = logs - logs.mean()
+    if residual:
+        for axis, size in enumerate(expected.shape):
+            others = tuple(other for other in range(expected.ndim) if other != axis)
+            left = left - left.mean(axis=others, keepdims=True)
+            spare -= size - 1
+    noise = float((1 / (expected + 1)).mean())
+    variance = float((left**2).sum()) / spare - noise if spare > 0 else 0.0
+    spread = max(np.sqrt(max(variance, 0.0)), LEAST_SPREAD)
+    least = spread * np.exp(-RESERVE / np.sqrt(2 * max(spare, 1.0)))
+    return max(CENTERED_FROM, float(least**-2))
 
 
 def _covariates(

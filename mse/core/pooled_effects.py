@@ -234,6 +234,7 @@ def effects_of(point, data, out):  # type: ignore[no-untyped-def]
     n_effects, n_lists = data.cells.size, data.shape.size
     common_effects(point, data, out.common)
     for s in range(out.size.size):
+        out.size[s] = 0.0
         for j in range(n_effects):
             out.theta[s, j] = out.common[j]
     z_at, scale_at = n_effects, 2

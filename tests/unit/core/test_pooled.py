@@ -203,6 +203,14 @@ def test_populations_hold_everybody_who_was_seen(rng) -> None:
     assert seen.sum() == pytest.approx(data.counts.sum() + data.low.sum())
 
 
+def test_many_points_at_once_are_points_one_by_one(case, rng) -> None:
+    data, prior = case
+    data = data._replace(width=np.zeros_like(data.width))
+    points = prior_points(rng, 5, prior, len(data.counts))
+    alone = [cell_means(point[None], prior, data)[0] for point in points]
+    np.testing.assert_allclose(cell_means(points, prior, data), alone)
+
+
 def test_common_effects_have_their_prior(rng) -> None:
     data = make_data(rng)
     prior = make_prior(data)
