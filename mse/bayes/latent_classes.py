@@ -8,6 +8,7 @@ Biometrics 72, 1246-1254.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -126,10 +127,11 @@ class LatentClasses:
             if value != int(value) or value < least:
                 raise ModelError(f"{name}={value!r}: expected a whole number, {least} or more.")
         for name, smallest in (("alpha", 0.0), ("capture", SMALLEST_SHAPE)):
-            values = tuple(getattr(self, name))
+            given = getattr(self, name)
+            values = tuple(given) if isinstance(given, Iterable) else (given,)
             if len(values) != 2 or not all(max(smallest, 1e-3) <= x < np.inf for x in values):
                 bound = f", {smallest:g} or more" if smallest else ""
-                raise ModelError(f"{name}={values!r}: expected two positive numbers{bound}.")
+                raise ModelError(f"{name}={given!r}: expected two positive numbers{bound}.")
             object.__setattr__(self, name, values)
         if self.strata not in (None, "shared"):
             raise ModelError(f"strata={self.strata!r} is not known; expected None or 'shared'.")

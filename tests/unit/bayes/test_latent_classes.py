@@ -54,6 +54,7 @@ def shared():
         ({"thin": 0.5}, "thin=0.5"),
         ({"warmup": 10}, "warmup=10"),
         ({"alpha": (0.0, 1.0)}, "alpha="),
+        ({"alpha": 0.25}, "two positive"),
         ({"capture": (0.1, 1.0)}, "0.5 or more"),
         ({"capture": (1.0,)}, "two positive"),
         ({"strata": "apart"}, "'shared'"),
@@ -143,6 +144,9 @@ def test_a_bar_changes_nothing_but_the_screen(korea) -> None:
     assert (shown.chains.draws["N"] == korea.chains.draws["N"]).all()
 
 
+# With so few draws R-hat is near its bound by chance, on either side of it; the comparison below
+# allows for that.
+@pytest.mark.filterwarnings("ignore::mse.errors.ConvergenceWarning")
 def test_another_seed_gives_other_draws_of_the_same_posterior(korea) -> None:
     other = replace(QUICK, seed=2).fit(korea.table)
     assert not (other.chains.draws["N"] == korea.chains.draws["N"]).all()
