@@ -135,7 +135,8 @@ def test_same_seed_same_draws(table) -> None:
 
 
 def test_pymc_samples_the_same_posterior(fit, table) -> None:
-    other = fitted(replace(QUICK, sampler="pymc", draws=80, tune=100, chains=1), table)
+    short = {"draws": 80, "tune": 100, "chains": 1, "target_accept": 0.65}
+    other = fitted(replace(QUICK, sampler="pymc", **short), table)
     mine, theirs = np.log(fit.chains.flat("N")), np.log(other.chains.flat("N"))
     # Means of some 20 effective draws: four standard errors.
     assert theirs.mean() == pytest.approx(mine.mean(), abs=4 * mine.std() / np.sqrt(20))
