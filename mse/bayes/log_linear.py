@@ -83,7 +83,7 @@ class BayesianLogLinear:
         Draws of each chain.
     chains : int, default 4
         Chains, from over-dispersed starts: the smallest model, the largest, and random ones.
-    warmup : int, default 2000
+    warmup : int, default 1000
         Iterations of each chain before the first draw.
     thin : int, default 4
         Iterations from draw to draw.
@@ -130,7 +130,7 @@ class BayesianLogLinear:
     strategy: Strategy = "auto"
     draws: int = 2500
     chains: int = 4
-    warmup: int = 2000
+    warmup: int = 1000
     thin: int = 4
     seed: int = 1
 

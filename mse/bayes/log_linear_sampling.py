@@ -16,7 +16,9 @@ from mse.core.bayes_loglinear_chain import (
     warm_up,
     with_catalog,
 )
-from mse.core.bayes_loglinear_maps import Maps
+from mse.core.bayes_loglinear_evidence import laplace
+from mse.core.bayes_loglinear_maps import WHOLE, Maps
+from mse.core.bayes_loglinear_terms import ADDING, DROPPING, may_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +35,9 @@ JUMPS, JUMPS_AMONG_ALL = 0.6, 0.9
 HOT = 4.0
 #: Models met in the warm-up to which chains jump later: so many, and so near the best in log probability.
 MOST_MODELS, REACH = 4096, 14.0
+#: Models one term away from those that are within this distance of the best are looked at as well: those of so many
+#: models at a time, between so many, and as many as so many operations of a Newton step allow.
+WINDOW, AT_ONCE, NEIGHBORS, OPERATIONS = 9.0, 64, (500, 6000), 6e7
 #: Cells from which on chains go into threads.
 THREADED = 24
 #: Draws between two looks at whether the user wants to stop.
@@ -80,9 +85,9 @@ def sample_models(
     runs = _starts(target, draws, seeds)
     if enumerated is None:
         _all(runs, lambda run: warm_up(run, warmup // 2, HOT))
-        runs = _shared(runs)
+        runs = _shared(runs, 0)
         _all(runs, lambda run: warm_up(run, warmup - warmup // 2))
-        runs = _shared(runs)
+        runs = _shared(runs, _affordable(target))
     else:
         known = np.flatnonzero(enumerated.probability > 0)
         catalog = make_catalog(
@@ -131,17 +136,68 @@ def _all(runs: Sequence[Run], work: Callable[[Run], None]) -> None:
     Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(work)(run) for run in runs)
 
 
-def _shared(runs: Sequence[Run]) -> list[Run]:
-    """Tell all chains which models any of them has met."""
+def _affordable(target: Target) -> int:
+    """Neighbors to look at: fewer where a model takes more operations."""
+    design, size = target.likelihood.design, target.penalty.shape[0]
+    operations = target.start.size * design.shape.size + size**3 / 3
+    return int(np.clip(OPERATIONS / operations, *NEIGHBORS))
+
+
+def _shared(runs: Sequence[Run], n_neighbors: int) -> list[Run]:
+    """Tell all chains which models any of them has met, and of how many of their neighbors they should know."""
     known = [met(run) for run in runs]
     pooled = Maps._make(np.concatenate(parts) for parts in zip(*known, strict=True))
-    _, first = np.unique(pooled.members, axis=0, return_index=True)
-    # By value and then by content, as `unique` has it: chains may have met them in any order.
-    order = first[np.argsort(-pooled.evidence[first], kind="stable")]
-    value = pooled.evidence[order]
-    near = order[np.isfinite(value) & (value >= value[0] - REACH)][:MOST_MODELS]
-    if near.size == 0:
+    # Of several chains' maps of a model one that was worked out in full.
+    full_first = np.argsort(-pooled.level, kind="stable")
+    _, first = np.unique(pooled.members[full_first], axis=0, return_index=True)
+    rows = full_first[first]
+    value = np.where(pooled.level == WHOLE, pooled.evidence, pooled.rough)[rows]
+    if not np.isfinite(value).any():
         return list(runs)
-    maps = Maps._make(each[near] for each in pooled)
-    catalog = make_catalog(maps.members, maps.evidence, JUMPS)
+    maps = Maps._make(each[rows[_nearest(value)]] for each in pooled)
+    members, value = _with_neighbors(runs[0].parts.target, pooled.members[rows], value, n_neighbors)
+    near = _nearest(value)
+    catalog = make_catalog(members[near], value[near], JUMPS)
     return [with_catalog(run, catalog, maps) for run in runs]
+
+
+def _nearest(value: FloatArray) -> IntArray:
+    """Positions of the values that are near the best, the best first; ties in the order given."""
+    order = np.argsort(-value, kind="stable")
+    return np.asarray(order[value[order] >= value.max() - REACH][:MOST_MODELS])
+
+
+def _with_neighbors(
+    target: Target, members: BoolArray, value: FloatArray, budget: int
+) -> tuple[BoolArray, FloatArray]:
+    """Add so many models that are one term away, those of the best models first."""
+    found = {row.tobytes(): float(v) for row, v in zip(members, value, strict=True)}
+    looked_at: set[bytes] = set()
+    while budget > 0:
+        best = max(found.values())
+        near = [key for key, v in found.items() if v >= best - WINDOW and key not in looked_at]
+        chosen = sorted(near, key=lambda key: (-found[key], key))[:AT_ONCE]
+        looked_at.update(chosen)
+        fresh = {key for each in chosen for key in _neighbors(target.scope, each)} - found.keys()
+        if not chosen:
+            break
+        keys = sorted(fresh)[:budget]
+        budget -= len(keys)
+        if keys:
+            rows = np.frombuffer(b"".join(keys), dtype=np.bool_).reshape(len(keys), -1)
+            found.update(zip(keys, laplace(target, rows.copy()).tolist(), strict=True))
+    keys = sorted(found)
+    rows = np.frombuffer(b"".join(keys), dtype=np.bool_).reshape(len(keys), -1)
+    return rows, np.asarray([found[key] for key in keys])
+
+
+def _neighbors(scope: Scope, model: bytes) -> list[bytes]:
+    """Models with one term more or less."""
+    members = np.frombuffer(model, dtype=np.bool_).copy()
+    found = []
+    for t in np.flatnonzero(scope.free):
+        if may_change(members, scope, int(t), ADDING + DROPPING):
+            members[t] = not members[t]
+            found.append(members.tobytes())
+            members[t] = not members[t]
+    return found

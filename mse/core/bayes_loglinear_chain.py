@@ -6,7 +6,9 @@ normal distribution; the move is accepted with the ratio of the weights (Green 1
 coordinates that several models share are an idea of Brooks, Giudici & Roberts 2003, JRSS B 65, 3-39). Were
 the maps exact, the weights would be the marginal likelihoods and nothing else. Within a model z moves to
 sqrt(1 - s^2) z + s times a fresh normal vector, which leaves the standard normal distribution as it is, so that
-the same ratio decides.
+the same ratio decides. Most moves to other models are refused for good reason, so these are first decided by
+Laplace's approximation alone, and what passes by the ratio that is left (Christen & Fox 2005, Journal of
+Computational and Graphical Statistics 14, 795-810).
 
 Once approximate probabilities of some models are known (of all of them, or of those that were met in the
 warm-up), models are also proposed from these with fresh coordinates: an independence sampler over models
@@ -22,19 +24,24 @@ import numba as nb
 import numpy as np
 
 from mse.core.bayes_loglinear import Room, Target, make_room
-from mse.core.bayes_loglinear_maps import Maps, log_weight, make_maps, work_out
+from mse.core.bayes_loglinear_maps import (
+    ROUGH,
+    WHOLE,
+    Maps,
+    find_centers,
+    log_weight,
+    make_maps,
+    work_out,
+)
+from mse.core.bayes_loglinear_terms import propose_terms
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
 
 #: Step sizes s within a model, one picked at random: everything new, half of it, a little.
 STEPS = np.asarray([1.0, 0.6, 0.25])
-#: Share of the moves between models that exchange two terms.
-EXCHANGES = 0.3
 #: Bytes that the maps of one chain may take, and the most models it remembers at once.
 CACHE_BYTES, CACHE_MODELS = 2**25, 8192
-#: Kinds of changes of a model, to be added up.
-ADDING, DROPPING = 1, 2
 #: Phases of an iteration.
 BETWEEN, WITHIN, RECORD = 0, 1, 2
 
@@ -76,11 +83,12 @@ class State(NamedTuple):
         The model of the proposal.
     trial : float64 array (U,)
         Its coordinates.
-    numbers : float64 array (3,)
-        Log weight of the coordinates; log probability of the way back over that of the way there; inverse
-        temperature, 1 but in the warm-up.
+    numbers : float64 array (4,)
+        Log weight of the coordinates; log of what else is in the ratio of the proposal; inverse temperature,
+        1 but in the warm-up; Laplace's approximation of the model.
     at : int64 array (4,)
-        Iteration, phase, whether a proposal waits for its map, and the number of the model in the catalogue.
+        Iteration, phase, what a proposal waits for (0 if there is none), and the number of the model in the
+        catalogue.
     tally : int64 array (3, 2)
         Proposed and accepted moves: term by term, within a model, to a model of the catalogue.
     kind : int64 array (1,)
@@ -197,7 +205,7 @@ def start_run(target: Target, members: BoolArray, draws: int, rng: np.random.Gen
         z,
         members.copy(),
         z.copy(),
-        np.asarray([-np.inf, 0.0, 1.0]),
+        np.asarray([-np.inf, 0.0, 1.0, -np.inf]),
         np.asarray([0, WITHIN, 0, -1], dtype=np.int64),
         np.zeros((3, 2), dtype=np.int64),
         np.zeros(1, dtype=np.int64),
@@ -281,16 +289,27 @@ def _numbers(catalog: Catalog) -> dict[bytes, int]:
 
 def _advance(run: Run, schedule: IntArray) -> None:
     parts, numbers = run.parts, _numbers(run.parts.catalog)
-    memory, proposed = parts.memory, parts.state.proposed
+    memory, state = parts.memory, parts.state
     while not advance(parts, schedule, run.rng):
-        if memory.used[0] == memory.maps.size.size:
-            memory.table[:] = -1
-            memory.used[0] = 0
-        slot = int(memory.used[0])
-        work_out(parts.target, proposed[None], memory.maps, slot, parts.room)
-        memory.number[slot] = numbers.get(proposed.tobytes(), -1)
-        remember(slot, 1, memory)
-        memory.used[0] += 1
+        slot = int(find(state.proposed, memory))
+        if slot < 0:
+            slot = _free_slot(memory)
+            memory.maps.members[slot] = state.proposed
+            memory.number[slot] = numbers.get(state.proposed.tobytes(), -1)
+            remember(slot, 1, memory)
+        if state.at[2] == ROUGH:
+            find_centers(parts.target, state.proposed[None], memory.maps, slot, 0, parts.room)
+        else:
+            work_out(parts.target, state.proposed[None], memory.maps, slot, parts.room)
+
+
+def _free_slot(memory: Memory) -> int:
+    """Take the next slot; where there is none, forget everything."""
+    if memory.used[0] == memory.maps.size.size:
+        memory.table[:] = -1
+        memory.used[0] = 0
+    memory.used[0] += 1
+    return int(memory.used[0]) - 1
 
 
 @nb.njit(cache=True, nogil=True)
@@ -312,83 +331,16 @@ def _place(members, memory):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
+def find(members, memory):  # type: ignore[no-untyped-def]
+    """Slot of a model, -1 if it is not in memory."""
+    return memory.table[_place(members, memory)]
+
+
+@nb.njit(cache=True, nogil=True)
 def remember(first, count, memory):  # type: ignore[no-untyped-def]
     """Enter so many slots from this one on into the hash table."""
     for slot in range(first, first + count):
         memory.table[_place(memory.maps.members[slot], memory)] = slot
-
-
-@nb.njit(cache=True, nogil=True)
-def may_change(members, scope, t, kinds):  # type: ignore[no-untyped-def]
-    """Whether a model stays hierarchical when term t is added or dropped, if that is among the kinds."""
-    if members[t]:
-        if kinds & DROPPING == 0 or not scope.free[t]:
-            return False
-        for other in range(t + 1, members.size):
-            for f in range(scope.facets.shape[1]):
-                if members[other] and scope.facets[other, f] == t:
-                    return False
-        return True
-    if kinds & ADDING == 0:
-        return False
-    for f in range(scope.facets.shape[1]):
-        if scope.facets[t, f] >= 0 and not members[scope.facets[t, f]]:
-            return False
-    return True
-
-
-@nb.njit(cache=True, nogil=True)
-def _change(members, scope, kinds, kinds_back, skipped, rng):  # type: ignore[no-untyped-def]
-    """Add or drop a random term but for one; the number of choices, the term, and the choices back."""
-    n, found, back = 0, -1, 0
-    for t in range(members.size):
-        if t != skipped and may_change(members, scope, t, kinds):
-            n += 1
-            # Each choice replaces the last with probability 1/n: all are equally likely in the end.
-            if rng.random() * n < 1.0:
-                found = t
-    if found >= 0:
-        members[found] = not members[found]
-        for t in range(members.size):
-            back += may_change(members, scope, t, kinds_back)
-    return n, found, back
-
-
-@nb.njit(cache=True, nogil=True)
-def propose_terms(members, scope, proposed, rng):  # type: ignore[no-untyped-def]
-    """Propose to add, drop or exchange terms.
-
-    Parameters
-    ----------
-    members : bool array (T,)
-        The model.
-    scope : Scope
-        The terms.
-    proposed : bool array (T,)
-        Receives another model, or the same where there is nothing to do.
-    rng : numpy.random.Generator
-        Draws.
-
-    Returns
-    -------
-    float
-        Log of the probability of the way back over that of the way there.
-    """
-    for t in range(members.size):
-        proposed[t] = members[t]
-    exchange = rng.random() < EXCHANGES
-    # Numbers that are computed: for each constant the code would be compiled again.
-    kinds = ADDING + DROPPING - exchange
-    n, changed, back = _change(proposed, scope, kinds, kinds, members.size, rng)
-    if n == 0:
-        return 0.0
-    if exchange:
-        # What was dropped could be added again, on the way there as on the way back.
-        others, _, back = _change(proposed, scope, kinds - DROPPING + ADDING, kinds, changed, rng)
-        if others == 0:
-            proposed[changed] = True
-            return 0.0
-    return np.log(n / back)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -436,9 +388,18 @@ def _propose(target, catalog, state, rng):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
+def _passes(rough, state, rng):  # type: ignore[no-untyped-def]
+    """Decide a move term by term by Laplace's approximation; what it has counted is taken out of the ratio."""
+    gain = state.numbers[2] * (rough - state.numbers[3])
+    if not np.log(rng.random()) < gain + state.numbers[1]:
+        return False
+    state.numbers[1] = -gain
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
 def _decide(value, number, state, rng):  # type: ignore[no-untyped-def]
     """Go to the proposal with the probability of Metropolis and Hastings."""
-    state.tally[state.kind[0], 0] += 1
     gain = state.numbers[2] * (value - state.numbers[0]) + state.numbers[1]
     if not np.log(rng.random()) < gain:
         return
@@ -449,6 +410,30 @@ def _decide(value, number, state, rng):  # type: ignore[no-untyped-def]
         state.members[t] = state.proposed[t]
     for u in range(state.z.size):
         state.z[u] = state.trial[u]
+
+
+@nb.njit(cache=True, nogil=True)
+def _write(run, slot, m):  # type: ignore[no-untyped-def]
+    """Record the present state, whose coefficients are in the room."""
+    for t in range(run.state.members.size):
+        run.record.members[m, t] = run.state.members[t]
+    for i in range(run.memory.maps.size[slot]):
+        run.record.coefficients[m, run.memory.maps.chosen[slot, i]] = run.room.b[i]
+
+
+@nb.njit(cache=True, nogil=True)
+def _prepare(run, rng):  # type: ignore[no-untyped-def]
+    """Propose something unless a proposal waits; the level of the map that is needed."""
+    state = run.state
+    if state.at[1] == RECORD:
+        for t in range(state.members.size):
+            state.proposed[t] = state.members[t]
+        return WHOLE
+    if state.at[2] == 0:
+        _propose(run.target, run.catalog, state, rng)
+        state.tally[state.kind[0], 0] += 1
+        return ROUGH if state.at[1] == BETWEEN and state.kind[0] == 0 else WHOLE
+    return state.at[2]
 
 
 @nb.njit(cache=True, nogil=True)
@@ -467,34 +452,34 @@ def advance(run, schedule, rng):  # type: ignore[no-untyped-def]
     Returns
     -------
     bool
-        False where the map of `run.state.proposed` is needed to go on.
+        False where the map of ``run.state.proposed`` is needed to go on, to the level in ``run.state.at[2]``.
     """
-    state, memory, record = run.state, run.memory, run.record
-    maps = memory.maps
+    state, memory, maps = run.state, run.memory, run.memory.maps
     while state.at[0] < schedule[2]:
         after = state.at[0] + 1 - schedule[0]
         if state.at[1] == RECORD and (after <= 0 or after % schedule[1] != 0):
             state.at[0], state.at[1] = state.at[0] + 1, BETWEEN
             continue
-        if state.at[1] == RECORD:
-            for t in range(state.members.size):
-                state.proposed[t] = state.members[t]
-        elif state.at[2] == 0:
-            _propose(run.target, run.catalog, state, rng)
+        state.at[2] = _prepare(run, rng)
         slot = memory.table[_place(state.proposed, memory)]
-        state.at[2] = slot < 0
-        if slot < 0:
+        if slot < 0 or maps.level[slot] < state.at[2]:
             return False
+        if state.at[2] == ROUGH:
+            if not _passes(maps.rough[slot], state, rng):
+                state.at[1], state.at[2] = state.at[1] + 1, 0
+                continue
+            state.at[2] = WHOLE
+            if maps.level[slot] < WHOLE:
+                return False
         z = state.z if state.at[1] == RECORD else state.trial
         value = log_weight(z, run.target, maps, slot, run.room)
+        state.at[2] = 0
         if state.at[1] == RECORD:
-            m = after // schedule[1] - 1
-            for t in range(state.members.size):
-                record.members[m, t] = state.members[t]
-            for i in range(maps.size[slot]):
-                record.coefficients[m, maps.chosen[slot, i]] = run.room.b[i]
+            _write(run, slot, after // schedule[1] - 1)
             state.at[0], state.at[1] = state.at[0] + 1, BETWEEN
-        else:
-            _decide(value, memory.number[slot], state, rng)
-            state.at[1] += 1
+            continue
+        if state.at[1] == WITHIN:
+            state.numbers[3] = maps.rough[slot]
+        _decide(value, memory.number[slot], state, rng)
+        state.at[1] += 1
     return True

@@ -90,7 +90,7 @@ def laplace(target: Target, models: BoolArray) -> FloatArray:
     """
     maps = make_maps(target, len(models))
     find_centers(target, models, maps, 0, 0, make_room(target))
-    return np.where(maps.size > 0, maps.evidence, -np.inf)
+    return maps.rough
 
 
 def sample_weights(

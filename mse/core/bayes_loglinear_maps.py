@@ -42,6 +42,8 @@ SHORTEST_STEP = 2.0**-40
 CENTERINGS, CENTERED = 8, 0.01
 #: Outer node of the Gauss-Hermite rule of three nodes, whose weights are 2/3 and 1/6.
 NODE = sqrt(3.0)
+#: How far a map has been worked out: to Laplace's approximation, or to the end.
+ROUGH, WHOLE = 1, 2
 #: Bounds of the scales, for densities that are far from normal.
 SMALLEST_SCALE, LARGEST_SCALE = 0.5, 2.0
 
@@ -69,6 +71,10 @@ class Maps(NamedTuple):
         Log of (2 pi)^(p/2) det(scales) / det L.
     evidence : float64 array (slots,)
         Approximate log marginal likelihood: a rule of three nodes along each coordinate.
+    rough : float64 array (slots,)
+        Laplace's approximation of it; -inf where no mode was found.
+    level : int64 array (slots,)
+        What there is: nothing (0), `ROUGH`, or `WHOLE`.
     """
 
     members: BoolArray
@@ -80,11 +86,14 @@ class Maps(NamedTuple):
     log_volume: FloatArray
     constant: FloatArray
     evidence: FloatArray
+    rough: FloatArray
+    level: IntArray
 
 
 def make_maps(target: Target, slots: int) -> Maps:
     """Allocate maps for some number of models."""
     size, n_terms = target.penalty.shape[0], target.scope.free.size
+    log_volume, constant, evidence, rough = (np.zeros(slots) for _ in range(4))
     return Maps(
         np.zeros((slots, n_terms), dtype=np.bool_),
         np.zeros(slots, dtype=np.int64),
@@ -92,7 +101,11 @@ def make_maps(target: Target, slots: int) -> Maps:
         np.zeros((slots, size)),
         np.zeros((slots, size, size)),
         np.zeros((slots, size)),
-        *(np.zeros(slots) for _ in range(3)),
+        log_volume,
+        constant,
+        evidence,
+        rough,
+        np.zeros(slots, dtype=np.int64),
     )
 
 
@@ -239,7 +252,7 @@ def _settle(target, likelihood, steps, log_volume, room, half):  # type: ignore[
     place of exp(x'b) (Challis & Barber 2013, JMLR 14, 2239-2286, section 3.2). A few steps are enough for a map.
     They end up in `b`, the covariance as the Cholesky factor of its inverse in `matrix`.
 
-    Returns whether all went well, and the height of the mode.
+    Returns whether all went well, and the log density at the mode less log det L there.
     """
     p, value, rise, t = likelihood.kept.size, -np.inf, 0.0, 1.0
     trace, centerings = 0.0, 0
@@ -259,17 +272,19 @@ def _settle(target, likelihood, steps, log_volume, room, half):  # type: ignore[
             trace = _smooth(likelihood, p, trace, room, half)
         _derivatives(target, likelihood, p, trace, room)
         if not _factor(p, room):
-            return False, value
+            return False, -np.inf
         rise = _newton_step(p, room)
         if centerings > 0:
             centerings += 1
             if _limited_step(likelihood, p, room) < CENTERED or centerings > steps:
                 return True, value
         elif rise <= FINE_RISE:
+            for i in range(p):
+                value -= np.log(room.matrix[i, i])
             if steps == 0:
                 return True, value
             centerings = 1
-    return False, value
+    return False, -np.inf
 
 
 @nb.njit(cache=True, nogil=True)
@@ -287,7 +302,7 @@ def find_centers(target, models, maps, first, steps, room):  # type: ignore[no-u
     first : int
         ... in this slot and those behind it, with all scales 1.
     steps : int
-        From the mode towards the center; with 0 the evidence is Laplace's approximation.
+        From the mode towards the center; with 0 Laplace's approximation is all that is of use.
     room : Room
         Is written to.
     """
@@ -308,17 +323,17 @@ def find_centers(target, models, maps, first, steps, room):  # type: ignore[no-u
             chosen[:p],
             seen.levels,
         )
-        found, height = False, 0.0
+        found, height = False, -np.inf
         if _start(target, chosen, p, room):
             found, height = _settle(target, own, steps, log_volume, room, half)
         maps.size[slot], maps.log_volume[slot] = p if found else 0, log_volume
-        maps.constant[slot] = 0.5 * p * LOG_2PI
+        maps.rough[slot], maps.level[slot] = height + 0.5 * p * LOG_2PI, ROUGH
+        maps.constant[slot] = 0.5 * p * LOG_2PI if found else -np.inf
         for i in range(p):
             maps.center[slot, i], maps.scale[slot, i] = room.b[i], 1.0
-            maps.constant[slot] -= np.log(room.matrix[i, i]) if found else np.inf
+            maps.constant[slot] -= np.log(room.matrix[i, i]) if found else 0.0
             for j in range(i + 1):
                 maps.factor[slot, i, j] = room.matrix[i, j]
-        maps.evidence[slot] = height + maps.constant[slot]
 
 
 @nb.njit(cache=True, nogil=True)
@@ -359,7 +374,7 @@ def fit_scales(target, maps, first, count, room):  # type: ignore[no-untyped-def
     for slot in range(first, first + count):
         p, chosen = maps.size[slot], maps.chosen[slot]
         height = log_density(maps.center[slot], target, chosen, p, maps.log_volume[slot], room)
-        maps.evidence[slot] = height + maps.constant[slot]
+        maps.evidence[slot], maps.level[slot] = height + maps.constant[slot], WHOLE
         for i in range(p):
             maps.evidence[slot] += _fit_coordinate(target, maps, slot, i, height, room)
             maps.constant[slot] += np.log(maps.scale[slot, i])

@@ -19,7 +19,6 @@ from mse.catalogue import catalogue
 from mse.core.bayes_loglinear import choose_effects, log_density, log_prior, make_room
 from mse.core.bayes_loglinear_chain import (
     make_catalog,
-    propose_terms,
     start_run,
     take_draws,
     warm_up,
@@ -27,6 +26,7 @@ from mse.core.bayes_loglinear_chain import (
 )
 from mse.core.bayes_loglinear_evidence import laplace, sample_weights
 from mse.core.bayes_loglinear_maps import log_weight, make_maps, work_out
+from mse.core.bayes_loglinear_terms import propose_terms
 
 UNIT = np.asarray([1.0, 0.0, 0.0])
 HYPER = np.asarray([0.0, 3.0, 2.0])
