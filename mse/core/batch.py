@@ -8,8 +8,9 @@ import numba as nb
 import numpy as np
 
 from mse.core._compiled import interpreted
+from mse.core.empty_strata import ask_partners, empty_strata, hear_partners
 from mse.core.exact import SAFE, UNLIMITED
-from mse.core.existence import FINITE, INDETERMINATE, LIMITS, NOT_ASKED, empty_strata, facial_set
+from mse.core.existence import FINITE, INDETERMINATE, LIMITS, NOT_ASKED, facial_set
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import (
     CERTIFIED,
@@ -135,13 +136,21 @@ def choose(sums, member, design, work):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _empty_strata(counts, sums, member, design, full_rank, like, limit, limits):  # type: ignore[no-untyped-def]
-    """Find the limits of hidden cells that contain a vanishing parameter.
+def _ask(design, work, n_vanishing, hidden, limits):  # type: ignore[no-untyped-def]
+    """Ask for all hidden limits, later for cells with a vanishing parameter; whether there are such."""
+    some = False
+    for k in range(design.n_hidden):
+        hidden[k] = np.nan
+        later = n_vanishing > 0 and work.step[k] > 0.0
+        limits[k] = NOT_ASKED if later else FINITE
+        some = some or later
+    return some
 
-    Their observable cells are at zero, but the hidden cell itself need not follow. Where
-    `empty_strata` leaves that open all parameters take part in the answer. Returns False on overflow.
-    """
-    marks = np.zeros(counts.size)
+
+@nb.njit(cache=True, nogil=True)
+def _look_at_empty(sums, member, design, limits, partner):  # type: ignore[no-untyped-def]
+    """Look into hidden cells that contain a vanishing parameter, see `empty_strata`."""
+    marks = np.zeros(sums.size)
     effects = np.zeros(member.size, dtype=np.int64)
     n_effects = 0
     for u in range(member.size):
@@ -150,25 +159,33 @@ def _empty_strata(counts, sums, member, design, full_rank, like, limit, limits):
             marks[effects[n_effects]] = 1.0
             n_effects += 1
     subset_sum(marks, design.shape)
-    if not empty_strata(marks, effects[:n_effects], design, full_rank, limits):
+    empty_strata(marks, effects[:n_effects], design, limits, partner)
+    ask_partners(limits, partner)
+
+
+@nb.njit(cache=True, nogil=True)
+def _rest_of_empty(counts, member, design, like, limit, limits):  # type: ignore[no-untyped-def]
+    """Settle the hidden cells that are left by all parameters; False on overflow."""
+    if not np.any(limits == NOT_ASKED):
         return True
     chosen = np.flatnonzero(member)
     keep = np.zeros(chosen.size, dtype=np.bool_)
     answers = np.where(limits == NOT_ASKED, FINITE, NOT_ASKED).astype(np.int8)
-    face = design.observable.copy()
-    if facial_set(counts, face, design, chosen, like, limit, keep, answers) < 0:
+    face, nobody = design.observable.copy(), np.zeros(0, dtype=np.int64)
+    if facial_set(counts, face, design, chosen, like, limit, keep, answers, nobody) < 0:
         return False
-    for k in range(design.n_hidden):
+    for k in range(limits.size):
         if limits[k] == NOT_ASKED:
             limits[k] = answers[k]
     return True
 
 
 @nb.njit(cache=True, nogil=True)
-def _restrict(counts, design, work, p, like, limit, limits):  # type: ignore[no-untyped-def]
+def _restrict(counts, design, work, p, like, limit, limits, partner):  # type: ignore[no-untyped-def]
     """Restrict the fit to its facial set; the number of parameters left, -1 on overflow."""
     keep = np.zeros(p, dtype=np.bool_)
-    rank = facial_set(counts, work.face, design, work.chosen[:p], like, limit, keep, limits)
+    chosen = work.chosen[:p]
+    rank = facial_set(counts, work.face, design, chosen, like, limit, keep, limits, partner)
     k = 0
     for i in range(p):
         if keep[i]:
@@ -246,18 +263,15 @@ def fit_one(counts, sums, member, start, ceiling, design, work, like, limit, hid
     deviance : float
     """
     p, n_vanishing = choose(sums, member, design, work)
-    empty = False
-    for k in range(design.n_hidden):
-        hidden[k] = np.nan
-        limits[k] = FINITE
-        if n_vanishing > 0 and work.step[k] > 0.0:
-            limits[k], empty = NOT_ASKED, True
+    empty = _ask(design, work, n_vanishing, hidden, limits)
+    partner = np.zeros(design.n_hidden if empty else 0, dtype=np.int64)
+    if empty:
+        _look_at_empty(sums, member, design, limits, partner)
     code = _first_attempt(counts, design, work, p, start, ceiling)
     if code == SURPASSED:
         return PRUNED, p, np.nan
-    full_rank = code == CERTIFIED
-    if not full_rank:
-        rank = _restrict(counts, design, work, p, like, limit, limits)
+    if code != CERTIFIED:
+        rank = _restrict(counts, design, work, p, like, limit, limits, partner)
         if rank < 0:
             return OVERFLOWED, p, np.nan
         n_vanishing += p - rank
@@ -267,8 +281,10 @@ def fit_one(counts, sums, member, start, ceiling, design, work, like, limit, hid
         for k in range(design.n_hidden):
             limits[k] = INDETERMINATE
         return NOT_CONVERGED, p, np.nan
-    if empty and not _empty_strata(counts, sums, member, design, full_rank, like, limit, limits):
-        return OVERFLOWED, p, np.nan
+    if empty:
+        hear_partners(limits, partner)
+        if not _rest_of_empty(counts, member, design, like, limit, limits):
+            return OVERFLOWED, p, np.nan
     return (
         _read_off(counts, design, work, n_vanishing, hidden, limits),
         p,

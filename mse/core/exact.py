@@ -1,9 +1,9 @@
 """Exact integer linear algebra: null spaces and the supports of nonnegative kernels.
 
-All pivoting is fraction-free (Bareiss 1968, Math. Comp. 22, 565-578; Edmonds 1967, J. Res. NBS
-71B, 241-245): matrices hold integers with one common denominator, every division is exact,
-so signs and zeros are facts and not tolerances. The compiled versions work in int64 and say
-when an entry outgrows them; the same source then runs on Python integers (`object` arrays).
+Every row holds integers without a common divisor; a pivot combines two rows with the smallest
+multipliers and divides by what they share, so that signs and zeros are facts and not tolerances, and
+sparse rows stay sparse and small. The compiled versions work in int64 and say when an entry outgrows
+them; the same source then runs on Python integers (`object` arrays).
 """
 
 from __future__ import annotations
@@ -15,12 +15,23 @@ import numpy as np
 SAFE = np.int64(2**30)
 #: What is known of a variable: nothing, that it can be positive, that it cannot.
 UNKNOWN, INSIDE, OUTSIDE = 0, 1, 2
+#: Right-hand sides are numbers below this, different enough that steps seldom tie.
+SPREAD = 97
 #: Stands for "no bound": the source runs on Python integers, which do not overflow.
 UNLIMITED = 0
 
 
 @nb.njit(cache=True, nogil=True)
-def _too_large(row, limit):  # type: ignore[no-untyped-def]
+def divisor(a, b):  # type: ignore[no-untyped-def]
+    """Greatest common divisor of two integers, one of them positive."""
+    while b != 0:
+        a, b = b, a % b
+    return a if a > 0 else -a
+
+
+@nb.njit(cache=True, nogil=True)
+def too_large(row, limit):  # type: ignore[no-untyped-def]
+    """Whether an entry is beyond a limit; never if that is `UNLIMITED`."""
     if limit == 0:
         return False
     for j in range(row.size):  # noqa: SIM110 (numba compiles the loop, not the generator)
@@ -38,26 +49,60 @@ def _first_nonzero(row):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _reduce(row, basis, pivots, rank, denominator, reduced):  # type: ignore[no-untyped-def]
+def _shorten(row):  # type: ignore[no-untyped-def]
+    """Divide a row by what its entries have in common."""
+    common = row[0] * 0
     for j in range(row.size):
-        reduced[j] = row[j] * denominator
+        if row[j] != 0:
+            common = divisor(row[j], common)
+            if common == 1:
+                return
+    if common > 1:
+        for j in range(row.size):
+            row[j] //= common
+
+
+@nb.njit(cache=True, nogil=True)
+def _eliminate(row, other, column, limit):  # type: ignore[no-untyped-def]
+    """Clear a column of a row with another row, whose entry there is positive; False on overflow."""
+    common = divisor(row[column], other[column])
+    scale, factor = other[column] // common, row[column] // common
+    for j in range(row.size):
+        row[j] = row[j] * scale - other[j] * factor
+    _shorten(row)
+    return not too_large(row, limit)
+
+
+@nb.njit(cache=True, nogil=True)
+def _make_positive(row, column):  # type: ignore[no-untyped-def]
+    if row[column] < 0:
+        for j in range(row.size):
+            row[j] = -row[j]
+
+
+@nb.njit(cache=True, nogil=True)
+def _reduce(row, basis, pivots, rank, limit):  # type: ignore[no-untyped-def]
+    """Clear the pivot columns of a row; its first other entry, -1 if none, -2 on overflow."""
     for i in range(rank):
-        factor = row[pivots[i]]
-        if factor != 0:
-            for j in range(row.size):
-                reduced[j] -= factor * basis[i, j]
+        if row[pivots[i]] != 0 and not _eliminate(row, basis[i], pivots[i], limit):
+            return -2
+    _shorten(row)
+    column = _first_nonzero(row)
+    if column >= 0:
+        _make_positive(row, column)
+    return -2 if too_large(row, limit) else column
 
 
 @nb.njit(cache=True, nogil=True)
 def null_space(rows, basis, pivots, keep, limit):  # type: ignore[no-untyped-def]
-    """Reduce integer rows to a fraction-free Gauss-Jordan basis of their span.
+    """Reduce integer rows to a Gauss-Jordan basis of their span.
 
     Parameters
     ----------
     rows : int64 array (m, p)
-        Rows whose span is wanted; destroyed.
+        Rows whose span is wanted.
     basis : int64 array (p, p)
-        Receives the reduced rows: ``basis[i, pivots[k]] == denominator * (i == k)``.
+        Receives the reduced rows: ``basis[i, pivots[k]]`` is positive for i = k and otherwise zero.
     pivots : int64 array (p,)
         Receives the pivot column of each basis row.
     keep : bool array (p,)
@@ -67,62 +112,42 @@ def null_space(rows, basis, pivots, keep, limit):  # type: ignore[no-untyped-def
 
     Returns
     -------
-    rank : int
+    int
         Number of basis rows, or -1 where an entry outgrew `limit`.
-    denominator : int
-        The common denominator, positive or negative.
     """
-    rank, denominator = 0, basis[0, 0] * 0 + 1
-    p = rows.shape[1]
-    for j in range(p):
-        keep[j] = False
+    rank = 0
+    keep[:] = False
     for k in range(rows.shape[0]):
-        if rank == p:
+        if rank == keep.size:
             break
         reduced = basis[rank]
-        _reduce(rows[k], basis, pivots, rank, denominator, reduced)
-        column = _first_nonzero(reduced)
-        if column < 0:
+        reduced[:] = rows[k]
+        column = _reduce(reduced, basis, pivots, rank, limit)
+        if column == -2:
+            return -1
+        if column == -1:
             continue
-        if _too_large(reduced, limit):
-            return -1, denominator
-        pivot = reduced[column]
         for i in range(rank):
-            factor = basis[i, column]
-            for j in range(p):
-                basis[i, j] = (basis[i, j] * pivot - factor * reduced[j]) // denominator
-            if _too_large(basis[i], limit):
-                return -1, denominator
+            if basis[i, column] != 0 and not _eliminate(basis[i], reduced, column, limit):
+                return -1
         pivots[rank] = column
         keep[column] = True
-        denominator = pivot
         rank += 1
-    return rank, denominator
+    return rank
 
 
 @nb.njit(cache=True, nogil=True)
-def pivot_on(tableau, n_rows, denominator, row, column, limit):  # type: ignore[no-untyped-def]
-    """One fraction-free Gauss-Jordan pivot in the first `n_rows` rows; the new denominator is positive.
+def pivot_on(tableau, n_rows, row, column, limit):  # type: ignore[no-untyped-def]
+    """Clear a column of the first `n_rows` rows but one, whose entry becomes positive.
 
-    Returns 0 where an entry outgrew `limit`.
+    Rows are multiplied by positive numbers only. Returns False where an entry outgrew `limit`.
     """
-    pivot = tableau[row, column]
-    n_columns = tableau.shape[1]
-    if pivot < 0:
-        for j in range(n_columns):
-            tableau[row, j] = -tableau[row, j]
-        pivot = -pivot
+    _make_positive(tableau[row], column)
     for i in range(n_rows):
-        if i == row:
-            continue
-        factor = tableau[i, column]
-        if factor == 0 and pivot == denominator:
-            continue
-        for j in range(n_columns):
-            tableau[i, j] = (tableau[i, j] * pivot - factor * tableau[row, j]) // denominator
-        if _too_large(tableau[i], limit):
-            return pivot * 0
-    return pivot
+        if i != row and tableau[i, column] != 0:  # noqa: SIM102
+            if not _eliminate(tableau[i], tableau[row], column, limit):
+                return False
+    return True
 
 
 @nb.njit(cache=True, nogil=True)
@@ -136,11 +161,17 @@ def _drop_row(tableau, basic, n_rows, row):  # type: ignore[no-untyped-def]
 
 @nb.njit(cache=True, nogil=True)
 def _leaving_row(tableau, basic, n_rows, column):  # type: ignore[no-untyped-def]
-    # Bland's rule (1977): every ratio is zero here, so the smallest index decides.
-    best = -1
+    """Row whose basic variable is the first to reach zero; ties by index, as Bland (1977)."""
+    best, last = -1, tableau.shape[1] - 1
     for i in range(n_rows):
-        if tableau[i, column] > 0 and (best < 0 or basic[i] < basic[best]):
-            best = i
+        if tableau[i, column] <= 0:
+            continue
+        if best >= 0:
+            left = tableau[i, last] * tableau[best, column]
+            right = tableau[best, last] * tableau[i, column]
+            if left > right or (left == right and basic[i] > basic[best]):
+                continue
+        best = i
     return best
 
 
@@ -156,7 +187,7 @@ def _mark_ray(tableau, basic, n_rows, column, verdict):  # type: ignore[no-untyp
 @nb.njit(cache=True, nogil=True)
 def _mark_equation(tableau, row, verdict):  # type: ignore[no-untyped-def]
     # All coefficients of variables that may be positive have one sign, so all of them are zero.
-    for j in range(tableau.shape[1]):
+    for j in range(verdict.size):
         if tableau[row, j] != 0:
             verdict[j] = OUTSIDE
 
@@ -165,20 +196,19 @@ def _mark_equation(tableau, row, verdict):  # type: ignore[no-untyped-def]
 def _any_basis(tableau, basic, limit):  # type: ignore[no-untyped-def]
     """Pivot to some basis (any is feasible, every right-hand side being zero).
 
-    Returns the number of independent equations, and the common denominator, 0 on overflow.
+    Returns the number of independent equations, -1 on overflow.
     """
-    n_rows, row, denominator = tableau.shape[0], 0, 1
+    n_rows, row = tableau.shape[0], 0
     while row < n_rows:
         column = _first_nonzero(tableau[row])
         if column < 0:
             n_rows = _drop_row(tableau, basic, n_rows, row)
             continue
-        denominator = pivot_on(tableau, n_rows, denominator, row, column, limit)
-        if denominator == 0:
-            return n_rows, denominator
+        if not pivot_on(tableau, n_rows, row, column, limit):
+            return -1
         basic[row] = column
         row += 1
-    return n_rows, denominator
+    return n_rows
 
 
 @nb.njit(cache=True, nogil=True)
@@ -190,27 +220,42 @@ def _row_of(basic, n_rows, variable):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _entering_column(tableau, row, verdict):  # type: ignore[no-untyped-def]
-    # To maximize the basic variable of a row, enter one with which its equation lets it rise.
-    for j in range(tableau.shape[1]):
-        if verdict[j] != OUTSIDE and tableau[row, j] < 0:
+def _entering_column(tableau, row, verdict, stuck):  # type: ignore[no-untyped-def]
+    # To maximize the basic variable of a row, enter the one with which its equation lets it rise most;
+    # after a step that gained nothing the first of them, with which no basis returns (Bland 1977).
+    best = -1
+    for j in range(verdict.size):
+        if verdict[j] == OUTSIDE or tableau[row, j] >= 0:
+            continue
+        if stuck:
             return j
-    return -1
+        if best < 0 or tableau[row, j] < tableau[row, best]:
+            best = j
+    return best
+
+
+@nb.njit(cache=True, nogil=True)
+def _with_column(tableau):  # type: ignore[no-untyped-def]
+    """Copy equations, with a column for their right-hand sides."""
+    extended = np.zeros((tableau.shape[0], tableau.shape[1] + 1), dtype=tableau.dtype)
+    extended[:, : tableau.shape[1]] = tableau
+    return extended
 
 
 @nb.njit(cache=True, nogil=True)
 def nonnegative_support(tableau, verdict, limit):  # type: ignore[no-untyped-def]
     """Find which variables can be positive in ``tableau @ y = 0, y >= 0``.
 
-    The answer is the largest support of such a y. For each undecided variable the simplex
-    method with Bland's rule maximizes it from a degenerate basis; it ends with a ray, which
-    shows variables that can be positive, or with an equation whose coefficients are all
-    nonnegative, which shows variables that cannot.
+    The answer is the largest support of such a y. For each undecided variable the simplex method
+    maximizes it; it ends with a ray, which shows variables that can be positive, or with an equation
+    whose coefficients are all nonnegative, which shows variables that cannot. Right-hand sides of zero
+    would make every step a guess, and so they are replaced by positive numbers: the rays of the
+    polyhedron are the same whatever they are, and nearly every step makes progress.
 
     Parameters
     ----------
     tableau : int64 array (r, q)
-        Integer equations; destroyed.
+        Integer equations.
     verdict : int8 array (q,)
         Receives `INSIDE` or `OUTSIDE`.
     limit : int
@@ -221,27 +266,28 @@ def nonnegative_support(tableau, verdict, limit):  # type: ignore[no-untyped-def
     bool
         False where an entry outgrew `limit`.
     """
-    q = tableau.shape[1]
-    for j in range(q):
-        verdict[j] = UNKNOWN
-    basic = np.zeros(tableau.shape[0], dtype=np.int64)
-    n_rows, denominator = _any_basis(tableau, basic, limit)
-    if denominator == 0:
+    verdict[:] = UNKNOWN
+    extended, basic = _with_column(tableau), np.zeros(tableau.shape[0], dtype=np.int64)
+    n_rows = _any_basis(extended, basic, limit)
+    if n_rows < 0:
         return False
-    for target in range(q):
+    for i in range(n_rows):
+        extended[i, -1] = 1 + (7919 * i + 104729 * i * i) % SPREAD
+    stuck = False
+    for target in range(verdict.size):
         while verdict[target] == UNKNOWN:
             row = _row_of(basic, n_rows, target)
-            column = target if row < 0 else _entering_column(tableau, row, verdict)
+            column = target if row < 0 else _entering_column(extended, row, verdict, stuck)
             if column < 0:
-                _mark_equation(tableau, row, verdict)
-                n_rows = _drop_row(tableau, basic, n_rows, row)
+                _mark_equation(extended, row, verdict)
+                n_rows = _drop_row(extended, basic, n_rows, row)
                 break
-            leaving = _leaving_row(tableau, basic, n_rows, column)
+            leaving = _leaving_row(extended, basic, n_rows, column)
             if leaving < 0:
-                _mark_ray(tableau, basic, n_rows, column, verdict)
+                _mark_ray(extended, basic, n_rows, column, verdict)
                 break
-            denominator = pivot_on(tableau, n_rows, denominator, leaving, column, limit)
-            if denominator == 0:
+            stuck = extended[leaving, -1] == 0
+            if not pivot_on(extended, n_rows, leaving, column, limit):
                 return False
             basic[leaving] = column
     return True

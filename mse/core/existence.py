@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from mse.core.exact import INSIDE, nonnegative_support, null_space, pivot_on
+from mse.core.blocks import dense_block, first_alike, independent_blocks, longer
+from mse.core.exact import (
+    INSIDE,
+    UNLIMITED,
+    divisor,
+    nonnegative_support,
+    null_space,
+    pivot_on,
+    too_large,
+)
 from mse.core.lattice import subset_sum
 
 if TYPE_CHECKING:
@@ -28,73 +37,8 @@ if TYPE_CHECKING:
 #: Codes of a limit, in the order of `LIMITS`.
 FINITE, INFINITE, ZERO, INDETERMINATE = 0, 1, 2, 3
 LIMITS: tuple[Limit, ...] = ("finite", "infinite", "zero", "indeterminate")
-
-
 #: Stands for the limit of a hidden count that has not been looked into.
 NOT_ASKED = 9
-
-
-@nb.njit(cache=True, nogil=True)
-def empty_strata(marks, effects, design, full_rank, limits):  # type: ignore[no-untyped-def]
-    """Settle hidden cells that contain effects which nobody has, where that takes no algebra.
-
-    An effect w that nobody has may go to minus infinity alone, so such a hidden count can always
-    vanish. Two arguments cover all but odd cases:
-
-    * If some list k brings the hidden cell h no further effect that nobody has, x(h) = x(h + k) less
-      effects that somebody has. Where the rows of the facial set span those, the count can only vanish:
-      h + k is an empty cell outside it.
-    * If in h there is a w that every list turns into a further effect t(k), within w and k, that
-      nobody has, the direction that raises w and lowers every t(k) more moves no cell of the facial set
-      and raises only h: nothing is determined. That is what interactions of lists with an empty level do.
-
-    Parameters
-    ----------
-    marks : float64 array (C,)
-        Number of effects that nobody has in each cell.
-    effects : int64 array
-        Cells of these effects.
-    design : Design
-        Axes and parameters.
-    full_rank : bool
-        Whether the facial set is all cells without such effects, and its rows span all others.
-    limits : int8 array (Q,)
-        Limits that are `NOT_ASKED` are settled: they receive `ZERO` or `INDETERMINATE`, or stay.
-
-    Returns
-    -------
-    bool
-        Whether some stayed.
-    """
-    strong = np.zeros(marks.size)
-    n_lists, stride = 0, marks.size // 2
-    while stride >= design.n_hidden:
-        n_lists, stride = n_lists + 1, stride // 2
-    for w in effects:
-        stride, every = marks.size // 2, True
-        for _ in range(n_lists):
-            off = (w // stride) % 2 == 0
-            every = every and off and marks[w + stride] > marks[w]
-            stride //= 2
-        strong[w] += every
-    subset_sum(strong, design.shape)
-    left = False
-    for h in range(limits.size):
-        if limits[h] != NOT_ASKED:
-            continue
-        stride, clean = marks.size // 2, False
-        for _ in range(n_lists):
-            off = (h // stride) % 2 == 0
-            if off and design.observable[h + stride] and marks[h + stride] == marks[h]:
-                clean = True
-            stride //= 2
-        if strong[h] > 0.0:
-            limits[h] = INDETERMINATE
-        elif clean and full_rank:
-            limits[h] = ZERO
-        else:
-            left = True
-    return left
 
 
 @nb.njit(cache=True, nogil=True)
@@ -127,32 +71,80 @@ def _design_rows(positive, design, chosen, like):  # type: ignore[no-untyped-def
                 continue
             for e in range(design.starts[u], design.starts[u + 1]):
                 if _contains(c, design.cells[design.entries[e]], design.shape):
-                    rows[i, j] += design.weights[e]
+                    # An integer of NumPy among Python's would overflow unnoticed.
+                    rows[i, j] += int(design.weights[e])
         i += 1
     return rows
 
 
 @nb.njit(cache=True, nogil=True)
-def _add(slopes, design, u, value):  # type: ignore[no-untyped-def]
-    if design.starts.size == 0:
-        slopes[design.cells[u]] += value
-        return
-    for e in range(design.starts[u], design.starts[u + 1]):
-        slopes[design.cells[design.entries[e]]] += design.weights[e] * value
+def _null_direction(basis, rank, pivots, free, direction, limit):  # type: ignore[no-untyped-def]
+    """Write the null direction of the positive cells with one free parameter; False on overflow."""
+    for j in range(direction.size):
+        direction[j] *= 0
+    scale = basis[0, 0] * 0 + 1
+    for i in range(rank):
+        if basis[i, free] != 0:
+            pivot = basis[i, pivots[i]]
+            scale *= pivot // divisor(pivot, scale)
+            if limit != UNLIMITED and scale > limit:
+                return False
+    direction[free] = scale
+    for i in range(rank):
+        if basis[i, free] != 0:
+            direction[pivots[i]] = -basis[i, free] * (scale // basis[i, pivots[i]])
+    return not too_large(direction, limit)
 
 
 @nb.njit(cache=True, nogil=True)
-def _null_slopes(basis, rank, denominator, pivots, keep, design, chosen, slopes):  # type: ignore[no-untyped-def]
-    # One row for each null direction d of the positive cells: x(c)'d for every cell c.
-    k = 0
+def _slopes_of(direction, design, chosen, slopes):  # type: ignore[no-untyped-def]
+    """Slope x(c)'d of a direction in every cell."""
+    for c in range(slopes.size):
+        slopes[c] *= 0
+    for j in range(direction.size):
+        if direction[j] == 0:
+            continue
+        u = chosen[j]
+        if design.starts.size == 0:
+            slopes[design.cells[u]] += direction[j]
+            continue
+        for e in range(design.starts[u], design.starts[u + 1]):
+            slopes[design.cells[design.entries[e]]] += int(design.weights[e]) * direction[j]
+    subset_sum(slopes, design.shape)
+
+
+@nb.njit(cache=True, nogil=True)
+def _sparse_slopes(basis, rank, pivots, keep, design, chosen, columns, others, limit):  # type: ignore[no-untyped-def]
+    """Slopes of all null directions in some cells, or between them and others, the nonzero ones.
+
+    Returns where each direction starts, the positions of the cells, and the slopes; no starts at all
+    on overflow.
+    """
+    starts = np.zeros(keep.size - rank + 1, dtype=np.int64)
+    places, slopes = np.zeros(64, dtype=np.int64), np.zeros(64, dtype=basis.dtype)
+    direction = np.zeros(keep.size, dtype=basis.dtype)
+    everywhere = np.zeros(design.observable.size, dtype=basis.dtype)
+    k, size = 0, 0
     for j in range(keep.size):
         if keep[j]:
             continue
-        _add(slopes[k], design, chosen[j], denominator)
-        for i in range(rank):
-            _add(slopes[k], design, chosen[pivots[i]], -basis[i, j])
-        subset_sum(slopes[k], design.shape)
+        if not _null_direction(basis, rank, pivots, j, direction, limit):
+            return starts[:0], places, slopes
+        _slopes_of(direction, design, chosen, everywhere)
+        if too_large(everywhere, limit):
+            return starts[:0], places, slopes
+        for i in range(columns.size):
+            slope = everywhere[columns[i]]
+            if others[i] >= 0:
+                slope = everywhere[others[i]] - slope
+            if slope != 0:
+                if size == places.size:
+                    places, slopes = longer(places), longer(slopes)
+                places[size], slopes[size] = i, slope
+                size += 1
         k += 1
+        starts[k] = size
+    return starts, places, slopes
 
 
 @nb.njit(cache=True, nogil=True)
@@ -199,14 +191,12 @@ def _hidden_limit(tableau, pivoted, verdict, column, limit):  # type: ignore[no-
 @nb.njit(cache=True, nogil=True)
 def _span_of_face(tableau, verdict, pivoted, limit):  # type: ignore[no-untyped-def]
     """Pivot on the cells of F: null directions with a pivot do not survive on F."""
-    denominator = 1
     for j in range(verdict.size):
         if verdict[j] != INSIDE:
             continue
         for i in range(tableau.shape[0]):
             if not pivoted[i] and tableau[i, j] != 0:
-                denominator = pivot_on(tableau, tableau.shape[0], denominator, i, j, limit)
-                if denominator == 0:
+                if not pivot_on(tableau, tableau.shape[0], i, j, limit):
                     return False
                 pivoted[i] = True
                 break
@@ -214,33 +204,70 @@ def _span_of_face(tableau, verdict, pivoted, limit):  # type: ignore[no-untyped-
 
 
 @nb.njit(cache=True, nogil=True)
-def _slopes_at(slopes, positive, face, limits):  # type: ignore[no-untyped-def]
-    """Gather the slopes at the empty cells of the likelihood, then at the hidden cells."""
-    n_empty, n_hidden = 0, 0
-    for c in range(face.size):
-        n_empty += face[c] and not positive[c]
-    for k in range(limits.size):
-        n_hidden += limits[k] == FINITE
-    columns = np.zeros(n_empty + n_hidden, dtype=np.int64)
-    j = 0
-    for c in range(face.size):
-        if face[c] and not positive[c]:
-            columns[j] = c
-            j += 1
-    for k in range(limits.size):
-        if limits[k] == FINITE:
-            columns[j] = k
-            j += 1
-    tableau = np.zeros((slopes.shape[0], columns.size), dtype=slopes.dtype)
-    for i in range(slopes.shape[0]):
-        for j in range(columns.size):
-            tableau[i, j] = slopes[i, columns[j]]
-    return columns, n_empty, tableau
+def _settle_block(block, n_empty, limit, pivoted, answers):  # type: ignore[no-untyped-def]
+    """Decide the empty cells (the first columns) and the hidden cells of a block; False on overflow.
+
+    Cells that move alike have one answer, which is found once.
+
+    Parameters
+    ----------
+    block : int64 array (r, q)
+        Slopes of the null directions in the cells of the block.
+    n_empty : int
+        Columns that are empty cells.
+    limit : int
+        Largest entry allowed.
+    pivoted : bool array (r,)
+        Receives the directions that do not survive on F.
+    answers : int8 array (q,)
+        Receives `INSIDE` or `OUTSIDE` for the empty cells, limits for the hidden cells.
+    """
+    first_empty, first_hidden = first_alike(block[:, :n_empty]), first_alike(block[:, n_empty:])
+    empty = np.flatnonzero(first_empty == np.arange(first_empty.size))
+    hidden = np.flatnonzero(first_hidden == np.arange(first_hidden.size))
+    tableau = block[:, np.append(empty, n_empty + hidden)]
+    verdict = np.zeros(empty.size, dtype=np.int8)
+    if not nonnegative_support(tableau[:, : empty.size].copy(), verdict, limit):
+        return False
+    if not _span_of_face(tableau, verdict, pivoted, limit):
+        return False
+    limits = np.zeros(hidden.size, dtype=np.int8)
+    for k in range(hidden.size):
+        answer = _hidden_limit(tableau, pivoted, verdict, empty.size + k, limit)
+        if answer < 0:
+            return False
+        limits[k] = answer
+    answers[:n_empty] = verdict[np.searchsorted(empty, first_empty)]
+    answers[n_empty:] = limits[np.searchsorted(hidden, first_hidden)]
+    return True
 
 
 @nb.njit(cache=True, nogil=True)
-def facial_set(counts, face, design, chosen, like, limit, keep, limits):  # type: ignore[no-untyped-def]
+def _asked(positive, face, limits, partner):  # type: ignore[no-untyped-def]
+    """List the empty cells of the likelihood, then the hidden cells in question; and their partners."""
+    columns = np.zeros(face.size + limits.size, dtype=np.int64)
+    others = np.full(columns.size, -1, dtype=np.int64)
+    n = 0
+    for c in range(face.size):
+        if face[c] and not positive[c]:
+            columns[n] = c
+            n += 1
+    n_empty = n
+    for k in range(limits.size):
+        if limits[k] == FINITE:
+            columns[n] = k
+            if partner.size > 0:
+                others[n] = partner[k]
+            n += 1
+    return columns[:n], others[:n], n_empty
+
+
+@nb.njit(cache=True, nogil=True)
+def facial_set(counts, face, design, chosen, like, limit, keep, limits, partner):  # type: ignore[no-untyped-def]
     """Find the facial set, an independent set of parameters on it, and the hidden limits.
+
+    The null directions of the positive cells and the cells that they move fall apart into blocks, one
+    for each thin stratum say, which are settled one by one.
 
     Parameters
     ----------
@@ -260,6 +287,8 @@ def facial_set(counts, face, design, chosen, like, limit, keep, limits):  # type
         Receives a maximal set of parameters that are independent on F.
     limits : int8 array (Q,)
         For the hidden cells 0..Q-1: those that are `FINITE` on entry receive their limit.
+    partner : int64 array (Q,) or (0,)
+        Where it is not negative, the limit is that of x(partner) - x(h) in place of x(h).
 
     Returns
     -------
@@ -273,29 +302,29 @@ def facial_set(counts, face, design, chosen, like, limit, keep, limits):  # type
     rows = _design_rows(positive, design, chosen, like)
     basis = np.zeros((p, p), dtype=like.dtype)
     pivots = np.zeros(p, dtype=np.int64)
-    rank, denominator = null_space(rows, basis, pivots, keep, limit)
+    rank = null_space(rows, basis, pivots, keep, limit)
     if rank < 0 or rank == p:
         return rank
-    slopes = np.zeros((p - rank, positive.size), dtype=like.dtype)
-    _null_slopes(basis, rank, denominator, pivots, keep, design, chosen, slopes)
-    columns, n_empty, tableau = _slopes_at(slopes, positive, face, limits)
-    verdict = np.zeros(n_empty, dtype=np.int8)
-    if not nonnegative_support(tableau[:, :n_empty].copy(), verdict, limit):
+    columns, others, n_empty = _asked(positive, face, limits, partner)
+    starts, places, slopes = _sparse_slopes(
+        basis, rank, pivots, keep, design, chosen, columns, others, limit
+    )
+    if starts.size == 0:
         return -1
-    pivoted = np.zeros(p - rank, dtype=np.bool_)
-    if not _span_of_face(tableau, verdict, pivoted, limit):
-        return -1
-    k = 0
-    for j in range(p):
-        if not keep[j]:
-            keep[j] = pivoted[k]
-            rank += pivoted[k]
-            k += 1
-    for j in range(n_empty):
-        face[columns[j]] = verdict[j] == INSIDE
-    for j in range(n_empty, columns.size):
-        answer = _hidden_limit(tableau, pivoted, verdict, j, limit)
-        if answer < 0:
+    free = np.flatnonzero(~keep)
+    rows, first_row, cells, first_cell = independent_blocks(starts, places, columns.size)
+    position = np.zeros(columns.size, dtype=np.int64)
+    for b in range(first_row.size - 1):
+        directions = rows[first_row[b] : first_row[b + 1]]
+        moved = cells[first_cell[b] : first_cell[b + 1]]
+        block = dense_block(starts, places, slopes, directions, moved, position)
+        n = np.searchsorted(moved, n_empty)
+        pivoted = np.zeros(directions.size, dtype=np.bool_)
+        answers = np.zeros(moved.size, dtype=np.int8)
+        if not _settle_block(block, n, limit, pivoted, answers):
             return -1
-        limits[columns[j]] = answer
+        keep[free[directions]] = pivoted
+        rank += pivoted.sum()
+        face[columns[moved[:n]]] = answers[:n] == INSIDE
+        limits[columns[moved[n:]]] = answers[n:]
     return rank

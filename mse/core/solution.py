@@ -21,16 +21,9 @@ from mse.core.ascent import (
     make_likelihood,
 )
 from mse.core.batch import BOUNDARY, NOT_ESTIMABLE, OK
+from mse.core.empty_strata import ask_partners, empty_strata, hear_partners
 from mse.core.exact import SAFE, UNLIMITED
-from mse.core.existence import (
-    FINITE,
-    INDETERMINATE,
-    INFINITE,
-    NOT_ASKED,
-    ZERO,
-    empty_strata,
-    facial_set,
-)
+from mse.core.existence import FINITE, INDETERMINATE, INFINITE, NOT_ASKED, ZERO, facial_set
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import first_cells, n_parameters, single_effects
 from mse.core.observed import restricted, stratum_totals
@@ -285,16 +278,21 @@ def _exact_limits(positive: BoolArray, fit: ModelFit, design: Design, limits: Li
     marks = np.zeros(counts.size)
     marks[effects] = 1.0
     subset_sum(marks, design.shape)
-    asked, empty = limits == FINITE, marks > 0.0
-    full_rank = fit.kept.size == int((~lost).sum())
+    empty = marks > 0.0
+    limits[(limits == FINITE) & empty] = NOT_ASKED
+    partner = np.zeros(limits.size, dtype=np.int64)
+    empty_strata(marks, effects, design, limits, partner)
+    ask_partners(limits, partner)
     rest = design.observable & ~empty
-    if not (full_rank and np.array_equal(fit.face, rest)):
-        full_rank = False
-        _by_algebra(counts, rest, design, np.flatnonzero(~lost), limits, asked & ~empty)
-    limits[asked & empty] = NOT_ASKED
-    if empty_strata(marks, effects, design, full_rank, limits):
+    if fit.kept.size < int((~lost).sum()) or not np.array_equal(fit.face, rest):
+        _by_algebra(counts, rest, design, np.flatnonzero(~lost), limits, partner)
+    hear_partners(limits, partner)
+    if (limits == NOT_ASKED).any():
+        answers = np.where(limits == NOT_ASKED, FINITE, NOT_ASKED).astype(np.int8)
         everything = np.arange(n_parameters(design))
-        _by_algebra(counts, design.observable, design, everything, limits, limits == NOT_ASKED)
+        nobody = np.zeros(0, dtype=np.int64)
+        _by_algebra(counts, design.observable, design, everything, answers, nobody)
+        limits[limits == NOT_ASKED] = answers[limits == NOT_ASKED]
 
 
 def _by_algebra(
@@ -303,14 +301,13 @@ def _by_algebra(
     design: Design,
     chosen: IntArray,
     limits: Limits,
-    asked: BoolArray,
+    partner: IntArray,
 ) -> None:
-    """Decide the limits of some unseen cells in whole numbers."""
-    integers = np.zeros(0, dtype=np.int64)
+    """Decide the limits of some unseen cells in whole numbers, those that are `FINITE` on entry."""
+    asked, integers = limits.copy(), np.zeros(0, dtype=np.int64)
     for like, bound in ((integers, SAFE), (integers.astype(np.object_), UNLIMITED)):
-        found = np.where(asked, FINITE, NOT_ASKED).astype(np.int8)
+        limits[:] = asked
         face, keep = cells.copy(), np.zeros(chosen.size, dtype=np.bool_)
         kernel = facial_set if bound != UNLIMITED else interpreted(facial_set)
-        if kernel(counts, face, design, chosen, like, bound, keep, found) >= 0:
-            break
-    limits[asked] = found[asked]
+        if kernel(counts, face, design, chosen, like, bound, keep, limits, partner) >= 0:
+            return

@@ -38,7 +38,8 @@ def exact_limits(counts: np.ndarray, design: Design) -> np.ndarray:
         limits = np.zeros(design.n_hidden, dtype=np.int8)
         face, keep = design.observable.copy(), np.zeros(everything.size, dtype=bool)
         kernel = facial_set if bound == SAFE else interpreted(facial_set)
-        if kernel(counts, face, design, everything, like, bound, keep, limits) >= 0:
+        nobody = np.zeros(0, dtype=np.int64)
+        if kernel(counts, face, design, everything, like, bound, keep, limits, nobody) >= 0:
             return limits
     raise AssertionError
 
