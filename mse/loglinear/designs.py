@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from math import prod
@@ -10,18 +11,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mse._frozen import FrozenDict
 from mse.core.newton import Design, make_design, with_contrasts
 from mse.errors import ModelError
+from mse.loglinear.polynomials import Polynomials, orthogonal_polynomials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from mse._typing import BoolArray, IntArray
+    from mse._typing import BoolArray, FloatArray, IntArray
     from mse.model import HierarchicalModel
     from mse.notation import Term
     from mse.table import CaptureTable
 
-#: One step of a parameter's name: an axis, and a level (factor) or a power (trend).
+#: One step of a parameter's name: an axis, and a level (factor) or a degree (trend).
 Part = tuple[int, int]
 
 
@@ -36,15 +39,18 @@ class TableDesign:
     terms : tuple of tuple of int
         Term of each parameter, the constant's empty one first.
     parts : tuple of tuple
-        For each parameter the level, or power of the trend, on each axis of its term.
+        For each parameter the level, or degree of the trend, on each axis of its term.
     names : tuple of str
         Name of each parameter.
+    trends : mapping of int to Polynomials
+        Polynomials by axis, where a covariate enters as a trend.
     """
 
     core: Design
     terms: tuple[Term, ...]
     parts: tuple[tuple[Part, ...], ...]
     names: tuple[str, ...]
+    trends: Mapping[int, Polynomials] = field(default_factory=dict)
 
     @cached_property
     def _term_number(self) -> dict[Term, int]:
@@ -63,6 +69,44 @@ class TableDesign:
     def n_parameters(self, model: HierarchicalModel) -> int:
         """Count the parameters of a model."""
         return int(self.member(model).sum())
+
+    def orthonormal(self, values: FloatArray) -> FloatArray:
+        """Turn coefficients of `core` into those of orthonormal polynomials.
+
+        Parameters
+        ----------
+        values : float64 array (P,)
+            Coefficients by parameter: minus infinity and NaN too.
+
+        Returns
+        -------
+        float64 array (P,)
+            NaN where one that takes part is NaN.
+        """
+        if not self.trends:
+            return values
+        number = {parts: i for i, parts in enumerate(self.parts)}
+        shown = np.zeros_like(values)
+        for parts, value in zip(self.parts, values, strict=True):
+            for chosen, weight in self._orthonormal_parts(parts):
+                if weight != 0:
+                    shown[number[chosen]] += weight * value
+        return np.where(np.isneginf(values), -np.inf, shown)
+
+    def _orthonormal_parts(
+        self, parts: tuple[Part, ...]
+    ) -> Iterator[tuple[tuple[Part, ...], float]]:
+        """Write a parameter's column as a sum of products of orthonormal polynomials and constants."""
+        ways: list[list[tuple[tuple[Part, ...], float]]] = []
+        for axis, chosen in parts:
+            same = ((axis, chosen),)
+            if axis in self.trends:
+                size = self.trends[axis].sizes[chosen - 1]
+                ways.append([(same, size), ((), -self.trends[axis].starts[chosen - 1])])
+            else:
+                ways.append([(same, 1.0)])
+        for way in product(*ways):
+            yield tuple(part for each, _ in way for part in each), prod(w for _, w in way)
 
     def ranges(self, terms: Sequence[Term]) -> IntArray:
         """Where terms have their parameters, and how the cells of pairs of factors are numbered.
@@ -90,6 +134,15 @@ class TableDesign:
         return found
 
 
+def frozen_trend(trend: object) -> FrozenDict[str, int]:
+    """Keep the trends of an estimator; ``ModelError`` for what is not a mapping."""
+    if not isinstance(trend, Mapping | None):
+        raise ModelError(
+            f"trend is {trend!r}: expected a mapping from covariates to degrees, such as {{'year': 2}}."
+        )
+    return FrozenDict(trend)
+
+
 def check_trend(trend: Mapping[str, int], table: CaptureTable) -> dict[int, int]:
     """Degrees of the trends by axis.
 
@@ -112,13 +165,22 @@ def check_trend(trend: Mapping[str, int], table: CaptureTable) -> dict[int, int]
             known = ", ".join(names) or "none"
             raise ModelError(f"trend names {name!r}; the covariates of the table are: {known}.")
         most = len(table.covariates[name]) - 1
-        if degree != int(degree) or not 1 <= degree <= most:
+        if most < 1:
+            raise ModelError(
+                f"{name!r} has one level only, which is no trend: leave the trend out."
+            )
+        if not _is_whole(degree) or not 1 <= degree <= most:
             raise ModelError(
                 f"The trend of {name!r} has degree {degree!r}; with {most + 1} levels expected a "
-                f"whole number from 1 to {most}."
+                f"whole number from 1 to {most}. Without a trend every level has an effect of its own."
             )
         degrees[table.n_lists + names.index(name)] = int(degree)
     return degrees
+
+
+def _is_whole(value: object) -> bool:
+    number = isinstance(value, int | np.integer | float) and not isinstance(value, bool)
+    return number and float(value).is_integer()  # type: ignore[arg-type]
 
 
 def table_design(
@@ -126,10 +188,10 @@ def table_design(
 ) -> TableDesign:
     """Lay out the parameters of a model and of all models within it.
 
-    A covariate with a trend of degree d enters every term by the powers 1 to d of its distance from
-    the first level, in place of its levels. They span the same models as orthogonal polynomials
-    do, since lower-order terms are always present, and being integers they keep the existence
-    check exact.
+    A covariate with a trend of degree d enters every term by orthogonal polynomials of degree 1 to d
+    over its levels, less their values at the first level. Since lower-order terms are always present
+    the models are those of the polynomials themselves, and in whole numbers the existence check is
+    exact.
 
     Parameters
     ----------
@@ -141,7 +203,7 @@ def table_design(
         Degree of the polynomial by covariate.
     """
     degrees = check_trend(trend, table)
-    scores = {axis: _scores(table, axis) for axis in degrees}
+    trends = {axis: _polynomials(table, axis, degree) for axis, degree in degrees.items()}
     core = make_design(table.shape, table.n_lists, largest.parameters(table.shape))
     position = {int(cell): u for u, cell in enumerate(core.cells)}
     strides = [prod(table.shape[axis + 1 :]) for axis in range(len(table.shape))]
@@ -153,33 +215,36 @@ def table_design(
         for choice in product(*(range(1, size + 1) for size in sizes)):
             terms.append(term)
             parts.append(tuple(zip(term, choice, strict=True)))
-            columns.append(_column(parts[-1], scores, strides, position))
+            columns.append(_column(parts[-1], trends, strides, position))
     names = tuple(_name(table, each, degrees) for each in parts)
     if degrees:
         core = with_contrasts(core, columns)
-    return TableDesign(core, tuple(terms), tuple(parts), names)
+    return TableDesign(core, tuple(terms), tuple(parts), names, trends)
 
 
-def _scores(table: CaptureTable, axis: int) -> list[int]:
-    """Distance of each level from the first: in their own unit if all are whole numbers."""
-    levels = list(table.covariates.values())[axis - table.n_lists]
-    numbers = [level for level in levels if isinstance(level, int)]
-    if len(numbers) == len(levels):
-        return [number - numbers[0] for number in numbers]
-    return list(range(len(levels)))
+def _polynomials(table: CaptureTable, axis: int, degree: int) -> Polynomials:
+    name = list(table.covariates)[axis - table.n_lists]
+    found = orthogonal_polynomials(table.covariates[name], degree)
+    if found is None:
+        raise ModelError(
+            f"The levels of {name!r} lie too unevenly for a trend of degree {degree}: choose a lower "
+            "degree, or round the levels."
+        )
+    return found
 
 
 def _column(
     parts: tuple[Part, ...],
-    scores: Mapping[int, list[int]],
+    trends: Mapping[int, Polynomials],
     strides: Sequence[int],
     position: Mapping[int, int],
 ) -> dict[int, int]:
     """Weights of the effects that make up a parameter."""
     column = {0: 1}
     for axis, chosen in parts:
-        if axis in scores:
-            steps = {level: score**chosen for level, score in enumerate(scores[axis]) if score}
+        if axis in trends:
+            values = trends[axis].steps[chosen - 1]
+            steps = {level: value for level, value in enumerate(values) if value}
         else:
             steps = {chosen: 1}
         column = {

@@ -12,7 +12,7 @@ from mse.catalogue import catalogue
 from mse.core.batch import BOUNDARY, fit_models
 from mse.errors import ModelError
 from mse.loglinear.criteria import criteria
-from mse.loglinear.designs import table_design
+from mse.loglinear.designs import frozen_trend, table_design
 from mse.loglinear.search_fit import (
     CRITERION_NAMES,
     CatalogueModels,
@@ -97,7 +97,7 @@ class LogLinearSearch:
     trend: Mapping[str, int] = field(default_factory=FrozenDict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trend", FrozenDict(self.trend))
+        object.__setattr__(self, "trend", frozen_trend(self.trend))
         if self.criterion not in CRITERION_NAMES:
             raise ModelError(
                 f"criterion={self.criterion!r} is not known; expected {', '.join(map(repr, CRITERION_NAMES))}."

@@ -19,7 +19,7 @@ from mse.core.profile import ProfileCurve
 from mse.errors import ModelError
 from mse.intervals import IntervalMethod, LognormalInterval
 from mse.loglinear.criteria import criteria
-from mse.loglinear.designs import TableDesign, table_design
+from mse.loglinear.designs import TableDesign, frozen_trend, table_design
 from mse.loglinear.intervals import ProfileInterval
 from mse.loglinear.refitting import ModelRefitter
 from mse.loglinear.wording import (
@@ -57,8 +57,9 @@ class LogLinear:
         Profile likelihood of N (Cormack 1992), or log-normal Wald (Chao 1987) for comparison. Both
         take the model for granted.
     trend : mapping of str to int, optional
-        Covariates that enter by a polynomial of this degree instead of by their levels,
-        ``{"year": 2}``, in every term that they are part of.
+        Covariates that enter by orthogonal polynomials up to this degree instead of by their levels,
+        ``{"year": 2}``, in every term that they are part of. Levels that are numbers lie where they
+        say, evenly or not; others are evenly spaced.
 
     Notes
     -----
@@ -80,7 +81,7 @@ class LogLinear:
     trend: Mapping[str, int] = field(default_factory=FrozenDict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trend", FrozenDict(self.trend))
+        object.__setattr__(self, "trend", frozen_trend(self.trend))
         if self.interval not in _INTERVAL_KINDS:
             raise ModelError(
                 f"interval={self.interval!r} is not known; expected 'profile' or 'lognormal'."
@@ -247,13 +248,20 @@ class LogLinearFit(Fitted):
         -------
         Series
             Indexed by the names of the terms, ``"police:care"``; with covariates the level stands
-            behind the name, ``"police:year=2015"``, or the power of a trend, ``"police:year^1"``.
-            The constant is ``"intercept"``.
+            behind the name, ``"police:year=2015"``, or the degree of a trend, ``"police:year^1"``:
+            the coefficient of the orthonormal polynomial of that degree, whose sum over the levels
+            is 0, whose sum of squares is 1, and which ends rising. The constant is ``"intercept"``.
         """
+        values = self._layout.orthonormal(self._values)
+        return pd.Series(values, index=list(self._layout.names), name="coefficient")
+
+    @cached_property
+    def _values(self) -> FloatArray:
+        """Coefficients of the parameters of the design, as they were fitted."""
         values = np.full(self.n_parameters, nan)
         values[self._fit.kept] = self._fit.coefficients
         values[self._fit.vanishing] = -np.inf
-        return pd.Series(values, index=list(self._layout.names), name="coefficient")
+        return values
 
     @property
     def _vanishing(self) -> list[str]:
@@ -261,8 +269,8 @@ class LogLinearFit(Fitted):
 
     @property
     def _aliased(self) -> list[str]:
-        values = self.coefficients
-        return [str(name) for name in values.index[values.isna()]]
+        names = self._layout.names
+        return [name for name, value in zip(names, self._values, strict=True) if np.isnan(value)]
 
     @cached_property
     def reason(self) -> str:
