@@ -8,7 +8,8 @@ of the intercept cannot be drawn from. But with it the observed persons n say no
 coefficients, and given n the expected number of observed persons is Gamma(n, 1): so worlds have a fixed
 n, cells are multinomial, and the hidden persons are Poisson with that expected number times the odds of not
 being seen. Where counts of some cells are only known within bounds n is that of the others, and the true counts of
-these cells are drawn as hidden ones are; the bounds are a fixed partition of the counts.
+these cells are drawn as hidden ones are; the bounds are a fixed partition of the counts. Where the levels of a
+covariate are lost, each person's is lost with the same probability, whatever the history.
 
 The negative controls must fail: a prior of a quarter of the variance, and counts within bounds taken for
 their lower bounds.
@@ -30,6 +31,7 @@ import mse
 from benchmarks.ranks import rank, uniformity
 from mse.bayes import log_linear_sampling
 from mse.bayes.log_linear_setting import cell_means
+from mse.catalogue import catalogue
 
 RESULTS = Path(__file__).parent / "results" / "sbc_bayesian_loglinear.json"
 SEED = 53
@@ -37,6 +39,8 @@ SEED = 53
 DRAWS = 99
 #: Bounds that counts are known within: 0 to 4, 5 to 9, and so on.
 BOUNDS = np.asarray([0, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 2**62])
+#: Shape and rate of the inverse gamma distribution of the variance.
+HYPER = (6.0, 6.0)
 #: Settings of the fits: chains that need not be long, and draws far enough apart.
 FIT = mse.BayesianLogLinear(chains=1, draws=100, warmup=300, thin=8)
 
@@ -47,8 +51,10 @@ class Worlds(NamedTuple):
     n_lists: int
     levels: tuple[int, ...] = ()  # of each covariate
     observed: int = 100
+    order: int = 2  # of the largest interaction; above 2 without covariates
     hyper: tuple[float, float] | None = None  # shape and rate, else unit information
     vague: bool = False  # counts of persons on the last list only are known within bounds
+    lost: float = 0.0  # share of the persons whose level of the last covariate is not known
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,11 +76,9 @@ def contrasts(shape: tuple[int, ...], term: tuple[int, ...]) -> np.ndarray:
 
 def draw_world(worlds: Worlds, rng: np.random.Generator) -> tuple[Any, dict[str, float]]:
     """Draw a table, and what is true of it."""
-    shape, d = worlds.shape, len(worlds.shape)
-    lists = set(range(worlds.n_lists))
-    pairs = [pair for pair in combinations(range(d), 2) if not lists.issubset(pair)]
-    chosen = [pair for pair in pairs if rng.random() < 0.5]
-    terms = [*((axis,) for axis in range(d)), *chosen]
+    shape = worlds.shape
+    chosen = draw_interactions(worlds, rng)
+    terms = [*((axis,) for axis in range(len(shape))), *chosen]
     sd = 1.0
     if worlds.hyper is not None:
         sd = float(np.sqrt(worlds.hyper[1] / 2 / rng.gamma(worlds.hyper[0] / 2)))
@@ -85,13 +89,27 @@ def draw_world(worlds: Worlds, rng: np.random.Generator) -> tuple[Any, dict[str,
     true = {
         "hidden": float(counts[:n_strata].sum()),
         "interactions": float(len(chosen)),
-        "first pair": float(pairs[0] in chosen),
+        "first pair": float((0, 1) in chosen),
         "spread": float(logs.std()),
     }
     table = make_table(worlds, counts)
+    if worlds.lost:
+        table = lose_levels(table, worlds.lost, rng)
     if worlds.vague:
         true["hidden"] += counts.sum() - counts[:n_strata].sum() - table.n_observed
     return table, true
+
+
+def draw_interactions(worlds: Worlds, rng: np.random.Generator) -> list[tuple[int, ...]]:
+    """Draw a hierarchical model: all are equally likely."""
+    if worlds.order == 2:
+        pairs = combinations(range(len(worlds.shape)), 2)
+        lists = set(range(worlds.n_lists))
+        return [pair for pair in pairs if not lists.issubset(pair) and rng.random() < 0.5]
+    known = catalogue(worlds.n_lists, worlds.order)
+    members = known.members[rng.integers(len(known))]
+    chosen = zip(known.terms, members, strict=True)
+    return [term for term, inside in chosen if inside and len(term) > 1]
 
 
 def draw_counts(worlds: Worlds, means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -129,6 +147,20 @@ def make_table(worlds: Worlds, counts: np.ndarray) -> mse.CaptureTable:
     low = np.where(last, BOUNDS[place - 1], low)
     kept = high > 0
     return replace(table, patterns=patterns[kept], low=low[kept], high=high[kept])
+
+
+def lose_levels(
+    table: mse.CaptureTable, share: float, rng: np.random.Generator
+) -> mse.CaptureTable:
+    """Lose the level of the last covariate of some persons."""
+    gone = rng.binomial(table.low, share)
+    unknown = table.patterns.copy()
+    unknown[:, -1] = -1
+    patterns, which = np.unique(np.vstack([table.patterns, unknown]), axis=0, return_inverse=True)
+    n = np.zeros(len(patterns), dtype=np.int64)
+    np.add.at(n, which.ravel(), np.concatenate([table.low - gone, gone]))
+    kept = n > 0
+    return replace(table, patterns=patterns[kept], low=n[kept], high=n[kept])
 
 
 def ranks_of_worlds(
@@ -177,6 +209,7 @@ def calibrate(
     worlds: Worlds, number: int, fit: mse.BayesianLogLinear = FIT, *, as_lower: bool = False
 ) -> dict[str, Any]:
     """Uniformity of the ranks of each figure."""
+    fit = replace(fit, max_order=worlds.order)
     if worlds.hyper is not None:
         shape, rate = worlds.hyper
         fit = replace(fit, prior="sabanes-bove-held", shape=shape, rate=rate)
@@ -189,24 +222,39 @@ def main() -> None:
     log_linear_sampling.THREADED = 10**9
     jumping = replace(FIT, strategy="reversible-jump")
     start = time.process_time()
-    results: dict[str, Any] = {
-        "3 lists, enumerated": calibrate(Worlds(3), 2000),
-        "4 lists, reversible jump": calibrate(Worlds(4), 1000, jumping),
-        "3 lists, variance inverse gamma (3, 3)": calibrate(Worlds(3, hyper=(6.0, 6.0)), 1000),
-        "3 lists and 3 levels, counts within bounds, reversible jump": calibrate(
-            Worlds(3, (3,), vague=True), 1000, jumping
+    bounded = Worlds(3, (3,), vague=True)
+    studies: dict[str, tuple[Worlds, int, mse.BayesianLogLinear]] = {
+        "3 lists, enumerated": (Worlds(3), 1000, FIT),
+        "3 lists, reversible jump": (Worlds(3), 1000, jumping),
+        "4 lists, interactions of three, enumerated": (Worlds(4, order=3), 400, FIT),
+        "4 lists, interactions of three, reversible jump": (Worlds(4, order=3), 1000, jumping),
+        "3 lists, variance inverse gamma (3, 3), enumerated": (Worlds(3, hyper=HYPER), 400, FIT),
+        "3 lists, variance inverse gamma (3, 3), reversible jump": (
+            Worlds(3, hyper=HYPER),
+            1000,
+            jumping,
         ),
-        "negative control: a quarter of the variance": calibrate(
-            Worlds(3), 500, replace(FIT, variance=0.25)
+        "3 lists and 3 levels, counts within bounds, enumerated": (bounded, 400, FIT),
+        "3 lists and 3 levels, counts within bounds, reversible jump": (bounded, 1000, jumping),
+        "3 lists and 3 levels, a fifth of them lost, reversible jump": (
+            Worlds(3, (3,), lost=0.2),
+            1000,
+            jumping,
         ),
-        "negative control: lower bounds as counts": calibrate(
-            Worlds(3, (3,), vague=True), 500, jumping, as_lower=True
+        "negative control: a quarter of the variance": (
+            Worlds(3),
+            300,
+            replace(FIT, variance=0.25),
         ),
+        "negative control: lower bounds as counts": (bounded, 300, jumping),
     }
-    for name, found in results.items():
-        print(name, {key: f"{value['p_value']:.2g}" for key, value in found.items()})
-    results["seconds"] = round(time.process_time() - start, 1)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    results: dict[str, Any] = {}
+    for name, (worlds, number, fit) in studies.items():
+        found = calibrate(worlds, number, fit, as_lower="as counts" in name)
+        print(name, {key: f"{value['p_value']:.2g}" for key, value in found.items()}, flush=True)
+        results[name] = found
+        results["seconds"] = round(time.process_time() - start, 1)
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from mse.core.bayes_loglinear_chain import (
     Run,
     make_catalog,
     met,
+    scout,
     start_run,
     take_draws,
     warm_up,
@@ -30,14 +31,16 @@ if TYPE_CHECKING:
 #: Share of the moves between models that go to a model whose probability is roughly known. More is better as long
 #: as such moves are accepted; the others reach models that are not.
 JUMPS, JUMPS_AMONG_ALL = 0.6, 0.9
-#: Temperature of the first half of a warm-up by reversible jump: differences of four units of log probability then
-#: look like one, so that chains pass through models between modes.
+#: Temperature of the first half of a warm-up by reversible jump, which only scouts: differences of four units of log
+#: probability then look like one, so that chains pass through models between modes.
 HOT = 4.0
 #: Models met in the warm-up to which chains jump later: so many, and so near the best in log probability.
 MOST_MODELS, REACH = 4096, 14.0
 #: Models one term away from those that are within this distance of the best are looked at as well: those of so many
 #: models at a time, between so many, and as many as so many operations of a Newton step allow.
 WINDOW, AT_ONCE, NEIGHBORS, OPERATIONS = 9.0, 64, (500, 6000), 6e7
+#: Iterations of all chains for each neighbor that is looked at: preparing should not take longer than sampling.
+PREPARED = 5
 #: Cells from which on chains go into threads.
 THREADED = 24
 #: Draws between two looks at whether the user wants to stop.
@@ -84,10 +87,10 @@ def sample_models(
     warmup, thin, draws = schedule
     runs = _starts(target, draws, seeds)
     if enumerated is None:
-        _all(runs, lambda run: warm_up(run, warmup // 2, HOT))
+        _all(runs, lambda run: scout(run, warmup // 2, HOT))
         runs = _shared(runs, 0)
         _all(runs, lambda run: warm_up(run, warmup - warmup // 2))
-        runs = _shared(runs, _affordable(target))
+        runs = _shared(runs, _affordable(target, len(runs) * (warmup + thin * draws)))
     else:
         known = np.flatnonzero(enumerated.probability > 0)
         catalog = make_catalog(
@@ -136,11 +139,12 @@ def _all(runs: Sequence[Run], work: Callable[[Run], None]) -> None:
     Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(work)(run) for run in runs)
 
 
-def _affordable(target: Target) -> int:
-    """Neighbors to look at: fewer where a model takes more operations."""
+def _affordable(target: Target, iterations: int) -> int:
+    """Neighbors to look at: fewer where a model takes more operations, or where chains are short."""
     design, size = target.likelihood.design, target.penalty.shape[0]
     operations = target.start.size * design.shape.size + size**3 / 3
-    return int(np.clip(OPERATIONS / operations, *NEIGHBORS))
+    most = int(np.clip(OPERATIONS / operations, *NEIGHBORS))
+    return min(most, iterations // PREPARED)
 
 
 def _shared(runs: Sequence[Run], n_neighbors: int) -> list[Run]:

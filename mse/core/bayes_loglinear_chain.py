@@ -30,8 +30,15 @@ from mse.core.bayes_loglinear_maps import (
     Maps,
     find_centers,
     log_weight,
-    make_maps,
     work_out,
+)
+from mse.core.bayes_loglinear_memory import (
+    Memory,
+    find,
+    free_slot,
+    make_memory,
+    place_of,
+    remember,
 )
 from mse.core.bayes_loglinear_terms import propose_terms
 
@@ -40,34 +47,8 @@ if TYPE_CHECKING:
 
 #: Step sizes s within a model, one picked at random: everything new, half of it, a little.
 STEPS = np.asarray([1.0, 0.6, 0.25])
-#: Bytes that the maps of one chain may take, and the most models it remembers at once.
-CACHE_BYTES, CACHE_MODELS = 2**25, 8192
 #: Phases of an iteration.
 BETWEEN, WITHIN, RECORD = 0, 1, 2
-
-
-class Memory(NamedTuple):
-    """Maps of the models that a chain has met, found by the terms of the model.
-
-    Attributes
-    ----------
-    maps : Maps
-        The maps.
-    table : int64 array (H,)
-        Slots by hash, -1 where there is none; H is a power of two.
-    keys : int64 array (T,)
-        Random number of each term; the hash of a model combines those of its terms.
-    used : int64 array (1,)
-        Number of slots in use.
-    number : int64 array (slots,)
-        Number of the model in the catalogue, -1 if it is not there.
-    """
-
-    maps: Maps
-    table: IntArray
-    keys: IntArray
-    used: IntArray
-    number: IntArray
 
 
 class State(NamedTuple):
@@ -85,7 +66,7 @@ class State(NamedTuple):
         Its coordinates.
     numbers : float64 array (4,)
         Log weight of the coordinates; log of what else is in the ratio of the proposal; inverse temperature,
-        1 but in the warm-up; Laplace's approximation of the model.
+        1 but while scouting; Laplace's approximation of the model.
     at : int64 array (4,)
         Iteration, phase, what a proposal waits for (0 if there is none), and the number of the model in the
         catalogue.
@@ -194,11 +175,6 @@ def start_run(target: Target, members: BoolArray, draws: int, rng: np.random.Gen
         The only source of chance in the chain.
     """
     n_effects, n_terms = target.penalty.shape[0], members.size
-    slots = int(max(min(CACHE_BYTES // (8 * n_effects**2), CACHE_MODELS), 2))
-    keys = np.random.default_rng(0).integers(1, 2**62, size=n_terms)
-    table = np.full(4 << (slots - 1).bit_length(), -1, dtype=np.int64)
-    used, number = np.zeros(1, dtype=np.int64), np.full(slots, -1, dtype=np.int64)
-    memory = Memory(make_maps(target, slots), table, keys, used, number)
     z = rng.standard_normal(size=(n_effects,))
     state = State(
         members.copy(),
@@ -212,7 +188,7 @@ def start_run(target: Target, members: BoolArray, draws: int, rng: np.random.Gen
     )
     record = Record(np.zeros((draws, n_terms), dtype=np.bool_), np.zeros((draws, n_effects)))
     nothing = make_catalog(np.zeros((0, n_terms), dtype=np.bool_), np.zeros(0), 0.0)
-    return Run(Parts(target, memory, nothing, state, make_room(target), record), rng)
+    return Run(Parts(target, make_memory(target), nothing, state, make_room(target), record), rng)
 
 
 def with_catalog(run: Run, catalog: Catalog, maps: Maps | None = None) -> Run:
@@ -248,7 +224,7 @@ def met(run: Run) -> Maps:
     return Maps._make(each[:used] for each in run.parts.memory.maps)
 
 
-def warm_up(run: Run, iterations: int, temperature: float = 1.0) -> None:
+def warm_up(run: Run, iterations: int) -> None:
     """Advance a chain without recording anything.
 
     Parameters
@@ -257,14 +233,30 @@ def warm_up(run: Run, iterations: int, temperature: float = 1.0) -> None:
         The chain; changed in place.
     iterations : int
         How many.
+    """
+    stop = int(run.parts.state.at[0]) + iterations
+    _advance(run, np.asarray([stop, 1, stop], dtype=np.int64))
+
+
+def scout(run: Run, iterations: int, temperature: float) -> None:
+    """Meet models of low probability as well, by Laplace's approximation alone.
+
+    Parameters
+    ----------
+    run : Run
+        The chain; changed in place. Its coordinates stay as they are, and it is the model that moves.
+    iterations : int
+        How many.
     temperature : float
-        Above 1 models of low probability are met more often.
+        Above 1: differences of so many units of log probability look like one.
     """
     state = run.parts.state
     state.numbers[2] = 1.0 / temperature
-    stop = int(state.at[0]) + iterations
-    _advance(run, np.asarray([stop, 1, stop], dtype=np.int64))
-    state.numbers[2] = 1.0
+    state.at[1] = BETWEEN
+    warm_up(run, iterations)
+    # Nothing is known of the coordinates in this model: a move within it comes first, and is taken.
+    state.numbers[0], state.numbers[2] = -np.inf, 1.0
+    state.at[1], state.at[2] = WITHIN, 0
 
 
 def take_draws(run: Run, thin: int, start: int, draws: int) -> None:
@@ -293,7 +285,7 @@ def _advance(run: Run, schedule: IntArray) -> None:
     while not advance(parts, schedule, run.rng):
         slot = int(find(state.proposed, memory))
         if slot < 0:
-            slot = _free_slot(memory)
+            slot = free_slot(memory)
             memory.maps.members[slot] = state.proposed
             memory.number[slot] = numbers.get(state.proposed.tobytes(), -1)
             remember(slot, 1, memory)
@@ -301,46 +293,6 @@ def _advance(run: Run, schedule: IntArray) -> None:
             find_centers(parts.target, state.proposed[None], memory.maps, slot, 0, parts.room)
         else:
             work_out(parts.target, state.proposed[None], memory.maps, slot, parts.room)
-
-
-def _free_slot(memory: Memory) -> int:
-    """Take the next slot; where there is none, forget everything."""
-    if memory.used[0] == memory.maps.size.size:
-        memory.table[:] = -1
-        memory.used[0] = 0
-    memory.used[0] += 1
-    return int(memory.used[0]) - 1
-
-
-@nb.njit(cache=True, nogil=True)
-def _place(members, memory):  # type: ignore[no-untyped-def]
-    """Find the place of a model in the hash table: that of its slot, or where it should go."""
-    place = np.int64(0)
-    for t in range(members.size):
-        if members[t]:
-            place ^= memory.keys[t]
-    place &= memory.table.size - 1
-    while memory.table[place] >= 0:
-        slot, same = memory.table[place], True
-        for t in range(members.size):
-            same &= memory.maps.members[slot, t] == members[t]
-        if same:
-            break
-        place = (place + 1) & (memory.table.size - 1)
-    return place
-
-
-@nb.njit(cache=True, nogil=True)
-def find(members, memory):  # type: ignore[no-untyped-def]
-    """Slot of a model, -1 if it is not in memory."""
-    return memory.table[_place(members, memory)]
-
-
-@nb.njit(cache=True, nogil=True)
-def remember(first, count, memory):  # type: ignore[no-untyped-def]
-    """Enter so many slots from this one on into the hash table."""
-    for slot in range(first, first + count):
-        memory.table[_place(memory.maps.members[slot], memory)] = slot
 
 
 @nb.njit(cache=True, nogil=True)
@@ -388,12 +340,29 @@ def _propose(target, catalog, state, rng):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _passes(rough, state, rng):  # type: ignore[no-untyped-def]
-    """Decide a move term by term by Laplace's approximation; what it has counted is taken out of the ratio."""
+def _go_there(state):  # type: ignore[no-untyped-def]
+    for t in range(state.members.size):
+        state.members[t] = state.proposed[t]
+    for u in range(state.z.size):
+        state.z[u] = state.trial[u]
+
+
+@nb.njit(cache=True, nogil=True)
+def _screen(rough, state, rng):  # type: ignore[no-untyped-def]
+    """Decide a move term by term by Laplace's approximation; whether the other decision is to follow."""
     gain = state.numbers[2] * (rough - state.numbers[3])
-    if not np.log(rng.random()) < gain + state.numbers[1]:
+    passed = np.log(rng.random()) < gain + state.numbers[1]
+    scouts = state.numbers[2] < 1.0
+    if passed and scouts:
+        state.numbers[3] = rough
+        _go_there(state)
+    if scouts or not passed:
+        state.at[0] += scouts
+        state.at[1] += not scouts
+        state.at[2] = 0
         return False
-    state.numbers[1] = -gain
+    # What has been counted is taken out of the ratio.
+    state.numbers[1], state.at[2] = -gain, WHOLE
     return True
 
 
@@ -406,10 +375,7 @@ def _decide(value, number, state, rng):  # type: ignore[no-untyped-def]
     state.tally[state.kind[0], 1] += 1
     state.numbers[0] = value
     state.at[3] = number
-    for t in range(state.members.size):
-        state.members[t] = state.proposed[t]
-    for u in range(state.z.size):
-        state.z[u] = state.trial[u]
+    _go_there(state)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -461,14 +427,12 @@ def advance(run, schedule, rng):  # type: ignore[no-untyped-def]
             state.at[0], state.at[1] = state.at[0] + 1, BETWEEN
             continue
         state.at[2] = _prepare(run, rng)
-        slot = memory.table[_place(state.proposed, memory)]
+        slot = memory.table[place_of(state.proposed, memory)]
         if slot < 0 or maps.level[slot] < state.at[2]:
             return False
         if state.at[2] == ROUGH:
-            if not _passes(maps.rough[slot], state, rng):
-                state.at[1], state.at[2] = state.at[1] + 1, 0
+            if not _screen(maps.rough[slot], state, rng):
                 continue
-            state.at[2] = WHOLE
             if maps.level[slot] < WHOLE:
                 return False
         z = state.z if state.at[1] == RECORD else state.trial

@@ -244,7 +244,7 @@ def test_reversible_jump_agrees_with_marginal_likelihoods(name) -> None:
 
 @pytest.mark.mcmc
 def test_maps_that_are_forgotten_are_worked_out_again(monkeypatch) -> None:
-    import mse.core.bayes_loglinear_chain as chain
+    import mse.core.bayes_loglinear_memory as memory
 
     target = make_setting(mse.load_dataset("spina_bifida"), 2, UNIT).target
     members = ~target.scope.free
@@ -255,5 +255,5 @@ def test_maps_that_are_forgotten_are_worked_out_again(monkeypatch) -> None:
         return run.parts.record.coefficients
 
     plenty = drawn()
-    monkeypatch.setattr(chain, "CACHE_MODELS", 3)
+    monkeypatch.setattr(memory, "CACHE_MODELS", 3)
     np.testing.assert_array_equal(drawn(), plenty)
