@@ -21,6 +21,8 @@ from mse.disclosure.populations import (
     scrubbed,
 )
 from mse.disclosure.protected import Protected, publish
+from mse.errors import ModelError
+from mse.intake.problems import listed
 from mse.monitoring.cells import Cell
 from mse.monitoring.draws import Figure, JointDraws
 from mse.monitoring.rates import PER
@@ -28,7 +30,7 @@ from mse.monitoring.result import Monitor
 from mse.monitoring.wording import SUPPRESSED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import pandas as pd
 
@@ -98,6 +100,23 @@ class ProtectedMonitor(Monitor, Protected):
     def cells(self) -> dict[Any, Cell]:
         """Figures by period and group, as they leave."""
         return dict(self.shown)
+
+    def at(self, period: Level = None, **where: Level | Collection[Level]) -> Cell:
+        """Look up a period, a group, or a group in a period.
+
+        Raises
+        ------
+        ModelError
+            If figures of that part of the population were not published.
+        """
+        group = self._group_of(where)
+        if group is None or (period, group) not in self.shown:
+            raise ModelError(
+                "A protected monitor holds the figures that were published and nothing else: by "
+                f"{self.period} and each of {listed(self.group_names) if self.group_names else 'no groups'}. "
+                "For others make one covariate of them and name it in groups=[...]."
+            )
+        return self.shown[period, group]
 
     def compare(self, first: Level, last: Level, group: Any = ()) -> Change:
         """Look up the change between two periods."""

@@ -14,6 +14,7 @@ from mse._strata import joint_limit, joint_status
 from mse.monitoring.changes import ACROSS_SCOPES
 from mse.monitoring.draws import Figure, figure
 from mse.monitoring.rates import PER
+from mse.monitoring.wording import cell_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,6 +122,10 @@ class Cell:
             "coverage": figure(self.coverage, self.coverage_draws, self.level, 0.0, 1.0),
             "rate": rate,
         }
+
+    def __str__(self) -> str:
+        """Say in words what share is registered, and how many there are."""
+        return cell_sentences(self)
 
     @property
     def infinite(self) -> int:

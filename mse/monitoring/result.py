@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise, product
@@ -117,14 +118,60 @@ class Monitor(Result):
         cells = {(each, group): self._cell(each, group) for group in groups for each in self.levels}
         return cells | {(None, group): self._cell(None, group) for group in groups if group}
 
-    def _cell(self, period: Level, group: _Group) -> Cell:
+    def at(self, period: Level = None, **where: Level | Collection[Level]) -> Cell:
+        """Look at any part of the population: how many, and what share of them is registered.
+
+        Parameters
+        ----------
+        period : level, optional
+            The period; by default all of them together.
+        **where : level or collection of levels
+            Levels of covariates of the table, groups or not, and several at once:
+            ``age="minor", form=["sexual_domestic", "sexual_cross_border"]``.
+
+        Returns
+        -------
+        Cell
+            Its ``figures`` are total, hidden, coverage and rate, with intervals; printed, a sentence.
+
+        Raises
+        ------
+        ModelError
+            If there is no such covariate or level.
+
+        Examples
+        --------
+        >>> import numpy as np, mse
+        >>> counts = np.zeros((2, 2, 2, 2), dtype=int)
+        >>> counts[1, 0], counts[0, 1], counts[1, 1] = 60, 40, 20
+        >>> table = mse.CaptureTable.from_array(
+        ...     counts, ["police", "care"], {"year": [2014, 2015], "sex": ["f", "m"]}
+        ... )
+        >>> model = mse.LogLinear("police + care + year*sex")
+        >>> report = mse.monitor(table, estimator=model, replicates=200, seed=1)
+        >>> print(report.at(2015, sex="f"))
+        2015, sex f: between 46% and 55% of the estimated total was registered, estimated 50%. \
+Registered: 120 persons. Estimated in total: between 219 and 261 persons, point 240.
+        """
+        for name, each in () if period is None else ((self.period, period),):
+            self._check(name, each, self.joint.strata.names)
+        if self.period in where:
+            raise ModelError(
+                f"Give the {self.period} as the first argument, and nothing else as it."
+            )
+        for name, levels in where.items():
+            for each in _several(levels):
+                self._check(name, each, self.joint.strata.names)
+        return self._cell(period, tuple((n, _one_or_tuple(each)) for n, each in where.items()))
+
+    def _cell(self, period: Level, group: tuple[tuple[str, Any], ...]) -> Cell:
         strata = self.joint.strata
         where = dict(group) | ({} if period is None else {self.period: period})
-        fixed = [(strata.names.index(name), each) for name, each in where.items()]
+        fixed = [(strata.names.index(name), _several(each)) for name, each in where.items()]
         members = [
             at
             for at, stratum in enumerate(strata.cells)
-            if all(stratum[position] == each for position, each in fixed)
+            if all(stratum[position] in levels for position, levels in fixed)
         ]
         scopes = dict.fromkeys(self.scopes.values() if period is None else [self.scopes[period]])
         note = ""
@@ -132,7 +179,12 @@ class Monitor(Result):
             note = f"A sum over every {self.period} mixes scopes: {'; '.join(scopes)}."
         # A rate over several periods is per inhabitant and period.
         spans = self.levels if period is None else (period,)
-        inhabitants = sum(self.inhabitants.of({**where, self.period: each}) for each in spans)
+        parts = [
+            dict(zip(where, way, strict=True)) for way in product(*map(_several, where.values()))
+        ]
+        inhabitants = sum(
+            self.inhabitants.of({**part, self.period: each}) for each in spans for part in parts
+        )
         return cell_of(
             self.joint,
             members,
@@ -187,15 +239,16 @@ class Monitor(Result):
 
     # Changes -----------------------------------------------------------------------------------
 
-    def change(self, first: Level, last: Level, **where: Level) -> Change:
+    def change(self, first: Level, last: Level, **where: Level | Collection[Level]) -> Change:
         """Compare two periods.
 
         Parameters
         ----------
         first, last : level
             The periods.
-        **where : level
-            One group, such as ``sex="female"``; everybody by default.
+        **where : level or collection of levels
+            A group, such as ``sex="female"``, or any part of the population, as in `at`; everybody by
+            default.
 
         Returns
         -------
@@ -208,26 +261,27 @@ class Monitor(Result):
             If there is no such period or group, or the periods are of different scope and
             ``across_scopes=True`` was not asked for.
         """
-        for name, each in ((self.period, first), (self.period, last), *where.items()):
-            self._check(name, each)
-        if len(where) > 1:
-            raise ModelError(
-                f"A change is of one group at a time: expected one of {listed(where)}. For their "
-                "combinations, make one covariate of them."
-            )
+        pair = self.at(first, **where), self.at(last, **where)
         reason = self._refusal(first, last)
         if reason:
             raise ModelError(
                 f"{reason} Compare periods of one scope, or ask for it with across_scopes=True."
             )
-        return self.compare(first, last, tuple(where.items()))
+        group = self._group_of(where)
+        return self._between(*pair) if group is None else self.compare(first, last, group)
 
-    def _check(self, name: str, each: Level) -> None:
-        known = (self.period, *self.group_names)
+    def _group_of(self, where: Mapping[str, Any]) -> _Group | None:
+        """Name a group that there are cells of; None for another part of the population."""
+        group: _Group = tuple(where.items())
+        named = len(group) <= 1 and set(where) <= set(self.group_names)
+        return (
+            group if named and all(each == _several(each)[0] for each in where.values()) else None
+        )
+
+    def _check(self, name: str, each: Level, known: Iterable[str]) -> None:
         if name not in known:
             raise ModelError(
-                f"The monitor has no group {name!r}: there are {listed(known[1:])}. Name it in "
-                f"groups=[...].{near(name, known)}"
+                f"The monitor has no group {name!r}: there are {listed(known)}.{near(name, list(known))}"
             )
         levels = self.joint.strata.levels[name]
         if each not in levels:
@@ -247,14 +301,16 @@ class Monitor(Result):
 
     def compare(self, first: Level, last: Level, group: _Group = ()) -> Change:
         """Compare two periods as `change` does, with a status in place of an error across scopes."""
-        pair = self.cells[first, group], self.cells[last, group]
-        reason = self._refusal(first, last)
+        return self._between(self.cells[first, group], self.cells[last, group])
+
+    def _between(self, first: Cell, last: Cell) -> Change:
+        reason = self._refusal(first.period, last.period)
         if reason:
-            return refused(*pair, reason)
+            return refused(first, last, reason)
         note = ""
-        if self._across(first, last):
-            note = f"Across scopes: {self.scopes[first]}; {self.scopes[last]}."
-        return change_between(*pair, self.level, note)
+        if self._across(first.period, last.period):
+            note = f"Across scopes: {self.scopes[first.period]}; {self.scopes[last.period]}."
+        return change_between(first, last, self.level, note)
 
     def changes(self, group: str | None = None) -> pd.DataFrame:
         """Compare successive periods, and the first one with the last.
@@ -272,7 +328,8 @@ class Monitor(Result):
             ``undetermined`` (draws), ``status`` (``across_scopes`` where the scopes differ), ``reason``.
         """
         if group is not None:
-            self._check(group, self.joint.strata.levels.get(group, (None,))[0])
+            levels = self.joint.strata.levels.get(group, (None,))
+            self._check(group, levels[0], self.group_names)
         return pd.DataFrame(
             [
                 {"first": each.first, "last": each.last} | dict(each.where) | each.to_row()
@@ -401,6 +458,17 @@ def check_names(period: str, groups: tuple[str, ...], covariates: Mapping[str, A
         raise ModelError(
             f"period={period!r} and groups={list(groups)!r} name a covariate twice: expected each once."
         )
+
+
+def _several(levels: Any) -> tuple[Any, ...]:
+    """Levels as a tuple, where one of them or a collection is given."""
+    many = isinstance(levels, Collection) and not isinstance(levels, str | bytes)
+    return tuple(levels) if many else (levels,)
+
+
+def _one_or_tuple(levels: Any) -> Any:
+    many = _several(levels)
+    return many[0] if len(many) == 1 else many
 
 
 def _encode_group(where: Mapping[str, Level]) -> dict[str, Any] | None:

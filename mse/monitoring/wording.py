@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mse.monitoring.draws import Figure
     from mse.monitoring.result import Monitor
 
-__all__ = ["monitor_sections"]
+__all__ = ["cell_sentences", "monitor_sections"]
 
 #: More rows than this are left to `to_frame()`.
 _MAX_ROWS = 60
@@ -247,6 +247,33 @@ def _seen(monitor: Monitor) -> Iterable[str]:
             f"{known[0]} to {known[-1]}: the registered share changed by between {low} and {high} "
             f"percentage points, estimated {point}."
         )
+
+
+def cell_sentences(cell: Cell) -> str:
+    """Say what share of some part of the population is registered, and how many there are."""
+    parts = [] if cell.period is None else [str(cell.period)]
+    for name, levels in cell.where.items():
+        many = levels if isinstance(levels, tuple) else (levels,)
+        parts.append(f"{name} {' or '.join(map(str, many))}")
+    where = ", ".join(parts) or "Everybody"
+    total, coverage = cell.figures["total"], cell.figures["coverage"]
+    if isnan(total.point):
+        why = _WHY.get(cell.status, cell.status.replace("_", " "))
+        return f"{where}: not estimated, {why}. {cell.reason} {_registered(cell)}"
+    if isnan(total.low):
+        return (
+            f"{where}: estimated {share(coverage.point)} registered, of {persons(total.point)} persons, "
+            f"without an interval. {_registered(cell)}"
+        )
+    return (
+        f"{where}: between {share(coverage.low)} and {share(coverage.high)} of the estimated total was "
+        f"registered, estimated {share(coverage.point)}. {_registered(cell)} Estimated in total: between "
+        f"{span(total.low, total.high).replace(' to ', ' and ')} persons, point {persons(total.point)}."
+    )
+
+
+def _registered(cell: Cell) -> str:
+    return f"Registered: {registered(cell.observed)} persons."
 
 
 # Conditions --------------------------------------------------------------------------------------

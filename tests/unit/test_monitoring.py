@@ -559,3 +559,82 @@ def test_strata_that_are_estimable_beside_others_that_are_not() -> None:
     others = years.drop(2018)
     assert (others["low"] < others["total"]).all()
     assert (others["total"] < others["high"] * 1.5).all()
+
+
+# Any part of the population ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def detailed() -> Monitor:
+    rng = np.random.default_rng(8)
+    counts = rng.poisson(30, size=(2, 2, 2, 2, 3))
+    counts[0, 0] = 0
+    table = mse.CaptureTable.from_array(
+        counts, ["a", "b"], {"year": (2014, 2015), "sex": ("f", "m"), "form": ("x", "y", "z")}
+    )
+    model = LogLinear("a*year + b*year + a*sex + b*form + year*sex + form*sex")
+    rates = pd.DataFrame(
+        {"year": [2014, 2014, 2015, 2015], "sex": list("fmfm"), "population": [1e6, 2e6, 3e6, 4e6]}
+    )
+    return mse.monitor(table, groups=["sex"], estimator=model, replicates=100, seed=1, rates=rates)
+
+
+def test_any_part_of_the_population_in_one_call(detailed: Monitor) -> None:
+    cell = detailed.at(2015, sex="f", form=["x", "z"])
+    names = detailed.joint.strata.names
+    frame = pd.DataFrame(detailed.joint.strata.cells, columns=names)
+    chosen = (frame["year"] == 2015) & (frame["sex"] == "f") & frame["form"].isin(["x", "z"])
+    draws = detailed.joint.totals[:, np.flatnonzero(chosen)].sum(axis=1)
+    np.testing.assert_allclose(cell.draws, draws)
+    by = detailed.population.by.set_index(list(names))
+    assert cell.total == pytest.approx(by.loc[[(2015, "f", "x"), (2015, "f", "z")], "total"].sum())
+    shares = cell.figures["coverage"]
+    assert 0 < shares.low <= shares.point <= shares.high < 1
+    assert str(cell).startswith("2015, sex f, form x or z: between ")
+    assert f"Registered: {cell.observed} persons." in str(cell)
+    assert isnan(cell.figures["rate"].point)
+
+
+def test_a_part_that_is_a_group_is_the_same_cell(detailed: Monitor) -> None:
+    assert detailed.at(2014, sex="m").to_row(rates=True) == pytest.approx(
+        detailed.cells[2014, (("sex", "m"),)].to_row(rates=True), nan_ok=True
+    )
+    both = detailed.at(2014, sex=("f", "m"))
+    everybody = detailed.cells[2014, ()]
+    assert both.total == pytest.approx(everybody.total)
+    assert both.figures["rate"] == pytest.approx(everybody.figures["rate"])
+    whole = detailed.at()
+    assert whole.total == pytest.approx(detailed.population.total)
+    assert str(whole).startswith("Everybody: ")
+
+
+def test_changes_of_any_part(detailed: Monitor) -> None:
+    change = detailed.change(2014, 2015, sex="f", form="x")
+    first, last = (detailed.at(year, sex="f", form="x") for year in (2014, 2015))
+    assert change.ratio.point == pytest.approx(last.total / first.total)
+    assert change.rise == probability_of_rise(last.draws - first.draws)
+    assert (
+        detailed.change(2014, 2015, sex=["f"]).ratio == detailed.change(2014, 2015, sex="f").ratio
+    )
+
+
+def test_wrong_parts(detailed: Monitor) -> None:
+    for where, message in (
+        ({"from": "x"}, "no group 'from'.*Did you mean 'form'"),
+        ({"form": ["x", "w"]}, "form has no level 'w'"),
+        ({"year": 2014}, "first argument"),
+    ):
+        with pytest.raises(mse.ModelError, match=message):
+            detailed.at(2015, **where)
+    with pytest.raises(mse.ModelError, match="no level 2013"):
+        detailed.at(2013)
+
+
+def test_a_protected_monitor_shows_no_other_part(detailed: Monitor) -> None:
+    safe = mse.disclosure.protect(detailed, mse.disclosure.Rules(threshold=5, base=5))
+    assert safe.at(2015, sex="f") is safe.cells[2015, (("sex", "f"),)]
+    with pytest.raises(mse.ModelError, match="published and nothing else"):
+        safe.at(2015, sex="f", form="x")
+    with pytest.raises(mse.ModelError, match="published and nothing else"):
+        safe.change(2014, 2015, form="x")
+    assert safe.change(2014, 2015, sex="f") is safe.between[2014, 2015, (("sex", "f"),)]
