@@ -198,10 +198,16 @@ def read_table(
         return _read_dataset(source, lists, covariates, count)
     frame = read_frame(source)
     if lists is None:
-        columns = ", ".join(map(str, frame.columns))
-        msg = f"Name the list columns with --lists; the columns of {source} are: {columns}."
-        raise InvalidTableError(msg)
+        raise lists_missing(source, frame)
     return table_of(frame, lists, covariates, count)
+
+
+def lists_missing(source: str, frame: pd.DataFrame) -> InvalidTableError:
+    """Say which columns there are to name as lists."""
+    columns = ", ".join(map(str, frame.columns))
+    return InvalidTableError(
+        f"Name the list columns with --lists; the columns of {source} are: {columns}."
+    )
 
 
 def table_of(

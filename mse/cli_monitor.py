@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import pandas as pd
@@ -23,7 +24,9 @@ from mse._console import (
     SeedOption,
     Source,
     Workers,
+    dataset_names,
     labeled,
+    lists_missing,
     names_in,
     plain_errors,
     read_frame,
@@ -36,12 +39,16 @@ from mse.errors import InvalidTableError, ModelError
 from mse.estimators import Estimator
 from mse.intake.problems import listed
 from mse.monitoring import Monitor, monitor
+from mse.simulate.simulation import PERSON, REGISTER
 from mse.table import CaptureTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["monitor_command"]
+
+#: Columns of the person and the register in what `mse simulate` writes.
+SIMULATED = (PERSON, REGISTER)
 
 Period: TypeAlias = Annotated[str, typer.Option(help="Column of the period, such as the year.")]
 Groups: TypeAlias = Annotated[
@@ -100,7 +107,7 @@ ShowChanges: TypeAlias = Annotated[
 
 
 def monitor_command(
-    source: Source,
+    source: Source = "-",
     *,
     lists: Lists = None,
     period: Period = "year",
@@ -126,7 +133,10 @@ def monitor_command(
     output: Output = None,
     seed: SeedOption = None,
 ) -> None:
-    """Report by period and group: observed, estimated, registered share, and what changed."""
+    """Report by period and group: observed, estimated, registered share, and what changed.
+
+    Without SOURCE it reads standard input: mse simulate netherlands | mse monitor
+    """
     with plain_errors():
         if scope_break and scope_column:
             msg = "--scope-break and --scope-column both say where scopes change; leave out one."
@@ -135,10 +145,7 @@ def monitor_command(
         named = names_in(groups)
         further = [*names_in(covariates), *([scope_column] if scope_column else [])]
         axes = list(dict.fromkeys([period, *named, *further]))
-        if person is None and register is None:
-            table = read_table(source, lists, ",".join(axes), count)
-        else:
-            table = _read_records(source, person, register, (period, *axes[1:]), lists, count)
+        table = _read(source, (lists, count, person, register), axes)
         table = _silenced(table, period, not_operating)
         found = monitor(
             table,
@@ -160,8 +167,41 @@ def monitor_command(
         raise typer.Exit(NOT_ESTIMABLE)
 
 
-def _read_records(
+def _read(
     source: str,
+    columns: tuple[str | None, str | None, str | None, str | None],
+    axes: Sequence[str],
+) -> CaptureTable:
+    """Read a table, or registrations; those of `mse simulate` need no word about their columns.
+
+    Parameters
+    ----------
+    source : str
+        As given to the command.
+    columns : tuple
+        Lists, count, person and register, as given.
+    axes : sequence of str
+        The period, and the other covariates.
+    """
+    lists, count, person, register = columns
+    if any(each is not None for each in columns) or source in dataset_names():
+        if person is None and register is None:
+            return read_table(source, lists, ",".join(axes), count)
+        return _read_records(read_frame(source), person, register, axes, lists, count)
+    if source == "-" and sys.stdin.isatty():
+        msg = (
+            "There is nothing to read: name a dataset or a file, or pipe one in, as in "
+            "mse simulate netherlands | mse monitor."
+        )
+        raise InvalidTableError(msg)
+    frame = read_frame(source)
+    if not {"synthetic", *SIMULATED} <= set(frame.columns):
+        raise lists_missing(source, frame)
+    return _read_records(frame, *SIMULATED, axes, None, None)
+
+
+def _read_records(
+    frame: pd.DataFrame,
     person: str | None,
     register: str | None,
     axes: Sequence[str],
@@ -178,7 +218,6 @@ def _read_records(
     if count is not None:
         msg = "--count is for tables of counts; with --person and --register every row is one."
         raise InvalidTableError(msg)
-    frame = read_frame(source)
     table = CaptureTable.from_records(
         frame,
         person=person,

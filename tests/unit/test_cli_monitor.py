@@ -233,6 +233,19 @@ def test_pipe_from_the_simulation() -> None:
     assert "2014 to 2016" in text
 
 
+def test_pipe_from_the_simulation_needs_no_options() -> None:
+    made_up = RUN.invoke(app, ["simulate", "netherlands", "--years", "2014-2015", "--seed", "1"])
+    few = ("--replicates", "5", "--seed", "1", "--workers", "1", "--format", "csv")
+    by_name = run("-", *PIPED, *few, stdin=made_up.stdout)
+    assert run(*few, stdin=made_up.stdout) == by_name
+    assert len(pd.read_csv(StringIO(by_name))) == 2
+
+
+def test_other_input_without_options_is_asked_about() -> None:
+    assert "Name the list columns with --lists" in run(stdin=COUNTS, status=2)
+    assert "columns of - are: a, b, c, year" in " ".join(run("-", stdin=COUNTS, status=2).split())
+
+
 def test_pipe_with_lists_that_dropped_out_and_missing_covariates() -> None:
     flaws = ("--dropout", "--missing", "0.05", "--years", "2017-2018", "--seed", "1")
     made_up = mse_command("simulate", "netherlands", *flaws)
