@@ -75,3 +75,43 @@ def test_cost_against_cells(benchmark: Any, table: mse.CaptureTable, n_covariate
     smaller = table.collapse(*list(table.covariates)[n_covariates:]) if n_covariates < 5 else table
     benchmark.extra_info["cells"] = smaller.n_cells
     benchmark(mse.LogLinear("all two-way").fit, smaller)
+
+
+def thin_table(n_places: int) -> mse.CaptureTable:
+    """Return four lists over places, from most of which few persons come, and twelve months."""
+    rng = np.random.default_rng(5)
+    persons = 25 * n_places
+    place = rng.choice(n_places, size=persons, p=rng.dirichlet(np.full(n_places, 0.7)))
+    month = rng.integers(12, size=persons)
+    reach = np.array([0.25, 0.2, 0.15, 0.1]) * np.where(month % 2, 2.5, 1.0)[:, None]
+    on = (rng.random((persons, 4)) < reach).T.astype(int)
+    shape = (2, 2, 2, 2, n_places, 12)
+    cells = np.ravel_multi_index([*on, place, month], shape)
+    counts = np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape)
+    counts[(0,) * 4] = 0
+    counts = counts[..., counts.sum(axis=(0, 1, 2, 3, 5)) > 0, :]
+    names = {"place": list(range(counts.shape[4])), "month": list(range(12))}
+    return mse.CaptureTable.from_array(counts, lists=list("abcd"), covariates=names)
+
+
+@pytest.mark.parametrize("n_places", [35, 140, 420])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "main",
+        "a*b + a*c + a*d + b*c + b*d + c*d + place + month",
+        "a*month + b*month + c*month + d*month + place",
+        "a*place + b + c + d + month",
+        "a + b + c + d + place*month",
+        "search",
+    ],
+)
+def test_cost_against_thin_strata(benchmark: Any, n_places: int, model: str) -> None:
+    table = thin_table(n_places)
+    search = mse.LogLinearSearch(strategy="stepwise")
+    estimator = search if model == "search" else mse.LogLinear(model)
+    benchmark.extra_info |= {"strata": table.n_strata, "cells": table.n_cells}
+    answer = benchmark.pedantic(
+        lambda: estimator.fit(table).population.by, rounds=2, warmup_rounds=1
+    )
+    assert answer["observed"].sum() == table.n_observed

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
 import numpy as np
+from scipy.sparse import csr_array
 
 from mse.core._compiled import interpreted
 from mse.core.empty_strata import ask_partners, empty_strata, hear_partners
 from mse.core.exact import SAFE, UNLIMITED
-from mse.core.existence import FINITE, INDETERMINATE, LIMITS, NOT_ASKED, facial_set
+from mse.core.existence import FINITE, INDETERMINATE, NOT_ASKED, facial_set
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import (
     CERTIFIED,
     SURPASSED,
     UNDECIDED,
     Design,
+    arrange,
     deviance_of,
     first_cell,
     first_cells,
@@ -26,6 +28,7 @@ from mse.core.newton import (
     make_workspace,
     n_parameters,
     newton,
+    restore,
     single_effects,
     spread,
 )
@@ -199,20 +202,26 @@ def _first_attempt(counts, design, work, p, start, ceiling):  # type: ignore[no-
     """Fit on all cells that are left, in the hope that the estimate exists there."""
     if p == 0:
         return CERTIFIED
+    arrange(design, work, p)
+    code = UNDECIDED
     if start.size > 0:
         for i in range(p):
             work.b[i] = start[work.chosen[i]]
-    elif not least_squares_start(counts, design, work, p):
-        return UNDECIDED
-    return newton(counts, design, work, p, PATIENCE, ceiling)
+    if start.size > 0 or least_squares_start(counts, design, work, p):
+        code = newton(counts, design, work, p, PATIENCE, ceiling)
+    restore(work, p)
+    return code
 
 
 @nb.njit(cache=True, nogil=True)
 def _fit_on_face(counts, design, work, p):  # type: ignore[no-untyped-def]
     """Fit on the facial set, where the estimate exists, however long it takes."""
-    if not least_squares_start(counts, design, work, p):
-        return UNDECIDED
-    return newton(counts, design, work, p, np.inf, np.inf)
+    arrange(design, work, p)
+    code = UNDECIDED
+    if least_squares_start(counts, design, work, p):
+        code = newton(counts, design, work, p, np.inf, np.inf)
+    restore(work, p)
+    return code
 
 
 @nb.njit(cache=True, nogil=True)
@@ -431,14 +440,15 @@ def log_hidden_covariance(fit: ModelFit, design: Design) -> FloatArray:
     matrix = np.zeros((p, p))
     information(weights, design, fit.kept, p, matrix)
     matrix += np.tril(matrix, -1).T
-    rows = np.zeros((design.n_hidden, p))
+    finite = np.asarray(fit.limits) == FINITE
+    rows = np.zeros((int(finite.sum()), p))
     column = np.zeros(design.observable.size)
     one = np.ones(1)
     for j in np.flatnonzero(first_cells(design)[fit.kept] < design.n_hidden):
         spread(one, design, fit.kept[j : j + 1], 1, column)
-        rows[:, j] = column[: design.n_hidden]
-    covariance = rows @ np.linalg.solve(matrix, rows.T)
-    unknown = np.asarray([LIMITS[code] != "finite" for code in fit.limits])
-    covariance[unknown] = np.nan
-    covariance[:, unknown] = np.nan
-    return np.asarray(covariance)
+        rows[:, j] = column[: design.n_hidden][finite]
+    covariance = np.full((design.n_hidden, design.n_hidden), np.nan)
+    # Few effects are in a hidden cell: the product with the sparse rows costs nearly nothing.
+    known = csr_array(rows) @ np.linalg.solve(matrix, rows.T)
+    covariance[np.ix_(finite, finite)] = known
+    return covariance

@@ -74,6 +74,20 @@ def levels_of(cells: IntArray, shape: IntArray) -> IntArray:
     return np.stack(np.unravel_index(cells, tuple(shape)), axis=-1).astype(np.int64)
 
 
+@nb.njit(cache=True, nogil=True)
+def _unions(levels, shape, result):  # type: ignore[no-untyped-def]
+    for i in range(levels.shape[0]):
+        for j in range(i + 1):
+            cell = 0
+            for axis in range(shape.size):
+                left, right = levels[i, axis], levels[j, axis]
+                if left != right and left != 0 and right != 0:
+                    cell = CONFLICT
+                    break
+                cell = cell * shape[axis] + max(left, right)
+            result[i, j] = result[j, i] = cell
+
+
 def unions(cells: IntArray, shape: IntArray) -> IntArray:
     """Smallest cell that contains each pair of cells, or `CONFLICT`.
 
@@ -88,14 +102,8 @@ def unions(cells: IntArray, shape: IntArray) -> IntArray:
     -------
     int64 array (U, U)
     """
-    levels = levels_of(cells, shape)
     result = np.zeros((cells.size, cells.size), dtype=np.int64)
-    conflict = np.zeros(result.shape, dtype=np.bool_)
-    for axis, n_levels in enumerate(shape):
-        left, right = levels[:, None, axis], levels[None, :, axis]
-        conflict |= (left != right) & (left != 0) & (right != 0)
-        result = result * n_levels + np.maximum(left, right)
-    result[conflict] = CONFLICT
+    _unions(levels_of(cells, shape), shape, result)
     return result
 
 

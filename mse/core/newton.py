@@ -36,6 +36,8 @@ START_COUNT = 0.1
 MAX_ITERATIONS = 200
 #: Largest argument of an exponential that stays finite.
 LARGEST_LOG = 700.0
+#: From this number of parameters on their order decides what a factorization costs.
+MANY_PARAMETERS = 128
 
 
 class Design(NamedTuple):
@@ -159,12 +161,18 @@ def make_workspace(design: Design) -> Workspace:
 
 @nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def cholesky(matrix, p):  # type: ignore[no-untyped-def]
-    """Factor the leading p x p block in place (lower triangle); False where it is singular."""
+    """Factor the leading p x p block in place (lower triangle); False where it is singular.
+
+    The zeros at the start of each row are zeros of the factor too and cost nothing, see `arrange`.
+    """
+    first = np.zeros(p, dtype=np.int64)
     for i in range(p):
+        while matrix[i, first[i]] == 0.0 and first[i] < i:
+            first[i] += 1
         diagonal = matrix[i, i]
-        for j in range(i + 1):
+        for j in range(first[i], i + 1):
             total = matrix[i, j]
-            for k in range(j):
+            for k in range(max(first[i], first[j]), j):
                 total -= matrix[i, k] * matrix[j, k]
             if i == j:
                 if not total > PIVOT_TOLERANCE * diagonal:
@@ -239,6 +247,52 @@ def information(sums, design, chosen, p, matrix):  # type: ignore[no-untyped-def
         for j in range(i + 1):
             cell = row[chosen[j]]
             matrix[i, j] = sums[cell] if cell >= 0 else 0.0
+
+
+@nb.njit(cache=True, nogil=True)
+def _level(design, u, stride, size):  # type: ignore[no-untyped-def]
+    """Level of an axis that all effects of a parameter have; 0 if there is none."""
+    level = (first_cell(design, u) // stride) % size
+    if design.starts.size > 0:
+        for e in range(design.starts[u], design.starts[u + 1]):
+            if (design.cells[design.entries[e]] // stride) % size != level:
+                return 0
+    return level
+
+
+@nb.njit(cache=True, nogil=True)
+def _reorder(work, order):  # type: ignore[no-untyped-def]
+    work.chosen[: order.size] = work.chosen[order]
+    work.b[: order.size] = work.b[order]
+
+
+@nb.njit(cache=True, nogil=True)
+def arrange(design, work, p):  # type: ignore[no-untyped-def]
+    """Put many parameters in an order that leaves few entries to a Cholesky factor.
+
+    Effects at different levels of an axis are never in one cell, so their information is zero. Level
+    by level of the longest axis, and last what belongs to none of its levels, the matrix is a chain of
+    small blocks with a border, and so is its factor.
+    """
+    if p < MANY_PARAMETERS:
+        return
+    axis = int(np.argmax(design.shape))
+    stride = 1
+    for later in range(axis + 1, design.shape.size):
+        stride *= design.shape[later]
+    size = design.shape[axis]
+    keys = np.zeros(p, dtype=np.int64)
+    for i in range(p):
+        level = _level(design, work.chosen[i], stride, size)
+        keys[i] = level if level > 0 else size
+    _reorder(work, np.argsort(keys, kind="mergesort"))
+
+
+@nb.njit(cache=True, nogil=True)
+def restore(work, p):  # type: ignore[no-untyped-def]
+    """Put the parameters back in the order of the design."""
+    if p >= MANY_PARAMETERS:
+        _reorder(work, np.argsort(work.chosen[:p]))
 
 
 @nb.njit(cache=True, nogil=True)

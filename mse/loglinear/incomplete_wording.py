@@ -73,6 +73,19 @@ def silent_lists(seen: Seen, table: CaptureTable) -> Iterator[str]:
         )
 
 
+def within_bounds(count: int, more: float) -> str:
+    """Say how many counts are known within bounds, and what is expected in them beyond the lower ones."""
+    if count == 1:
+        return (
+            "1 count is known within bounds. The observed number holds its lower bound; the hidden "
+            f"number holds the {more:,.1f} persons more that are expected in it."
+        )
+    return (
+        f"{count:,} counts are known within bounds. The observed number holds their lower bounds; the "
+        f"hidden number holds the {more:,.1f} persons more that are expected in them."
+    )
+
+
 def incomplete_notes(
     seen: Seen, found: IncompleteFit, table: CaptureTable, *, kinds: bool
 ) -> Iterator[str]:
@@ -93,11 +106,7 @@ def incomplete_notes(
     low, high = seen.observations.low, seen.observations.high
     vague = low != high
     if vague.any():
-        more = float((found.expected - low)[vague].sum())
-        yield (
-            f"{int(vague.sum()):,} counts are known within bounds. The observed number holds their lower "
-            f"bounds; the hidden number holds the {more:,.1f} persons more that are expected in them."
-        )
+        yield within_bounds(int(vague.sum()), float((found.expected - low)[vague].sum()))
     if kinds:
         yield (
             "Counts known within bounds stand beside records that lack entries, so entries are taken to "

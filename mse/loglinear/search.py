@@ -13,8 +13,10 @@ from mse.core.batch import BOUNDARY, fit_models
 from mse.errors import ModelError
 from mse.loglinear.criteria import criteria
 from mse.loglinear.designs import frozen_trend, table_design
+from mse.loglinear.scope import within_reach
 from mse.loglinear.search_fit import (
     CRITERION_NAMES,
+    RANGE_WITHIN,
     CatalogueModels,
     ListedModels,
     LogLinearSearchFit,
@@ -71,7 +73,9 @@ class LogLinearSearch:
     Models whose hidden count the data do not determine are fitted and listed, but never chosen.
 
     With covariates the search is stepwise, from the main effects of lists and covariates to all their
-    two-way terms (or ``max_order``), as in Cruyff, van Dijk & van der Heijden (2017).
+    two-way terms (or ``max_order``), as in Cruyff, van Dijk & van der Heijden (2017). Where these have
+    1,000 parameters or more, as with hundreds of places, terms whose penalty outweighs the whole
+    deviance of the main effects are left out: they could not be chosen.
 
     On a table that is known in part the criteria come from the observed-data likelihood, and whether a
     model is estimable is judged at the maximum that was found, not exactly; of the chosen model from
@@ -189,7 +193,12 @@ class LogLinearSearch:
             from mse.loglinear.incomplete_search import search_paths
 
             return search_paths(self, table, starts, scope)
-        tried = TriedModels(complete_counts(table), table_design(table, scope, self.trend))
+        counts = complete_counts(table)
+        if self.criterion != "pvalue":
+            scope = within_reach(
+                table, main, scope, self.criterion, self.trend, margin=RANGE_WITHIN
+            )
+        tried = TriedModels(counts, table_design(table, scope, self.trend))
         if self.criterion == "pvalue":
             path = stepwise_by_p_value(tried, main, self.threshold)
         else:

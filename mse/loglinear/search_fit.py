@@ -31,6 +31,7 @@ from mse.loglinear.averaging import (
 from mse.loglinear.criteria import Criteria, criteria
 from mse.loglinear.designs import table_design
 from mse.loglinear.refitting import JointRefitter, PathRefitter, SelectionRefitter
+from mse.loglinear.scope import within_reach
 from mse.loglinear.single import LogLinear, LogLinearFit, complete_counts, fit_structure
 from mse.model import parse_model
 from mse.population import PopulationEstimate, provenance
@@ -116,6 +117,9 @@ def _joint_refitter(table: CaptureTable, estimator: LogLinearSearch, kind: int) 
     scope = parse_model("all two-way", table.lists, axes)
     # Of two lists the interaction says nothing about the hidden cells.
     scope = scope.without_term((0, 1)) if table.n_lists == 2 else scope
+    if estimator.criterion != "pvalue":
+        main, trend = parse_model("main", table.lists, axes), estimator.trend
+        scope = within_reach(table, main, scope, estimator.criterion, trend, margin=RANGE_WITHIN)
     layout = table_design(table, scope, estimator.trend)
     sizes = np.asarray([len(term) for term in layout.terms])
     pairs = list(dict.fromkeys(term for term in layout.terms if len(term) == 2))
@@ -276,6 +280,11 @@ class LogLinearSearchFit(Fitted):
                 f"The model with the best {self._criterion_name}, {self._source.notation(first)}, "
                 f"is not estimable (limit: {self._limit(first)}); the best "
                 "estimable one was chosen."
+            )
+        if not self._estimable.any():
+            found.append(
+                f"None of the {self.n_models:,} models tried is estimable, so none could be chosen: "
+                f"the figures are those of {self._source.notation(self._chosen)}."
             )
         failed = int((self._fits.status[0] == NOT_CONVERGED).sum())
         if failed:

@@ -27,6 +27,13 @@ _LIMIT_REASONS: dict[Limit, str] = {
 }
 
 
+#: What can be done about levels of a covariate that nobody has.
+OTHER_STRATA = (
+    "The other strata are estimated all the same; for a total of them keep the levels that somebody "
+    "has, with table.where(...)."
+)
+
+
 def enumerate_terms(names: Sequence[str], most: int = 6) -> str:
     """Write some names in a sentence, the rest counted."""
     shown = ", ".join(names[:most])
@@ -85,6 +92,8 @@ def not_estimable_reason(limit: Limit, vanishing: Sequence[str], strata: Sequenc
     parts.append(_LIMIT_REASONS[limit])
     if vanishing:
         parts.append(f"Nobody was observed with: {enumerate_terms(vanishing)}.")
+    if limit == "zero" and set(strata) & set(vanishing):
+        parts.append(OTHER_STRATA)
     return " ".join(parts)
 
 
@@ -107,7 +116,8 @@ def boundary_reason(vanishing: Sequence[str], aliased: Sequence[str], n_zero: in
         )
     if aliased:
         parts.append(f"Not determined by the remaining cells: {enumerate_terms(aliased)}.")
-    parts.append(f"{n_zero:,} of the observable histories have fitted mean zero.")
+    have = "has" if n_zero == 1 else "have"
+    parts.append(f"{n_zero:,} of the observable histories {have} fitted mean zero.")
     return " ".join(parts)
 
 

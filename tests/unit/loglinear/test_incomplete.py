@@ -281,11 +281,12 @@ def test_narrow_bounds_tend_to_the_exact_counts() -> None:
         assert found.population.total == pytest.approx(exact.population.total, rel=accuracy)
 
 
-def test_rounding_to_base_five_widens_the_interval() -> None:
+@pytest.mark.parametrize("base", [3, 5])
+def test_rounding_widens_the_interval(base: int) -> None:
     table = mse.load_dataset("spina_bifida")
     frame = table.to_frame()
-    near = (frame["n"] / 5).round() * 5
-    frame["low"], frame["high"] = (near - 2).clip(lower=1).astype(int), (near + 2).astype(int)
+    near = ((frame["n"] / base).round() * base).astype(int)
+    frame["low"], frame["high"] = (near - base // 2).clip(lower=1), near + base // 2
     vague = mse.CaptureTable.from_frame(frame, list(table.lists), ["ethnicity"], ("low", "high"))
     model = "S1 + S2*S3 + ethnicity"
     exact = mse.LogLinear(model, interval="lognormal").fit(table)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 import mse
 from mse._text import STANDARD_ASSUMPTIONS
+from mse.loglinear.incomplete_wording import within_bounds
 from mse.loglinear.wording import boundary_reason, not_estimable_reason
 from mse.reporting.language import language_of
 from mse.reporting.sentences import Sentences
@@ -63,7 +65,24 @@ def test_names_that_look_like_numbers_are_kept() -> None:
 @pytest.mark.parametrize("limit", ["infinite", "zero", "indeterminate"])
 def test_reasons_are_known(limit: str) -> None:
     assert NL.knows(not_estimable_reason(limit, ["a:b"], ["x=1"]))  # type: ignore[arg-type]
+    assert NL.knows(not_estimable_reason(limit, ["x=1"], ["x=1"]))  # type: ignore[arg-type]
     assert NL.knows(boundary_reason(["a:b"], ["c:d"], 1204))
+    assert NL.knows(boundary_reason(["a:b"], ["c:d"], 1))
+
+
+def test_counts_within_bounds_are_known() -> None:
+    assert "1 aantal is" in NL.say(within_bounds(1, 3.4)).text
+    assert "1.204 aantallen zijn" in NL.say(within_bounds(1204, 3.4)).text
+
+
+def test_a_search_without_an_estimable_model_is_known() -> None:
+    array = np.zeros((2, 2, 2), dtype=np.int64)
+    array[:, :, 0] = [[0, 4], [5, 2]]
+    table = mse.CaptureTable.from_array(array, lists=["a", "b"], covariates={"z": ["x", "y"]})
+    p = mse.LogLinearSearch(strategy="stepwise").fit(table).population
+    assert "None of the" in p.warnings[0]
+    assert p.reason.endswith("with table.where(...).")
+    assert [text for text in texts_of(p) if not NL.knows(text)] == []
 
 
 def test_assumptions_are_known() -> None:

@@ -1,0 +1,73 @@
+"""Which terms a search over lists and covariates needs to try."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mse.core.batch import fit_model
+from mse.loglinear.criteria import criteria_of
+from mse.loglinear.designs import check_trend, table_design
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mse.model import HierarchicalModel
+    from mse.table import CaptureTable
+
+#: Scopes with fewer parameters are searched as they are: their fits cost next to nothing.
+MANY_PARAMETERS = 1000
+
+
+def within_reach(
+    table: CaptureTable,
+    main: HierarchicalModel,
+    scope: HierarchicalModel,
+    criterion: Literal["aic", "aicc", "bic"],
+    trend: Mapping[str, int],
+    *,
+    margin: float,
+) -> HierarchicalModel:
+    """Leave out of a large scope the terms that no criterion can want.
+
+    Along a path on which the criterion falls from the main effects on the deviance is never above
+    theirs, and no term lowers it by more than all of it. A term whose penalty is more than that, as
+    that of the interaction of 350 places with 12 months where few persons were seen, is never added.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        A complete table.
+    main, scope : HierarchicalModel
+        Smallest and largest model.
+    criterion : {"aic", "aicc", "bic"}
+        What is lowered.
+    trend : mapping of str to int
+        Covariates that enter by polynomials.
+    margin : float
+        Terms that lead no further than this above the best model stay too, to be listed.
+
+    Returns
+    -------
+    HierarchicalModel
+        The scope itself, if it has fewer than `MANY_PARAMETERS` parameters.
+    """
+    degrees = check_trend(trend, table)
+    sizes = [degrees.get(axis, levels - 1) for axis, levels in enumerate(table.shape)]
+    if sum(prod(sizes[axis] for axis in term) for term in scope.terms) < MANY_PARAMETERS:
+        return scope
+    layout = table_design(table, main, trend)
+    everything = np.ones(len(layout.terms), dtype=np.bool_)
+    counts = np.ascontiguousarray(table.counts, dtype=np.float64).ravel()
+    deviance = fit_model(counts, everything, layout.core).deviance
+    for term in scope.terms:
+        if len(term) < 2 or term not in scope:
+            continue
+        sizes_of_both = np.asarray([0, prod(sizes[axis] for axis in term)]) + everything.size
+        penalties = criteria_of(np.zeros(2), sizes_of_both, float(counts.sum()))
+        before, after = getattr(penalties, criterion)
+        if after - before > deviance + margin:
+            scope = scope.without_term(term)
+    return scope
