@@ -13,7 +13,12 @@ import pandas as pd
 from mse._strata import Strata
 from mse.bayes.chains import Chains
 from mse.bayes.fit import BayesianFit, Undetermined, announce, shared_out
-from mse.bayes.log_linear_models import Enumerated, count_models, enumerate_models
+from mse.bayes.log_linear_models import (
+    Enumerated,
+    count_models,
+    enumerate_models,
+    largest_model,
+)
 from mse.bayes.log_linear_sampling import Sampled, sample_models
 from mse.bayes.log_linear_setting import (
     Persons,
@@ -455,9 +460,9 @@ class BayesianLogLinearFit(BayesianFit):
         else:
             others["unit information"] = replace(asked, prior="unit-information")
             others["variance inverse gamma (1/2, 1/2)"] = replace(asked, shape=1.0, rate=1.0)
-        if asked.max_order > 1 and self.table.n_lists > asked.max_order:
-            others[f"interactions up to order {asked.max_order + 1}"] = replace(
-                asked, max_order=asked.max_order + 1
-            )
+        order = asked.max_order + 1
+        larger = largest_model(self.table, order)
+        if order > 2 and len(larger.terms) > len(self._setting.largest.terms):
+            others[f"interactions up to order {order}"] = replace(asked, max_order=order)
         others["independent lists"] = replace(asked, max_order=1)
         return others

@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 
 import mse
+from mse.core.bayes_loglinear_evidence import sample_weights
 
 pytestmark = [pytest.mark.reference, pytest.mark.mcmc]
 
@@ -97,35 +98,44 @@ def test_spina_bifida_with_unit_information() -> None:
     assert fit.population.total == pytest.approx(725, abs=2)
 
 
-def test_scotland_with_upper_bounds() -> None:
-    estimator = mse.BayesianLogLinear(prior="sabanes-bove-held", draws=1000, thin=5)
-    fit = estimator.fit(upper_bounds())
-    assert not fit.enumerated
-    assert (fit.diagnostics["r_hat"] < 1.02).all()
-    assert list(fit.inclusion.index) == list(SCOTLAND)
+@pytest.fixture(scope="module")
+def scotland():
+    estimator = mse.BayesianLogLinear(prior="sabanes-bove-held", draws=600, thin=5)
+    return estimator.fit(upper_bounds())
+
+
+def test_scotland_with_upper_bounds(scotland) -> None:
+    assert not scotland.enumerated
+    assert (scotland.diagnostics["r_hat"] < 1.02).all()
+    assert list(scotland.inclusion.index) == list(SCOTLAND)
     theirs = np.asarray(list(SCOTLAND.values()))
-    ours = fit.inclusion["probability"].to_numpy()
-    error = np.sqrt(ours * (1 - ours) / 50) + fit.inclusion["error"].to_numpy() + 1e-3
+    ours = scotland.inclusion["probability"].to_numpy()
+    error = np.sqrt(ours * (1 - ours) / 50) + scotland.inclusion["error"].to_numpy() + 1e-3
     assert (np.abs(ours - theirs) < 4 * error).all()
-    draws = fit.chains.flat("N")
+    draws = scotland.chains.flat("N")
     assert abs(draws.mean() - SCOTLAND_MEAN) < 4 * draws.std() / np.sqrt(18)
     levels = list(SCOTLAND_QUARTILES)
     difference = np.quantile(draws, levels) - list(SCOTLAND_QUARTILES.values())
     assert (np.abs(difference) < 4 * quantile_errors(draws, levels, 18)).all()
 
 
-def test_scotland_has_two_modes_that_chains_cross() -> None:
+def test_scotland_has_two_modes_that_chains_cross(scotland) -> None:
     """Log marginal likelihoods of two models from an independent NumPy program, 20,000 draws each.
 
     The best model within each mode: 22,902.927 and 22,900.021, standard errors 0.009, N 23,078 and 16,027.
     """
-    estimator = mse.BayesianLogLinear(prior="sabanes-bove-held", draws=1000, thin=5, seed=2)
-    fit = estimator.fit(upper_bounds())
-    names = list(fit.inclusion.index)
-    without = fit.chains.draws["present"][:, :, names.index("S1:S3")] == 0
+    names = list(scotland.inclusion.index)
+    without = scotland.chains.draws["present"][:, :, names.index("S1:S3")] == 0
     assert without.mean() == pytest.approx(0.056, abs=0.03)
     # Every chain goes there, and comes back.
     assert (np.diff(without, axis=1).sum(axis=1) >= 2).all()
-    totals = fit.chains.draws["N"]
+    totals = scotland.chains.draws["N"]
     assert np.median(totals[without]) == pytest.approx(16_200, rel=0.05)
     assert np.median(totals[~without]) == pytest.approx(23_150, rel=0.03)
+    target, largest = scotland._setting.target, scotland._setting.largest
+    inside = scotland._ranked.members
+    pair = inside[:, [largest.term_name(term) for term in largest.terms[1:]].index("S1:S3")]
+    best = inside[[np.argmax(pair), np.argmin(pair)]]
+    sums, scale = sample_weights(target, best, np.full(2, 4000), np.random.default_rng(1))
+    upper, lower = np.log(sums[:, 0]) + scale
+    assert upper - lower == pytest.approx(22_902.927 - 22_900.021, abs=0.08)

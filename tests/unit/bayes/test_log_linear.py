@@ -12,6 +12,7 @@ import pytest
 
 import mse
 from benchmarks.sbc_bayesian_loglinear import FIT, Worlds, calibrate
+from mse.bayes.log_linear import BayesianLogLinearFit
 from mse.bayes.log_linear_setting import bounded_poisson, cell_means, make_setting
 
 QUICK = mse.BayesianLogLinear(draws=500, warmup=200)
@@ -236,6 +237,15 @@ def test_priors_are_compared(kosovo) -> None:
         assert frame["total"].notna().all()
         # Independent lists estimate half of what models with interactions do.
         assert frame.loc["independent lists", "total"] < 0.7 * frame["total"].iloc[0]
+
+
+def test_larger_interactions_are_a_prior_to_compare_where_there_are_any() -> None:
+    larger = "interactions up to order 3"
+    for table, there in (("korea", False), ("kosovo", True), ("spina_bifida", True)):
+        counts = mse.load_dataset(table)
+        setting = make_setting(counts, 2, np.asarray([1.0, 0.0, 0.0]))
+        fit = BayesianLogLinearFit(QUICK, counts, setting, None)
+        assert (larger in fit._other_priors()) is there
 
 
 def test_predicted_histories(kosovo, fit) -> None:
