@@ -1,31 +1,35 @@
-"""Time of searches and bootstraps over lists and covariates: 12,288 cells, 141 two-way parameters.
+"""Searches and bootstraps over lists and covariates: 12,288 cells, 141 two-way parameters; two cores.
 
-    python -m pytest benchmarks/bench_joint.py --benchmark-only -o addopts= -p no:doctest
+    python -m pytest -q benchmarks/bench_joint.py
 
-Bars on two cores: the whole search under 30 s, 1,000 parametric replicates of the chosen model under
-30 s. Here one core does 100 replicates; ten times the time is that of 1,000.
+The bars hold for the whole search, thousands of candidate fits, and for 1,000 parametric replicates of
+the model that it chose.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
 import mse
+from benchmarks.harness import measure
 
 SHAPE = (2,) * 6 + (6, 2, 2, 4, 2)
+REPLICATES = 1000
+BAR = 30.0
+WHERE = "6 lists and 5 covariates, 12,288 cells"
 
 
-@pytest.fixture(scope="module")
-def table() -> mse.CaptureTable:
-    """Return 60,000 persons on six lists whose reach varies with two of the five covariates."""
+@cache
+def persons() -> tuple[np.ndarray[Any, np.dtype[np.int64]], tuple[str, ...]]:
+    """Draw 60,000 persons on six lists whose reach varies with two of the five covariates."""
     rng = np.random.default_rng(1)
-    persons = 60_000
+    n = 60_000
     covariates = [
-        rng.choice(levels, size=persons, p=rng.dirichlet(np.full(levels, 5.0)))
-        for levels in SHAPE[6:]
+        rng.choice(levels, size=n, p=rng.dirichlet(np.full(levels, 5.0))) for levels in SHAPE[6:]
     ]
     lists = []
     for k, reach in enumerate((0.35, 0.10, 0.06, 0.06, 0.04, 0.03)):
@@ -34,84 +38,94 @@ def table() -> mse.CaptureTable:
             * (1 + 0.3 * (covariates[0] % 3 == k % 3))
             * (1 + 0.4 * (covariates[1] == 1) * (k % 2))
         )
-        lists.append(rng.random(persons) < chance)
-    lists[2] |= lists[0] & (rng.random(persons) < 0.05)
+        lists.append(rng.random(n) < chance)
+    lists[2] |= lists[0] & (rng.random(n) < 0.05)
     cells = np.ravel_multi_index([*(each.astype(int) for each in lists), *covariates], SHAPE)
     counts = np.bincount(cells, minlength=int(np.prod(SHAPE))).reshape(SHAPE)
     counts[(0,) * 6] = 0
-    names = {f"v{i}": list(range(levels)) for i, levels in enumerate(SHAPE[6:])}
-    return mse.CaptureTable.from_array(counts, lists=list("abcdef"), covariates=names)
+    return counts, tuple(f"v{i}" for i in range(len(SHAPE) - 6))
 
 
-def test_fit_of_all_two_way_terms(benchmark: Any, table: mse.CaptureTable) -> None:
-    fit = benchmark(mse.LogLinear("all two-way").fit, table)
-    assert fit.n_parameters == 141
+def table(n_covariates: int = 5) -> mse.CaptureTable:
+    """Make the table anew, with the first covariates only."""
+    counts, names = persons()
+    levels = {name: list(range(size)) for name, size in zip(names, SHAPE[6:], strict=True)}
+    whole = mse.CaptureTable.from_array(counts, lists=list("abcdef"), covariates=levels)
+    return whole.collapse(*names[n_covariates:]) if n_covariates < 5 else whole
 
 
-def test_search(benchmark: Any, table: mse.CaptureTable) -> None:
-    search = mse.LogLinearSearch(strategy="stepwise")
-    fit = benchmark.pedantic(search.fit, args=(table,), rounds=3, warmup_rounds=1)
+@cache
+def chosen() -> str:
+    """Find the model that the search chooses, once."""
+    return mse.LogLinearSearch(strategy="stepwise").fit(table()).model
+
+
+@pytest.mark.benchmark(group="joint search")
+@pytest.mark.parametrize("criterion", ["bic", "aic"])
+def test_search(benchmark: Any, criterion: Any) -> None:
+    search = mse.LogLinearSearch(criterion=criterion, strategy="stepwise")
+    what = f"stepwise search by {criterion.upper()}: {WHERE}"
+    fit = measure(benchmark, search.fit, lambda: (table(),), what=what, rounds=3, bar=BAR)
+    benchmark.extra_info["count"] = fit.n_models
     assert fit.n_models > 300
 
 
-@pytest.mark.parametrize("what", ["chosen model, parametric", "search repeated"])
-def test_a_hundred_replicates(benchmark: Any, table: mse.CaptureTable, what: str) -> None:
-    search = mse.LogLinearSearch(strategy="stepwise").fit(table)
-    means = np.nan_to_num(search.fitted.ravel())
-    tables = (
-        np.random.default_rng(2)
-        .multinomial(round(means.sum()), means / means.sum(), size=100)
-        .astype(float)
+@pytest.mark.benchmark(group="joint search")
+@pytest.mark.parametrize("resampling", ["parametric", "multinomial"])
+def test_bootstrap_of_the_chosen_model(benchmark: Any, resampling: Any) -> None:
+    estimator = mse.LogLinear(chosen())
+    population = measure(
+        benchmark,
+        lambda data: mse.bootstrap(
+            estimator,
+            data,
+            REPLICATES,
+            resampling,
+            "percentile",
+            seed=1,
+            n_jobs=2,
+            progress=False,
+        ),
+        lambda: (table(),),
+        what=f"{REPLICATES:,} {resampling} replicates of the chosen model",
+        rounds=2,
+        bar=BAR,
+        count=REPLICATES,
     )
-    tables[:, : table.n_strata] = 0
-    refit = search.best.refitter() if what.startswith("chosen") else search.refitter()
-    refit(tables[:1])
-    found = benchmark.pedantic(refit, args=(tables,), rounds=1)
-    assert not found.failed.any()
+    assert len(population.draws) == REPLICATES
 
 
-@pytest.mark.parametrize("n_covariates", [1, 2, 3, 4, 5])
-def test_cost_against_cells(benchmark: Any, table: mse.CaptureTable, n_covariates: int) -> None:
-    smaller = table.collapse(*list(table.covariates)[n_covariates:]) if n_covariates < 5 else table
-    benchmark.extra_info["cells"] = smaller.n_cells
-    benchmark(mse.LogLinear("all two-way").fit, smaller)
-
-
-def thin_table(n_places: int) -> mse.CaptureTable:
-    """Return four lists over places, from most of which few persons come, and twelve months."""
-    rng = np.random.default_rng(5)
-    persons = 25 * n_places
-    place = rng.choice(n_places, size=persons, p=rng.dirichlet(np.full(n_places, 0.7)))
-    month = rng.integers(12, size=persons)
-    reach = np.array([0.25, 0.2, 0.15, 0.1]) * np.where(month % 2, 2.5, 1.0)[:, None]
-    on = (rng.random((persons, 4)) < reach).T.astype(int)
-    shape = (2, 2, 2, 2, n_places, 12)
-    cells = np.ravel_multi_index([*on, place, month], shape)
-    counts = np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape)
-    counts[(0,) * 4] = 0
-    counts = counts[..., counts.sum(axis=(0, 1, 2, 3, 5)) > 0, :]
-    names = {"place": list(range(counts.shape[4])), "month": list(range(12))}
-    return mse.CaptureTable.from_array(counts, lists=list("abcd"), covariates=names)
-
-
-@pytest.mark.parametrize("n_places", [35, 140, 420])
-@pytest.mark.parametrize(
-    "model",
-    [
-        "main",
-        "a*b + a*c + a*d + b*c + b*d + c*d + place + month",
-        "a*month + b*month + c*month + d*month + place",
-        "a*place + b + c + d + month",
-        "a + b + c + d + place*month",
-        "search",
-    ],
-)
-def test_cost_against_thin_strata(benchmark: Any, n_places: int, model: str) -> None:
-    table = thin_table(n_places)
+@pytest.mark.benchmark(group="joint search")
+def test_bootstrap_of_the_search(benchmark: Any) -> None:
     search = mse.LogLinearSearch(strategy="stepwise")
-    estimator = search if model == "search" else mse.LogLinear(model)
-    benchmark.extra_info |= {"strata": table.n_strata, "cells": table.n_cells}
-    answer = benchmark.pedantic(
-        lambda: estimator.fit(table).population.by, rounds=2, warmup_rounds=1
+    population = measure(
+        benchmark,
+        lambda data: mse.bootstrap(
+            search, data, 100, "multinomial", "percentile", seed=1, n_jobs=2, progress=False
+        ),
+        lambda: (table(),),
+        what="100 replicates, the search repeated in each of them",
+        rounds=1,
+        count=100,
     )
-    assert answer["observed"].sum() == table.n_observed
+    assert len(population.draws) == 100
+
+
+@pytest.mark.benchmark(group="cost against covariates")
+@pytest.mark.parametrize("n_covariates", [1, 2, 3, 4, 5])
+def test_cost_against_cells(benchmark: Any, n_covariates: int) -> None:
+    model = mse.LogLinear("all two-way")
+    what = f"6 lists, {n_covariates} covariate{'s' * (n_covariates > 1)}, all two-way"
+    fit = measure(benchmark, model.fit, lambda: (table(n_covariates),), what=what, rounds=9)
+    benchmark.extra_info.update(cells=fit.table.n_cells, parameters=fit.n_parameters)
+
+
+@pytest.mark.benchmark(group="cost of a search against covariates")
+@pytest.mark.parametrize("n_covariates", [1, 2, 3, 4, 5])
+def test_cost_of_a_search_against_cells(benchmark: Any, n_covariates: int) -> None:
+    search = mse.LogLinearSearch(strategy="stepwise")
+    what = f"6 lists, {n_covariates} covariate{'s' * (n_covariates > 1)}, stepwise by BIC"
+    fit = measure(benchmark, search.fit, lambda: (table(n_covariates),), what=what, rounds=3)
+    benchmark.extra_info.update(
+        cells=fit.table.n_cells, parameters=fit.n_parameters, count=fit.n_models
+    )

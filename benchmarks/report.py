@@ -1,8 +1,11 @@
 """Run the benchmarks and write docs/performance.md.
 
-    python -m benchmarks.report             runs everything, some ten minutes
+    python -m benchmarks.report             runs everything, some fifteen minutes
     python -m benchmarks.report bench_fits  runs some files; the other rows stay as they were
     python -m benchmarks.report --table     only writes the page again
+
+The rows on `LatentClasses` and `BayesianLogLinear` come from the results of `benchmarks.bench_mixing` and
+`benchmarks.bench_bayesian_loglinear`, which take longer and run by themselves.
 
 Ends with status 1 if a bar was missed.
 """
@@ -25,9 +28,18 @@ from benchmarks.tables import markdown_table, replace_between_marks
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SUITE = ("bench_fits", "bench_bootstrap", "bench_records", "bench_report")
+SUITE = (
+    "bench_fits",
+    "bench_bootstrap",
+    "bench_joint",
+    "bench_decomposable",
+    "bench_records",
+    "bench_report",
+)
 RESULTS = HOME / "benchmarks" / "results" / "performance.json"
 PAGE = HOME / "docs" / "performance.md"
+#: What the sampler of `LatentClasses` must give on `kosovo`.
+EFFECTIVE_PER_SECOND = 400
 PACKAGES = ("numpy", "scipy", "numba", "pandas", "statsmodels")
 
 
@@ -167,6 +179,78 @@ def bootstrap_table(rows: list[dict[str, Any]]) -> str:
     return markdown_table((*head, "per replicate"), lines, align="lrrrrr")
 
 
+def joint_table(rows: Iterable[dict[str, Any]]) -> str:
+    """Show searches and bootstraps over lists and covariates."""
+    lines = [
+        (
+            row["what"],
+            bar_of(row),
+            duration(row["seconds"]),
+            duration(row["processor"]),
+            f"{row['count']:,}",
+        )
+        for row in rows
+        if row["group"] == "joint search"
+    ]
+    head = ("what", "bar", "measured", "processor time", "models or replicates")
+    return markdown_table(head, lines, align="lrrrr")
+
+
+def covariates_table(rows: Iterable[dict[str, Any]]) -> str:
+    """Show the cost of a fit, and of a search, with more and more covariates."""
+    fits = [row for row in rows if row["group"] == "cost against covariates"]
+    searches = [row for row in rows if row["group"] == "cost of a search against covariates"]
+    lines = [
+        (
+            fit["what"],
+            f"{fit['cells']:,}",
+            fit["parameters"],
+            duration(fit["seconds"]),
+            duration(fit["seconds"] / fit["cells"]),
+            duration(search["seconds"]),
+            f"{search['count']:,}",
+        )
+        for fit, search in zip(fits, searches, strict=True)
+    ]
+    head = ("model", "cells", "parameters", "one fit", "per cell", "search by BIC", "models fitted")
+    return markdown_table(head, lines, align="lrrrrrr")
+
+
+def samplers_table(rows: Iterable[dict[str, Any]]) -> str:
+    """Bayesian estimators: fits of `DecomposableGraphs`, and what studies of their own found."""
+    lines = [
+        (f"`DecomposableGraphs`: {row['what']}", bar_of(row), duration(row["processor"]))
+        for row in rows
+        if row["group"] == "decomposable graphs"
+    ]
+    latent = read_result("mixing_latent_classes")
+    found = [row for row in latent.get("default", []) if row["table"] == "kosovo"]
+    if found:
+        slowest = min(row["ess_per_second"] for row in found)
+        late = "" if slowest >= EFFECTIVE_PER_SECOND else " **missed**"
+        what = (
+            f"`LatentClasses`: effective draws of N a second, `kosovo`, least of {len(found)} seeds"
+        )
+        lines.append((what, f"{EFFECTIVE_PER_SECOND} or more{late}", f"{slowest:,}"))
+    jumping = read_result("bayesian_loglinear").get("reversible jump")
+    if jumping:
+        lines.append(
+            (
+                f"`BayesianLogLinear`: {jumping['what']}",
+                bar_of(jumping),
+                duration(jumping["seconds"]),
+            )
+        )
+    return markdown_table(("what", "bar", "measured"), lines, align="lrr")
+
+
+def read_result(name: str) -> dict[str, Any]:
+    """Results of a study that runs by itself; empty where there are none."""
+    path = RESULTS.parent / f"{name}.json"
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return content
+
+
 def other_table(rows: Iterable[dict[str, Any]]) -> str:
     """Start, reading of registrations, and reports."""
     lines = []
@@ -203,6 +287,9 @@ def write_page() -> bool:
         "cells": growth_table(rows, "cost against cells"),
         "parameters": growth_table(rows, "cost against parameters"),
         "bootstrap": bootstrap_table(rows),
+        "joint": joint_table(rows),
+        "joint cells": covariates_table(rows),
+        "samplers": samplers_table(rows),
         "memory": memory_table(rows),
         "other": other_table(rows),
     }
