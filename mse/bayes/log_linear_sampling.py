@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from mse.core.bayes_loglinear import Scope, Target
 
 #: Share of the moves between models that go to a model whose probability is roughly known. More is better as long
-#: as such moves are accepted; the others reach models that are not.
-JUMPS, JUMPS_AMONG_ALL = 0.6, 0.9
+#: as such moves are accepted; the others reach models that are not. Where fewer than one in ten are accepted the
+#: share is lower in proportion, but not below the last one.
+JUMPS, JUMPS_AMONG_ALL, ACCEPTED, FEWEST_JUMPS = 0.6, 0.9, 0.1, 0.1
 #: Temperature of the first half of a warm-up by reversible jump, which only scouts: differences of four units of log
 #: probability then look like one, so that chains pass through models between modes.
 HOT = 4.0
@@ -89,8 +90,11 @@ def sample_models(
     if enumerated is None:
         _all(runs, lambda run: scout(run, warmup // 2, HOT))
         runs = _shared(runs, 0)
-        _all(runs, lambda run: warm_up(run, warmup - warmup // 2))
+        _all(runs, lambda run: warm_up(run, warmup // 4))
         runs = _shared(runs, _affordable(target, len(runs) * (warmup + thin * draws)))
+        _forget_moves(runs)
+        _all(runs, lambda run: warm_up(run, warmup - warmup // 2 - warmup // 4))
+        _suit_jumps(runs)
     else:
         known = np.flatnonzero(enumerated.probability > 0)
         catalog = make_catalog(
@@ -98,8 +102,7 @@ def sample_models(
         )
         runs = [with_catalog(run, catalog) for run in runs]
         _all(runs, lambda run: warm_up(run, warmup))
-    for run in runs:
-        run.parts.state.tally[:] = 0
+    _forget_moves(runs)
     for start in track(range(0, draws, CHUNK), -(-draws // CHUNK), "Sampling models"):
         count = min(CHUNK, draws - start)
         _all(runs, lambda run, first=start, n=count: take_draws(run, thin, first, n))  # type: ignore[misc]
@@ -137,6 +140,20 @@ def _all(runs: Sequence[Run], work: Callable[[Run], None]) -> None:
     # than handing them to a thread does.
     n_jobs = -1 if runs[0].parts.room.means.size >= THREADED else 1
     Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(work)(run) for run in runs)
+
+
+def _forget_moves(runs: Sequence[Run]) -> None:
+    for run in runs:
+        run.parts.state.tally[:] = 0
+
+
+def _suit_jumps(runs: Sequence[Run]) -> None:
+    """Jump less where jumps are seldom accepted, as they are when no list of models holds most of the posterior."""
+    proposed, accepted = sum(run.parts.state.tally[2] for run in runs)
+    for run in runs:
+        share = run.parts.catalog.share
+        if proposed:
+            share[0] = np.clip(JUMPS * accepted / proposed / ACCEPTED, FEWEST_JUMPS, JUMPS)
 
 
 def _affordable(target: Target, iterations: int) -> int:
