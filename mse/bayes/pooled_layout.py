@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mse.bayes.pooled_centering import choose_centering
 from mse.core.pooled_draws import Prior
 from mse.core.pooled_effects import Pooled
 from mse.errors import ModelError
@@ -99,7 +100,8 @@ def lay_out(estimator: PooledLogLinear, table: CaptureTable) -> Layout:
     boxes = seen.observations.boxes
     places = np.where(boxes < 0, -1, boxes % n_strata * n_cells + boxes // n_strata)
     kind, n_kinds = _kinds(seen)
-    expected = _expected(counts, seen, n_strata)
+    spread_out = counts + _partly_known(seen, places, counts.shape)
+    expected = spread_out.sum(axis=1)
     place, first, steps, sized = _covariates(estimator, table)
     many = _many(expected.reshape(table.shape[table.n_lists :]), residual=bool(sized.any()))
     width = np.where(expected >= many, 1 / np.sqrt(expected + 1), 0.0)
@@ -126,7 +128,7 @@ def lay_out(estimator: PooledLogLinear, table: CaptureTable) -> Layout:
         n_kinds=np.asarray([n_kinds]),
     )
     names, scales = zip(*_scales(estimator, table, data), strict=True)
-    return Layout(data, _prior(data, np.asarray(scales), float(expected.mean())), names)
+    return Layout(data, _prior(data, np.asarray(scales), spread_out), names)
 
 
 def _check(estimator: PooledLogLinear, table: CaptureTable) -> None:
@@ -161,17 +163,16 @@ def _kinds(seen: Seen) -> tuple[IntArray, int]:
     return np.searchsorted(occurring, seen.kinds).astype(np.int64), int(occurring.size)
 
 
-def _expected(counts: FloatArray, seen: Seen, n_strata: int) -> FloatArray:
-    """Persons in sight by stratum, about: those of partly known records spread over their cells."""
-    persons, observations = counts.sum(axis=1), seen.observations
+def _partly_known(seen: Seen, places: IntArray, shape: tuple[int, int]) -> FloatArray:
+    """Persons of partly known records, (S, C), spread over the cells they may be in."""
+    observations = seen.observations
     middle = (observations.low + np.minimum(observations.high, observations.low + SPARE)) / 2
     owner = np.repeat(np.arange(middle.size), np.diff(observations.first))
-    inside = observations.boxes >= 0
+    inside = places >= 0
     share = middle / np.maximum(np.bincount(owner[inside], minlength=middle.size), 1)
-    strata = observations.boxes[inside] % n_strata
-    return np.asarray(
-        persons + np.bincount(strata, weights=share[owner[inside]], minlength=n_strata)
-    )
+    found = np.zeros(shape[0] * shape[1])
+    np.add.at(found, places[inside], share[owner[inside]])
+    return found.reshape(shape)
 
 
 def _many(expected: FloatArray, *, residual: bool) -> float:
@@ -240,12 +241,9 @@ def _scales(
             yield f"{each} by stratum", estimator.variation
 
 
-def _prior(data: Pooled, scales: FloatArray, expected: float) -> Prior:
-    n_strata, n_effects = len(data.counts), data.cells.size
-    widths = data.sized + 1 + n_effects
-    n_z = n_effects + int((np.diff(data.first) * widths).sum()) + int(data.n_kinds[0]) - 1
-    if data.deviating[0]:
-        n_z += n_strata * (data.shape.size + 1)
-    cuts = np.cumsum([1, scales.size, n_z]).astype(np.int64)
-    level = np.asarray([np.log(max(expected, 0.5)), LEVEL_SD])
-    return Prior(level, scales.astype(np.float64), cuts)
+def _prior(data: Pooled, scales: FloatArray, expected: FloatArray) -> Prior:
+    centering = choose_centering(expected, data, scales)
+    cuts = np.cumsum([1, scales.size, centering.owner.size]).astype(np.int64)
+    mean = float(expected.sum(axis=1).mean())
+    level = np.asarray([np.log(max(mean, 0.5)), LEVEL_SD])
+    return Prior(level, scales.astype(np.float64), cuts, *centering)

@@ -30,7 +30,7 @@ JITTER = 1.0
 class Sampled(NamedTuple):
     """Draws of all parameters."""
 
-    points: FloatArray  # (chains, draws, dim): level, log scales, z, r
+    points: FloatArray  # (chains, draws, dim): level, log scales, y, r
     diverging: np.ndarray[tuple[int, int], np.dtype[np.bool_]]  # (chains, draws)
     steps: FloatArray  # (chains, draws) of the integrator
 
@@ -134,8 +134,8 @@ def _with_pymc(estimator: PooledLogLinear, layout: Layout, seed: int) -> Sampled
         name: np.asarray(trace.posterior[name].values, dtype=np.float64)
         for name in ("level", "scales", "z", "r")
     }
-    points = np.concatenate(
-        [found["level"], np.log(found["scales"]), found["z"], found["r"]], axis=2
-    )
+    prior, logs = layout.prior, np.log(found["scales"])
+    y = found["z"] * np.exp(prior.degree * (logs - prior.usual)[:, :, prior.owner])
+    points = np.concatenate([found["level"], logs, y, found["r"]], axis=2)
     diverging = np.asarray(trace.sample_stats["diverging"].values, dtype=np.bool_)
     return Sampled(points, diverging, np.asarray(trace.sample_stats["n_steps"].values, np.float64))

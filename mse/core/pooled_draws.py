@@ -1,4 +1,10 @@
-"""Posterior density of `mse.core.pooled` for a sampler, populations from its draws, and prior draws."""
+"""Posterior density of `mse.core.pooled` for a sampler, populations from its draws, and prior draws.
+
+A sampler moves y = z (s / s_0)^a instead of a standard normal coordinate z of `mse.core.pooled_effects`, with
+s the scale of its effect and s_0 a usual value of that: 0 is the non-centered form, 1 the centered one, and
+what data say much about should be near 1 (Papaspiliopoulos, Roberts & Skold 2003, Bayesian Statistics 7,
+307-326). The posterior is the same for any a.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +36,42 @@ class Prior(NamedTuple):
     scales : float64 array
         Scale of the half-normal prior of each scale.
     cuts : int64 array (3,)
-        Where scales, z and r start in a point: level, log scales, z, r, one after the other.
+        Where scales, z and r start in a point: level, log scales, y, r, one after the other.
+    owner : int64 array (Z,)
+        The scale of the effect of each coordinate; -1 where there is none.
+    degree : float64 array (Z,)
+        The power a of each; 0 where there is no scale.
+    usual : float64 array
+        Log of s_0 of each scale.
     """
 
     level: FloatArray
     scales: FloatArray
     cuts: IntArray
+    owner: IntArray
+    degree: FloatArray
+    usual: FloatArray
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _parameters(x, cuts):  # type: ignore[no-untyped-def]
+def _parameters(x, prior):  # type: ignore[no-untyped-def]
+    cuts = prior.cuts
     scales = np.zeros(cuts[1] - cuts[0])
     for i in range(scales.size):
         scales[i] = np.exp(min(x[cuts[0] + i], LARGEST_LOG))
-    return Parameters(x[: cuts[0]], scales, x[cuts[1] : cuts[2]], x[cuts[2] :])
+    z = x[cuts[1] : cuts[2]].copy()
+    for i in range(z.size):
+        if prior.degree[i] > 0.0:
+            z[i] *= np.exp(-_log_width(x, prior, i))
+    return Parameters(x[: cuts[0]], scales, z, x[cuts[2] :])
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _log_width(x, prior, i):  # type: ignore[no-untyped-def]
+    """Log of y over z."""
+    scale = prior.owner[i]
+    away = max(min(x[prior.cuts[0] + scale] - prior.usual[scale], LARGEST_LOG), -LARGEST_LOG)
+    return prior.degree[i] * away
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -53,16 +81,16 @@ def log_posterior(x, prior, data, gradient):  # type: ignore[no-untyped-def]
     Parameters
     ----------
     x : float64 array
-        Level, log scales, z and r.
+        Level, log scales, y and r.
     prior : Prior
-        Priors of level and scales.
+        Priors of level and scales, and what y is.
     data : Pooled
         What is known.
     gradient : float64 array
         Receives the gradient.
     """
     cuts = prior.cuts
-    point = _parameters(x, cuts)
+    point = _parameters(x, prior)
     for i in range(x.size):
         gradient[i] = 0.0
     slopes = Parameters(
@@ -81,9 +109,16 @@ def log_posterior(x, prior, data, gradient):  # type: ignore[no-untyped-def]
     away = (x[0] - prior.level[0]) / prior.level[1]
     value -= 0.5 * away * away
     gradient[0] -= away / prior.level[1]
-    for i in range(cuts[1], cuts[2]):
-        value -= 0.5 * x[i] * x[i]
-        gradient[i] -= x[i]
+    for i in range(point.z.size):
+        z, at = point.z[i], cuts[1] + i
+        value -= 0.5 * z * z
+        gradient[at] -= z
+        if prior.degree[i] > 0.0:
+            # A larger scale makes z smaller at the same y, and y more dispersed.
+            width, scale = _log_width(x, prior, i), cuts[0] + prior.owner[i]
+            value -= width
+            gradient[scale] -= prior.degree[i] * (z * gradient[at] + 1.0)
+            gradient[at] *= np.exp(-width)
     return value
 
 
@@ -148,12 +183,12 @@ def _allot(rng, o, kinds, logs, data, totals, seen):  # type: ignore[no-untyped-
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _populations(rng, points, cuts, data, totals, seen):  # type: ignore[no-untyped-def]
+def _populations(rng, points, prior, data, totals, seen):  # type: ignore[no-untyped-def]
     effects, cells = make_effects(data), make_cells(data)
     kinds = np.zeros(data.n_kinds[0])
     n_strata, n_cells = data.counts.shape
     for m in range(points.shape[0]):
-        point = _parameters(points[m], cuts)
+        point = _parameters(points[m], prior)
         effects_of(point, data, effects)
         log_means(point, data, effects, cells)
         log_shares(point.z, kinds)
@@ -179,7 +214,7 @@ def populations(
     rng : numpy.random.Generator
         Randomness.
     points : float64 array (M, dim)
-        Level, log scales, z and r.
+        Level, log scales, y and r.
     prior : Prior
         Says where they are.
     data : Pooled
@@ -195,28 +230,28 @@ def populations(
     """
     totals = np.zeros((len(points), data.counts.shape[0]))
     seen = np.zeros_like(totals)
-    _populations(rng, points, prior.cuts, data, totals, seen)
+    _populations(rng, points, prior, data, totals, seen)
     return totals, data.counts.sum(axis=1) + seen.mean(axis=0)
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _common(points, cuts, data, out):  # type: ignore[no-untyped-def]
+def _common(points, prior, data, out):  # type: ignore[no-untyped-def]
     for m in range(points.shape[0]):
-        common_effects(_parameters(points[m], cuts), data, out[m])
+        common_effects(_parameters(points[m], prior), data, out[m])
 
 
 def common_coefficients(points: FloatArray, prior: Prior, data: Pooled) -> FloatArray:
     """Compute common effects of lists, then of pairs, (M, P), log scale; see `populations`."""
     found = np.zeros((len(points), data.cells.size))
-    _common(points, prior.cuts, data, found)
+    _common(points, prior, data, found)
     return found
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _means(points, cuts, data, means):  # type: ignore[no-untyped-def]
+def _means(points, prior, data, means):  # type: ignore[no-untyped-def]
     effects, cells = make_effects(data), make_cells(data)
     for m in range(points.shape[0]):
-        point = _parameters(points[m], cuts)
+        point = _parameters(points[m], prior)
         effects_of(point, data, effects)
         log_means(point, data, effects, cells)
         for s in range(means.shape[1]):
@@ -227,7 +262,7 @@ def _means(points, cuts, data, means):  # type: ignore[no-untyped-def]
 def cell_means(points: FloatArray, prior: Prior, data: Pooled) -> FloatArray:
     """Means of all cells at some points, (M, S, C), persons; parameters as of `populations`."""
     means = np.zeros((len(points), *data.counts.shape))
-    _means(points, prior.cuts, data, means)
+    _means(points, prior, data, means)
     return means
 
 
@@ -253,4 +288,6 @@ def prior_points(rng: np.random.Generator, size: int, prior: Prior, n_strata: in
     points[:, 0] = prior.level[0] + prior.level[1] * points[:, 0]
     at = slice(prior.cuts[0], prior.cuts[1])
     points[:, at] = np.log(np.abs(points[:, at]) * prior.scales)
+    away = points[:, at] - prior.usual
+    points[:, prior.cuts[1] : prior.cuts[2]] *= np.exp(prior.degree * away[:, prior.owner])
     return points

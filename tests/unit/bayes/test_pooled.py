@@ -11,6 +11,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import nbinom
 
 import mse
 from mse.bayes.pooled_layout import lay_out
@@ -23,7 +24,8 @@ pytestmark = pytest.mark.mcmc
 QUICK = mse.PooledLogLinear(draws=400, tune=400, chains=2)
 LISTS = ["police", "care", "other"]
 #: Registered persons by municipality, about: one with three, one with none.
-SIZES = (60, 40, 25, 12, 3, 0)
+SIZES = (60, 40, 25, 12, 3, 0, 30, 8, 18, 45)
+PLACES = list("ABCDEFGHIJ")
 
 
 def municipalities(sizes=SIZES, seed=3) -> np.ndarray:
@@ -50,7 +52,7 @@ def table_of(counts, **covariates) -> mse.CaptureTable:
 
 @pytest.fixture(scope="module")
 def table():
-    return table_of(municipalities(), place=list("ABCDEF"))
+    return table_of(municipalities(), place=PLACES)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,10 @@ def test_a_stratum_of_three_persons_has_a_sensible_answer(fit) -> None:
     assert 3 <= three["low"] < three["total"] < three["high"] < 60
     # In proportion it is far less certain than a stratum with many.
     assert three["high"] / three["total"] > 1.3 * many["high"] / many["total"]
+    # And less than if everybody had the share registered of all strata together, known for sure.
+    coverage = fit.population.coverage
+    hidden = nbinom(3 + 1, coverage).ppf([0.025, 0.975])
+    assert three["high"] - three["low"] > np.diff(hidden)[0]
 
 
 def test_a_stratum_without_anybody_has_hidden_persons_and_is_named(fit) -> None:
@@ -98,7 +104,7 @@ def test_a_stratum_without_anybody_has_hidden_persons_and_is_named(fit) -> None:
     assert nobody["observed"] == 0
     assert 0 <= nobody["low"] <= nobody["total"] < nobody["high"] < 60
     assert any(
-        "Nobody is registered in 1 of 6 strata (place=F)" in w for w in fit.population.warnings
+        "Nobody is registered in 1 of 10 strata (place=F)" in w for w in fit.population.warnings
     )
 
 
@@ -118,7 +124,7 @@ def test_chains_agree_and_hold_what_was_learned(fit) -> None:
 def test_arviz_holds_the_posterior(fit) -> None:
     found = fit.to_arviz()
     assert found.posterior["rate"].dims == ("chain", "draw", "list")
-    assert found.posterior["hidden"].sizes["stratum"] == 6
+    assert found.posterior["hidden"].sizes["stratum"] == 10
 
 
 def test_posterior_predictive_tables(fit, table) -> None:
@@ -145,6 +151,8 @@ def test_pymc_samples_the_same_posterior(fit, table) -> None:
 
 def test_model_in_pymc_has_the_density_that_is_sampled(table) -> None:
     layout = lay_out(QUICK, table)
+    # PyMC has every effect in its non-centered form.
+    prior = layout.prior._replace(degree=np.zeros_like(layout.prior.degree))
     with QUICK.pymc_model(table) as model:
         density = model.compile_logp(mode="FAST_COMPILE")
         slope = model.compile_dlogp(mode="FAST_COMPILE")
@@ -154,7 +162,7 @@ def test_model_in_pymc_has_the_density_that_is_sampled(table) -> None:
         gradient = np.zeros(x.size)
         a, b, c = layout.prior.cuts
         point = {"level": x[:a], "scales_log__": x[a:b], "z": x[b:c], "r": x[c:]}
-        found.append(log_posterior(x, layout.prior, layout.data, gradient) - density(point))
+        found.append(log_posterior(x, prior, layout.data, gradient) - density(point))
         slopes.append((gradient, slope(point)))
     assert found[0] == pytest.approx(found[1])
     for mine, theirs in slopes:
@@ -170,7 +178,7 @@ def test_prior_predictive_says_what_the_prior_expects(fit) -> None:
     assert frame.loc["share registered", "high"] <= 1
     assert check.surprises == ()
     assert "Every observed figure is one that it can produce." in " ".join(check.summary().split())
-    far = replace(QUICK, rate=(-12.0, 0.1)).prior_predictive(fit.table, 200)
+    far = replace(QUICK, rate=(-20.0, 0.1)).prior_predictive(fit.table, 200)
     assert "police:care" in far.surprises
     assert "It did not expect" in " ".join(far.summary().split())
 
@@ -210,7 +218,7 @@ def test_years_follow_each_other_and_records_may_lack_entries() -> None:
 def test_nobody_on_two_lists_is_not_estimable() -> None:
     counts = municipalities()
     counts[np.indices((2, 2, 2)).sum(axis=0) > 1] = 0
-    fit = QUICK.fit(table_of(counts, place=list("ABCDEF")))
+    fit = QUICK.fit(table_of(counts, place=PLACES))
     assert (fit.status, fit.limit) == ("not_estimable", "infinite")
     assert np.isnan(fit.population.total)
     assert "two of the 3 lists" in fit.reason
@@ -219,10 +227,10 @@ def test_nobody_on_two_lists_is_not_estimable() -> None:
 
 
 def test_order_of_lists_and_levels_makes_no_difference(fit) -> None:
-    order = [2, 5, 0, 4, 1, 3]
+    order = [2, 5, 9, 0, 4, 8, 1, 3, 7, 6]
     turned = np.moveaxis(municipalities(), (0, 1, 2), (2, 0, 1))[..., order]
     lists = [LISTS[1], LISTS[2], LISTS[0]]
-    table = mse.CaptureTable.from_array(turned, lists, {"place": ["ABCDEF"[i] for i in order]})
+    table = mse.CaptureTable.from_array(turned, lists, {"place": [PLACES[i] for i in order]})
     other = fitted(QUICK, table)
     # Different draws of the same posterior: four standard errors of medians of 100 effective draws.
     error = 4 * 1.25 * np.log(fit.chains.flat("N")).std() * np.sqrt(2 / 100)

@@ -78,7 +78,12 @@ def make_prior(data: Pooled) -> Prior:
     n_z = 6 + int((np.diff(data.first) * (7 + data.sized)).sum()) + int(data.n_kinds[0]) - 1
     n_z += 4 * len(data.counts) * int(data.deviating[0])
     scales = np.linspace(0.3, 0.8, n_scales)
-    return Prior(np.array([2.0, 0.7]), scales, integers(np.cumsum([1, n_scales, n_z])))
+    cuts = integers(np.cumsum([1, n_scales, n_z]))
+    # Some coordinates in each form; the density does not know which scale is whose.
+    owner = integers(np.arange(n_z) % n_scales)
+    degree = np.tile([0.0, 1.0, 0.4], n_z)[:n_z]
+    degree[n_z - int(data.n_kinds[0]) + 1 :] = 0
+    return Prior(np.array([2.0, 0.7]), scales, cuts, owner, degree, np.log(scales / 2))
 
 
 WORLDS = {
@@ -127,7 +132,8 @@ def by_definition(x, prior, data) -> float:
         value += low * np.log(mean) if low == high else logsumexp(logs) + mean
     scales = np.exp(x[prior.cuts[0] : prior.cuts[1]])
     z = x[prior.cuts[1] : prior.cuts[2]]
-    value += norm.logpdf(x[0], *prior.level) + norm.logpdf(z).sum()
+    widths = (scales / np.exp(prior.usual))[prior.owner] ** prior.degree
+    value += norm.logpdf(x[0], *prior.level) + norm.logpdf(z, 0, widths).sum()
     value += norm.logpdf(scales, 0, prior.scales).sum() + np.log(scales).sum()
     return value
 
@@ -162,6 +168,22 @@ def test_both_ways_of_measuring_sizes_are_one_density(case, rng) -> None:
         log_tau = x[prior.cuts[0]]
         jacobian = -log_tau * centered.sum()
         found.append(value_at(x, prior, bare) - value_at(moved, prior, data) + jacobian)
+    assert found[0] == pytest.approx(found[1], abs=1e-9)
+
+
+def test_coordinates_of_effects_are_a_matter_of_the_sampler_alone(case, rng) -> None:
+    """The same effects in other coordinates: the densities differ by the Jacobian, and figures agree."""
+    data, prior = case
+    bare = prior._replace(degree=np.zeros_like(prior.degree))
+    found = []
+    for _ in range(2):
+        x = 0.4 * rng.standard_normal(int(prior.cuts[2]) + len(data.counts))
+        moved = x.copy()
+        log_widths = prior.degree * (x[prior.cuts[0] : prior.cuts[1]] - prior.usual)[prior.owner]
+        moved[prior.cuts[1] : prior.cuts[2]] *= np.exp(log_widths)
+        found.append(value_at(x, bare, data) - value_at(moved, prior, data) - log_widths.sum())
+        means = [cell_means(p[None], q, data) for p, q in ((x, bare), (moved, prior))]
+        np.testing.assert_allclose(means[0], means[1])
     assert found[0] == pytest.approx(found[1], abs=1e-9)
 
 
@@ -249,6 +271,7 @@ def test_points_out_of_range_are_no_error(rng) -> None:
 def test_density_leaves_priors_out(rng) -> None:
     data = make_data(rng, partly=False)
     prior = make_prior(data)
+    prior = prior._replace(degree=np.zeros_like(prior.degree))
     x = 0.3 * rng.standard_normal(int(prior.cuts[2]) + len(data.counts))
     a, b, c = prior.cuts
     parts = Parameters(x[:a], np.exp(x[a:b]), x[b:c].copy(), x[c:].copy())
