@@ -83,3 +83,47 @@ def hear_partners(limits, partner):  # type: ignore[no-untyped-def]
     for h in range(limits.size):
         if partner[h] >= 0:
             limits[h] = ZERO if limits[h] in (FINITE, INFINITE) else NOT_ASKED
+
+
+@nb.njit(cache=True, nogil=True)
+def without_persons(counts, shape, n_hidden):  # type: ignore[no-untyped-def]
+    """Find the strata of which a covariate has a level that nobody was observed with.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell.
+    shape : int64 array (d,)
+        Levels of each axis, the lists first.
+    n_hidden : int
+        Number of strata Q.
+
+    Returns
+    -------
+    bool array (Q,)
+        None of them where nobody was observed at all.
+    """
+    found = np.zeros(n_hidden, dtype=np.bool_)
+    axis, stride = shape.size - 1, 1
+    while stride < n_hidden:
+        seen = np.zeros(shape[axis], dtype=np.bool_)
+        for c in range(counts.size):
+            if counts[c] > 0.0:
+                seen[(c // stride) % shape[axis]] = True
+        for h in range(n_hidden):
+            if not seen[(h // stride) % shape[axis]]:
+                found[h] = True
+        stride *= shape[axis]
+        axis -= 1
+    if np.all(found):
+        found[:] = False
+    return found
+
+
+@nb.njit(cache=True, nogil=True)
+def determined(limits, excused):  # type: ignore[no-untyped-def]
+    """Whether the hidden counts of all strata but those excused are finite."""
+    for h in range(limits.size):  # noqa: SIM110 (numba compiles the loop, not the generator)
+        if limits[h] != FINITE and not excused[h]:
+            return False
+    return True

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba as nb
 import numpy as np
 
-from mse.core.batch import BOUNDARY, NOT_CONVERGED, OVERFLOWED, fit_one
+from mse.core.batch import NOT_CONVERGED, NOT_ESTIMABLE, OVERFLOWED, fit_one
+from mse.core.empty_strata import determined, without_persons
 from mse.core.exact import SAFE
 from mse.core.existence import INDETERMINATE
 from mse.core.lattice import subset_sum, superset_sum
@@ -335,7 +336,9 @@ def _flip(state, ranges, t):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _best_flip(counts, sums, state, ranges, size, value, kind, design, work, like, hidden, limits):  # type: ignore[no-untyped-def]
+def _best_flip(  # type: ignore[no-untyped-def]
+    counts, sums, state, ranges, size, value, kind, design, work, like, hidden, limits, excused
+):
     """Fit the most promising flips; the best one below `value`, or -1, and its criterion."""
     best, best_value = -1, value
     for t in range(ranges.shape[0]):
@@ -367,7 +370,8 @@ def _best_flip(counts, sums, state, ranges, size, value, kind, design, work, lik
             limits,
         )
         _flip(state, ranges, t)
-        if status <= BOUNDARY and deviance + penalty < best_value:
+        usable = status <= NOT_ESTIMABLE and determined(limits, excused)
+        if usable and deviance + penalty < best_value:
             best, best_value = t, deviance + penalty
             _remember(work, p, state.trial)
     return best, best_value
@@ -383,6 +387,8 @@ def _search_one(counts, main, ranges, kind, design, work, state, hidden, limits)
         state.member[u] = main[u]
     for t in range(ranges.shape[0]):
         state.inside[t] = False
+    # No model can say anything of a level that nobody has, so none is worse for it.
+    excused = without_persons(counts, design.shape, design.n_hidden)
     start = cold
     while True:
         status, p, deviance = fit_one(
@@ -394,7 +400,8 @@ def _search_one(counts, main, ranges, kind, design, work, state, hidden, limits)
         size = 0
         for u in range(main.size):
             size += state.member[u]
-        value = deviance + penalty_of(kind, size, sums[0]) if status <= BOUNDARY else np.inf
+        usable = status <= NOT_ESTIMABLE and determined(limits, excused)
+        value = deviance + penalty_of(kind, size, sums[0]) if usable else np.inf
         _slopes(counts, design, work, state)
         if not screen(counts, design, work, p, ranges, state):
             return status
@@ -412,6 +419,7 @@ def _search_one(counts, main, ranges, kind, design, work, state, hidden, limits)
             like,
             trial_hidden,
             trial_limits,
+            excused,
         )
         if t < 0:
             return status

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mse.core.ascent import curvature_at, empty_completion, make_likelihood
-from mse.core.batch import BOUNDARY
+from mse.core.batch import NOT_ESTIMABLE
+from mse.core.empty_strata import determined, without_persons
 from mse.core.incomplete import fit_from, fit_incomplete
 from mse.core.joint_search import SCREENED, SLACK, Search, screen
 from mse.core.newton import Design, make_workspace, means_of, n_parameters
-from mse.core.observed import complete
+from mse.core.observed import IMPOSSIBLE, complete
 from mse.core.selection import penalty_of
 
 if TYPE_CHECKING:
@@ -218,10 +219,24 @@ def stand(question: Question, inside: BoolArray, near: IncompleteFit | None) -> 
     return judged(question, inside, fit_part(question.data, members(inside, question.terms), near))
 
 
+def excused_strata(data: Data) -> BoolArray:
+    """Strata of a level that nobody can have been observed with, see `without_persons`; (S,) bool."""
+    possible, seen = data.base.copy(), data.seen
+    somebody = np.repeat(seen.high > 0, np.diff(seen.first)) & (seen.boxes != IMPOSSIBLE)
+    possible[seen.boxes[somebody]] = 1.0
+    return np.asarray(without_persons(possible, data.design.shape, data.design.n_hidden))
+
+
+def usable(fit: IncompleteFit, excused: BoolArray) -> bool:
+    """Whether a fit determines the hidden count of every stratum that is not excused."""
+    return bool(fit.status <= NOT_ESTIMABLE and determined(fit.limits, excused))
+
+
 def judged(question: Question, inside: BoolArray, fit: IncompleteFit) -> Found:
     """Put its criterion to a fit."""
-    usable = fit.status <= BOUNDARY
-    return Found(inside, fit, penalty(question, inside) - 2 * fit.value if usable else np.inf)
+    if not usable(fit, excused_strata(question.data)):
+        return Found(inside, fit, np.inf)
+    return Found(inside, fit, penalty(question, inside) - 2 * fit.value)
 
 
 def improve(question: Question, start: Found) -> Found:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mse.catalogue import catalogue
 from mse.core.incomplete import saturated_value
-from mse.core.observed_search import Question, fit_part, uninformed
+from mse.core.observed_search import Question, excused_strata, fit_part, uninformed
 from mse.core.selection import CRITERIA as SELECTION_CRITERIA
 from mse.errors import ModelError
 from mse.loglinear.criteria import Criteria, criteria_of
@@ -27,7 +27,7 @@ from mse.loglinear.search_fit import (
 from mse.loglinear.steps import stepwise_by_criterion
 
 if TYPE_CHECKING:
-    from mse._typing import FloatArray
+    from mse._typing import BoolArray, FloatArray
     from mse.loglinear.averaging import AverageKind
     from mse.loglinear.search import LogLinearSearch
     from mse.loglinear.steps import Step
@@ -160,6 +160,11 @@ class IncompleteSearchFit(LogLinearSearchFit):
     def _criteria(self) -> Criteria:
         persons = max(self.table.n_observed, 1)
         return criteria_of(self._minus_twice, self._n_parameters, persons)
+
+    @property
+    def _excused(self) -> BoolArray:
+        kinds = excused_strata(self._scope.data).reshape(-1, self._scope.n_kinds)
+        return np.asarray(kinds.all(axis=1))
 
     @property
     def _n_observable(self) -> int:

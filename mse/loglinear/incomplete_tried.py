@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import gammaln
 
-from mse.core.batch import BOUNDARY, BatchFit
-from mse.core.observed_search import Terms, fit_part, promises
+from mse.core.batch import BatchFit
+from mse.core.observed_search import Terms, excused_strata, fit_part, promises, usable
 from mse.loglinear.criteria import criteria_of
 from mse.loglinear.designs import table_design
 from mse.loglinear.folding import folded_strata
@@ -116,6 +116,7 @@ class PartlyTried:
         self._row: dict[HierarchicalModel, int] = {}
         self._fits: list[IncompleteFit] = []
         self._confirmed: set[int] = set()
+        self._excused = excused_strata(scope.data)
 
     def fit(
         self, models: list[HierarchicalModel], near: HierarchicalModel | None = None
@@ -198,9 +199,9 @@ class PartlyTried:
     def values(self) -> FloatArray:
         """Criterion of each model tried, infinite where it is not estimable."""
         found = criteria_of(self.minus_twice, self.n_parameters, self.persons)
-        usable = np.asarray([fit.status <= BOUNDARY for fit in self._fits])
+        estimable = np.asarray([usable(fit, self._excused) for fit in self._fits])
         values: FloatArray = getattr(found, self.criterion)
-        return np.where(usable, values, np.inf)
+        return np.where(estimable, values, np.inf)
 
     def batch(self, saturated: float) -> BatchFit:
         """All fits in the order of `models`, as a search keeps them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +12,19 @@ from mse.core.batch import NOT_CONVERGED, fit_models
 from mse.core.descent import descend
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 from mse.core.joint_search import search_jointly
+from mse.core.newton import make_design
 from mse.core.selection import Candidates, Selection, select
 from mse.core.stepwise import forward_paths
+from mse.loglinear.designs import table_design
+from mse.loglinear.scope import within_reach
+from mse.model import parse_model
 from mse.refitting import GIVEN_MODEL, RESELECTED, Refits
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
     from mse.core.newton import Design
+    from mse.loglinear.search import LogLinearSearch
+    from mse.table import CaptureTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,3 +180,28 @@ class JointRefitter:
         return Refits(
             found.hidden, limits, found.failed, np.full(size, -1, np.int64), np.zeros((size, 0))
         )
+
+
+def path_refitter(n_lists: int, threshold: float, kind: int | None) -> PathRefitter:
+    """Repeat a stepwise search over pairs of lists."""
+    axis_cells = 1 << np.arange(n_lists)[::-1]
+    pairs = np.asarray([int(axis_cells[list(p)].sum()) for p in combinations(range(n_lists), 2)])
+    cells = np.concatenate([[0], axis_cells, pairs])
+    return PathRefitter(make_design((2,) * n_lists, n_lists, cells), pairs, threshold, kind)
+
+
+def joint_refitter(
+    table: CaptureTable, estimator: LogLinearSearch, kind: int, *, margin: float
+) -> JointRefitter:
+    """Repeat a stepwise search over lists and covariates, see `mse.loglinear.scope.within_reach`."""
+    axes = tuple(table.covariates)
+    scope = parse_model("all two-way", table.lists, axes)
+    # Of two lists the interaction says nothing about the hidden cells.
+    scope = scope.without_term((0, 1)) if table.n_lists == 2 else scope
+    if estimator.criterion != "pvalue":
+        main, trend = parse_model("main", table.lists, axes), estimator.trend
+        scope = within_reach(table, main, scope, estimator.criterion, trend, margin=margin)
+    layout = table_design(table, scope, estimator.trend)
+    sizes = np.asarray([len(term) for term in layout.terms])
+    pairs = list(dict.fromkeys(term for term in layout.terms if len(term) == 2))
+    return JointRefitter(layout.core, sizes < 2, layout.ranges(pairs), kind)

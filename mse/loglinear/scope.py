@@ -1,4 +1,4 @@
-"""Which terms a search over lists and covariates needs to try."""
+"""Which terms a search over lists and covariates needs to try, and which models it may choose."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mse.core.batch import fit_model
+from mse.core.batch import NOT_ESTIMABLE, fit_model
+from mse.core.existence import FINITE
 from mse.loglinear.criteria import criteria_of
 from mse.loglinear.designs import check_trend, table_design
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mse._typing import BoolArray
+    from mse.core.batch import BatchFit
     from mse.model import HierarchicalModel
     from mse.table import CaptureTable
 
@@ -71,3 +74,20 @@ def within_reach(
         if after - before > deviance + margin:
             scope = scope.without_term(term)
     return scope
+
+
+def eligible(fits: BatchFit, excused: BoolArray) -> BoolArray:
+    """Which models determine the hidden count of every stratum that any model could, (M,) bool.
+
+    Of a level that nobody was observed with no model can say how many are hidden. That is no reason to
+    prefer one model to another, or to give up the search for all other strata.
+
+    Parameters
+    ----------
+    fits : BatchFit
+        Fits of M models to one table.
+    excused : bool array (Q,)
+        Strata of such a level, see `mse.core.empty_strata.without_persons`.
+    """
+    known = ((fits.limits[0] == FINITE) | excused).all(axis=1)
+    return np.asarray(known & (fits.status[0] <= NOT_ESTIMABLE))

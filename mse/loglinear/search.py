@@ -9,11 +9,12 @@ import numpy as np
 
 from mse._frozen import FrozenDict
 from mse.catalogue import catalogue
-from mse.core.batch import BOUNDARY, fit_models
+from mse.core.batch import fit_models
+from mse.core.empty_strata import without_persons
 from mse.errors import ModelError
 from mse.loglinear.criteria import criteria
 from mse.loglinear.designs import frozen_trend, table_design
-from mse.loglinear.scope import within_reach
+from mse.loglinear.scope import eligible, within_reach
 from mse.loglinear.search_fit import (
     CRITERION_NAMES,
     RANGE_WITHIN,
@@ -70,7 +71,9 @@ class LogLinearSearch:
 
     Notes
     -----
-    Models whose hidden count the data do not determine are fitted and listed, but never chosen.
+    Models whose hidden count the data do not determine are fitted and listed, but never chosen. Levels of
+    a covariate that nobody was observed with count against no model: the others are estimated by the best
+    one all the same.
 
     With covariates the search is stepwise, from the main effects of lists and covariates to all their
     two-way terms (or ``max_order``), as in Cruyff, van Dijk & van der Heijden (2017). Where these have
@@ -215,7 +218,9 @@ class LogLinearSearch:
         values: FloatArray = getattr(
             criteria(fits.deviance[0], tried.n_parameters, tried.counts), self.criterion
         )
-        return np.where(fits.status[0] <= BOUNDARY, values, np.inf)
+        design = tried.design
+        excused = without_persons(tried.counts, design.shape, design.n_hidden)
+        return np.where(eligible(fits, excused), values, np.inf)
 
 
 def _largest(main: HierarchicalModel, order: int) -> HierarchicalModel:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ from mse._fitted import Fitted
 from mse._strata import joint_limit
 from mse.catalogue import Catalogue, catalogue
 from mse.core.batch import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit
+from mse.core.empty_strata import without_persons
 from mse.core.existence import LIMITS
 from mse.core.newton import Design, make_design
 from mse.core.selection import CRITERIA as SELECTION_CRITERIA
@@ -29,11 +29,9 @@ from mse.loglinear.averaging import (
     model_weights,
 )
 from mse.loglinear.criteria import Criteria, criteria
-from mse.loglinear.designs import table_design
-from mse.loglinear.refitting import JointRefitter, PathRefitter, SelectionRefitter
-from mse.loglinear.scope import within_reach
+from mse.loglinear.refitting import SelectionRefitter, joint_refitter, path_refitter
+from mse.loglinear.scope import eligible
 from mse.loglinear.single import LogLinear, LogLinearFit, complete_counts, fit_structure
-from mse.model import parse_model
 from mse.population import PopulationEstimate, provenance
 from mse.refitting import RESELECTED, Refitter, TableRefitter
 
@@ -105,27 +103,6 @@ def list_design(models: Catalogue) -> tuple[Design, BoolArray]:
     return design, np.column_stack([np.ones(len(models), dtype=np.bool_), models.members])
 
 
-def _path_refitter(n_lists: int, threshold: float, kind: int | None) -> PathRefitter:
-    axis_cells = 1 << np.arange(n_lists)[::-1]
-    pairs = np.asarray([int(axis_cells[list(p)].sum()) for p in combinations(range(n_lists), 2)])
-    cells = np.concatenate([[0], axis_cells, pairs])
-    return PathRefitter(make_design((2,) * n_lists, n_lists, cells), pairs, threshold, kind)
-
-
-def _joint_refitter(table: CaptureTable, estimator: LogLinearSearch, kind: int) -> JointRefitter:
-    axes = tuple(table.covariates)
-    scope = parse_model("all two-way", table.lists, axes)
-    # Of two lists the interaction says nothing about the hidden cells.
-    scope = scope.without_term((0, 1)) if table.n_lists == 2 else scope
-    if estimator.criterion != "pvalue":
-        main, trend = parse_model("main", table.lists, axes), estimator.trend
-        scope = within_reach(table, main, scope, estimator.criterion, trend, margin=RANGE_WITHIN)
-    layout = table_design(table, scope, estimator.trend)
-    sizes = np.asarray([len(term) for term in layout.terms])
-    pairs = list(dict.fromkeys(term for term in layout.terms if len(term) == 2))
-    return JointRefitter(layout.core, sizes < 2, layout.ranges(pairs), kind)
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class LogLinearSearchFit(Fitted):
     """What a search learned: every model tried, and the best one.
@@ -179,6 +156,17 @@ class LogLinearSearchFit(Fitted):
     def _estimable(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         return np.asarray(self._fits.status[0] <= BOUNDARY)
 
+    @property
+    def _excused(self) -> BoolArray:
+        shape = np.asarray(self.table.shape, dtype=np.int64)
+        counts, n_strata = complete_counts(self.table), self._fits.limits.shape[2]
+        return np.asarray(without_persons(counts, shape, n_strata))
+
+    @cached_property
+    def _eligible(self) -> BoolArray:
+        """Models that may be chosen."""
+        return eligible(self._fits, self._excused)
+
     @cached_property
     def _order(self) -> IntArray:
         """Models from best to worst; the end of a p-value path counts as best."""
@@ -194,8 +182,8 @@ class LogLinearSearchFit(Fitted):
         if self.estimator.criterion == "pvalue":
             end = self._path[-1].model
             return next(i for i in range(self.n_models) if self._source.structure(i) == end)
-        usable = np.where(self._estimable, self._values, np.inf)
-        return int(np.argmin(usable)) if self._estimable.any() else int(self._order[0])
+        usable = np.where(self._eligible, self._values, np.inf)
+        return int(np.argmin(usable)) if self._eligible.any() else int(self._order[0])
 
     @cached_property
     def best(self) -> LogLinearFit:
@@ -275,13 +263,13 @@ class LogLinearSearchFit(Fitted):
         """Sentences about the search that a reader of its answer must know."""
         found = []
         first = int(np.nanargmin(self._values))
-        if self._estimable.any() and not self._estimable[first]:
+        if self._eligible.any() and not self._eligible[first]:
             found.append(
                 f"The model with the best {self._criterion_name}, {self._source.notation(first)}, "
                 f"is not estimable (limit: {self._limit(first)}); the best "
                 "estimable one was chosen."
             )
-        if not self._estimable.any():
+        if not self._eligible.any():
             found.append(
                 f"None of the {self.n_models:,} models tried is estimable, so none could be chosen: "
                 f"the figures are those of {self._source.notation(self._chosen)}."
@@ -466,8 +454,8 @@ class LogLinearSearchFit(Fitted):
         by_p_value = self.estimator.criterion == "pvalue"
         kind = None if by_p_value else SELECTION_CRITERIA.index(self.estimator.criterion)
         if self.table.covariates and kind is not None:
-            return _joint_refitter(self.table, self.estimator, kind)
-        return _path_refitter(self.table.n_lists, self.estimator.threshold, kind)
+            return joint_refitter(self.table, self.estimator, kind, margin=RANGE_WITHIN)
+        return path_refitter(self.table.n_lists, self.estimator.threshold, kind)
 
     def _selection_refitter(
         self, source: CatalogueModels, candidates: int | None

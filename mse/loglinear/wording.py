@@ -92,7 +92,7 @@ def not_estimable_reason(limit: Limit, vanishing: Sequence[str], strata: Sequenc
     parts.append(_LIMIT_REASONS[limit])
     if vanishing:
         parts.append(f"Nobody was observed with: {enumerate_terms(vanishing)}.")
-    if limit == "zero" and set(strata) & set(vanishing):
+    if set(strata) & set(vanishing):
         parts.append(OTHER_STRATA)
     return " ".join(parts)
 

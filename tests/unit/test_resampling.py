@@ -12,6 +12,7 @@ from mse.errors import ConvergenceWarning, ModelError
 from mse.refitting import RESELECTED, Refits, TableRefitter
 from mse.resampling import (
     BootstrapInterval,
+    _jackknife,
     acceleration,
     bca_levels,
     bias_correction,
@@ -246,3 +247,19 @@ def test_a_dask_cluster_gives_the_same_bits() -> None:
             spread = mse.bootstrap(mse.LogLinearSearch(), table, 100, seed=8)
     np.testing.assert_array_equal(alone.draws, spread.draws)
     assert alone.interval() == spread.interval()
+
+
+def test_of_many_histories_a_sample_of_persons_is_left_out(rng, monkeypatch) -> None:
+    table = mse.load_dataset("spina_bifida")
+    fit = mse.LogLinear("S1 + S2*S3 + ethnicity").fit(table)
+    totals, persons = _jackknife(fit, table, fit.refitter(), 1, rng)
+    assert persons.sum() == table.n_observed
+    monkeypatch.setattr("mse.resampling.MOST_LEFT_OUT", 12)
+    some, weights = _jackknife(fit, table, fit.refitter(), 1, rng)
+    assert set(some) <= set(totals)
+    assert some.size <= 12 < totals.size
+    assert weights.sum() == pytest.approx(table.n_observed)
+    intervals = [
+        mse.bootstrap(fit.estimator, table, 40, seed=3, n_jobs=n).interval() for n in (1, 2)
+    ]
+    assert intervals[0] == intervals[1]

@@ -110,3 +110,64 @@ def test_a_trend_brings_a_long_covariate_within_reach(rng, monkeypatch) -> None:
     months = table.n_lists + 1
     assert (0, months) not in by_level
     assert (0, months) in by_trend
+
+
+def with_an_empty_year() -> tuple[mse.CaptureTable, mse.CaptureTable]:
+    """Return a table whose lists depend on each other by year, and the same with a year of nobody."""
+    rng = np.random.default_rng(2)
+    n = 4000
+    year = rng.integers(4, size=n)
+    on = rng.random((n, 3)) < np.array([0.3, 0.25, 0.2]) * np.where(year > 1, 2.0, 0.7)[:, None]
+    on[:, 1] |= on[:, 0] & (rng.random(n) < 0.4)
+    counts = np.zeros((2, 2, 2, 5), dtype=np.int64)
+    np.add.at(counts, (*on.T.astype(int), year), 1)
+    counts[0, 0, 0] = 0
+    years = [2016, 2017, 2018, 2019, 2020]
+    return tuple(
+        mse.CaptureTable.from_array(counts[..., :size], list("abc"), {"year": years[:size]})
+        for size in (4, 5)
+    )
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic"])
+def test_a_year_of_nobody_does_not_hinder_the_search(criterion) -> None:
+    without, table = with_an_empty_year()
+    search = mse.LogLinearSearch(criterion, "stepwise")
+    expected, fit = search.fit(without), search.fit(table)
+    assert "a*b" in expected.model
+    assert fit.model == expected.model
+    assert fit.status == "not_estimable"
+    assert "year=2020" in fit.reason
+    assert fit.reason.endswith("with table.where(...).")
+    assert not any("None of the" in text for text in fit.population.warnings)
+    by = fit.population.by
+    assert by["status"].tolist() == ["boundary"] * 4 + ["not_estimable"]
+    np.testing.assert_allclose(by["hidden"][:4], expected.population.by["hidden"], rtol=1e-8)
+    counts = table.counts.ravel()[None].astype(float)
+    again = fit.refitter()(counts)
+    np.testing.assert_allclose(again.hidden[0, :4], by["hidden"][:4], rtol=1e-6)
+    assert (again.limits[0] == 0).tolist() == [True] * 4 + [False]
+
+
+def test_the_monitor_of_a_year_of_nobody_chooses_the_model_for_the_others() -> None:
+    without, table = with_an_empty_year()
+    settings = {"period": "year", "replicates": 30, "seed": 1}
+    expected, found = mse.monitor(without, **settings), mse.monitor(table, **settings)
+    one, other = expected.to_frame(), found.to_frame()
+    np.testing.assert_allclose(other["total"][:4], one["total"][:4], rtol=1e-8)
+    assert "year 2020" in found.summary()
+
+
+@pytest.mark.filterwarnings("ignore:.* set aside")
+def test_nor_where_a_list_did_not_operate() -> None:
+    search = mse.LogLinearSearch(strategy="stepwise")
+    expected, fit = (search.fit(t.not_operating("c", year=2019)) for t in with_an_empty_year())
+    assert "a*b" in expected.model
+    assert fit.model == expected.model
+    assert not any("None of the" in text for text in fit.population.warnings)
+    by = fit.population.by
+    assert by["status"].tolist()[-1] == "not_estimable"
+    np.testing.assert_allclose(by["hidden"][:4], expected.population.by["hidden"], rtol=1e-5)
+    row = fit.resampled()
+    totals = fit.refitter()(row[None]).hidden[0] + row.reshape(-1, 5).sum(axis=0)
+    np.testing.assert_allclose(totals[:4], by["total"][:4], rtol=1e-6)

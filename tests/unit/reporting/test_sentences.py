@@ -77,12 +77,20 @@ def test_counts_within_bounds_are_known() -> None:
 
 def test_a_search_without_an_estimable_model_is_known() -> None:
     array = np.zeros((2, 2, 2), dtype=np.int64)
-    array[:, :, 0] = [[0, 4], [5, 2]]
+    array[0, 1], array[1, 0] = 4, 5
     table = mse.CaptureTable.from_array(array, lists=["a", "b"], covariates={"z": ["x", "y"]})
     p = mse.LogLinearSearch(strategy="stepwise").fit(table).population
     assert "None of the" in p.warnings[0]
-    assert p.reason.endswith("with table.where(...).")
     assert [text for text in texts_of(p) if not NL.knows(text)] == []
+
+
+def test_a_level_that_nobody_has_is_known() -> None:
+    array = np.zeros((2, 2, 2), dtype=np.int64)
+    array[:, :, 0] = [[0, 4], [5, 2]]
+    table = mse.CaptureTable.from_array(array, lists=["a", "b"], covariates={"z": ["x", "y"]})
+    p = mse.LogLinear("main").fit(table).population
+    assert p.reason.endswith("with table.where(...).")
+    assert NL.knows(p.reason)
 
 
 def test_assumptions_are_known() -> None:
