@@ -118,9 +118,13 @@ def figures(totals: FloatArray, points: FloatArray, layout: Layout) -> FloatArra
 
 
 def ranks_of_world(
-    world: int, coarse: bool, shrink: float = 1.0, persons: bool = True
+    world: int,
+    coarse: bool,
+    shrink: float = 1.0,
+    persons: bool = True,
+    settings: mse.PooledLogLinear = SETTINGS,
 ) -> list[int]:
-    """Draw a world from the prior, and rank its figures among posterior draws."""
+    """Draw a world from the prior, and rank its figures among posterior draws, every sixth of them."""
     warnings.simplefilter("ignore")
     rng = np.random.default_rng([SEED, world, int(coarse)])
     template = prepared(blank())
@@ -133,7 +137,7 @@ def ranks_of_world(
     seen[0, 0, 0] = 0
     table = coarsened(seen, rng) if coarse else blank().with_counts(seen)
     layout = prepared(table, shrink)
-    chain = sample(replace(SETTINGS, seed=world + 1), layout).points[0, ::THIN]
+    chain = sample(replace(settings, seed=world + 1), layout).points[0, ::THIN]
     totals, _ = populations(rng, chain, layout.prior, layout.data)
     if not persons:
         hidden = cell_means(chain, layout.prior, layout.data) * ~layout.data.observable

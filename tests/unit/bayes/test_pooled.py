@@ -14,6 +14,7 @@ import pytest
 from scipy.stats import nbinom
 
 import mse
+from benchmarks.sbc_pooled import QUANTITIES, SETTINGS, ranks_of_world
 from mse.bayes.pooled_layout import lay_out
 from mse.bayes.pooled_sampling import _start
 from mse.core.pooled_draws import log_posterior
@@ -134,7 +135,7 @@ def test_posterior_predictive_tables(fit, table) -> None:
 
 
 def test_same_seed_same_draws(table) -> None:
-    short = replace(QUICK, draws=50, tune=100)
+    short = replace(QUICK, draws=50, tune=100, chains=1)
     runs = [fitted(replace(short, seed=seed), table).chains.flat("N") for seed in (1, 1, 2)]
     assert (runs[0] == runs[1]).all()
     assert (runs[0] != runs[2]).any()
@@ -241,6 +242,18 @@ def test_priors_to_compare_with(fit) -> None:
     others = fit._other_priors()
     assert len(others) == 6
     assert all(other != fit.estimator for other in others.values())
+
+
+def test_true_values_rank_anywhere_among_draws() -> None:
+    """A short version of benchmarks/sbc_pooled.py: worlds known in part, and a prior that is wrong."""
+    short = replace(SETTINGS, draws=234, tune=150)
+    ranks = [ranks_of_world(world, coarse=True, settings=short) for world in range(6)]
+    wrong = [ranks_of_world(world, False, shrink=0.1, settings=short) for world in range(6)]
+    means, far = ((np.mean(each, axis=0) + 0.5) / 40 for each in (ranks, wrong))
+    # Four standard errors of a mean of six uniform numbers.
+    error = 4 * np.sqrt(1 / 12 / 6)
+    np.testing.assert_allclose(means, 0.5, atol=error)
+    assert abs(far[QUANTITIES.index("spread of sizes")] - 0.5) > 0.8 * error
 
 
 @pytest.mark.parametrize(
