@@ -150,6 +150,31 @@ def test_marginal_likelihood_of_two_lists_is_the_integral(prior) -> None:
     assert laplace(target, model)[0] == pytest.approx(exact, abs=0.2)
 
 
+@pytest.mark.mcmc
+def test_draws_reach_the_tails_of_a_posterior_that_has_heavy_ones() -> None:
+    n = np.asarray([0, 3, 1])
+    table = mse.CaptureTable.from_array([[0, 3], [3, 1]], ["a", "b"])
+    table = table.with_counts(np.asarray([[0, n[2]], [n[1], n[0]]]))
+    target = make_setting(table, 2, HYPER).target
+    grid = np.linspace(-12, 12, 601)
+    first, second = np.meshgrid(grid, grid, indexing="ij")
+    logs = np.stack([first + second, first - second, second - first])
+    value = np.tensordot(n, logs, 1) - n.sum() * np.log(np.exp(logs).sum(axis=0))
+    shape, rate = HYPER[1:]
+    value -= (shape + 2) / 2 * np.log(rate + first**2 + second**2)
+    weight = np.exp(value - value.max())
+    weight /= weight.sum()
+    # Above 2 a list catches e^4 times as many as it misses, or the other way round.
+    exact = [weight[np.abs(axis) > 2].sum() for axis in (first, second)]
+    run = start_run(target, np.ones(2, dtype=bool), 30_000, np.random.default_rng(8))
+    warm_up(run, 500)
+    take_draws(run, 4, 0, 30_000)
+    # Differences between levels are twice the contrasts.
+    found = (np.abs(run.parts.record.coefficients[:, 1:]) > 4).mean(axis=0)
+    # More than three standard errors of 6,000 independent draws.
+    np.testing.assert_allclose(found, exact, atol=0.01)
+
+
 def test_weights_are_all_but_constant_where_the_posterior_is_normal() -> None:
     table = mse.load_dataset("kosovo")
     setting = make_setting(table.with_counts(table.counts * 1000), 2, UNIT)
