@@ -16,14 +16,14 @@ from mse.core.newton import make_design
 from mse.core.selection import Candidates, Selection, select
 from mse.core.stepwise import forward_paths
 from mse.loglinear.designs import table_design
-from mse.loglinear.scope import within_reach
-from mse.model import parse_model
 from mse.refitting import GIVEN_MODEL, RESELECTED, Refits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mse._typing import BoolArray, FloatArray, IntArray
     from mse.core.newton import Design
-    from mse.loglinear.search import LogLinearSearch
+    from mse.model import HierarchicalModel
     from mse.table import CaptureTable
 
 
@@ -191,17 +191,10 @@ def path_refitter(n_lists: int, threshold: float, kind: int | None) -> PathRefit
 
 
 def joint_refitter(
-    table: CaptureTable, estimator: LogLinearSearch, kind: int, *, margin: float
+    table: CaptureTable, scope: HierarchicalModel, trend: Mapping[str, int], kind: int
 ) -> JointRefitter:
-    """Repeat a stepwise search over lists and covariates, see `mse.loglinear.scope.within_reach`."""
-    axes = tuple(table.covariates)
-    scope = parse_model("all two-way", table.lists, axes)
-    # Of two lists the interaction says nothing about the hidden cells.
-    scope = scope.without_term((0, 1)) if table.n_lists == 2 else scope
-    if estimator.criterion != "pvalue":
-        main, trend = parse_model("main", table.lists, axes), estimator.trend
-        scope = within_reach(table, main, scope, estimator.criterion, trend, margin=margin)
-    layout = table_design(table, scope, estimator.trend)
+    """Repeat a stepwise search over lists and covariates, up to the two-way terms of a scope."""
+    layout = table_design(table, scope, trend)
     sizes = np.asarray([len(term) for term in layout.terms])
     pairs = list(dict.fromkeys(term for term in layout.terms if len(term) == 2))
     return JointRefitter(layout.core, sizes < 2, layout.ranges(pairs), kind)

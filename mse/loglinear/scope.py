@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mse.core.batch import NOT_ESTIMABLE, fit_model
+from mse.core.batch import NOT_ESTIMABLE
 from mse.core.existence import FINITE
 from mse.loglinear.criteria import criteria_of
-from mse.loglinear.designs import check_trend, table_design
+from mse.loglinear.designs import check_trend
+from mse.loglinear.single import LogLinear, fit_structure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ def within_reach(
     Parameters
     ----------
     table : CaptureTable
-        A complete table.
+        Complete, or known in part: then the deviance is that of the observed-data likelihood.
     main, scope : HierarchicalModel
         Smallest and largest model.
     criterion : {"aic", "aicc", "bic"}
@@ -61,15 +62,13 @@ def within_reach(
     sizes = [degrees.get(axis, levels - 1) for axis, levels in enumerate(table.shape)]
     if sum(prod(sizes[axis] for axis in term) for term in scope.terms) < MANY_PARAMETERS:
         return scope
-    layout = table_design(table, main, trend)
-    everything = np.ones(len(layout.terms), dtype=np.bool_)
-    counts = np.ascontiguousarray(table.counts, dtype=np.float64).ravel()
-    deviance = fit_model(counts, everything, layout.core).deviance
+    fit = fit_structure(LogLinear(main, trend=trend), table, main)
+    deviance, n_main = fit.deviance, fit.n_parameters
     for term in scope.terms:
         if len(term) < 2 or term not in scope:
             continue
-        sizes_of_both = np.asarray([0, prod(sizes[axis] for axis in term)]) + everything.size
-        penalties = criteria_of(np.zeros(2), sizes_of_both, float(counts.sum()))
+        both = np.asarray([n_main, n_main + prod(sizes[axis] for axis in term)])
+        penalties = criteria_of(np.zeros(2), both, float(max(table.n_observed, 1)))
         before, after = getattr(penalties, criterion)
         if after - before > deviance + margin:
             scope = scope.without_term(term)

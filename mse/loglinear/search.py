@@ -192,16 +192,15 @@ class LogLinearSearch:
         # With covariates the published searches go up from the main effects, and so does this.
         lists_only = not table.covariates
         starts = (main, _largest(main, min(2, self.max_order or 2))) if lists_only else (main,)
-        if not table.is_complete:
-            from mse.loglinear.incomplete_search import search_paths
-
-            return search_paths(self, table, starts, scope)
-        counts = complete_counts(table)
         if self.criterion != "pvalue":
             scope = within_reach(
                 table, main, scope, self.criterion, self.trend, margin=RANGE_WITHIN
             )
-        tried = TriedModels(counts, table_design(table, scope, self.trend))
+        if not table.is_complete:
+            from mse.loglinear.incomplete_search import search_paths
+
+            return search_paths(self, table, starts, scope)
+        tried = TriedModels(complete_counts(table), table_design(table, scope, self.trend))
         if self.criterion == "pvalue":
             path = stepwise_by_p_value(tried, main, self.threshold)
         else:

@@ -29,9 +29,15 @@ from mse.loglinear.averaging import (
     model_weights,
 )
 from mse.loglinear.criteria import Criteria, criteria
-from mse.loglinear.refitting import SelectionRefitter, joint_refitter, path_refitter
-from mse.loglinear.scope import eligible
+from mse.loglinear.refitting import (
+    JointRefitter,
+    SelectionRefitter,
+    joint_refitter,
+    path_refitter,
+)
+from mse.loglinear.scope import eligible, within_reach
 from mse.loglinear.single import LogLinear, LogLinearFit, complete_counts, fit_structure
+from mse.model import parse_model
 from mse.population import PopulationEstimate, provenance
 from mse.refitting import RESELECTED, Refitter, TableRefitter
 
@@ -454,8 +460,20 @@ class LogLinearSearchFit(Fitted):
         by_p_value = self.estimator.criterion == "pvalue"
         kind = None if by_p_value else SELECTION_CRITERIA.index(self.estimator.criterion)
         if self.table.covariates and kind is not None:
-            return joint_refitter(self.table, self.estimator, kind, margin=RANGE_WITHIN)
+            return self._joint_refitter(kind)
         return path_refitter(self.table.n_lists, self.estimator.threshold, kind)
+
+    def _joint_refitter(self, kind: int) -> JointRefitter:
+        table, how = self.table, self.estimator
+        main, scope = (
+            parse_model(text, table.lists, tuple(table.covariates))
+            for text in ("main", "all two-way")
+        )
+        # Of two lists the interaction says nothing about the hidden cells.
+        scope = scope.without_term((0, 1)) if table.n_lists == 2 else scope
+        if how.criterion != "pvalue":
+            scope = within_reach(table, main, scope, how.criterion, how.trend, margin=RANGE_WITHIN)
+        return joint_refitter(table, scope, how.trend, kind)
 
     def _selection_refitter(
         self, source: CatalogueModels, candidates: int | None

@@ -171,3 +171,13 @@ def test_nor_where_a_list_did_not_operate() -> None:
     row = fit.resampled()
     totals = fit.refitter()(row[None]).hidden[0] + row.reshape(-1, 5).sum(axis=0)
     np.testing.assert_allclose(totals[:4], by["total"][:4], rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.* set aside")
+def test_terms_out_of_reach_of_a_table_known_in_part_are_left_out_too(rng, monkeypatch) -> None:
+    monkeypatch.setattr("mse.loglinear.scope.MANY_PARAMETERS", 50)
+    table = many(rng, 40, 12, 500).not_operating("d", month=[11])
+    main, scope = scope_of(table, "main"), scope_of(table, "all two-way")
+    reached = within_reach(table, main, scope, "bic", {}, margin=0.0)
+    assert (table.n_lists, table.n_lists + 1) not in reached
+    assert (0, table.n_lists + 1) in reached
