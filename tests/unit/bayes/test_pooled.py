@@ -134,11 +134,16 @@ def test_posterior_predictive_tables(fit, table) -> None:
     assert check.p_value > 0.01
 
 
-def test_same_seed_same_draws(table) -> None:
+def test_same_seed_same_draws_and_few_draws_are_warned_of(table) -> None:
     short = replace(QUICK, draws=50, tune=100, chains=1)
-    runs = [fitted(replace(short, seed=seed), table).chains.flat("N") for seed in (1, 1, 2)]
-    assert (runs[0] == runs[1]).all()
-    assert (runs[0] != runs[2]).any()
+    with pytest.warns(mse.ConvergenceWarning, match="The chains"):
+        first = short.fit(table)
+    assert (fitted(short, table).chains.flat("N") == first.chains.flat("N")).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mse.ConvergenceWarning)
+        found = first.prior_sensitivity({"other seed": replace(short, seed=2)}).to_frame()
+    assert found.index.tolist() == ["as asked for", "other seed"]
+    assert found["total"].nunique(dropna=False) == 2
 
 
 def test_pymc_samples_the_same_posterior(fit, table) -> None:
