@@ -3,13 +3,13 @@
 Where data say much about an effect, compared to how much such effects vary, the effect itself is what to
 move; where they say little, its standardized value (Papaspiliopoulos, Roberts & Skold 2003, Bayesian
 Statistics 7, 307-326). The share a = s^2 / (s^2 + e^2), with s the spread of the effects and e the error of
-one, is in between. Both are guessed from counts that belong to each effect. A bad guess costs draws, and
-changes no answer.
+one, is in between. Both are guessed from counts, for the effects of levels on sizes. Those of levels on lists
+and pairs stay standardized: several of them share what a count says, and moving them themselves made
+trajectories diverge. A bad guess costs draws, and changes no answer.
 """
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,10 +24,6 @@ __all__ = ["Centering", "choose_centering"]
 CAUTION = 2.0
 #: Smallest guess of a spread, log scale.
 LEAST_SPREAD = 0.05
-#: Variance of such a figure from which it is left out of guesses.
-LOUD = 0.5
-#: Weight of those, which keeps sums positive.
-TRACE = 1e-9
 
 
 class Centering(NamedTuple):
@@ -38,20 +34,13 @@ class Centering(NamedTuple):
     usual: FloatArray  # log scales
 
 
-class _Told(NamedTuple):
-    """What counts say of some effects, one by one."""
-
-    value: FloatArray  # (L, W)
-    noise: FloatArray  # (L, W) variances; infinite where nothing is said
-
-
 def choose_centering(expected: FloatArray, data: Pooled, scales: FloatArray) -> Centering:
     """Choose from counts.
 
     Parameters
     ----------
-    expected : float64 array (S, C)
-        Persons in sight, those of partly known records spread over their cells.
+    expected : float64 array (S,)
+        Persons in sight by stratum.
     data : Pooled
         How strata hang together.
     scales : float64 array
@@ -62,105 +51,38 @@ def choose_centering(expected: FloatArray, data: Pooled, scales: FloatArray) -> 
     Centering
     """
     n_lists, n_effects = data.shape.size, data.cells.size
-    owner, degree = [np.full(n_lists, -1)], [np.zeros(n_lists)]
-    # Common effects of pairs: all data speak of each, and of what they have in common none.
-    owner.append(np.full(n_effects - n_lists, 1))
-    degree.append(np.zeros(n_effects - n_lists))
-    usual, scale_at = np.log(scales / 2), 2
-    explained = np.zeros(n_effects + 2)
+    owner, degree, usual = [np.full(n_effects, -1)], [np.zeros(n_effects)], np.log(scales / 2)
+    scale_at = 2
     for b, sized in enumerate(data.sized):
-        levels = slice(data.first[b], data.first[b + 1])
-        told = _told(_by_level(expected, data.place[b], data.steps[levels].size), data)
-        columns = np.r_[0, 1 : n_lists + 2, np.full(n_effects - n_lists, n_lists + 2)]
-        told = _steps_of(told, data.steps[levels])
-        if not sized:
-            told, columns = _Told(told.value[:, 1:], told.noise[:, 1:]), columns[1:] - 1
-        spread, variance = _spreads(told, columns, scales[scale_at:])
-        degree.append((spread**2 / (spread**2 + told.noise)).ravel())
-        owner.append(np.tile(scale_at + columns, len(told.value)))
-        usual[scale_at + columns] = np.log(spread)
-        explained[-spread.size :] += variance * _wandering(data.steps[levels])
-        scale_at += columns.max() + 1
-    if data.deviating[0]:
-        told = _told(expected, data)
-        told = _Told(told.value[:, 1 : n_lists + 2], told.noise[:, 1 : n_lists + 2])
-        columns = np.arange(n_lists + 1)
-        spread, _ = _spreads(told, columns, scales[scale_at:], explained[1 : n_lists + 2])
-        degree.append((spread**2 / (spread**2 + told.noise)).ravel())
-        owner.append(np.tile(scale_at + columns, len(expected)))
-        usual[scale_at + columns] = np.log(spread)
-    kinds = int(data.n_kinds[0]) - 1
-    owner.append(np.full(kinds, -1))
-    degree.append(np.zeros(kinds))
+        steps = data.steps[data.first[b] : data.first[b + 1]]
+        of_level = np.zeros((steps.size, n_effects + 1 + int(sized)))
+        if sized:
+            persons = np.zeros(steps.size)
+            np.add.at(persons, data.place[b], expected)
+            spread, of_level[:, 0] = _of_sizes(persons, steps)
+            usual[scale_at] = np.log(spread)
+        scale_of = np.full(of_level.shape, -1)
+        scale_of[:, : int(sized)] = scale_at
+        owner.append(scale_of.ravel())
+        degree.append(of_level.ravel())
+        scale_at += int(sized) + n_lists + 2
+    rest = int(data.n_kinds[0]) - 1 + int(data.deviating[0]) * expected.size * (n_lists + 1)
+    owner.append(np.full(rest, -1))
+    degree.append(np.zeros(rest))
     return Centering(np.concatenate(owner).astype(np.int64), np.concatenate(degree), usual)
 
 
-def _by_level(expected: FloatArray, place: IntArray, n_levels: int) -> FloatArray:
-    summed = np.zeros((n_levels, expected.shape[1]))
-    np.add.at(summed, place, expected)
-    return summed
-
-
-def _told(persons: FloatArray, data: Pooled) -> _Told:
-    """Figures that move with the effects: size, all lists together, each list, each pair.
-
-    The log of the persons in sight, log odds of being on several lists and on each, and log of the persons on
-    both lists of a pair over those that independence produces.
-    """
-    n_lists, histories = data.shape.size, np.arange(persons.shape[1])
-    on = (histories[:, None] & data.cells[:n_lists]) > 0
-    seen = persons.sum(axis=1)
-    several = persons[:, on.sum(axis=1) > 1].sum(axis=1)
-    lists = [persons[:, on[:, k]].sum(axis=1) for k in range(n_lists)]
-    pairs = [
-        persons[:, on[:, j] & on[:, k]].sum(axis=1) for j, k in combinations(range(n_lists), 2)
-    ]
-    log = [np.log(each + 0.5) for each in (seen, *lists)]
-    values, noise = [log[0]], [1 / (seen + 0.5)]
-    for each in (several, *lists):
-        values.append(np.log(each + 0.5) - np.log(seen - each + 0.5))
-        noise.append(1 / (each + 0.5) + 1 / (seen - each + 0.5))
-    for pair, (j, k) in zip(pairs, combinations(range(1, n_lists + 1), 2), strict=True):
-        values.append(np.log(pair + 0.5) + log[0] - log[j] - log[k])
-        noise.append(1 / (pair + 0.5))
-    return _Told(np.stack(values, axis=1), np.stack(noise, axis=1))
-
-
-def _steps_of(told: _Told, steps: FloatArray) -> _Told:
-    """Turn levels of a random walk into its steps; exchangeable levels stay as they are."""
-    if steps[0] < 0:
-        return told
-    value, noise = np.zeros_like(told.value), np.full(told.noise.shape, np.inf)
-    value[1:] = np.diff(told.value, axis=0) / steps[1:, None]
-    noise[1:] = (told.noise[1:] + told.noise[:-1]) / steps[1:, None] ** 2
-    return _Told(value, noise)
-
-
-def _wandering(steps: FloatArray) -> float:
-    """Variance of levels about their mean, over that of a step; a random walk goes far."""
-    return 1.0 if steps[0] < 0 else max(float((steps**2).sum()) / 6, 1.0)
-
-
-def _spreads(
-    told: _Told, columns: IntArray, scales: FloatArray, explained: FloatArray | float = 0.0
-) -> tuple[FloatArray, FloatArray]:
-    """Guess the spread of the effects of each column, (W,), with caution; and their variance.
-
-    Those that share a scale have one guess.
-
-    From moments, weighted by how much is said of each effect; ``explained`` is the variance by other effects.
-    """
-    usual = (scales[columns] / 2) ** 2
-    # Logs of next to nobody are no measure of anything.
-    weight = np.where(told.noise < LOUD, 1 / (usual + told.noise), TRACE)
-    center = (weight * told.value).sum(axis=0) / weight.sum(axis=0)
-    noise = np.where(np.isinf(told.noise), 0.0, told.noise)
-    excess = (weight * ((told.value - center) ** 2 - noise)).sum(axis=0)
-    together = np.bincount(columns, weights=excess) / np.bincount(
-        columns, weights=weight.sum(axis=0)
-    )
-    squares = np.bincount(columns, weights=(weight**2).sum(axis=0))
-    effective = np.bincount(columns, weights=weight.sum(axis=0)) ** 2 / squares
-    variance = np.maximum(together[columns] - explained, LEAST_SPREAD**2)
-    caution = np.exp(-CAUTION / np.sqrt(2 * np.maximum(effective[columns] - 1, 1)))
-    return np.maximum(np.sqrt(variance) * caution, LEAST_SPREAD), variance
+def _of_sizes(persons: FloatArray, steps: FloatArray) -> tuple[float, FloatArray]:
+    """Guess the spread of the effects of levels on sizes, and the share of each that data tell."""
+    value, noise = np.log(persons + 0.5), 1 / (persons + 0.5)
+    told = np.ones(steps.size, dtype=np.bool_)
+    if steps[0] >= 0:
+        # A random walk: its steps are what is moved, and the first has none.
+        told[0] = False
+        apart = np.where(told, steps, 1.0)
+        value = np.diff(value, prepend=value[0]) / apart
+        noise = (noise + np.roll(noise, 1)) / apart**2
+    excess = float(value[told].var() - noise[told].mean()) if told.any() else 0.0
+    caution = np.exp(-CAUTION / np.sqrt(2 * max(int(told.sum()) - 1, 1)))
+    spread = max(float(np.sqrt(max(excess, 0.0)) * caution), LEAST_SPREAD)
+    return spread, np.where(told, spread**2 / (spread**2 + noise), 0.0)

@@ -100,8 +100,7 @@ def lay_out(estimator: PooledLogLinear, table: CaptureTable) -> Layout:
     boxes = seen.observations.boxes
     places = np.where(boxes < 0, -1, boxes % n_strata * n_cells + boxes // n_strata)
     kind, n_kinds = _kinds(seen)
-    spread_out = counts + _partly_known(seen, places, counts.shape)
-    expected = spread_out.sum(axis=1)
+    expected = (counts + _partly_known(seen, places, counts.shape)).sum(axis=1)
     place, first, steps, sized = _covariates(estimator, table)
     many = _many(expected.reshape(table.shape[table.n_lists :]), residual=bool(sized.any()))
     width = np.where(expected >= many, 1 / np.sqrt(expected + 1), 0.0)
@@ -128,7 +127,7 @@ def lay_out(estimator: PooledLogLinear, table: CaptureTable) -> Layout:
         n_kinds=np.asarray([n_kinds]),
     )
     names, scales = zip(*_scales(estimator, table, data), strict=True)
-    return Layout(data, _prior(data, np.asarray(scales), spread_out), names)
+    return Layout(data, _prior(data, np.asarray(scales), expected), names)
 
 
 def _check(estimator: PooledLogLinear, table: CaptureTable) -> None:
@@ -244,6 +243,5 @@ def _scales(
 def _prior(data: Pooled, scales: FloatArray, expected: FloatArray) -> Prior:
     centering = choose_centering(expected, data, scales)
     cuts = np.cumsum([1, scales.size, centering.owner.size]).astype(np.int64)
-    mean = float(expected.sum(axis=1).mean())
-    level = np.asarray([np.log(max(mean, 0.5)), LEVEL_SD])
+    level = np.asarray([np.log(max(float(expected.mean()), 0.5)), LEVEL_SD])
     return Prior(level, scales.astype(np.float64), cuts, *centering)
