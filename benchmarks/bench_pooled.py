@@ -159,8 +159,7 @@ def measure(name: str, seed: int, **changes: Any) -> dict[str, Any]:
         "strata": table.n_strata,
         "registered": table.n_observed,
         "total": worst(np.log(fit.chains.draws["N"])[:, :, None]),
-        # Where records lack the stratum, a draw may allot fewer persons to it than are expected.
-        "strata_worst": worst(np.log1p(np.maximum(fit.chains.draws["hidden"], 0.0))),
+        "strata_worst": worst(np.log1p(fit.chains.draws["hidden"])),
         "scales_worst": worst(np.log(fit.chains.draws["scale"])),
     }
     found["wall_seconds"] = round(time.perf_counter() - wall, 1)

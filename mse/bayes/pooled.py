@@ -8,20 +8,19 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from mse.bayes.chains import Chains, diagnose, warn_of
 from mse.bayes.fit import BayesianFit, Undetermined, announce
 from mse.bayes.pooled_layout import Layout, lay_out
 from mse.bayes.pooled_prior import PriorPredictive, check_prior
 from mse.bayes.pooled_words import diverging_words, empty_words, no_overlap_words, stratum_names
-from mse.core.pooled_draws import cell_means, common_coefficients, populations
+from mse.core.pooled_draws import Populations, cell_means, common_coefficients, populations
 from mse.errors import ModelError
 from mse.loglinear.folding import whole_persons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pandas as pd
 
     from mse._typing import FloatArray, IntArray, Seed
     from mse.bayes.pooled_sampling import Sampled
@@ -256,27 +255,40 @@ class PooledLogLinearFit(BayesianFit):
         return self._reason
 
     @cached_property
-    def _population_draws(self) -> tuple[FloatArray, IntArray]:
-        """Totals (chains, draws, S) and registered persons (S,), both in persons."""
+    def _persons(self) -> Populations:
+        """Persons of each draw by stratum, all chains after each other."""
         n_strata = self.table.n_strata
         if self._sampled is None:
-            nothing = np.full((1, FEWEST["draws"], n_strata), np.nan)
-            return nothing, np.zeros(n_strata, dtype=np.int64)
-        points = self._sampled.points
-        flat = points.reshape(-1, points.shape[2])
+            nothing = np.full((FEWEST["draws"], n_strata), np.nan)
+            return Populations(nothing, nothing, np.zeros(n_strata))
+        points = self._sampled.points.reshape(-1, self._layout.dimension)
         rng = np.random.default_rng([self.estimator.seed, 1])
-        totals, seen = populations(rng, flat, self._layout.prior, self._layout.data)
-        return totals.reshape(*points.shape[:2], n_strata), whole_persons(seen)
+        return populations(rng, points, self._layout.prior, self._layout.data)
+
+    def _by_chain(self, draws: FloatArray) -> FloatArray:
+        chains = 1 if self._sampled is None else len(self._sampled.points)
+        return draws.reshape(chains, -1, self.table.n_strata)
 
     @property
     def _observed_by_stratum(self) -> IntArray:
-        return self._population_draws[1]
+        return whole_persons(self._persons.expected)
+
+    def _stratum_draws(self) -> pd.DataFrame:
+        # Persons whose stratum is not known are in another one in each draw.
+        totals = self._persons.observed + self._persons.hidden
+        levels, names = self.table.covariates.values(), [*self.table.covariates]
+        return pd.DataFrame(totals, columns=pd.MultiIndex.from_product([*levels], names=names))
 
     @cached_property
     def chains(self) -> Chains:
-        """Draws of N, hidden persons by stratum, common effects and standard deviations."""
-        totals, seen = self._population_draws
-        draws = {"N": totals.sum(axis=2), "hidden": totals - seen}
+        """Draws of N, hidden persons by stratum, common effects and standard deviations.
+
+        Hidden are persons on no list and, of a count within bounds, those beyond the lower one. Registered
+        persons whose stratum is not known are not among them: ``population.stratum_draws`` has those in
+        the strata that each draw allots them to.
+        """
+        hidden = self._by_chain(self._persons.hidden)
+        draws = {"N": hidden.sum(axis=2) + self.table.n_observed, "hidden": hidden}
         coords: dict[str, Any] = {"stratum": stratum_names(self.table)}
         dims: dict[str, tuple[str, ...]] = {"hidden": ("stratum",)}
         if self._sampled is None:
@@ -312,7 +324,7 @@ class PooledLogLinearFit(BayesianFit):
         """
         if self._sampled is None:
             return diagnose(self.chains, [])
-        totals, _ = self._population_draws
+        totals = self._by_chain(self._persons.observed + self._persons.hidden)
         hidden = np.median(self.chains.flat("hidden"), axis=0)
         largest = np.argsort(-hidden, kind="stable")[:DIAGNOSED]
         named = {f"N of {self.chains.coords['stratum'][s]}": totals[:, :, s] + 1.0 for s in largest}

@@ -115,7 +115,8 @@ def _with_pymc(estimator: PooledLogLinear, layout: Layout, seed: int) -> Sampled
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with pymc_model(layout):
+        # Trajectories that diverge may leave the range of a double; PyMC turns them away.
+        with pymc_model(layout), np.errstate(over="ignore", invalid="ignore"):
             trace = pm.sample(
                 draws=estimator.draws,
                 tune=estimator.tune,

@@ -53,6 +53,25 @@ class Prior(NamedTuple):
     usual: FloatArray
 
 
+class Populations(NamedTuple):
+    """Persons by stratum in each draw.
+
+    Attributes
+    ----------
+    observed : float64 array (M, S)
+        Registered persons. Those whose stratum is not known are in another one in each draw, so that only
+        the sum over strata is the same in all; of a count within bounds it is the lower one.
+    hidden : float64 array (M, S)
+        All others: on no list there, or beyond the lower bound of a count.
+    expected : float64 array (S,)
+        Registered persons, those of partly known records in the strata where they are expected.
+    """
+
+    observed: FloatArray
+    hidden: FloatArray
+    expected: FloatArray
+
+
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _parameters(x, prior):  # type: ignore[no-untyped-def]
     cuts = prior.cuts
@@ -159,31 +178,39 @@ def _truncated_draw(rng, mean, low, high):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _allot(rng, o, kinds, logs, data, totals, seen):  # type: ignore[no-untyped-def]
-    """Draw the persons of an observation, and their strata in proportion to the means."""
+def _share_out(rng, persons, o, logs, total, data, into):  # type: ignore[no-untyped-def]
+    """Draw the strata of persons of an observation, in proportion to the means."""
+    n_cells, left = data.counts.shape[1], total
+    for k in range(data.first_box[o], data.first_box[o + 1]):
+        if data.boxes[k] >= 0 and persons > 0:
+            mean = np.exp(min(logs[data.boxes[k]], LARGEST_LOG))
+            here = rng.binomial(persons, mean / left) if mean < left else persons
+            into[data.boxes[k] // n_cells] += here
+            persons -= here
+            left -= mean
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _allot(rng, o, kinds, logs, data, out, seen):  # type: ignore[no-untyped-def]
+    """Draw the persons of an observation: the registered ones, and those beyond its lower bound."""
     total = 0.0
     for k in range(data.first_box[o], data.first_box[o + 1]):
         if data.boxes[k] >= 0:
             total += np.exp(min(logs[data.boxes[k]], LARGEST_LOG))
-    persons = data.low[o]
+    n_cells = data.counts.shape[1]
+    for k in range(data.first_box[o], data.first_box[o + 1]):
+        if data.boxes[k] >= 0:
+            mean = np.exp(min(logs[data.boxes[k]], LARGEST_LOG))
+            seen[data.boxes[k] // n_cells] += data.low[o] * mean / total
+    _share_out(rng, data.low[o], o, logs, total, data, out[0])
     if data.low[o] < data.high[o]:
         mean = total * np.exp(kinds[data.kind[o]])
         persons = np.int64(_truncated_draw(rng, mean, data.low[o], data.high[o]))
-    n_cells, left = data.counts.shape[1], total
-    for k in range(data.first_box[o], data.first_box[o + 1]):
-        if data.boxes[k] >= 0:
-            stratum = data.boxes[k] // n_cells
-            mean = np.exp(min(logs[data.boxes[k]], LARGEST_LOG))
-            seen[stratum] += data.low[o] * mean / total
-            if persons > 0:
-                here = rng.binomial(persons, mean / left) if mean < left else persons
-                totals[stratum] += here
-                persons -= here
-                left -= mean
+        _share_out(rng, persons - data.low[o], o, logs, total, data, out[1])
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _populations(rng, points, prior, data, totals, seen):  # type: ignore[no-untyped-def]
+def _populations(rng, points, prior, data, drawn, seen):  # type: ignore[no-untyped-def]
     effects, cells = make_effects(data), make_cells(data)
     kinds = np.zeros(data.n_kinds[0])
     n_strata, n_cells = data.counts.shape
@@ -195,18 +222,18 @@ def _populations(rng, points, prior, data, totals, seen):  # type: ignore[no-unt
         for s in range(n_strata):
             mean = 0.0
             for c in range(n_cells):
-                totals[m, s] += data.counts[s, c]
+                drawn[0, m, s] += data.counts[s, c]
                 if not data.observable[s, c]:
                     mean += np.exp(min(cells.logs[s, c], LARGEST_LOG))
-            totals[m, s] += rng.poisson(min(mean, LARGEST_MEAN))
+            drawn[1, m, s] += rng.poisson(min(mean, LARGEST_MEAN))
         logs = cells.logs.ravel()
         for o in range(data.low.size):
-            _allot(rng, o, kinds, logs, data, totals[m], seen[m])
+            _allot(rng, o, kinds, logs, data, drawn[:, m], seen[m])
 
 
 def populations(
     rng: np.random.Generator, points: FloatArray, prior: Prior, data: Pooled
-) -> tuple[FloatArray, FloatArray]:
+) -> Populations:
     """Draw a population for each point: everybody in each stratum, seen or not.
 
     Parameters
@@ -223,15 +250,13 @@ def populations(
 
     Returns
     -------
-    totals : float64 array (M, S)
-        Persons.
-    seen : float64 array (S,)
-        Registered persons, those of partly known records in the strata where they are expected.
+    Populations
     """
-    totals = np.zeros((len(points), data.counts.shape[0]))
-    seen = np.zeros_like(totals)
-    _populations(rng, points, prior, data, totals, seen)
-    return totals, data.counts.sum(axis=1) + seen.mean(axis=0)
+    n_strata = data.counts.shape[0]
+    drawn = np.zeros((2, len(points), n_strata))
+    seen = np.zeros((len(points), n_strata))
+    _populations(rng, points, prior, data, drawn, seen)
+    return Populations(drawn[0], drawn[1], data.counts.sum(axis=1) + seen.mean(axis=0))
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")

@@ -14,7 +14,7 @@ import pytest
 from scipy.stats import nbinom
 
 import mse
-from benchmarks.sbc_pooled import QUANTITIES, SETTINGS, ranks_of_world
+from benchmarks.sbc_pooled import QUANTITIES, SETTINGS, THIN, ranks_of_world
 from mse.bayes.pooled_layout import lay_out
 from mse.bayes.pooled_sampling import _start
 from mse.core.pooled_draws import log_posterior
@@ -49,6 +49,15 @@ def fitted(estimator, table):
 
 def table_of(counts, **covariates) -> mse.CaptureTable:
     return mse.CaptureTable.from_array(counts, LISTS, covariates)
+
+
+def known_strata(table) -> np.ndarray:
+    """Count the registered persons whose stratum is known, (S,)."""
+    levels = table.patterns[:, table.n_lists :]
+    known = (levels >= 0).all(axis=1)
+    counts = np.zeros(table.shape[table.n_lists :])
+    np.add.at(counts, tuple(levels[known].T), table.low[known])
+    return counts.ravel()
 
 
 @pytest.fixture(scope="module")
@@ -146,12 +155,15 @@ def test_same_seed_same_draws_and_few_draws_are_warned_of(table) -> None:
     assert found["total"].nunique(dropna=False) == 2
 
 
-def test_pymc_samples_the_same_posterior(fit, table) -> None:
-    short = {"draws": 80, "tune": 100, "chains": 1, "target_accept": 0.65}
-    other = fitted(replace(QUICK, sampler="pymc", **short), table)
+def test_pymc_samples_the_same_posterior(table) -> None:
+    # Narrow priors make short trajectories: PyMC's operations are interpreted.
+    narrow = replace(QUICK, rate=(-1.0, 0.5), dependence=0.3, variation=0.2, size_variation=1.0)
+    short = {"draws": 50, "tune": 100, "chains": 1, "target_accept": 0.65}
+    other = fitted(replace(narrow, sampler="pymc", **short), table)
+    fit = fitted(narrow, table)
     mine, theirs = np.log(fit.chains.flat("N")), np.log(other.chains.flat("N"))
-    # Means of some 20 effective draws: four standard errors.
-    assert theirs.mean() == pytest.approx(mine.mean(), abs=4 * mine.std() / np.sqrt(20))
+    # Means of some 12 effective draws: four standard errors.
+    assert theirs.mean() == pytest.approx(mine.mean(), abs=4 * mine.std() / np.sqrt(12))
     assert set(other.chains.stats) == {"diverging", "n_steps"}
 
 
@@ -208,11 +220,21 @@ def test_years_follow_each_other_and_records_may_lack_entries() -> None:
     frame = pd.DataFrame(rows).drop_duplicates(subset=[*LISTS, "year", "place"])
     table = mse.CaptureTable.from_frame(frame, LISTS, ["year", "place"], "n")
     assert not table.is_complete
-    fit = fitted(replace(QUICK, time="year"), table)
+    fit = fitted(replace(QUICK, time="year", draws=150, tune=200), table)
     p = fit.population
     assert fit.status == "ok"
-    assert p.by["observed"].sum() == table.n_observed
     assert p.interval()[0] >= table.n_observed
+    # Persons without a place are in another one in each draw, and never among the hidden ones.
+    hidden, known = fit.chains.flat("hidden"), known_strata(table)
+    assert (hidden >= 0).all()
+    totals = p.stratum_draws.to_numpy()
+    assert (totals >= known + hidden).all()
+    assert ((totals - hidden).std(axis=0) > 0).any()
+    np.testing.assert_array_equal((totals - hidden).sum(axis=1), table.n_observed)
+    np.testing.assert_array_equal(totals.sum(axis=1), p.draws)
+    assert p.by["observed"].sum() == table.n_observed
+    assert p.by["hidden"].sum() == pytest.approx(p.hidden)
+    assert (p.by["hidden"] >= 0).all()
     assert "all lists by stratum" in fit.chains.coords["scales"]
     assert lay_out(fit.estimator, table).data.n_kinds.tolist() == [2]
     # Steps over two years are sqrt(2) times as wide.
@@ -251,14 +273,14 @@ def test_priors_to_compare_with(fit) -> None:
 
 def test_true_values_rank_anywhere_among_draws() -> None:
     """A short version of benchmarks/sbc_pooled.py: worlds known in part, and a prior that is wrong."""
-    short = replace(SETTINGS, draws=234, tune=150)
+    short, ranked = replace(SETTINGS, draws=19 * THIN, tune=100), 19
     ranks = [ranks_of_world(world, coarse=True, settings=short) for world in range(6)]
     wrong = [ranks_of_world(world, False, shrink=0.1, settings=short) for world in range(6)]
-    means, far = ((np.mean(each, axis=0) + 0.5) / 40 for each in (ranks, wrong))
-    # Four standard errors of a mean of six uniform numbers.
-    error = 4 * np.sqrt(1 / 12 / 6)
+    means, far = ((np.mean(each, axis=0) + 0.5) / (ranked + 1) for each in (ranks, wrong))
+    # Three standard errors of a mean of six uniform numbers, which the control exceeds.
+    error = 3 * np.sqrt(1 / 12 / 6)
     np.testing.assert_allclose(means, 0.5, atol=error)
-    assert abs(far[QUANTITIES.index("spread of sizes")] - 0.5) > 0.8 * error
+    assert abs(far[QUANTITIES.index("spread of sizes")] - 0.5) > error
 
 
 @pytest.mark.parametrize(

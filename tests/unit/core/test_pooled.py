@@ -219,10 +219,29 @@ def test_populations_hold_everybody_who_was_seen(rng) -> None:
     data = make_data(rng, kinds=2)
     prior = make_prior(data)
     points = prior_points(rng, 200, prior, len(data.counts))
-    totals, seen = populations(rng, points, prior, data)
-    assert (totals >= data.counts.sum(axis=1)).all()
-    assert (totals.sum(axis=1) >= data.counts.sum() + data.low.sum()).all()
-    assert seen.sum() == pytest.approx(data.counts.sum() + data.low.sum())
+    drawn, exact = populations(rng, points, prior, data), data.counts.sum(axis=1)
+    allotted = drawn.observed - exact
+    # The same registered persons in every draw, wherever they are.
+    assert (allotted.sum(axis=1) == data.low.sum()).all()
+    assert drawn.expected.sum() == pytest.approx(exact.sum() + data.low.sum())
+    # Four persons are in stratum 0, two in stratum 1 or 2, three in stratum 2: see `make_data`.
+    assert (allotted[:, 0] == 4).all()
+    assert set(allotted[:, 1]) == {0, 1, 2}
+    assert (allotted[:, 1] + allotted[:, 2] == 2 + 3).all()
+    # Four standard errors of the mean of 200 draws of at most two persons, whose spread is at most 1.
+    np.testing.assert_allclose(allotted.mean(axis=0), drawn.expected - exact, atol=4 / np.sqrt(200))
+
+
+def test_hidden_persons_are_those_on_no_list_and_those_beyond_lower_bounds(rng) -> None:
+    data = make_data(rng)
+    # Nobody can be unseen: what is left are the persons of the count of 0 to 4 in stratum 1.
+    high = np.where(data.high > 4, data.low, data.high)
+    data = data._replace(observable=np.ones_like(data.observable), high=high)
+    prior = make_prior(data)
+    drawn = populations(rng, prior_points(rng, 200, prior, len(data.counts)), prior, data)
+    assert set(drawn.hidden[:, 1]) <= {0, 1, 2, 3, 4}
+    assert drawn.hidden[:, 1].max() > 0
+    assert (np.delete(drawn.hidden, 1, axis=1) == 0).all()
 
 
 def test_many_points_at_once_are_points_one_by_one(case, rng) -> None:
