@@ -151,7 +151,7 @@ def monitor_command(
             table,
             period,
             named,
-            _estimator(model, criterion, _trends(trend)),
+            _estimator(table, period, model, criterion, _trends(trend)),
             replicates,
             seed,
             rates=None if population is None else read_frame(population),
@@ -257,15 +257,24 @@ def _trends(given: Sequence[str] | None) -> dict[str, int]:
     return trends
 
 
-def _estimator(model: str | None, criterion: CriterionName, trend: Mapping[str, int]) -> Estimator:
-    from mse.loglinear import LogLinear, LogLinearSearch
+def _estimator(
+    table: CaptureTable,
+    period: str,
+    model: str | None,
+    criterion: CriterionName,
+    trend: Mapping[str, int],
+) -> Estimator | None:
+    from mse.loglinear import LogLinear
+    from mse.monitoring.models import default_search
 
     if model is not None:
         if criterion is not CriterionName.bic:
             msg = f"The model {model!r} is named and a search is asked for as well; leave out one."
             raise ModelError(msg)
         return LogLinear(model, trend=trend)
-    return LogLinearSearch(criterion=criterion.value, strategy="stepwise", trend=trend)
+    if period not in table.covariates:
+        return None  # the monitor says so
+    return default_search(table, period, criterion.value, trend)
 
 
 def _scope(

@@ -448,9 +448,9 @@ def search_jointly(
     tables : float64 array (B, C)
         Counts of persons, 0 on unobservable cells.
     main : bool array (P,)
-        Parameters of the constant and the main effects.
+        Parameters of every model: the constant, the main effects, terms that are kept.
     ranges : int64 array (T, 6)
-        Parameters and cells of each two-way term, see `mse.loglinear.designs.TableDesign.ranges`.
+        Parameters and cells of each other two-way term, see `mse.loglinear.designs.TableDesign.ranges`.
     kind : int
         Code of the criterion, see `mse.core.selection.CRITERIA`.
     design : Design

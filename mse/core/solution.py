@@ -255,6 +255,10 @@ def _limits(data: Data, fit: ModelFit) -> Limits:
     positive = (data.base > 0) | (fit.face & _reached(data, fit.face))
     _exact_limits(positive, fit, design, of_cells)
     limits = of_cells[:n_strata].copy()
+    # Nobody is on no list at all, and somebody unseen: everybody is put on lists that did not operate.
+    elsewhere = np.zeros(n_strata, dtype=np.bool_)
+    elsewhere[unseen[of_cells[unseen] == FINITE] % n_strata] = True
+    limits[elsewhere & (limits == ZERO)] = INDETERMINATE
     for code in (INFINITE, INDETERMINATE):
         limits[unseen[of_cells[unseen] == code] % n_strata] = code
     return limits

@@ -25,6 +25,7 @@ from mse.loglinear.search_fit import (
     ModelSource,
 )
 from mse.loglinear.steps import stepwise_by_criterion
+from mse.model import parse_model
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray
@@ -61,7 +62,8 @@ def search_catalogue(
     largest : HierarchicalModel
         Contains all of its models.
     """
-    models, tried = catalogue(table.n_lists, order), _tried(estimator, table, largest)
+    main = parse_model("main", table.lists)
+    models, tried = catalogue(table.n_lists, order), _tried(estimator, table, (main, largest))
     every = [models.model(i, table.lists) for i in range(len(models))]
     tried.fit(every[:1])
     tried.fit(every, every[0])
@@ -72,7 +74,7 @@ def search_paths(
     estimator: LogLinearSearch,
     table: CaptureTable,
     starts: tuple[HierarchicalModel, ...],
-    largest: HierarchicalModel,
+    scope: tuple[HierarchicalModel, HierarchicalModel],
 ) -> IncompleteSearchFit:
     """Search step by step, and keep the better end.
 
@@ -84,13 +86,13 @@ def search_paths(
         Known in part.
     starts : tuple of HierarchicalModel
         Where paths start.
-    largest : HierarchicalModel
-        Contains all models.
+    scope : tuple of HierarchicalModel
+        Smallest and largest model.
     """
-    tried = _tried(estimator, table, largest)
+    tried = _tried(estimator, table, scope)
     exchanges = not table.covariates
     paths = [
-        stepwise_by_criterion(tried, start, largest, lambda each: each.values, exchanges=exchanges)
+        stepwise_by_criterion(tried, start, scope, lambda each: each.values, exchanges=exchanges)
         for start in starts
     ]
     path = min(paths, key=lambda steps: steps[-1].value)
@@ -98,11 +100,13 @@ def search_paths(
 
 
 def _tried(
-    estimator: LogLinearSearch, table: CaptureTable, largest: HierarchicalModel
+    estimator: LogLinearSearch,
+    table: CaptureTable,
+    scope: tuple[HierarchicalModel, HierarchicalModel],
 ) -> PartlyTried:
     if estimator.criterion == "pvalue":
         raise ModelError(BY_OVERLAPS)
-    return PartlyTried(make_scope(table, largest, estimator.trend), estimator.criterion)
+    return PartlyTried(make_scope(table, *scope, estimator.trend), estimator.criterion)
 
 
 def _finished(
@@ -227,9 +231,9 @@ class IncompleteSearchFit(LogLinearSearchFit):
     def _begin(self, listed: CatalogueModels | None) -> str:
         if listed is not None:
             return CATALOGUE
-        if (self.estimator.max_order or 2) != 2:
-            return MAIN
-        return JOINT if self.table.covariates else LISTS
+        if self.table.covariates:
+            return MAIN if (self.estimator.max_order or 2) != 2 else JOINT
+        return MAIN if self.estimator.keep or (self.estimator.max_order or 2) != 2 else LISTS
 
     def resampled(self) -> FloatArray:
         """Return what a bootstrap draws again, see `IncompleteLogLinearFit.resampled`."""

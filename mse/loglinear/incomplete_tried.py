@@ -54,7 +54,7 @@ class Scope(NamedTuple):
     n_kinds : int
         Levels of that axis.
     changing : tuple of tuple of int
-        Terms that models may have or not: those of two axes and more.
+        Terms that models may have or not.
     terms : Terms
         The same for the core.
     """
@@ -82,15 +82,20 @@ class Scope(NamedTuple):
         return np.concatenate([own, np.ones(self.terms.fixed.size - own.size, dtype=np.bool_)])
 
 
-def make_scope(table: CaptureTable, largest: HierarchicalModel, trend: Mapping[str, int]) -> Scope:
-    """Put a table and all models within the largest together."""
+def make_scope(
+    table: CaptureTable,
+    least: HierarchicalModel,
+    most: HierarchicalModel,
+    trend: Mapping[str, int],
+) -> Scope:
+    """Put a table and all models between two together."""
     seen = look_at(table)
-    layout = table_design(table, largest, trend)
+    layout = table_design(table, most, trend)
     data, n_kinds = make_data(seen, layout.core)
     own = len(layout.terms)
-    changing = tuple(term for term in dict.fromkeys(layout.terms) if len(term) > 1)
+    changing = tuple(term for term in dict.fromkeys(layout.terms) if term not in least)
     fixed = np.ones(own + n_kinds - 1, dtype=np.bool_)
-    fixed[:own] = [len(term) < 2 for term in layout.terms]
+    fixed[:own] = [term in least for term in layout.terms]
     below = np.asarray(
         [[set(part) < set(term) for part in changing] for term in changing], dtype=np.bool_
     ).reshape(len(changing), len(changing))

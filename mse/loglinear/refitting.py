@@ -156,9 +156,10 @@ class JointRefitter:
     design : Design
         Axes and parameters of all two-way terms.
     main : bool array (P,)
-        Parameters of the constant and the main effects.
+        Parameters of every model: the constant, the main effects, terms that are kept.
     ranges : int64 array (T, 6)
-        Parameters and cells of each two-way term, see `mse.loglinear.designs.TableDesign.ranges`.
+        Parameters and cells of each other two-way term, see
+        `mse.loglinear.designs.TableDesign.ranges`.
     kind : int
         Code of the criterion, see `mse.core.selection`.
     """
@@ -191,10 +192,14 @@ def path_refitter(n_lists: int, threshold: float, kind: int | None) -> PathRefit
 
 
 def joint_refitter(
-    table: CaptureTable, scope: HierarchicalModel, trend: Mapping[str, int], kind: int
+    table: CaptureTable,
+    scope: tuple[HierarchicalModel, HierarchicalModel],
+    trend: Mapping[str, int],
+    kind: int,
 ) -> JointRefitter:
-    """Repeat a stepwise search over lists and covariates, up to the two-way terms of a scope."""
-    layout = table_design(table, scope, trend)
-    sizes = np.asarray([len(term) for term in layout.terms])
-    pairs = list(dict.fromkeys(term for term in layout.terms if len(term) == 2))
-    return JointRefitter(layout.core, sizes < 2, layout.ranges(pairs), kind)
+    """Repeat a stepwise search over lists and covariates, by the two-way terms between two models."""
+    least, most = scope
+    layout = table_design(table, most, trend)
+    kept = np.asarray([term in least for term in layout.terms])
+    pairs = [term for term in dict.fromkeys(layout.terms) if term not in least]
+    return JointRefitter(layout.core, kept, layout.ranges(pairs), kind)

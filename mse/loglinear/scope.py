@@ -12,9 +12,10 @@ from mse.core.existence import FINITE
 from mse.loglinear.criteria import criteria_of
 from mse.loglinear.designs import check_trend
 from mse.loglinear.single import LogLinear, fit_structure
+from mse.model import parse_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mse._typing import BoolArray
     from mse.core.batch import BatchFit
@@ -25,9 +26,28 @@ if TYPE_CHECKING:
 MANY_PARAMETERS = 1000
 
 
+def smallest_model(table: CaptureTable, keep: Sequence[str]) -> HierarchicalModel:
+    """Put the main effects of lists and covariates together with the terms that every model has."""
+    axes = (*table.lists, *table.covariates)
+    return parse_model(" + ".join([*keep, *axes]), table.lists, tuple(table.covariates))
+
+
+def largest_model(smallest: HierarchicalModel, order: int) -> HierarchicalModel:
+    """All terms of up to `order` axes, but for the interaction of all lists.
+
+    With that one nothing can be said about the hidden cells.
+    """
+    model = smallest
+    for size in range(2, order + 1):
+        for term in model.additions(size):
+            if not set(range(model.n_lists)).issubset(term):
+                model = model.with_term(term)
+    return model
+
+
 def within_reach(
     table: CaptureTable,
-    main: HierarchicalModel,
+    smallest: HierarchicalModel,
     scope: HierarchicalModel,
     criterion: Literal["aic", "aicc", "bic"],
     trend: Mapping[str, int],
@@ -36,15 +56,15 @@ def within_reach(
 ) -> HierarchicalModel:
     """Leave out of a large scope the terms that no criterion can want.
 
-    Along a path on which the criterion falls from the main effects on the deviance is never above
-    theirs, and no term lowers it by more than all of it. A term whose penalty is more than that, as
+    Along a path on which the criterion falls from the smallest model on the deviance is never above
+    that of it, and no term lowers it by more than all of it. A term whose penalty is more than that, as
     that of the interaction of 350 places with 12 months where few persons were seen, is never added.
 
     Parameters
     ----------
     table : CaptureTable
         Complete, or known in part: then the deviance is that of the observed-data likelihood.
-    main, scope : HierarchicalModel
+    smallest, scope : HierarchicalModel
         Smallest and largest model.
     criterion : {"aic", "aicc", "bic"}
         What is lowered.
@@ -62,12 +82,12 @@ def within_reach(
     sizes = [degrees.get(axis, levels - 1) for axis, levels in enumerate(table.shape)]
     if sum(prod(sizes[axis] for axis in term) for term in scope.terms) < MANY_PARAMETERS:
         return scope
-    fit = fit_structure(LogLinear(main, trend=trend), table, main)
-    deviance, n_main = fit.deviance, fit.n_parameters
+    fit = fit_structure(LogLinear(smallest, trend=trend), table, smallest)
+    deviance, n_least = fit.deviance, fit.n_parameters
     for term in scope.terms:
-        if len(term) < 2 or term not in scope:
+        if term in smallest or term not in scope:
             continue
-        both = np.asarray([n_main, n_main + prod(sizes[axis] for axis in term)])
+        both = np.asarray([n_least, n_least + prod(sizes[axis] for axis in term)])
         penalties = criteria_of(np.zeros(2), both, float(max(table.n_observed, 1)))
         before, after = getattr(penalties, criterion)
         if after - before > deviance + margin:

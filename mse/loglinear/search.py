@@ -14,7 +14,7 @@ from mse.core.empty_strata import without_persons
 from mse.errors import ModelError
 from mse.loglinear.criteria import criteria
 from mse.loglinear.designs import frozen_trend, table_design
-from mse.loglinear.scope import eligible, within_reach
+from mse.loglinear.scope import eligible, largest_model, smallest_model, within_reach
 from mse.loglinear.search_fit import (
     CRITERION_NAMES,
     RANGE_WITHIN,
@@ -25,10 +25,10 @@ from mse.loglinear.search_fit import (
 )
 from mse.loglinear.single import IntervalKind, LogLinear, complete_counts
 from mse.loglinear.steps import TriedModels, stepwise_by_criterion, stepwise_by_p_value
-from mse.model import HierarchicalModel, parse_model
+from mse.model import parse_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mse._typing import FloatArray
     from mse.table import CaptureTable
@@ -68,6 +68,10 @@ class LogLinearSearch:
         worlds. `mse.bootstrap` gives one that includes the choice.
     trend : mapping of str to int, optional
         Covariates that enter by a polynomial of this degree, see `LogLinear`.
+    keep : sequence of str, optional
+        Terms that every model has, beyond the main effects: ``("police*year", "care*year")``. A
+        criterion drops what it cannot tell from nothing; what the answer rests on should not depend on
+        that. Needs ``strategy="stepwise"`` and a criterion other than ``"pvalue"``.
 
     Notes
     -----
@@ -102,9 +106,17 @@ class LogLinearSearch:
     threshold: float = 0.02
     interval: IntervalKind = "profile"
     trend: Mapping[str, int] = field(default_factory=FrozenDict)
+    keep: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trend", frozen_trend(self.trend))
+        keep = (self.keep,) if isinstance(self.keep, str) else tuple(self.keep)
+        object.__setattr__(self, "keep", keep)
+        if keep and (self.strategy == "exhaustive" or self.criterion == "pvalue"):
+            raise ModelError(
+                f"keep={keep!r} goes with a search step by step by a criterion: expected "
+                "strategy='stepwise' and criterion 'bic', 'aic' or 'aicc'."
+            )
         if self.criterion not in CRITERION_NAMES:
             raise ModelError(
                 f"criterion={self.criterion!r} is not known; expected {', '.join(map(repr, CRITERION_NAMES))}."
@@ -168,7 +180,9 @@ class LogLinearSearch:
             from mse.loglinear.incomplete_search import search_catalogue
 
             main = parse_model("main", table.lists)
-            return search_catalogue(self, table, order, _largest(main, order or table.n_lists - 1))
+            return search_catalogue(
+                self, table, order, largest_model(main, order or table.n_lists - 1)
+            )
         models, counts = catalogue(table.n_lists, order), complete_counts(table)
         design, members = list_design(models)
         fits = fit_models(counts[None], members, design)
@@ -187,25 +201,25 @@ class LogLinearSearch:
         )
 
     def _fit_stepwise(self, table: CaptureTable) -> LogLinearSearchFit:
-        main = parse_model("main", table.lists, tuple(table.covariates))
-        scope = _largest(main, self.max_order or 2)
+        least = smallest_model(table, self.keep)
+        most = largest_model(least, self.max_order or 2)
         # With covariates the published searches go up from the main effects, and so does this.
         lists_only = not table.covariates
-        starts = (main, _largest(main, min(2, self.max_order or 2))) if lists_only else (main,)
+        starts = (least, largest_model(least, min(2, self.max_order or 2)))[: 1 + lists_only]
         if self.criterion != "pvalue":
-            scope = within_reach(
-                table, main, scope, self.criterion, self.trend, margin=RANGE_WITHIN
-            )
+            most = within_reach(table, least, most, self.criterion, self.trend, margin=RANGE_WITHIN)
         if not table.is_complete:
             from mse.loglinear.incomplete_search import search_paths
 
-            return search_paths(self, table, starts, scope)
-        tried = TriedModels(complete_counts(table), table_design(table, scope, self.trend))
+            return search_paths(self, table, starts, (least, most))
+        tried = TriedModels(complete_counts(table), table_design(table, most, self.trend))
         if self.criterion == "pvalue":
-            path = stepwise_by_p_value(tried, main, self.threshold)
+            path = stepwise_by_p_value(tried, least, self.threshold)
         else:
             paths = [
-                stepwise_by_criterion(tried, each, scope, self._values, exchanges=lists_only)
+                stepwise_by_criterion(
+                    tried, each, (least, most), self._values, exchanges=lists_only
+                )
                 for each in starts
             ]
             path = min(paths, key=lambda steps: steps[-1].value)
@@ -220,16 +234,3 @@ class LogLinearSearch:
         design = tried.design
         excused = without_persons(tried.counts, design.shape, design.n_hidden)
         return np.where(eligible(fits, excused), values, np.inf)
-
-
-def _largest(main: HierarchicalModel, order: int) -> HierarchicalModel:
-    """All terms of up to `order` axes, but for the interaction of all lists.
-
-    With that one nothing can be said about the hidden cells.
-    """
-    model = main
-    for size in range(2, order + 1):
-        for term in model.additions(size):
-            if not set(range(main.n_lists)).issubset(term):
-                model = model.with_term(term)
-    return model

@@ -35,9 +35,8 @@ from mse.loglinear.refitting import (
     joint_refitter,
     path_refitter,
 )
-from mse.loglinear.scope import eligible, within_reach
+from mse.loglinear.scope import eligible, largest_model, smallest_model, within_reach
 from mse.loglinear.single import LogLinear, LogLinearFit, complete_counts, fit_structure
-from mse.model import parse_model
 from mse.population import PopulationEstimate, provenance
 from mse.refitting import RESELECTED, Refitter, TableRefitter
 
@@ -455,7 +454,8 @@ class LogLinearSearchFit(Fitted):
                 f"A stepwise search has no list of candidates; candidates={candidates} goes with "
                 "strategy='exhaustive'."
             )
-        if (self.estimator.max_order or 2) != 2:
+        listed_and_kept = bool(self.estimator.keep) and not self.table.covariates
+        if (self.estimator.max_order or 2) != 2 or listed_and_kept:
             return TableRefitter(self.estimator, self.table, RESELECTED)
         by_p_value = self.estimator.criterion == "pvalue"
         kind = None if by_p_value else SELECTION_CRITERIA.index(self.estimator.criterion)
@@ -465,15 +465,11 @@ class LogLinearSearchFit(Fitted):
 
     def _joint_refitter(self, kind: int) -> JointRefitter:
         table, how = self.table, self.estimator
-        main, scope = (
-            parse_model(text, table.lists, tuple(table.covariates))
-            for text in ("main", "all two-way")
-        )
-        # Of two lists the interaction says nothing about the hidden cells.
-        scope = scope.without_term((0, 1)) if table.n_lists == 2 else scope
+        least = smallest_model(table, how.keep)
+        most = largest_model(least, 2)
         if how.criterion != "pvalue":
-            scope = within_reach(table, main, scope, how.criterion, how.trend, margin=RANGE_WITHIN)
-        return joint_refitter(table, scope, how.trend, kind)
+            most = within_reach(table, least, most, how.criterion, how.trend, margin=RANGE_WITHIN)
+        return joint_refitter(table, (least, most), how.trend, kind)
 
     def _selection_refitter(
         self, source: CatalogueModels, candidates: int | None

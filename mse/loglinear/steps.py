@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mse.core.newton import Design
     from mse.loglinear.designs import TableDesign
     from mse.model import HierarchicalModel
+    from mse.notation import Term
 
 
 #: What changes, in words, and the model that comes of it.
@@ -125,7 +126,7 @@ class TriedModels:
 def stepwise_by_criterion(
     tried: T,
     start: HierarchicalModel,
-    scope: HierarchicalModel,
+    scope: tuple[HierarchicalModel, HierarchicalModel],
     value: Callable[[T], FloatArray],
     *,
     exchanges: bool,
@@ -136,8 +137,10 @@ def stepwise_by_criterion(
     ----------
     tried : Tried
         Receives every model that is fitted, and says which changes are worth it.
-    start, scope : HierarchicalModel
-        First and largest model.
+    start : HierarchicalModel
+        First model.
+    scope : tuple of HierarchicalModel
+        Smallest and largest model.
     value : callable
         Criterion of each tried model; infinite where not estimable, so that it is never chosen.
     exchanges : bool
@@ -174,19 +177,33 @@ def stepwise_by_criterion(
         path.append(Step(found[i][0], current, best))
 
 
-def _single_changes(model: HierarchicalModel, scope: HierarchicalModel) -> list[Change]:
+def _droppable(model: HierarchicalModel, smallest: HierarchicalModel) -> list[Term]:
+    return [term for term in model.deletions() if term not in smallest]
+
+
+def _single_changes(
+    model: HierarchicalModel, scope: tuple[HierarchicalModel, HierarchicalModel]
+) -> list[Change]:
     """Terms that can be added or dropped, and what comes of it."""
-    added = [(f"+ {model.term_name(t)}", model.with_term(t)) for t in model.additions(None, scope)]
-    dropped = [(f"- {model.term_name(t)}", model.without_term(t)) for t in model.deletions()]
+    smallest, largest = scope
+    added = [
+        (f"+ {model.term_name(t)}", model.with_term(t)) for t in model.additions(None, largest)
+    ]
+    dropped = [
+        (f"- {model.term_name(t)}", model.without_term(t)) for t in _droppable(model, smallest)
+    ]
     return added + dropped
 
 
-def _exchanges(model: HierarchicalModel, scope: HierarchicalModel) -> list[Change]:
+def _exchanges(
+    model: HierarchicalModel, scope: tuple[HierarchicalModel, HierarchicalModel]
+) -> list[Change]:
     """Terms that can be dropped for another one, and what comes of it."""
     found = []
-    for out in model.deletions():
+    smallest, largest = scope
+    for out in _droppable(model, smallest):
         rest = model.without_term(out)
-        for term in rest.additions(None, scope):
+        for term in rest.additions(None, largest):
             if term != out:
                 name = f"- {model.term_name(out)} + {model.term_name(term)}"
                 found.append((name, rest.with_term(term)))

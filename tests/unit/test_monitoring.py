@@ -17,6 +17,7 @@ import mse
 from mse.loglinear import LogLinear, LogLinearSearch
 from mse.monitoring.changes import probability_of_rise
 from mse.monitoring.draws import figure
+from mse.monitoring.models import default_search
 from tests.json_schemas import validator
 
 if TYPE_CHECKING:
@@ -638,3 +639,49 @@ def test_a_protected_monitor_shows_no_other_part(detailed: Monitor) -> None:
     with pytest.raises(mse.ModelError, match="published and nothing else"):
         safe.change(2014, 2015, form="x")
     assert safe.change(2014, 2015, sex="f") is safe.between[2014, 2015, (("sex", "f"),)]
+
+
+# The models that are searched by default ----------------------------------------------------------
+
+
+def by_year(shares: tuple[float, ...], years: dict[int, int], seed: int) -> mse.CaptureTable:
+    """Draw independent lists, each of which reaches a sixth more from the third year on."""
+    rng = np.random.default_rng(seed)
+    counts = np.zeros((2,) * len(shares) + (len(years),), dtype=np.int64)
+    for y, persons in enumerate(years.values()):
+        reach = np.asarray(shares) * (7 / 6 if y >= 2 else 1)
+        on = rng.random((persons, len(shares))) < reach
+        np.add.at(counts, (*on.T.astype(int), y), 1)
+        counts[(0,) * len(shares) + (y,)] = 0
+    return mse.CaptureTable.from_array(counts, list("ABC"), {"year": list(years)})
+
+
+def test_lists_that_reach_more_are_not_taken_for_a_rise() -> None:
+    table = by_year((0.2, 0.1, 0.1), dict.fromkeys(range(2014, 2018), 3000), seed=2)
+    report = mse.monitor(table, replicates=100, seed=1)
+    change = report.change(2014, 2017)
+    assert change.ratio.low < 1 < change.ratio.high
+    assert 0.1 < change.rise < 0.9
+    assert all(f"{each}*year" in report.population.model for each in "ABC")
+    # What this guards against: a criterion leaves the shares constant, and the change is certain.
+    free = mse.monitor(
+        table, estimator=LogLinearSearch(strategy="stepwise"), replicates=100, seed=1
+    )
+    assert free.change(2014, 2017).ratio.low > 1
+
+
+def test_a_list_silent_in_some_period_has_no_term_with_it() -> None:
+    table = by_year((0.3, 0.3, 0.3), {2017: 500, 2018: 500, 2019: 500}, seed=2)
+    with pytest.warns(mse.MSEWarning, match="set aside"):
+        silent = table.not_operating("C", year=2018)
+    search = default_search(silent, "year")
+    assert search == mse.LogLinearSearch(strategy="stepwise", keep=["A*year", "B*year"])
+    report = mse.monitor(silent, replicates=20, seed=1)
+    assert report.periods["total"].between(350, 700).all()
+
+
+def test_a_criterion_may_be_asked_for() -> None:
+    table = by_year((0.3, 0.3, 0.3), {2017: 500, 2018: 500}, seed=2)
+    search = default_search(table, "year", "aic", {"year": 1})
+    assert (search.criterion, dict(search.trend)) == ("aic", {"year": 1})
+    assert search.keep == ("A*year", "B*year", "C*year")

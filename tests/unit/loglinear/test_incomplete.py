@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -599,3 +600,16 @@ def test_unknown_memberships_without_covariates() -> None:
     # The nine are shared out as the fit says; then the formula of two lists holds.
     share = 9 * 14 / 54
     assert fit.population.total == pytest.approx((40 + 14 + 9) * (44 + share) / (14 + share))
+
+
+def test_putting_everybody_on_a_list_that_did_not_report_is_no_limit_of_nobody_hidden() -> None:
+    world = mse.simulate.netherlands(years=range(2016, 2020), dropout=mse.simulate.Dropout())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = world.draw(2).table(dropped="unknown").collapse("sex", "age", "nationality")
+    fit = mse.LogLinear("all two-way", interval="lognormal").fit(table)
+    by_year = fit.population.by.groupby("year")["limit"].agg(set)
+    # On no list at all is nobody, on lists that did not report everybody: that does not say how many.
+    assert by_year.to_dict() == {
+        2016: {"finite"}, 2017: {"finite"}, 2018: {"indeterminate"}, 2019: {"finite"}
+    }

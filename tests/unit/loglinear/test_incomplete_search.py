@@ -14,22 +14,23 @@ from mse.core.selection import CRITERIA
 from mse.errors import ModelError
 from mse.loglinear.incomplete import fit_partly_known
 from mse.loglinear.incomplete_search import IncompleteSearchFit, search_catalogue, search_paths
-from mse.loglinear.search import _largest
-from mse.model import parse_model
+from mse.loglinear.scope import largest_model, smallest_model
 
 STEPWISE = mse.LogLinearSearch(strategy="stepwise")
 
 
 def switched_off(search: mse.LogLinearSearch, table: mse.CaptureTable) -> IncompleteSearchFit:
     """Search a complete table as one that is known in part."""
-    main = parse_model("main", table.lists, tuple(table.covariates))
+    least = smallest_model(table, search.keep)
     if search.strategy == "exhaustive":
         order = search._exhaustive_order(table.n_lists)
-        fit = search_catalogue(search, table, order, _largest(main, order or table.n_lists - 1))
+        fit = search_catalogue(
+            search, table, order, largest_model(least, order or table.n_lists - 1)
+        )
     else:
-        largest = _largest(main, search.max_order or 2)
-        starts = (main,) if table.covariates else (main, _largest(main, 2))
-        fit = search_paths(search, table, starts, largest)
+        most = largest_model(least, search.max_order or 2)
+        starts = (least,) if table.covariates else (least, largest_model(least, 2))
+        fit = search_paths(search, table, starts, (least, most))
     # Of itself the chosen model of a complete table would be fitted as such.
     chosen = fit._source.structure(fit._chosen)
     fit.__dict__["best"] = fit_partly_known(mse.LogLinear(chosen.notation()), table, chosen)
@@ -69,6 +70,8 @@ SEARCHES = [
     (mse.LogLinearSearch("aic", "stepwise"), "spina_bifida"),
     (STEPWISE, "scotland_pwid"),
     (mse.LogLinearSearch("aicc", "stepwise"), "scotland_pwid"),
+    (mse.LogLinearSearch("bic", "stepwise", keep=["S1*ethnicity", "S2*ethnicity"]), "spina_bifida"),
+    (mse.LogLinearSearch("bic", "stepwise", keep="EXH*HRW"), "kosovo"),
     (mse.LogLinearSearch("bic", "stepwise", 3), "spina_bifida"),
 ]
 
