@@ -611,5 +611,8 @@ def test_putting_everybody_on_a_list_that_did_not_report_is_no_limit_of_nobody_h
     by_year = fit.population.by.groupby("year")["limit"].agg(set)
     # On no list at all is nobody, on lists that did not report everybody: that does not say how many.
     assert by_year.to_dict() == {
-        2016: {"finite"}, 2017: {"finite"}, 2018: {"indeterminate"}, 2019: {"finite"}
+        2016: {"finite"},
+        2017: {"finite"},
+        2018: {"indeterminate"},
+        2019: {"finite"},
     }
