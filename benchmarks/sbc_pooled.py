@@ -1,6 +1,10 @@
 """Simulation-based calibration of PooledLogLinear.
 
-    nice python -m benchmarks.sbc_pooled          writes benchmarks/results/sbc_pooled.json
+    nice python -m benchmarks.sbc_pooled              writes benchmarks/results/sbc_pooled.json
+                                                      and the table of docs/methods/pooled.md
+    python -m benchmarks.sbc_pooled 150 60 30 --jobs 1  draws 150 complete and 60 coarsened worlds, and 30
+                                                      for each negative control
+    python -m benchmarks.sbc_pooled --table           writes the page from the results
 
 Worlds are drawn from the prior (`mse.core.pooled_draws.prior_points`): three lists, four years (a random
 walk) and three places. In half of them all is seen; in the others records lack the place, the third list
@@ -11,8 +15,9 @@ strata to be ten times less different than they are, and the means of hidden cel
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+import re
 import time
 import warnings
 from dataclasses import replace
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from mse._typing import FloatArray
 
 RESULTS = Path(__file__).parent / "results" / "sbc_pooled.json"
+PAGE = Path(__file__).parents[1] / "docs" / "methods" / "pooled.md"
 SEED = 53
 LISTS, YEARS, PLACES = 3, (2018, 2019, 2020, 2022), ("A", "B", "C")
 STRATA = len(YEARS) * len(PLACES)
@@ -138,7 +144,8 @@ def ranks_of_world(
     table = coarsened(seen, rng) if coarse else blank().with_counts(seen)
     layout = prepared(table, shrink)
     chain = sample(replace(settings, seed=world + 1), layout).points[0, ::THIN]
-    totals, _ = populations(rng, chain, layout.prior, layout.data)
+    people_drawn = populations(rng, chain, layout.prior, layout.data)
+    totals = people_drawn.observed + people_drawn.hidden
     if not persons:
         hidden = cell_means(chain, layout.prior, layout.data) * ~layout.data.observable
         totals = layout.data.counts.sum(axis=1) + hidden.sum(axis=2)
@@ -146,33 +153,71 @@ def ranks_of_world(
     return [rank(true[0, i], drawn[:, i], rng) for i in range(len(QUANTITIES))]
 
 
-def report(worlds: int, **options: Any) -> dict[str, Any]:
+def timed(world: int, **options: Any) -> tuple[list[int], float]:
+    """Ranks of a world, and the processor time they took, seconds."""
+    start = time.process_time()
+    return ranks_of_world(world, **options), time.process_time() - start
+
+
+def report(worlds: int, jobs: int, **options: Any) -> dict[str, Any]:
     """Uniformity of the ranks of each figure."""
-    tasks = (delayed(ranks_of_world)(world, **options) for world in range(worlds))
-    ranks = np.asarray(Parallel(n_jobs=2)(tasks), dtype=np.int64)
+    tasks = (delayed(timed)(world, **options) for world in range(worlds))
+    found, seconds = zip(*Parallel(n_jobs=jobs)(tasks), strict=True)
+    ranks = np.asarray(found, dtype=np.int64)
     # One more than the ranked draws is a multiple of the bins.
-    return {name: uniformity(ranks[:, i], RANKED, 10) for i, name in enumerate(QUANTITIES)}
+    figures = {name: uniformity(ranks[:, i], RANKED, 10) for i, name in enumerate(QUANTITIES)}
+    return {"worlds": worlds, "processor_seconds": round(sum(seconds)), **figures}
+
+
+def rows(results: dict[str, Any]) -> list[str]:
+    """Lay the results out as a table."""
+    heads = ["worlds", "number", *QUANTITIES, "processor s"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for name, part in sorted(results.items(), key=lambda each: "control" in each[0]):
+        cells = [name, str(part["worlds"])]
+        for figure in QUANTITIES:
+            found = part[figure]
+            cells.append(f"{found['p_value_ks']:.2g} / {found['p_value']:.2g}")
+        lines.append(f"| {' | '.join([*cells, str(part['processor_seconds'])])} |")
+    return lines
+
+
+def write_page(results: dict[str, Any]) -> None:
+    """Put the table between its marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    marks = re.compile(r"(?<=<!-- ranks -->\n)(.*?)(?=<!-- end of ranks -->)", re.DOTALL)
+    body = "\n" + "\n".join(rows(results)) + "\n\n"
+    PAGE.write_text(marks.sub(lambda _: body, text), encoding="utf-8")
 
 
 def main() -> None:
     """Measure, and write the results of each part as it ends."""
-    worlds = int(sys.argv[1]) if len(sys.argv) > 1 else 240
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("worlds", nargs="*", type=int, help="complete, coarsened, each control")
+    asked.add_argument("--jobs", type=int, default=2)
+    asked.add_argument("--table", action="store_true")
+    options = asked.parse_args()
+    if options.table:
+        write_page(json.loads(RESULTS.read_text()))
+        return
+    complete, coarsened, controls = (options.worlds + [240, 240, 120][len(options.worlds) :])[:3]
     parts: dict[str, tuple[int, dict[str, Any]]] = {
-        "complete": (worlds, {"coarse": False}),
-        "coarsened": (worlds, {"coarse": True}),
         "negative control: strata ten times less different": (
-            worlds // 2,
+            controls,
             {"coarse": False, "shrink": 0.1},
         ),
-        "negative control: mean for persons": (worlds // 2, {"coarse": False, "persons": False}),
+        "negative control: mean for persons": (controls, {"coarse": False, "persons": False}),
+        "coarsened": (coarsened, {"coarse": True}),
+        "complete": (complete, {"coarse": False}),
     }
     results: dict[str, Any] = {}
-    for name, (size, options) in parts.items():
+    for name, (size, how) in parts.items():
         start = time.time()
-        results[name] = report(size, **options)
-        found = {key: f"{value['p_value']:.2g}" for key, value in results[name].items()}
-        print(name, found, f"{time.time() - start:.0f} s", flush=True)
+        results[name] = report(size, options.jobs, **how)
+        said = {key: f"{results[name][key]['p_value_ks']:.2g}" for key in QUANTITIES}
+        print(name, said, f"{time.time() - start:.0f} s", flush=True)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    write_page(results)
 
 
 if __name__ == "__main__":
