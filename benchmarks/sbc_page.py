@@ -38,13 +38,13 @@ def is_test(found: object) -> bool:
     return isinstance(found, dict) and "histogram" in found
 
 
-def tests(found: dict[str, Any], under: str = "") -> Iterator[tuple[str, str, dict[str, Any]]]:
+def outcomes(found: dict[str, Any], under: str = "") -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Find the tests in the results of a study: design, figure, and the test."""
     for name, each in found.items():
         if is_test(each):
             yield under, name, each
         elif isinstance(each, dict):
-            yield from tests(each, f"{under}: {name}" if under else name)
+            yield from outcomes(each, f"{under}: {name}" if under else name)
 
 
 def probability(p: float) -> str:
@@ -76,7 +76,7 @@ def row(design: str, figure: str, test: dict[str, Any]) -> str:
 
 def section(name: str) -> str:
     """Write the table of a study, its negative controls last."""
-    found = list(tests(json.loads((RESULTS / f"sbc_{name}.json").read_text(encoding="utf-8"))))
+    found = list(outcomes(json.loads((RESULTS / f"sbc_{name}.json").read_text(encoding="utf-8"))))
     real = [each for each in found if "negative control" not in each[0]]
     controls = [each for each in found if "negative control" in each[0]]
     return "\n".join([HEADER, *(row(*each) for each in chain(real, controls))])
@@ -87,7 +87,7 @@ def smallest() -> str:
     values = []
     for name in STUDIES:
         results = json.loads((RESULTS / f"sbc_{name}.json").read_text(encoding="utf-8"))
-        for design, _, test in tests(results):
+        for design, _, test in outcomes(results):
             if "negative control" not in design:
                 values += [test["p_value"], test["p_value_ks"]]
     return (
