@@ -2,7 +2,7 @@
 
     nice python -m benchmarks.pooled_coverage          writes benchmarks/results/pooled_coverage.json
                                                        and the table of docs/methods/pooled.md
-    python -m benchmarks.pooled_coverage 60            draws 60 worlds of each design
+    python -m benchmarks.pooled_coverage 60 1          draws 60 worlds of each design, in one process
     python -m benchmarks.pooled_coverage --table       writes the page from the results
 
 Sixty places and four lists, in two designs. In "as assumed" sizes, effects of lists and of pairs are normal on
@@ -80,6 +80,7 @@ def world(design: str, number: int) -> dict[str, Any]:
     truth = people.reshape(-1, STRATA).sum(axis=0)
     people[0, 0, 0, 0] = 0
     table = mse.CaptureTable.from_array(people, LISTS, {"place": list(range(STRATA))})
+    start = time.process_time()
     fit = SETTINGS.fit(table)
     seen = people.reshape(-1, STRATA).sum(axis=0)
     total, each = fit.chains.flat("N"), fit.chains.flat("hidden") + seen
@@ -97,6 +98,8 @@ def world(design: str, number: int) -> dict[str, Any]:
     found["ratio_high"] = float(np.quantile(total, 0.975) / truth.sum())
     found["medians"] = np.median(each, axis=0).tolist()
     found["r_hat"] = float(fit.diagnostics["r_hat"].max())
+    found["diverging"] = int(fit.chains.stats["diverging"].sum())
+    found["processor_seconds"] = time.process_time() - start
     return found
 
 
@@ -139,6 +142,9 @@ def summarize(worlds: list[dict[str, Any]]) -> dict[str, Any]:
             float(np.median([w["ratio_high"] for w in worlds])), 3
         ),
         "highest_r_hat": round(max(w["r_hat"] for w in worlds), 3),
+        "r_hat_by_world": [round(w["r_hat"], 3) for w in worlds],
+        "diverging_by_world": [w["diverging"] for w in worlds],
+        "processor_seconds": round(sum(w["processor_seconds"] for w in worlds)),
         "share_r_hat_above_1.01": round(float(np.mean([w["r_hat"] > 1.01 for w in worlds])), 2),
     }
 
@@ -175,13 +181,14 @@ def main() -> None:
         write_page(json.loads(RESULTS.read_text()))
         return
     worlds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    jobs = int(sys.argv[2]) if len(sys.argv) > 2 else 2
     found: dict[str, list[dict[str, Any]]] = {design: [] for design in DESIGNS}
     results: dict[str, Any] = {}
     for start in range(0, worlds, BATCH):
         for design, so_far in found.items():
             clock = time.time()
             numbers = range(start, min(start + BATCH, worlds))
-            so_far.extend(Parallel(n_jobs=2)(delayed(world)(design, i) for i in numbers))
+            so_far.extend(Parallel(n_jobs=jobs)(delayed(world)(design, i) for i in numbers))
             results[design] = summarize(so_far)
             print(design, len(so_far), f"{time.time() - clock:.0f} s", flush=True)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
