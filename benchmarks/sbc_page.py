@@ -91,7 +91,7 @@ def smallest() -> str:
             if "negative control" not in design:
                 values += [test["p_value"], test["p_value_ks"]]
     return (
-        f"In all {len(values)} tests of samplers as they are; the smallest p is {min(values):.4f}, and "
+        f"There are {len(values)} tests of samplers as they are. The smallest p is {min(values):.4f}, and "
         f"{sum(p < 0.05 for p in values)} are below 0.05, where {0.05 * len(values):.0f} are expected."
     )
 
