@@ -63,7 +63,10 @@ class TableDesign:
     def member(self, model: HierarchicalModel) -> BoolArray:
         """Which parameters a model has, (P,) bool."""
         present = np.zeros(len(self._term_number), dtype=np.bool_)
-        present[[self._term_number[term] for term in model.terms]] = True
+        # A covariate with one level is constant: terms with it have no parameters.
+        constant = set(np.flatnonzero(self.core.shape == 1).tolist())
+        terms = [term for term in model.terms if constant.isdisjoint(term)]
+        present[[self._term_number[term] for term in terms]] = True
         return np.asarray(present[self._terms])
 
     def n_parameters(self, model: HierarchicalModel) -> int:

@@ -476,6 +476,14 @@ def test_one_period() -> None:
     assert "2014" in found.summary()
 
 
+def test_one_period_is_searched_as_the_table_without_it() -> None:
+    table = by_year((0.3, 0.3, 0.3), {2017: 500, 2018: 500}, seed=2).where(year=[2018])
+    found = mse.monitor(table, replicates=20, seed=1)
+    lists = LogLinearSearch(strategy="stepwise").fit(table.collapse("year"))
+    assert found.periods["total"].item() == pytest.approx(lists.population.total)
+    assert found.periods["low"].item() < found.periods["high"].item()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
