@@ -18,6 +18,7 @@ import typer
 from mse._json import jsonable
 from mse.datasets import list_datasets, load_dataset
 from mse.errors import InvalidTableError, MissingDependencyError, ModelError, MSEError, MSEWarning
+from mse.resampling import FEW
 from mse.table import CaptureTable
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ class CriterionName(StrEnum):
 class IntervalChoice(StrEnum):
     """Intervals of an estimate."""
 
-    bca = "bca"
     percentile = "percentile"
+    bca = "bca"
     basic = "basic"
     profile = "profile"
     lognormal = "lognormal"
@@ -167,12 +168,18 @@ SeedOption: TypeAlias = Annotated[
 Interval: TypeAlias = Annotated[
     IntervalChoice | None,
     typer.Option(
-        help="Interval: bca, percentile and basic repeat the whole search in every bootstrap "
-        "replicate; profile and lognormal take the model for granted. By default bca for a "
+        help="Interval: percentile, bca and basic repeat the whole search in every bootstrap "
+        "replicate; profile and lognormal take the model for granted. By default percentile for a "
         "search and profile for one model."
     ),
 ]
-Replicates: TypeAlias = Annotated[int, typer.Option(help="Bootstrap replicates.", min=1)]
+Replicates: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        help="Bootstrap replicates: at least 100, since the ends of an interval from fewer are chance.",
+        min=FEW,
+    ),
+]
 Workers: TypeAlias = Annotated[
     int, typer.Option(help="Workers of the bootstrap; -1 takes every core.")
 ]

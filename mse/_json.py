@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,14 @@ import pandas as pd
 
 from mse._strata import Strata
 from mse.errors import ModelError
-from mse.intervals import DEFAULT_LEVEL, IntervalMethod, ModelRange, StoredIntervals
+from mse.intervals import (
+    DEFAULT_LEVEL,
+    ModelRange,
+    PartIntervals,
+    ReplicatedParts,
+    StoredIntervals,
+    StoredParts,
+)
 from mse.table import TableInfo
 
 if TYPE_CHECKING:
@@ -27,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["POPULATION_SCHEMA", "decode_population", "encode_population", "jsonable"]
 
 POPULATION_SCHEMA = "mse.population/1"
+#: Kinds of intervals that draws alone determine.
+READ_OFF_DRAWS = ("percentile", "basic", "credible")
 
 
 def jsonable(value: object) -> Any:
@@ -123,6 +132,7 @@ def _encode_strata(estimate: PopulationEstimate) -> dict[str, Any] | None:
     return {
         "covariates": [{"name": name, "levels": known} for name, known in strata.levels.items()],
         "interval_level": DEFAULT_LEVEL,
+        "interval_kind": None if strata.intervals is None else strata.intervals.kind,
         "cells": cells,
         "covariance": covariance,
     }
@@ -165,7 +175,12 @@ def _decode(data: Mapping[str, Any]) -> dict[str, Any]:
             "done is said under the key 'disclosure'."
         )
         raise ModelError(msg)
+    intervals = _decode_intervals(data["interval"])
     strata = _decode_strata(data["strata"])
+    draws = _decode_stratum_draws(data.get("stratum_draws"), strata)
+    if strata is not None:
+        parts = _decode_parts(data["strata"], strata, intervals, draws)
+        strata = replace(strata, intervals=parts)
     return {
         "info": TableInfo(**data["info"]),
         "lists": tuple(data["lists"]),
@@ -176,14 +191,14 @@ def _decode(data: Mapping[str, Any]) -> dict[str, Any]:
         "reason": data["reason"],
         "observed": data["observed"],
         "hidden": _number(data["hidden"]),
-        "uncertainty": _decode_intervals(data["interval"]),
+        "uncertainty": intervals,
         "model_range": _decode_range(data["model_range"]),
         "strata": strata,
         "assumptions": tuple(data["assumptions"]),
         "warnings": tuple(data["warnings"]),
         "provenance": dict(data["provenance"]),
         "draws": _decode_draws(data.get("draws")),
-        "stratum_draws": _decode_stratum_draws(data.get("stratum_draws"), strata),
+        "stratum_draws": draws,
     }
 
 
@@ -193,7 +208,7 @@ def _number(value: float | None, *, unbounded: bool = False) -> float:
     return float(value)
 
 
-def _decode_intervals(data: Mapping[str, Any] | None) -> IntervalMethod | None:
+def _decode_intervals(data: Mapping[str, Any] | None) -> StoredIntervals | None:
     if data is None:
         return None
     ends = {
@@ -237,6 +252,25 @@ def _decode_strata(data: Mapping[str, Any] | None) -> Strata | None:
         limit=tuple(cell["limit"] for cell in cells),
         covariance=covariance,
     )
+
+
+def _decode_parts(
+    data: Mapping[str, Any], strata: Strata, total: StoredIntervals | None, draws: Any
+) -> PartIntervals | None:
+    """Intervals of sums of strata, of the kind that was written; None where the covariance gives them."""
+    kind = data.get("interval_kind")
+    if kind is None:
+        return None
+    if draws is not None and kind in READ_OFF_DRAWS:
+        given = "" if total is None else total.given
+        totals = strata.observed + strata.hidden
+        nobody = np.zeros((0, totals.size)), np.zeros(0)
+        return ReplicatedParts(kind, given, totals, strata.observed, draws.to_numpy(), *nobody)
+    ends = tuple(
+        (_number(cell["low"]), _number(cell["high"], unbounded=cell["unbounded"]))
+        for cell in data["cells"]
+    )
+    return StoredParts(kind, data["interval_level"], ends, total)
 
 
 def _decode_draws(data: list[Any] | None) -> FloatArray | None:

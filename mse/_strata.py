@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mse._typing import FloatArray, IntArray, Level, Limit, Status
+    from mse.intervals import PartIntervals
 
 __all__ = ["Strata", "joint_limit", "joint_status", "strata_frame"]
 
@@ -44,6 +45,9 @@ class Strata:
         Where the hidden number of each stratum goes.
     covariance : ndarray of float64, shape (S, S), optional
         Covariance of ``hidden``, in persons squared.
+    intervals : PartIntervals, optional
+        What computes intervals of sums of strata; without it they are quantiles of the draws of the
+        estimate or, without draws, log-normal from the covariance.
 
     Raises
     ------
@@ -70,6 +74,7 @@ class Strata:
     status: tuple[Status, ...]
     limit: tuple[Limit, ...]
     covariance: FloatArray | None = None
+    intervals: PartIntervals | None = None
 
     def __post_init__(self) -> None:
         observed = np.array(self.observed, dtype=np.int64)
@@ -184,6 +189,8 @@ def _interval(
     strata: Strata, members: list[int], level: float, draws: FloatArray | None
 ) -> tuple[float, float]:
     observed = int(strata.observed[members].sum())
+    if strata.intervals is not None:
+        return strata.intervals.of_sum(members, level)
     if draws is not None:
         # Order statistics rather than interpolated quantiles: a draw may be infinite.
         ends = np.quantile(
@@ -191,7 +198,7 @@ def _interval(
             [(1 - level) / 2, (1 + level) / 2],
             method="inverted_cdf",
         )
-        # A replicate draws the observed persons again; fewer than were seen there cannot be.
+        # Fewer than were seen there cannot be.
         return max(float(ends[0]), observed), max(float(ends[1]), observed)
     if strata.covariance is None:
         return math.nan, math.nan

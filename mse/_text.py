@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Protocol
@@ -95,6 +96,13 @@ _KINDS = {
     "averaged": "averaged over models",
     "credible": "posterior",
 }
+
+#: What an interval leaves out whose replicates draw only the registered persons.
+N_FIXED = (
+    "Only the registered persons were drawn again, their number fixed, as is usually published. The "
+    "interval leaves out the chance in how many of all persons are registered, so it is too narrow where "
+    "lists see much."
+)
 
 _GIVEN = {
     "given the model": (
@@ -293,7 +301,9 @@ def _conditions(estimate: PopulationEstimate, ends: tuple[float, float]) -> tupl
         return ()
     given = estimate.interval_given
     text = _GIVEN.get(given, _sentence(f"The interval takes for granted: {given}") if given else "")
-    return (text,) if text else ()
+    drawn = estimate.provenance.get("bootstrap")
+    fixed = isinstance(drawn, Mapping) and drawn.get("resampling") == "multinomial"
+    return tuple(part for part in (text, N_FIXED if fixed else "") if part)
 
 
 def _disagreement(spread: ModelRange | None, ends: tuple[float, float]) -> Section:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from mse._typing import Limit, Status
     from mse.estimators import Estimator
     from mse.population import PopulationEstimate
-    from mse.resampling import IntervalKind, Resampling
+    from mse.redrawing import Resampling
+    from mse.resampling import IntervalKind
     from mse.table import CaptureTable
 
 __all__ = ["Bootstrapped", "BootstrappedFit"]
@@ -20,7 +21,7 @@ __all__ = ["Bootstrapped", "BootstrappedFit"]
 
 @dataclass(frozen=True)
 class Bootstrapped:
-    """Another estimator, with intervals from repeating it on resampled persons.
+    """Another estimator, with intervals from repeating it on persons drawn anew.
 
     `mse.bootstrap` answers for one table; this is the same as a setting, so that comparisons,
     validation and sensitivity analyses can ask for the interval that includes the choice of model.
@@ -31,9 +32,9 @@ class Bootstrapped:
         Any estimator; a search chooses its model again in every replicate.
     replicates : int, default 1000
         Bootstrap replicates of each fit.
-    interval : {"bca", "percentile", "basic"}, default "bca"
+    interval : {"percentile", "bca", "basic"}, default "percentile"
         Kind of interval.
-    resampling : {"multinomial", "parametric"}, default "multinomial"
+    resampling : {"population", "multinomial", "parametric"}, default "population"
         As of `mse.bootstrap`.
     seed : int, default 1
         Of each fit, so that equal settings give equal answers.
@@ -50,8 +51,8 @@ class Bootstrapped:
 
     estimator: Estimator
     replicates: int = 1000
-    interval: IntervalKind = "bca"
-    resampling: Resampling = "multinomial"
+    interval: IntervalKind = "percentile"
+    resampling: Resampling = "population"
     seed: int = 1
 
     def fit(self, table: CaptureTable) -> BootstrappedFit:

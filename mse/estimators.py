@@ -203,9 +203,9 @@ def estimate(
         Try all models, or search step by step; by default as in the table of the notes.
     max_order : int, optional
         Largest number of lists in one interaction.
-    interval : {"bca", "percentile", "basic", "profile", "lognormal"}, optional
-        Of a search BCa by default (:func:`bootstrap`), of one model the profile likelihood
-        interval. ``"profile"`` and ``"lognormal"`` take the model for granted.
+    interval : {"percentile", "bca", "basic", "profile", "lognormal"}, optional
+        Of a search percentiles of the bootstrap by default (:func:`bootstrap`), of one model the profile
+        likelihood interval. ``"profile"`` and ``"lognormal"`` take the model for granted.
     replicates : int, default 1000
         Bootstrap replicates.
     seed : int or numpy.random.Generator, optional
@@ -247,7 +247,7 @@ def estimate(
     >>> import mse
     >>> p = mse.estimate(mse.load_dataset("kosovo"), seed=1)
     >>> round(p.total, 1), p.interval_kind
-    (10356.5, 'bca')
+    (10356.5, 'percentile')
     """
     bootstrapped = interval in _BOOTSTRAP_INTERVALS or (interval is None and model is None)
     single: Literal["profile", "lognormal"] = "lognormal" if interval == "lognormal" else "profile"
@@ -271,7 +271,7 @@ def estimate(
         estimator,
         table,
         replicates,
-        interval=interval or "bca",  # type: ignore[arg-type]
+        interval=interval or "percentile",  # type: ignore[arg-type]
         seed=seed,
         n_jobs=n_jobs,
         progress=progress,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from mse.core.existence import FINITE, INDETERMINATE, LIMITS
-from mse.errors import ModelError
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray
@@ -87,47 +86,6 @@ class Refittable(Protocol):
     def refitter(self, candidates: int | None = None) -> Refitter:
         """Return what repeats the fit, choosing among the best ``candidates`` models if given."""
         ...
-
-
-@runtime_checkable
-class DrawnByPattern(Protocol):
-    """A fit to records of which some are known in part: they are drawn again as they are."""
-
-    def resampled(self) -> FloatArray:
-        """Return persons by pattern, as many columns as its refitter takes."""
-        ...
-
-
-def persons_drawn(fit: object, table: CaptureTable) -> tuple[FloatArray, int]:
-    """Find the counts that a bootstrap draws again.
-
-    Parameters
-    ----------
-    fit : Fit
-        A fit to the table.
-    table : CaptureTable
-        Complete or known in part.
-
-    Returns
-    -------
-    counts : float64 array (W,)
-        Persons by cell, or by pattern where some are known in part.
-    n_hidden : int
-        Columns at the front that stay empty.
-
-    Raises
-    ------
-    ModelError
-        If records are known in part and the fit does not say how to draw them.
-    """
-    if table.is_complete:
-        return table.counts.ravel().astype(np.float64), table.n_cells >> table.n_lists
-    if isinstance(fit, DrawnByPattern):
-        return fit.resampled(), 0
-    raise ModelError(
-        f"{type(fit).__name__} does not say how to draw records again that are known in part. Use a "
-        "complete table, or mse.LogLinear with interval='lognormal'."
-    )
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,12 @@ def restricted(seen: Observations, possible: BoolArray) -> Observations:
     return seen._replace(boxes=np.where(inside, seen.boxes, IMPOSSIBLE))
 
 
+def box_means(means: FloatArray, seen: Observations) -> FloatArray:
+    """Sum means over the possible cells of each observation, (R,); cells without a mean count nothing."""
+    of_cells = np.where(seen.boxes >= 0, np.nan_to_num(means)[seen.boxes], 0.0)
+    return np.asarray(np.add.reduceat(of_cells, seen.first[:-1])) if of_cells.size else of_cells
+
+
 @nb.njit(cache=True, nogil=True)
 def truncated_poisson(mean, low, high):  # type: ignore[no-untyped-def]
     """Log of the sum of mean^k / k!, and mean and variance of a Poisson variable between bounds.

@@ -29,6 +29,7 @@ from scipy.special import gammaln
 from mse._strata import Strata
 from mse.core.batch import ModelFit
 from mse.core.incomplete import SPLIT_COUNT, fit_incomplete, saturated_value
+from mse.core.observed import box_means
 from mse.core.observed_profile import ObservedProfile
 from mse.errors import ModelError
 from mse.intervals import IntervalMethod, LognormalInterval
@@ -47,6 +48,7 @@ from mse.loglinear.incomplete_wording import (
 )
 from mse.loglinear.observing import Seen, is_vague, look_at, make_data
 from mse.loglinear.single import LogLinear, LogLinearFit
+from mse.redrawing import PatternDrawing
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from mse.core.solution import IncompleteFit
     from mse.model import HierarchicalModel
     from mse.population import PopulationEstimate
+    from mse.redrawing import Resampling
     from mse.table import CaptureTable
 
 
@@ -278,8 +281,30 @@ class IncompleteLogLinearFit(LogLinearFit):
         places = cells.astype(np.int64) * parts.n_kinds
         return ObservationRefitter(parts.data, means, known, places, parts.n_kinds)
 
+    def drawing(self, resampling: Resampling) -> PatternDrawing:
+        """Return what draws records as they are, with the hidden persons of each stratum."""
+        if resampling == "parametric":
+            raise ModelError(
+                "The table is known in part, and fitted means do not tell which records would lack which "
+                "entries; use resampling='population'."
+            )
+        seen, n_strata = self._parts.data.seen, self._design.n_hidden
+        vague = np.flatnonzero(seen.low != seen.high)
+        unseen = np.where(self._design.observable, 0.0, np.nan_to_num(self._fit.means))
+        return PatternDrawing(
+            persons=self.resampled(),
+            hidden=unseen.reshape(-1, n_strata).sum(axis=0)[
+                : n_strata * (resampling == "population")
+            ],
+            vague=np.flatnonzero(~self._known)[vague],
+            means=box_means(self._parts.raw.means, seen)[vague],
+            low=seen.low[vague],
+            high=seen.high[vague],
+            n_strata=n_strata,
+        )
+
     def resampled(self) -> FloatArray:
-        """Return what a bootstrap draws again: persons by pattern, padded to whole rows of strata.
+        """Return persons by pattern, padded to whole rows of strata.
 
         A count within bounds has its expected number of persons.
         """

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mse.loglinear.steps import Step
     from mse.model import HierarchicalModel
     from mse.population import PopulationEstimate
+    from mse.redrawing import PatternDrawing, Resampling
     from mse.table import CaptureTable
 
 BY_OVERLAPS = (
@@ -235,6 +236,10 @@ class IncompleteSearchFit(LogLinearSearchFit):
             return MAIN if (self.estimator.max_order or 2) != 2 else JOINT
         return MAIN if self.estimator.keep or (self.estimator.max_order or 2) != 2 else LISTS
 
+    def drawing(self, resampling: Resampling) -> PatternDrawing:
+        """Return what draws records as they are, see `IncompleteLogLinearFit.drawing`."""
+        return self._best.drawing(resampling)
+
     def resampled(self) -> FloatArray:
-        """Return what a bootstrap draws again, see `IncompleteLogLinearFit.resampled`."""
+        """Return persons by pattern, see `IncompleteLogLinearFit.resampled`."""
         return self._best.resampled()

@@ -18,13 +18,14 @@ from mse.errors import ModelError
 from mse.intervals import IntervalMethod, LognormalInterval
 from mse.loglinear.designs import TableDesign
 from mse.loglinear.single import LogLinear, LogLinearFit
-from mse.refitting import GIVEN_MODEL
+from mse.redrawing import MarginsDrawing
+from mse.refitting import GIVEN_MODEL, Refits
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray
-    from mse.loglinear.refitting import ModelRefitter
     from mse.model import HierarchicalModel
     from mse.population import PopulationEstimate
+    from mse.redrawing import Resampling
     from mse.table import CaptureTable
 
 #: Most cells of a table of fitted means: 512 MB.
@@ -191,11 +192,34 @@ class MarginsLogLinearFit(LogLinearFit):
         hidden, (totals, union) = float(self._fit.hidden[0]), _figures(self.table)
         return MarginsProfile(totals, union, hidden, self.standard_error / hidden)
 
-    def refitter(self, candidates: int | None = None) -> ModelRefitter:
-        """Raise: persons cannot be drawn again when only totals are known."""
+    def refitter(self, candidates: int | None = None) -> MarginsRefitter:  # type: ignore[override]
+        """Repeat the fit on other totals and unions, for the bootstrap."""
         if candidates is not None:
             super().refitter(candidates)
-        raise ModelError(
-            "The table holds list totals and their union, not persons, so nothing can be drawn again. "
-            "Use interval='profile' or 'lognormal'."
+        return MarginsRefitter()
+
+    def drawing(self, resampling: Resampling) -> MarginsDrawing:
+        """Return what draws persons from the fitted independent lists, and publishes their margins."""
+        totals, union = _figures(self.table)
+        return MarginsDrawing(
+            totals, union, float(self._fit.hidden[0]), registered_only=resampling == "multinomial"
         )
+
+
+@dataclass(frozen=True)
+class MarginsRefitter:
+    """Estimates the hidden number from other list totals and unions."""
+
+    given: str = GIVEN_MODEL
+    releases_gil: bool = False
+    checkpoints: tuple[int, ...] = ()
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, K + 1): list totals, then the union."""
+        figures = np.rint(counts).astype(np.int64)
+        found = [independent_lists(row[:-1], int(row[-1])) for row in figures]
+        hidden = np.asarray([[each] for each, _ in found])
+        limits = np.asarray([[limit] for _, limit in found], dtype=np.int8)
+        size = len(counts)
+        none = np.zeros((size, 0))
+        return Refits(hidden, limits, np.zeros(size, np.bool_), np.full(size, -1, np.int64), none)

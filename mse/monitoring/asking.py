@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mse._typing import Level, Seed
     from mse.estimators import Estimator
-    from mse.resampling import Resampling
+    from mse.redrawing import Resampling
     from mse.table import CaptureTable
 
 __all__ = ["monitor"]
@@ -37,7 +37,7 @@ def monitor(
     level: float = DEFAULT_LEVEL,
     scope: Mapping[Level, str] | str | None = None,
     across_scopes: bool = False,
-    resampling: Resampling = "multinomial",
+    resampling: Resampling = "population",
     n_jobs: int | None = None,
     progress: bool | None = None,
 ) -> Monitor:
@@ -73,8 +73,8 @@ def monitor(
         for all periods.
     across_scopes : bool, default False
         Compare and sum periods of different scope. Otherwise that is refused.
-    resampling : {"multinomial", "parametric"}, default "multinomial"
-        As of `mse.bootstrap`.
+    resampling : {"population", "multinomial", "parametric"}, default "population"
+        As of `mse.bootstrap`: each period and group is drawn with its own estimated size.
     n_jobs : int, optional
         Workers, as in joblib.
     progress : bool, optional
@@ -95,9 +95,13 @@ def monitor(
 
     Notes
     -----
-    Intervals are percentiles of the draws. A draw whose hidden count has no bound is infinite; an
-    end among those is infinite. A difference of two infinite draws is not determined: it counts
-    towards both ends, and half in the probability of a rise.
+    Intervals are percentiles of the draws, and of their differences and ratios; a point is always inside
+    its own. A draw is a total, registered and hidden persons of a replicate, and no end of a total lies
+    below the persons who were registered. The hidden number is the total less those, the registered
+    share those over the total. A draw whose hidden count has no bound is infinite; an end among those is
+    infinite. A difference of two infinite draws is not determined: it counts towards both ends, and half
+    in the probability of a rise. A replicate that does not determine a stratum does not count for figures
+    with that stratum in them.
 
     The probability of a rise is the share of the replicates in which the total rose. It holds the
     chance in who came onto the lists and, with a search, the choice of the model, not a change in

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mse._strata import Strata
-    from mse._typing import FloatArray, Level, Limit
+    from mse._typing import BoolArray, FloatArray, Level, Limit
     from mse.monitoring.draws import JointDraws
 
 __all__ = ["FIGURES", "Cell", "cell_of"]
@@ -101,8 +101,13 @@ class Cell:
         return self.observed / self.total if self.total > 0 else nan
 
     @property
+    def determined(self) -> BoolArray:
+        """Draws that determine the total, (M,)."""
+        return np.asarray(~np.isnan(self.draws))
+
+    @property
     def coverage_draws(self) -> FloatArray:
-        """Draws of the coverage; a replicate may have a total below the observed number."""
+        """Draws of the coverage n / N; a replicate may have a total below the observed number."""
         if self.observed == 0:
             return np.full(self.draws.shape, nan)
         # The maximum of NaN and a number is NaN: what is not determined stays so.
@@ -111,15 +116,15 @@ class Cell:
     @cached_property
     def figures(self) -> dict[str, Figure]:
         """Total, hidden, coverage and rate, with their intervals."""
-        n = float(self.observed)
-        total = figure(self.total, self.draws, self.level, least=n)
+        n, known = float(self.observed), self.determined
+        total = figure(self.total, self.draws[known], self.level, least=n)
         rate = Figure()
         if isfinite(self.inhabitants):
             rate = Figure(*(PER * each / self.inhabitants for each in total))
         return {
             "total": total,
             "hidden": Figure(*(each - n for each in total)),
-            "coverage": figure(self.coverage, self.coverage_draws, self.level, 0.0, 1.0),
+            "coverage": figure(self.coverage, self.coverage_draws[known], self.level, 0.0, 1.0),
             "rate": rate,
         }
 

@@ -41,12 +41,13 @@ class Change:
         Of the last total over the first one.
     rise : float
         Probability of a rise: share of the draws in which the last total is larger. Draws in which
-        they are equal or that determine nothing count half.
+        they are equal or both have no bound count half.
     coverage_difference : Figure
         Of the registered share in the last period less that in the first one.
     undetermined : int
-        Draws that do not determine the change, since both totals have no bound or a total is not
-        determined. Such a draw may be anything, so it counts towards both ends of the interval.
+        Draws that do not determine the change. Where both totals have no bound their difference may be
+        anything, so it counts towards both ends of the interval; a draw in which a total is not
+        determined says nothing and does not count.
     status : str
         ``ok`` or ``boundary``; ``not_estimable`` or ``not_converged``, of a period; or
         ``across_scopes``, where the change was not computed because the scopes differ.
@@ -95,13 +96,14 @@ def change_between(first: Cell, last: Cell, level: float, note: str = "") -> Cha
     missing = [each for each in (first, last) if np.isnan(each.total)]
     if missing:
         return _without(first, last, missing[0].status, missing[0].reason)
+    both = first.determined & last.determined
     # inf - inf and inf / inf are not determined, nor is 0 / 0.
     with np.errstate(invalid="ignore", divide="ignore"):
-        differences: FloatArray = last.draws - first.draws
-        ratios: FloatArray = last.draws / first.draws
+        differences: FloatArray = (last.draws - first.draws)[both]
+        ratios: FloatArray = (last.draws / first.draws)[both]
         ratio = np.float64(last.total) / np.float64(first.total)
     difference = figure(last.total - first.total, differences, level)
-    shares = last.coverage_draws - first.coverage_draws
+    shares = (last.coverage_draws - first.coverage_draws)[both]
     return Change(
         first.period,
         last.period,
@@ -111,7 +113,7 @@ def change_between(first: Cell, last: Cell, level: float, note: str = "") -> Cha
         figure(float(ratio), ratios, level, least=0.0),
         probability_of_rise(differences),
         figure(last.coverage - first.coverage, shares, level, -1.0, 1.0),
-        int(np.isnan(differences).sum()),
+        int(np.isnan(differences).sum() + (~both).sum()),
         first.status if first.status != "ok" else last.status,
         note,
     )

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mse.core.existence import INDETERMINATE, INFINITE, ZERO
 from mse.errors import ModelError
-from mse.refitting import Refittable, Refitter, TableRefitter, persons_drawn
+from mse.intervals import order_quantile
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
@@ -18,13 +17,10 @@ if TYPE_CHECKING:
     from mse._typing import FloatArray, Seed
     from mse.estimators import Estimator
     from mse.population import PopulationEstimate
-    from mse.resampling import Resampling
+    from mse.redrawing import Resampling
     from mse.table import CaptureTable
 
 __all__ = ["Figure", "JointDraws", "figure", "joint_draws"]
-
-#: Replicates in one task. It does not depend on the number of workers, and nor do the answers.
-CHUNK = 25
 
 
 class Figure(NamedTuple):
@@ -38,7 +34,7 @@ class Figure(NamedTuple):
 def figure(
     point: float, draws: FloatArray, level: float, least: float = -inf, most: float = inf
 ) -> Figure:
-    """Put an interval of percentiles to a point.
+    """Put an interval of percentiles to a point, of which the point is always a part.
 
     Parameters
     ----------
@@ -55,18 +51,17 @@ def figure(
     --------
     >>> import numpy as np
     >>> figure(2.0, np.array([1.0, 2.0, 3.0, np.inf]), 0.5)
-    Figure(point=2.0, low=1.0, high=3.0)
+    Figure(point=2.0, low=1.75, high=inf)
     >>> figure(2.0, np.array([1.0, 2.0, 3.0, np.nan]), 0.9, least=0)
     Figure(point=2.0, low=0.0, high=inf)
     """
     if np.isnan(point) or draws.size == 0:
         return Figure(float(point))
     unknown = np.isnan(draws)
-    # Order statistics, not interpolated: a draw may be infinite. `PopulationEstimate.margin` does
-    # the same, so that both show the same interval.
-    low = np.quantile(np.where(unknown, -inf, draws), (1 - level) / 2, method="inverted_cdf")
-    high = np.quantile(np.where(unknown, inf, draws), (1 + level) / 2, method="inverted_cdf")
-    return Figure(float(point), max(float(low), float(least)), min(float(high), float(most)))
+    low = order_quantile(np.where(unknown, -inf, draws), (1 - level) / 2)
+    high = order_quantile(np.where(unknown, inf, draws), (1 + level) / 2)
+    low, high = min(low, float(point)), max(high, float(point))
+    return Figure(float(point), max(low, float(least)), min(high, float(most)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,15 +102,13 @@ def joint_draws(
 ) -> JointDraws:
     """Draw the totals of all strata together, by `mse.bootstrap`.
 
-    Where some strata are not estimable, so that there is no total to bootstrap, the others are drawn all
-    the same, from the observed persons.
+    Where some strata are not estimable, so that there is no total, the others are drawn all the same.
 
     Raises
     ------
     ModelError
         If the estimator knows no strata.
     """
-    seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
     population = bootstrap(
         estimator,
         table,
@@ -133,37 +126,6 @@ def joint_draws(
             f"{estimator!r} gives no estimates by period and group.{reason} Use an estimator of "
             "lists and covariates together, such as mse.LogLinearSearch(strategy='stepwise')."
         )
-    if population.stratum_draws is not None:
-        totals = population.stratum_draws.to_numpy(np.float64).copy()
-        return JointDraws(population, strata, totals, population.interval_given)
-    if not np.isfinite(strata.hidden).any():
-        return JointDraws(population, strata, np.zeros((0, len(strata.cells))), "")
-    fit = estimator.fit(table)
-    refitter = fit.refitter() if isinstance(fit, Refittable) else TableRefitter(estimator, table)
-    counts, _ = persons_drawn(fit, table)
-    totals = _partial_draws(refitter, counts, replicates, np.random.default_rng(seed), n_jobs)
-    return JointDraws(population, strata, totals, refitter.given)
-
-
-def _partial_draws(
-    refitter: Refitter,
-    counts: FloatArray,
-    replicates: int,
-    rng: np.random.Generator,
-    n_jobs: int | None,
-) -> FloatArray:
-    """Draw the observed persons again, and keep what each replicate determines by stratum."""
-    from joblib import Parallel, delayed
-
-    drawn = rng.multinomial(round(float(counts.sum())), counts / counts.sum(), size=replicates)
-    chunks = [drawn[i : i + CHUNK].astype(np.float64) for i in range(0, replicates, CHUNK)]
-    prefer = "threads" if refitter.releases_gil else "processes"
-    parts = Parallel(n_jobs=n_jobs, prefer=prefer)(delayed(refitter)(chunk) for chunk in chunks)
-    hidden = np.concatenate([part.hidden for part in parts]).copy()
-    limits = np.concatenate([part.limits for part in parts])
-    hidden[limits == INFINITE] = inf
-    hidden[limits == ZERO] = 0.0
-    hidden[limits == INDETERMINATE] = nan
-    n_strata = hidden.shape[1]
-    observed = drawn.reshape(replicates, -1, n_strata).sum(axis=1)
-    return np.asarray(observed + hidden, dtype=np.float64)
+    draws = population.stratum_draws
+    totals = np.zeros((0, len(strata.cells))) if draws is None else draws.to_numpy(np.float64)
+    return JointDraws(population, strata, totals.copy(), population.interval_given)

@@ -150,8 +150,8 @@ class Monitor(Result):
         >>> model = mse.LogLinear("police + care + year*sex")
         >>> report = mse.monitor(table, estimator=model, replicates=200, seed=1)
         >>> print(report.at(2015, sex="f"))
-        2015, sex f: between 40.8% and 60.1% of the estimated total was registered, estimated 50.0%. \
-Registered: 120 persons. Estimated in total: between 200 and 294 persons, point 240.
+        2015, sex f: between 40.4% and 59.3% of the estimated total was registered, estimated 50.0%. \
+Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 240.
         """
         for name, each in () if period is None else ((self.period, period),):
             self._check(name, each, self.joint.strata.names)

@@ -42,7 +42,7 @@ COUNTS = """a,b,c,year,sex,n
 MODEL = "a*year + b*year + c*year + year*sex"
 ESTIMATE = ("estimate", "--covariates", "year,sex", "--model", MODEL)
 COMPARE = ("compare", "--covariates", "year,sex", "--model", MODEL)
-MONITOR = ("monitor", "--groups", "sex", "--model", MODEL, "--replicates", "20", "--workers", "1")
+MONITOR = ("monitor", "--groups", "sex", "--model", MODEL, "--replicates", "100", "--workers", "1")
 #: The persons of 2015 and male, 7, and what the total of 2015 less the women would give.
 SMALL = 7
 

@@ -57,7 +57,7 @@ OPTIONS = (
     "--count",
     "n",
     "--replicates",
-    30,
+    100,
     "--seed",
     1,
     "--workers",
@@ -107,7 +107,7 @@ def test_json_is_that_of_the_library(counts: Path) -> None:
     table = mse.CaptureTable.from_frame(
         pd.read_csv(counts), ["a", "b", "c"], ["year", "sex"], count="n"
     )
-    found = mse.monitor(table, groups=["sex"], replicates=30, seed=1)
+    found = mse.monitor(table, groups=["sex"], replicates=100, seed=1)
     assert data == json.loads(found.to_json())
 
 
@@ -126,7 +126,7 @@ def test_csv(counts: Path, tmp_path: Path) -> None:
 
 def test_registrations_make_the_same_table(counts: Path) -> None:
     persons = ("--person", "id", "--register", "source", "--groups", "sex")
-    settings = ("--replicates", 30, "--seed", 1, "--workers", 1, "--format", "json")
+    settings = ("--replicates", 100, "--seed", 1, "--workers", 1, "--format", "json")
     data = json.loads(run("-", *persons, *settings, stdin=registrations()))
     other = json.loads(run(counts, "--groups", "sex", *OPTIONS, "--format", "json"))
     assert data["lists"] == ["a", "b", "c"]
@@ -176,7 +176,7 @@ def test_trend_model_and_criterion(counts: Path) -> None:
 
 
 def test_of_a_dataset() -> None:
-    arguments = ("--period", "region", "--groups", "sex", "--replicates", 5, "--workers", 1)
+    arguments = ("--period", "region", "--groups", "sex", "--replicates", 100, "--workers", 1)
     text = run("scotland_pwid", *arguments, "--seed", 1)
     assert "GGC to Rest" in text
 
@@ -184,7 +184,7 @@ def test_of_a_dataset() -> None:
 def test_nothing_estimable_is_status_3() -> None:
     rows = "a,b,year,n\n1,0,2014,5\n0,1,2014,6\n1,0,2015,5\n0,1,2015,7\n"
     arguments = ("-", "--lists", "a,b", "--count", "n", "--model", "a*year + b*year")
-    assert "nothing is estimable" in run(*arguments, "--replicates", 5, status=3, stdin=rows)
+    assert "nothing is estimable" in run(*arguments, "--replicates", 100, status=3, stdin=rows)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ PIPED = ("--person", "pseudonym", "--register", "register", "--period", "year")
 
 def test_pipe_from_the_simulation() -> None:
     made_up = mse_command("simulate", "netherlands", "--years", "2014-2016", "--seed", "1")
-    text = mse_command("monitor", "-", *PIPED, "--replicates", "10", "--seed", "1", stdin=made_up)
+    text = mse_command("monitor", "-", *PIPED, "--replicates", "100", "--seed", "1", stdin=made_up)
     assert "SYNTHETIC" in text
     assert "SYN-" not in text
     assert "2014 to 2016" in text
@@ -235,7 +235,7 @@ def test_pipe_from_the_simulation() -> None:
 
 def test_pipe_from_the_simulation_needs_no_options() -> None:
     made_up = RUN.invoke(app, ["simulate", "netherlands", "--years", "2014-2015", "--seed", "1"])
-    few = ("--replicates", "5", "--seed", "1", "--workers", "1", "--format", "csv")
+    few = ("--replicates", "100", "--seed", "1", "--workers", "1", "--format", "csv")
     by_name = run("-", *PIPED, *few, stdin=made_up.stdout)
     assert run(*few, stdin=made_up.stdout) == by_name
     assert len(pd.read_csv(StringIO(by_name))) == 2
@@ -253,7 +253,7 @@ def test_pipe_with_lists_that_dropped_out_and_missing_covariates() -> None:
     options = [part for name in silent for part in ("--not-operating", f"{name}=2018")]
     text = mse_command(
         *("monitor", "-", *PIPED, *options, "--groups", "form", "--format", "json"),
-        *("--replicates", "6", "--seed", "1", "--workers", "1"),
+        *("--replicates", "100", "--seed", "1", "--workers", "1"),
         stdin=made_up,
     )
     data = json.loads(text)
@@ -269,7 +269,7 @@ def test_a_list_that_did_not_operate(counts: Path) -> None:
     )
     with pytest.warns(mse.MSEWarning, match="set aside"):
         table = table.not_operating("c", year=[2015, 2016])
-    found = mse.monitor(table, replicates=30, seed=1)
+    found = mse.monitor(table, replicates=100, seed=1)
     assert json.loads(text)["cells"] == json.loads(found.to_json())["cells"]
     for wrong, told in (("c", "expected"), ("c=2013", "expected"), ("d=2015", "no list 'd'")):
         assert told in run(counts, *OPTIONS, "--not-operating", wrong, status=2)

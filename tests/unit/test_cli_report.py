@@ -26,7 +26,7 @@ ROWS = """police,care,border,year,n
 0,1,0,2024,130
 1,1,0,2024,44
 """
-QUICK = ("--replicates", "20", "--seed", "1", "--no-figures")
+QUICK = ("--replicates", "100", "--seed", "1", "--no-figures")
 
 
 @pytest.fixture(autouse=True)

@@ -137,7 +137,7 @@ def test_estimate_of_hepatitis_a() -> None:
     p = estimate(THREE)
     fit = LogLinearSearch(criterion="bic").fit(THREE)
     assert p.total == fit.population.total
-    assert p.interval_kind == "bca"
+    assert p.interval_kind == "percentile"
     assert p.interval_given == "the model re-selected in every replicate"
     low, high = p.interval()
     assert low < p.total < high

@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 import mse
 from mse.errors import ConvergenceWarning, ModelError
+from mse.redrawing import drawing_of
 from mse.refitting import RESELECTED, Refits, TableRefitter
 from mse.resampling import (
     BootstrapInterval,
@@ -151,7 +152,7 @@ def test_parametric_resampling_draws_a_population_of_the_estimated_size() -> Non
 
 def test_any_estimator_and_strata() -> None:
     table = mse.load_dataset("kosovo").keep_lists(["EXH", "OSCE"])
-    p = mse.bootstrap(mse.Chapman(), table, 60, seed=3)
+    p = mse.bootstrap(mse.Chapman(), table, 60, interval="bca", seed=3)
     assert p.interval_kind == "bca"
     assert p.interval()[0] < p.total < p.interval()[1]
     assert p.interval_given == "the method repeated in every replicate"
@@ -218,7 +219,7 @@ def test_an_interrupt_keeps_what_is_finished(monkeypatch: pytest.MonkeyPatch) ->
     ("options", "message"),
     [
         ({"replicates": 0}, "1 or more"),
-        ({"resampling": "jackknife"}, "'multinomial' or 'parametric'"),
+        ({"resampling": "jackknife"}, "'population'"),
         ({"interval": "t"}, "'bca'"),
         ({"candidates": 0}, "1 or more"),
         ({"candidates": 3}, "goes with"),
@@ -249,17 +250,124 @@ def test_a_dask_cluster_gives_the_same_bits() -> None:
     assert alone.interval() == spread.interval()
 
 
+def run(work, task, _refitter):
+    return [task(*each) for each in work]
+
+
 def test_of_many_histories_a_sample_of_persons_is_left_out(rng, monkeypatch) -> None:
     table = mse.load_dataset("spina_bifida")
     fit = mse.LogLinear("S1 + S2*S3 + ethnicity").fit(table)
-    totals, persons = _jackknife(fit, table, fit.refitter(), 1, rng)
+    drawing = drawing_of(fit, table, "population")
+    totals, persons = _jackknife(drawing, fit.refitter(), rng, run)
     assert persons.sum() == table.n_observed
-    monkeypatch.setattr("mse.resampling.MOST_LEFT_OUT", 12)
-    some, weights = _jackknife(fit, table, fit.refitter(), 1, rng)
-    assert set(some) <= set(totals)
-    assert some.size <= 12 < totals.size
+    assert totals.shape == (persons.size, table.n_strata)
+    monkeypatch.setattr("mse.redrawing.MOST_LEFT_OUT", 12)
+    some, weights = _jackknife(drawing, fit.refitter(), rng, run)
+    assert {tuple(row) for row in some} <= {tuple(row) for row in totals}
+    assert len(some) <= 12 < len(totals)
     assert weights.sum() == pytest.approx(table.n_observed)
     intervals = [
-        mse.bootstrap(fit.estimator, table, 40, seed=3, n_jobs=n).interval() for n in (1, 2)
+        mse.bootstrap(fit.estimator, table, 40, interval="bca", seed=3, n_jobs=n).interval()
+        for n in (1, 2)
     ]
     assert intervals[0] == intervals[1]
+
+
+# What a draw says of N ---------------------------------------------------------------------------
+
+
+def test_an_interval_of_n_holds_the_chance_in_how_many_are_registered() -> None:
+    # N = 10,000 on two lists that see 90 % each: the standard deviation of Lincoln and Petersen's
+    # estimate is sqrt(n1 n2 (n1 - m) (n2 - m) / m^3) = 11.1; given n it is 4.8.
+    table = mse.CaptureTable.from_counts({"11": 8100, "10": 900, "01": 900}, lists=["a", "b"])
+    low, high = mse.estimate(table, seed=1).interval(0.95)
+    assert 38 < high - low < 50
+    assert low < 10_000 < high
+    fixed = mse.bootstrap(mse.LogLinearSearch(), table, resampling="multinomial", seed=1)
+    assert np.ptp(fixed.interval(0.95)) == pytest.approx(18.9, abs=1.5)
+    assert fixed.provenance["bootstrap"]["resampling"] == "multinomial"
+
+
+@pytest.mark.parametrize("interval", ["percentile", "bca", "basic"])
+def test_no_end_lies_below_the_registered_and_the_margin_over_everything_is_the_total(
+    interval,
+) -> None:
+    counts = np.zeros((2, 2, 3), dtype=int)
+    counts[1, 1], counts[1, 0], counts[0, 1] = (90, 40, 3), (9, 8, 2), (7, 20, 1)
+    table = mse.CaptureTable.from_array(counts, ["a", "b"], {"year": [1, 2, 3]})
+    p = mse.bootstrap(mse.LogLinear("a*year + b*year"), table, 300, interval=interval, seed=4)
+    assert (p.by["low"] >= p.by["observed"]).all()
+    everything = p.margin()
+    assert (everything["low"][0], everything["high"][0]) == pytest.approx(p.interval(0.95))
+    assert (p.draws >= 0).all()
+    np.testing.assert_allclose(p.stratum_draws.sum(axis=1), p.draws)
+
+
+def test_a_stratum_without_an_estimate_keeps_its_persons_and_the_others_are_drawn() -> None:
+    counts = np.zeros((2, 2, 2), dtype=int)
+    counts[1, 1], counts[1, 0], counts[0, 1] = (30, 0), (20, 4), (25, 3)
+    table = mse.CaptureTable.from_array(counts, ["a", "b"], {"year": [1, 2]})
+    model = mse.LogLinear("a*year + b*year")
+    p = mse.bootstrap(model, table, 200, seed=5)
+    assert p.status == "not_estimable"
+    assert p.draws is None
+    assert p.uncertainty is None
+    assert not np.isfinite(p.stratum_draws.to_numpy()[:, 1]).any()
+    alone = mse.bootstrap(mse.LogLinear("a + b"), table.by("year")[1], 200, seed=5)
+    np.testing.assert_allclose(
+        p.by.loc[0, ["low", "high"]].astype(float), alone.interval(), rtol=0.05
+    )
+    assert p.by.loc[1, ["low", "high"]].isna().all()
+    assert p.provenance["bootstrap"]["redrawn"] == 0
+
+
+def test_a_replicate_that_leaves_one_stratum_open_is_not_drawn_again() -> None:
+    # Under all pairs of lists and strata a stratum of three persons is often indeterminate.
+    counts = np.zeros((2, 2, 2), dtype=int)
+    counts[1, 1], counts[1, 0], counts[0, 1] = (30, 1), (20, 1), (25, 1)
+    table = mse.CaptureTable.from_array(counts, ["a", "b"], {"year": [1, 2]})
+    p = mse.bootstrap(mse.LogLinear("a*year + b*year"), table, 300, seed=6)
+    undetermined = np.isnan(p.stratum_draws.to_numpy()[:, 1])
+    assert 0 < undetermined.sum() == p.provenance["bootstrap"]["undetermined"]
+    assert not np.isnan(p.stratum_draws.to_numpy()[:, 0]).any()
+    assert np.isnan(p.draws[undetermined]).all()
+    assert p.provenance["bootstrap"]["redrawn"] == 0
+    assert any("some stratum is not determined" in text for text in p.warnings)
+    json = p.to_dict(draws=True)
+    assert sum(each is None for each in json["draws"]) == undetermined.sum()
+
+
+def test_ties_within_rounding_count_half() -> None:
+    # Totals of two lists are ratios of small numbers, and the estimate itself comes up again and again,
+    # each time as near to it as Newton's method ends.
+    table = mse.CaptureTable.from_counts({"01": 10, "10": 5, "11": 5}, lists=["a", "b"])
+    u = mse.bootstrap(mse.LogLinearSearch(), table, 1000, interval="bca", seed=1).uncertainty
+    assert u.estimate == pytest.approx(30)
+    exact = np.round(u.draws, 6)
+    assert (exact == 30).sum() > 20
+    below = (exact < 30).mean() + 0.5 * (exact == 30).mean()
+    assert u.bias_correction == pytest.approx(norm.ppf(below), abs=1e-12)
+    nudged = u.draws * (1 + 1e-12 * np.random.default_rng(1).choice([-1, 1], u.draws.size))
+    assert bias_correction(nudged, 30.0) == u.bias_correction
+
+
+def test_few_replicates_say_how_uncertain_the_ends_are_and_fewer_give_no_interval() -> None:
+    table = mse.load_dataset("kosovo")
+    few = mse.bootstrap(STEPWISE, table, 50, seed=1)
+    assert any("Monte Carlo standard error" in text for text in few.warnings)
+    assert not any(
+        "Monte Carlo" in text for text in mse.bootstrap(STEPWISE, table, 100, seed=1).warnings
+    )
+    none = mse.bootstrap(STEPWISE, table, 19, seed=1)
+    assert np.isnan(none.interval()).all()
+    assert any("give no interval" in text for text in none.warnings)
+
+
+def test_an_interval_that_leaves_out_many_of_its_draws_says_so() -> None:
+    table = mse.load_dataset("kosovo")
+    bca = mse.bootstrap(mse.LogLinearSearch(), table, 400, interval="bca", seed=1)
+    share = (bca.draws > bca.interval(0.95)[1]).mean()
+    assert share > 0.05
+    assert any(f"{share:.0%} of the bootstrap totals lie above" in text for text in bca.warnings)
+    percentile = mse.bootstrap(mse.LogLinearSearch(), table, 400, seed=1)
+    assert not any("lie above" in text or "lie below" in text for text in percentile.warnings)

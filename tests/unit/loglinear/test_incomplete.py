@@ -16,7 +16,7 @@ from mse.loglinear.folding import whole_persons
 from mse.loglinear.incomplete import IncompleteLogLinearFit, fit_partly_known
 from mse.loglinear.observing import look_at, make_data, observable_cells, operating_lists
 from mse.model import parse_model
-from mse.refitting import persons_drawn
+from mse.redrawing import drawing_of
 from mse.table import UNBOUNDED
 
 LISTS = ["police", "kmar", "care"]
@@ -510,7 +510,7 @@ def test_refits_of_suppressed_counts_are_the_fit(incomplete) -> None:
 
 def test_persons_of_other_fits_are_drawn_from_complete_tables_only(incomplete) -> None:
     with pytest.raises(ModelError, match="does not say how to draw"):
-        persons_drawn(object(), incomplete)
+        drawing_of(object(), incomplete, "population")
 
 
 def test_whole_persons_add_up(rng) -> None:
@@ -576,10 +576,12 @@ def test_nearly_no_overlap_by_margins() -> None:
     assert fit.population.total == pytest.approx(9999.0**2, rel=1e-9)
 
 
-def test_margins_cannot_be_drawn_again() -> None:
+def test_refits_of_the_same_margins_are_the_fit() -> None:
     fit = mse.LogLinear("main").fit(mse.CaptureTable.from_margins({"a": 53, "b": 70}, 110))
-    with pytest.raises(ModelError, match="nothing can be drawn again"):
-        fit.refitter()
+    tables = np.asarray([[53.0, 70, 110], [53, 57, 110], [53, 110, 110]])
+    found = fit.refitter()(tables)
+    assert found.hidden[0, 0] + 110 == pytest.approx(fit.population.total, rel=1e-12)
+    assert found.limits[:, 0].tolist() == [0, 1, 2]
     with pytest.raises(ModelError, match="no candidates"):
         fit.refitter(candidates=2)
 

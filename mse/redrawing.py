@@ -1,0 +1,328 @@
+"""Persons drawn anew: the tables that a bootstrap refits.
+
+What is estimated is N, and n of the N persons are known. A replicate that draws n persons again, n fixed,
+leaves out the chance in how many of the N are registered: its draws have the variance of the hidden number
+given n, and the variance N p0 / (1 - p0) is missing. So by default the estimated population is drawn:
+N-hat persons over the observed histories and the history of those on no list, who are then forgotten
+(Buckland & Garthwaite 1991, Biometrics 47, 255-268, section 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+
+from mse.errors import ModelError
+
+if TYPE_CHECKING:
+    from mse._typing import FloatArray, IntArray
+    from mse.estimators import Fit
+    from mse.table import CaptureTable
+
+__all__ = ["RESAMPLING", "Drawing", "Resampling", "drawing_of"]
+
+Resampling: TypeAlias = Literal["population", "multinomial", "parametric"]
+#: Ways to draw persons again, and what each is called in words.
+RESAMPLING: dict[str, str] = {
+    "population": "N-hat persons drawn anew, over the observed histories and the hidden ones",
+    "multinomial": "the registered persons drawn again, their number fixed",
+    "parametric": "N-hat persons drawn anew, from the fitted means",
+}
+#: Histories of which a person is left out for the acceleration of BCa; of more a sample is taken, so
+#: that this does not take longer than the replicates.
+MOST_LEFT_OUT = 1000
+#: Most persons of one draw: beyond it a double does not tell whole numbers apart.
+MOST_PERSONS = 2.0**53
+#: A probability between bounds that rounding of distribution functions near 1 would swamp.
+TINY = 1e-9
+
+
+class LeftOut(NamedTuple):
+    """Tables without one person of a history, (R, W), and the persons that each stands for, (R,)."""
+
+    counts: FloatArray
+    weights: FloatArray
+
+
+class Drawing(Protocol):
+    """Draws the counts of replicates as a refitter takes them; can be sent to a worker."""
+
+    def __call__(self, rng: np.random.Generator, size: int) -> FloatArray:
+        """Draw counts, (B, W)."""
+        ...
+
+    def registered(self, counts: FloatArray) -> FloatArray:
+        """Count the registered persons of drawn counts by stratum, (B, S)."""
+        ...
+
+    def left_out(self, rng: np.random.Generator) -> LeftOut:
+        """Leave out one registered person after the other, for a jackknife."""
+        ...
+
+
+@runtime_checkable
+class DrawsItself(Protocol):
+    """A fit to something else than a complete table, which knows how its persons are drawn."""
+
+    def drawing(self, resampling: Resampling) -> Drawing:
+        """Return what draws the counts that its refitter takes."""
+        ...
+
+
+def drawing_of(fit: Fit, table: CaptureTable, resampling: Resampling) -> Drawing:
+    """Decide what the replicates of a fit are drawn from.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fit to the table. A stratum without an estimate has no hidden persons to draw: its registered
+        ones are drawn again, as many as there are.
+    table : CaptureTable
+        Complete, known in part, or margins.
+    resampling : {"population", "multinomial", "parametric"}
+        Which persons are drawn.
+
+    Raises
+    ------
+    ModelError
+        If the fit does not say how to draw what the table holds, or has no fitted means to draw from.
+    """
+    if isinstance(fit, DrawsItself):
+        return fit.drawing(resampling)
+    if not table.is_complete:
+        raise ModelError(
+            f"{type(fit).__name__} does not say how to draw records again that are known in part. Use a "
+            "complete table, or mse.LogLinear with interval='lognormal'."
+        )
+    counts = table.counts.reshape(-1, table.n_strata).T.astype(np.float64)
+    if resampling == "multinomial":
+        return CellDrawing(counts, counts)
+    hidden = hidden_by_stratum(fit, table)
+    if resampling == "parametric":
+        return CellDrawing(counts, _fitted_means(fit, table, hidden), apart=True)
+    persons = counts.copy()
+    persons[:, 0] = hidden
+    return CellDrawing(counts, persons, apart=True)
+
+
+def hidden_by_stratum(fit: Fit, table: CaptureTable) -> FloatArray:
+    """Estimated hidden persons by stratum, (S,); 0 where there is no estimate."""
+    population = fit.population
+    hidden = [population.hidden] if population.strata is None else population.strata.hidden
+    if len(hidden) != table.n_strata:
+        # An estimate of the whole says nothing about where its hidden persons are: as the registered.
+        seen = table.counts.reshape(-1, table.n_strata).sum(axis=0)
+        hidden = population.hidden * seen / max(seen.sum(), 1)
+    return np.nan_to_num(np.asarray(hidden, dtype=np.float64))
+
+
+def _fitted_means(fit: Fit, table: CaptureTable, hidden: FloatArray) -> FloatArray:
+    """Fitted means by stratum and history, (S, H), the hidden ones in front."""
+    fitted = getattr(fit, "fitted", None)
+    if fitted is None:
+        raise ModelError(
+            f"{fit.estimator!r} has no fitted means, from which resampling='parametric' draws; use "
+            "resampling='population'."
+        )
+    means = np.asarray(fitted, dtype=np.float64).reshape(-1, table.n_strata).T.copy()
+    means[:, 0] = hidden
+    return np.nan_to_num(means)
+
+
+def whole(persons: FloatArray, size: int, rng: np.random.Generator) -> IntArray:
+    """Round numbers of persons at random, up with the probability of their fraction: (size, ...)."""
+    persons = np.minimum(persons, MOST_PERSONS)
+    floor = np.floor(persons)
+    up = rng.random((size, *persons.shape)) < persons - floor
+    return np.asarray(floor.astype(np.int64) + up)
+
+
+def shares(persons: FloatArray) -> FloatArray:
+    """Persons as shares of their sum along the last axis; of nobody, all in the first place."""
+    sums = persons.sum(axis=-1, keepdims=True)
+    first = np.zeros(persons.shape[-1])
+    first[0] = 1.0
+    return np.where(sums > 0, persons / np.where(sums > 0, sums, 1.0), first)
+
+
+@dataclass(frozen=True, eq=False)
+class CellDrawing:
+    """Draws complete tables.
+
+    Parameters
+    ----------
+    observed : float64 array (S, H)
+        Registered persons by stratum and history; nobody has history 0.
+    persons : float64 array (S, H)
+        Whom to draw from: history 0 holds the hidden persons, if they are drawn.
+    apart : bool
+        Whether each stratum is drawn by itself, as many persons as it has.
+    """
+
+    observed: FloatArray = field(repr=False)
+    persons: FloatArray = field(repr=False)
+    apart: bool = False
+
+    def __call__(self, rng: np.random.Generator, size: int) -> FloatArray:
+        """Draw counts, (B, C), persons by cell."""
+        if self.apart:
+            sizes = whole(self.persons.sum(axis=1), size, rng)
+            drawn = rng.multinomial(sizes, shares(self.persons))
+        else:
+            flat = self.persons.ravel()
+            drawn = rng.multinomial(round(float(flat.sum())), shares(flat), size=size)
+            drawn = drawn.reshape(size, *self.persons.shape)
+        counts = drawn.transpose(0, 2, 1).astype(np.float64)
+        counts[:, 0] = 0.0
+        return counts.reshape(size, -1)
+
+    def registered(self, counts: FloatArray) -> FloatArray:
+        """Count the registered persons by stratum, (B, S)."""
+        return np.asarray(counts.reshape(len(counts), -1, len(self.observed)).sum(axis=1))
+
+    def left_out(self, rng: np.random.Generator) -> LeftOut:
+        """Leave out one person of each nonempty history and stratum."""
+        return without_one(self.observed.T.ravel(), rng)
+
+
+@dataclass(frozen=True, eq=False)
+class PatternDrawing:
+    """Draws records of which some are known in part, as they are.
+
+    Parameters
+    ----------
+    persons : float64 array (W,)
+        Registered persons by pattern, padded to whole rows of S strata; expected ones where a count is
+        known within bounds.
+    hidden : float64 array (S,)
+        Persons in cells that nobody can see, by stratum; empty if they are not drawn.
+    vague : int64 array (V,)
+        Patterns whose count is known within bounds.
+    means : float64 array (V,)
+        Their fitted means, from which they are imputed in each replicate.
+    low, high : int64 arrays (V,)
+        Their bounds.
+    n_strata : int
+        Strata S.
+    """
+
+    persons: FloatArray = field(repr=False)
+    hidden: FloatArray = field(repr=False)
+    vague: IntArray = field(repr=False)
+    means: FloatArray = field(repr=False)
+    low: IntArray = field(repr=False)
+    high: IntArray = field(repr=False)
+    n_strata: int
+
+    def __call__(self, rng: np.random.Generator, size: int) -> FloatArray:
+        """Draw counts, (B, W), persons by pattern."""
+        persons = np.repeat(np.append(self.hidden, self.persons)[None], size, axis=0)
+        if self.vague.size:
+            imputed = truncated_poisson(self.means, self.low, self.high, size, rng)
+            persons[:, self.hidden.size + self.vague] = imputed
+        sums = persons.sum(axis=1)
+        sizes = np.floor(sums).astype(np.int64) + (rng.random(size) < sums % 1)
+        drawn = rng.multinomial(sizes, shares(persons))
+        return np.asarray(drawn[:, self.hidden.size :], dtype=np.float64)
+
+    def registered(self, counts: FloatArray) -> FloatArray:
+        """Sum the columns, (B, S), to which a refitter's hidden counts make the totals."""
+        return np.asarray(counts.reshape(len(counts), -1, self.n_strata).sum(axis=1))
+
+    def left_out(self, rng: np.random.Generator) -> LeftOut:
+        """Leave out one person of each nonempty pattern."""
+        return without_one(self.persons, rng)
+
+
+def truncated_poisson(
+    means: FloatArray, low: IntArray, high: IntArray, size: int, rng: np.random.Generator
+) -> FloatArray:
+    """Draw Poisson variables between bounds, by the inverse of their distribution functions: (B, V)."""
+    from scipy.stats import poisson
+
+    below, until = poisson.cdf(low - 1, means), poisson.cdf(high, means)
+    levels = below + (until - below) * rng.random((size, means.size))
+    drawn = np.clip(poisson.ppf(levels, means), low, high)
+    # Where bounds are so far in the tail that no probability is left, the persons are at the nearer one.
+    return np.asarray(np.where(until - below > TINY, drawn, np.clip(np.rint(means), low, high)))
+
+
+def without_one(counts: FloatArray, rng: np.random.Generator) -> LeftOut:
+    """Take one person out of each nonempty column; of more than `MOST_LEFT_OUT`, of a sample of persons."""
+    columns = np.flatnonzero(counts > 0)
+    weights = counts[columns]
+    if columns.size > MOST_LEFT_OUT:
+        persons = rng.choice(columns, size=MOST_LEFT_OUT, p=weights / weights.sum())
+        columns, drawn = np.unique(persons, return_counts=True)
+        weights = drawn * (counts.sum() / MOST_LEFT_OUT)
+    tables = np.repeat(counts[None], columns.size, axis=0)
+    tables[np.arange(columns.size), columns] -= 1
+    return LeftOut(tables, weights)
+
+
+@dataclass(frozen=True, eq=False)
+class MarginsDrawing:
+    """Draws list totals and their union, by drawing persons from independent lists.
+
+    Parameters
+    ----------
+    totals : int64 array (K,)
+        Published list totals.
+    union : int
+        Persons on any list.
+    hidden : float
+        Estimated hidden persons.
+    registered_only : bool
+        Whether only persons on a list are drawn, their number fixed.
+    """
+
+    totals: IntArray = field(repr=False)
+    union: int
+    hidden: float
+    registered_only: bool = False
+
+    @property
+    def _chances(self) -> FloatArray:
+        return np.asarray(self.totals / (self.union + self.hidden), dtype=np.float64)
+
+    def __call__(self, rng: np.random.Generator, size: int) -> FloatArray:
+        """Draw counts, (B, K + 1): list totals, then the union.
+
+        Persons are put on one list after the other, those on an earlier list and those on none apart.
+        """
+        if self.registered_only:
+            return self._draw_seen(rng, size)
+        nowhere = whole(np.asarray(self.union + self.hidden), size, rng)
+        somewhere = np.zeros_like(nowhere)
+        totals = []
+        for chance in self._chances:
+            new = rng.binomial(nowhere, chance)
+            totals.append(rng.binomial(somewhere, chance) + new)
+            nowhere, somewhere = nowhere - new, somewhere + new
+        return np.column_stack([*totals, somewhere]).astype(np.float64)
+
+    def _draw_seen(self, rng: np.random.Generator, size: int) -> FloatArray:
+        """Draw persons on some list: first the first list each is on, then the later ones."""
+        chances = self._chances
+        first = chances * np.cumprod(np.append(1.0, 1 - chances[:-1]))
+        starts = rng.multinomial(self.union, shares(first), size=size)
+        totals = starts.copy()
+        for k in range(1, chances.size):
+            totals[:, k] += rng.binomial(starts[:, :k].sum(axis=1), chances[k])
+        return np.column_stack([totals, starts.sum(axis=1)]).astype(np.float64)
+
+    def registered(self, counts: FloatArray) -> FloatArray:
+        """Persons on any list, (B, 1)."""
+        return counts[:, -1:]
+
+    def left_out(self, rng: np.random.Generator) -> LeftOut:
+        """Leave out one of `MOST_LEFT_OUT` persons whose lists are drawn: nobody published them."""
+        chances = self._chances
+        on = rng.random((4 * MOST_LEFT_OUT, chances.size)) < chances
+        on = on[on.any(axis=1)][:MOST_LEFT_OUT]
+        histories, drawn = np.unique(on, axis=0, return_counts=True)
+        whole_table = np.append(self.totals, self.union).astype(np.float64)
+        gone = np.column_stack([histories, np.ones(len(histories))])
+        return LeftOut(whole_table - gone, drawn * (self.union / max(drawn.sum(), 1)))
