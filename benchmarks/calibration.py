@@ -1,6 +1,7 @@
 """How often 95% intervals hold the true size of a population, on made-up populations.
 
     python -m benchmarks.calibration                 every design; writes the results
+    python -m benchmarks.calibration --study dense   one study: designs, dense or pairs
     python -m benchmarks.calibration "4 positive"    some designs; prints them
     python -m benchmarks.calibration --table         writes docs/calibration.md from the results
 
@@ -18,14 +19,23 @@ import warnings
 from dataclasses import replace
 from math import inf, isnan, nan, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 import mse
-from benchmarks.designs import DESIGNS, EVERYTHING, PAIRS, STEPS, Design
+from benchmarks.designs import (
+    DENSE,
+    DESIGNS,
+    EVERYTHING,
+    PAIRS,
+    PAIRS_DEPENDENT,
+    STEPS,
+    DependentPairs,
+    Design,
+)
 from benchmarks.tables import markdown_table, replace_between_marks
 
 if TYPE_CHECKING:
@@ -42,39 +52,77 @@ HOME = Path(__file__).resolve().parents[1]
 RESULTS = HOME / "benchmarks" / "results" / "calibration.json"
 PAGE = HOME / "docs" / "calibration.md"
 
+#: Ways to read the ends off draws, of the population and of the registered persons alone (n fixed).
+KINDS = ("percentile", "bca", "basic")
 METHODS = {
     "true model": "profile, the true model given",
     "profile": "profile, given the chosen model",
-    "bca": "BCa, model re-selected",
-    "percentile": "percentile, model re-selected",
+    "percentile": "percentile (default)",
+    "bca": "BCa",
+    "basic": "basic",
+    "fixed percentile": "percentile, n fixed",
+    "fixed bca": "BCa, n fixed",
     "mixture": "averaged, mixture of profiles",
     "buckland": "averaged, Buckland",
 }
 SEARCH_WORDS = {EVERYTHING: "all models", PAIRS: "all pairwise models", STEPS: "stepwise"}
 
 
-def measure_world(number: int, world: int) -> dict[str, Any]:
+class Study(NamedTuple):
+    """Designs that are simulated together, the marks of their tables, and the methods in these."""
+
+    designs: tuple[Design | DependentPairs, ...]
+    number: int
+    results: Path
+    prefix: str
+    methods: tuple[str, ...]
+
+
+#: Averages take a profile of each model, which dense tables of four lists have no need of.
+_BOOTSTRAPS = ("profile", "percentile", "bca", "basic", "fixed percentile", "fixed bca")
+STUDIES = {
+    "designs": Study(DESIGNS, 0, RESULTS, "", tuple(METHODS)),
+    "dense": Study(
+        DENSE,
+        1,
+        RESULTS.with_name("calibration_dense.json"),
+        "dense ",
+        ("true model", *_BOOTSTRAPS),
+    ),
+    "pairs": Study(
+        PAIRS_DEPENDENT, 2, RESULTS.with_name("calibration_pairs.json"), "pairs ", _BOOTSTRAPS
+    ),
+}
+
+
+def measure_world(study: str, number: int, world: int) -> dict[str, Any]:
     """Draw one world of a design, and estimate its size by every method.
 
     Parameters
     ----------
+    study : str
+        Key of `STUDIES`.
     number : int
-        Position of the design in `DESIGNS`.
+        Position of the design in its study.
     world : int
         Number of the world.
 
     Returns
     -------
     dict
-        ``status``, ``total``, ``average``, ``chosen`` (whether the true model was), ``observed``,
-        and ``intervals`` with the ends by method: NaN where a method gives none.
+        ``status``, ``persons``, ``total``, ``average``, ``chosen`` (whether the true model was),
+        ``observed``, and ``intervals`` with the ends by method: NaN where a method gives none.
     """
-    design = DESIGNS[number]
-    rng = np.random.default_rng([SEED, number, world])
-    table = design.simulate(rng)
+    of = STUDIES[study]
+    design = of.designs[number]
+    # The first study keeps the worlds that it had before there were others.
+    key = [SEED, number, world] if of.number == 0 else [SEED, of.number, number, world]
+    rng = np.random.default_rng(key)
+    table, persons = design.world(rng)
     fit = design.search.fit(table)
     outcome: dict[str, Any] = {
         "status": fit.status,
+        "persons": persons,
         "observed": table.n_observed,
         "total": fit.population.total,
         "average": nan,
@@ -86,38 +134,45 @@ def measure_world(number: int, world: int) -> dict[str, Any]:
         outcome["intervals"]["true model"] = true.interval(LEVEL)
     if fit.status not in ("ok", "boundary"):
         return outcome
-    average = fit.average()
-    outcome["average"] = average.total
-    for method, interval in _intervals(design, fit, average, rng).items():
+    intervals = {"profile": fit.population.uncertainty}
+    if "mixture" in of.methods:
+        average = fit.average()
+        outcome["average"] = average.total
+        intervals["mixture"] = average.uncertainty
+        intervals["buckland"] = replace(average.uncertainty, form="buckland")
+    fixed = design.fixed_worlds is None or world < design.fixed_worlds
+    intervals |= _bootstraps(design, fit.table, rng, fixed=fixed)
+    for method, interval in intervals.items():
         outcome["intervals"][method] = interval.interval(LEVEL)
     return outcome
 
 
-def _intervals(
-    design: Design,
-    fit: mse.loglinear.LogLinearSearchFit,
-    average: mse.PopulationEstimate,
+def _bootstraps(
+    design: Design | DependentPairs,
+    table: mse.CaptureTable,
     rng: np.random.Generator,
+    *,
+    fixed: bool,
 ) -> dict[str, IntervalMethod]:
-    """Interval by method; one bootstrap serves both of its forms."""
-    found = mse.bootstrap(
-        design.search, fit.table, design.replicates, seed=rng, n_jobs=1, progress=False
-    )
-    bca, mixture = found.uncertainty, average.uncertainty
-    return {
-        "profile": fit.population.uncertainty,
-        "bca": bca,
-        "percentile": replace(bca, kind="percentile"),
-        "mixture": mixture,
-        "buckland": replace(mixture, form="buckland"),
-    }
+    """Interval by method; one bootstrap serves all of its forms."""
+    found: dict[str, IntervalMethod] = {}
+    for scheme, prefix in (("population", ""), ("multinomial", "fixed ")):
+        if scheme == "multinomial" and not fixed:
+            continue
+        p = mse.bootstrap(
+            *(design.search, table, design.replicates, scheme, "bca", rng),
+            n_jobs=1,
+            progress=False,
+        )
+        found |= {f"{prefix}{kind}": replace(p.uncertainty, kind=kind) for kind in KINDS}
+    return found
 
 
-def measure_worlds(number: int, worlds: Sequence[int]) -> list[dict[str, Any]]:
+def measure_worlds(study: str, number: int, worlds: Sequence[int]) -> list[dict[str, Any]]:
     """Measure some worlds of a design on one thread; a missing interval is counted, not announced."""
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", mse.MSEWarning)
-        return [measure_world(number, world) for world in worlds]
+        return [measure_world(study, number, world) for world in worlds]
 
 
 def coverage_error(hits: int, worlds: int) -> float:
@@ -130,14 +185,15 @@ def coverage_error(hits: int, worlds: int) -> float:
     return sqrt(share * (1 - share) / (worlds + 4))
 
 
-def summarize_method(ends: np.ndarray[Any, Any], persons: int) -> dict[str, Any]:
-    """Summarize the intervals of one method: ends (W, 2), NaN where there is none."""
+def summarize_method(ends: np.ndarray[Any, Any], persons: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Summarize the intervals of one method: ends (W, 2), NaN where there is none; truths (W,)."""
     worlds = len(ends)
     missing = np.isnan(ends[:, 0])
     low, high = np.where(missing[:, None], 0.0, ends).T
     hits = int(((low <= persons) & (persons <= high) & ~missing).sum())
     given = ~missing
     median = np.median((high - low)[given]) if given.any() else nan
+    ratio = np.median((high / np.maximum(low, 1))[given]) if given.any() else nan
     return {
         "worlds": worlds,
         "coverage": hits / worlds if worlds else nan,
@@ -147,47 +203,54 @@ def summarize_method(ends: np.ndarray[Any, Any], persons: int) -> dict[str, Any]
         "missing": int(missing.sum()),
         "infinite": float((given & (high == inf)).sum()) / max(worlds, 1),
         "median_width": float(median),
+        "median_ratio": float(ratio),
     }
 
 
-def summarize(design: Design, outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def summarize(
+    study: Study, design: Design | DependentPairs, outcomes: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     """Summarize the worlds of a design: coverage over those in which the search had an answer."""
     estimable = [o for o in outcomes if o["status"] in ("ok", "boundary")]
-    totals = np.asarray([o["total"] for o in estimable])
-    averages = np.asarray([o["average"] for o in estimable])
+    persons = np.asarray([o["persons"] for o in estimable])
+    totals = np.asarray([o["total"] for o in estimable]) / persons
+    averages = np.asarray([o["average"] for o in estimable]) / persons
     methods = {}
-    for method in METHODS:
+    for method in study.methods:
         if method == "true model" and not design.model:
             continue
-        ends = [o["intervals"].get(method, (nan, nan)) for o in estimable]
+        # A method that was not tried in some worlds is judged on the others.
+        tried = [i for i, o in enumerate(estimable) if method in o["intervals"]]
+        ends = [estimable[i]["intervals"][method] for i in tried]
         methods[method] = summarize_method(
-            np.asarray(ends, dtype=float).reshape(-1, 2), design.persons
+            np.asarray(ends, dtype=float).reshape(-1, 2), persons[tried]
         )
+    known = isinstance(design, Design)
     return {
         "design": design.name,
         "about": design.about,
-        "persons": design.persons,
+        "persons": design.persons if known else None,
         "lists": design.n_lists,
-        "classes": [[share, list(margins)] for share, margins in design.classes],
-        "odds": dict(design.odds),
+        "classes": [[s, list(m)] for s, m in design.classes] if known else [],
+        "odds": dict(design.odds) if known else {},
         "model": design.model,
         "search": SEARCH_WORDS[design.search],
         "replicates": design.replicates,
         "worlds": len(outcomes),
-        "hidden_share": float(design.probabilities.flat[0]),
+        "mean_persons": float(np.mean([o["persons"] for o in outcomes])),
         "mean_observed": float(np.mean([o["observed"] for o in outcomes])),
         "not_estimable": len(outcomes) - len(estimable),
         "boundary": sum(o["status"] == "boundary" for o in outcomes),
         "true_model_chosen": sum(o["chosen"] for o in outcomes) / len(outcomes),
-        "total": _point_summary(totals, design.persons),
-        "average": _point_summary(averages, design.persons),
+        "total": _point_summary(totals),
+        "average": _point_summary(averages),
         "methods": methods,
     }
 
 
-def _point_summary(totals: np.ndarray[Any, Any], persons: int) -> dict[str, float]:
+def _point_summary(shares: np.ndarray[Any, Any]) -> dict[str, float]:
     """Relative bias of a point estimate: of its mean and median, and its root mean squared error."""
-    off = totals / persons - 1
+    off = shares - 1
     return {
         "mean_bias": float(off.mean()),
         "median_bias": float(np.median(off)),
@@ -195,13 +258,16 @@ def _point_summary(totals: np.ndarray[Any, Any], persons: int) -> dict[str, floa
     }
 
 
-def run_design(number: int, n_jobs: int) -> dict[str, Any]:
+def run_design(study: str, number: int, n_jobs: int) -> dict[str, Any]:
     """Measure all worlds of a design."""
-    design = DESIGNS[number]
+    design = STUDIES[study].designs[number]
     start = time.perf_counter()
     chunks = [range(i, min(i + CHUNK, design.worlds)) for i in range(0, design.worlds, CHUNK)]
-    parts = Parallel(n_jobs=n_jobs)(delayed(measure_worlds)(number, chunk) for chunk in chunks)
-    summary = summarize(design, [outcome for part in parts for outcome in part])
+    parts = Parallel(n_jobs=n_jobs)(
+        delayed(measure_worlds)(study, number, chunk) for chunk in chunks
+    )
+    outcomes = [outcome for part in parts for outcome in part]
+    summary = summarize(STUDIES[study], design, outcomes)
     summary["seconds"] = round(time.perf_counter() - start, 1)
     return summary
 
@@ -217,9 +283,9 @@ def nulls(value: Any) -> Any:
     return value
 
 
-def write_results(summaries: Sequence[dict[str, Any]], seconds: float) -> None:
+def write_results(study: Study, summaries: Sequence[dict[str, Any]], seconds: float) -> None:
     """Write the results as they stand; an interrupted study keeps its finished designs."""
-    RESULTS.parent.mkdir(exist_ok=True)
+    study.results.parent.mkdir(exist_ok=True)
     content = {
         "level": LEVEL,
         "seed": SEED,
@@ -228,7 +294,7 @@ def write_results(summaries: Sequence[dict[str, Any]], seconds: float) -> None:
         "seconds": round(seconds),
         "designs": list(summaries),
     }
-    RESULTS.write_text(json.dumps(nulls(content), indent=1) + "\n", encoding="utf-8")
+    study.results.write_text(json.dumps(nulls(content), indent=1) + "\n", encoding="utf-8")
 
 
 # The page -----------------------------------------------------------------------------------------
@@ -257,13 +323,20 @@ def design_table(content: dict[str, Any]) -> str:
     return markdown_table((*head, "worlds"), rows, align="llrrllr")
 
 
-def coverage_table(content: dict[str, Any]) -> str:
+def coverage_table(content: dict[str, Any], methods: Sequence[str]) -> str:
     """Coverage of each method, with its Monte Carlo standard error."""
     rows = []
     for d in content["designs"]:
-        cells = [d["methods"].get(method) for method in METHODS]
-        rows.append((d["design"], *(_coverage_cell(cell) for cell in cells)))
-    return markdown_table(("design", *METHODS.values()), rows, align="l" + "r" * len(METHODS))
+        cells = [d["methods"].get(method) for method in methods]
+        rows.append((d["design"], _hidden(d), *(_coverage_cell(cell) for cell in cells)))
+    head = ("design", "hidden", *(METHODS[method] for method in methods))
+    return markdown_table(head, rows, align="lr" + "r" * len(methods))
+
+
+def _hidden(design: dict[str, Any]) -> str:
+    """Persons on no list, on average."""
+    hidden = design["mean_persons"] - design["mean_observed"]
+    return f"{hidden:,.1f}" if hidden < 10 else f"{hidden:,.0f}"
 
 
 def _coverage_cell(cell: dict[str, Any] | None) -> str:
@@ -272,46 +345,40 @@ def _coverage_cell(cell: dict[str, Any] | None) -> str:
     return f"{percent(cell['coverage'], 1)} ± {percent(cell['error'], 1)}"
 
 
-def width_table(content: dict[str, Any]) -> str:
+def width_table(content: dict[str, Any], methods: Sequence[str]) -> str:
     """Median width of each method, in persons."""
     rows = []
     for d in content["designs"]:
-        cells = [d["methods"].get(method) for method in METHODS]
+        cells = [d["methods"].get(method) for method in methods]
         widths = ["-" if c is None else _persons(c["median_width"]) for c in cells]
-        rows.append((d["design"], f"{d['persons']:,}", *widths))
-    head = ("design", "N", *METHODS.values())
-    return markdown_table(head, rows, align="lr" + "r" * len(METHODS))
+        rows.append((d["design"], f"{d['mean_persons']:,.0f}", *widths))
+    head = ("design", "N", *(METHODS[method] for method in methods))
+    return markdown_table(head, rows, align="lr" + "r" * len(methods))
 
 
 def _persons(value: float | str | None) -> str:
     if value is None:
         return "-"
-    return "∞" if value == "inf" else f"{value:,.0f}"
+    if value == "inf":
+        return "∞"
+    return f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
 
 
 def answer_table(content: dict[str, Any]) -> str:
-    """Points, and what had no answer or no end."""
-    rows = []
-    for d in content["designs"]:
-        methods = d["methods"]
-        rows.append(
-            (
-                d["design"],
-                percent(d["true_model_chosen"]) if d["model"] else "-",
-                f"{100 * d['total']['median_bias']:+.1f}",
-                f"{100 * d['total']['mean_bias']:+.1f}",
-                percent(d["total"]["rmse"], 1),
-                f"{100 * d['average']['median_bias']:+.1f}",
-                f"{100 * d['average']['mean_bias']:+.1f}",
-                percent(d["average"]["rmse"], 1),
-                percent(d["not_estimable"] / d["worlds"], 1),
-                percent(methods["profile"]["infinite"], 1),
-                percent(methods["bca"]["infinite"], 1),
-                percent(methods["percentile"]["infinite"], 1),
-                percent(methods["mixture"]["infinite"], 1),
-                sum(m["missing"] for name, m in methods.items() if name != "true model"),
-            )
+    """Points, and how often the true model is chosen."""
+    rows = [
+        (
+            d["design"],
+            percent(d["true_model_chosen"]) if d["model"] else "-",
+            f"{100 * d['total']['median_bias']:+.1f}",
+            f"{100 * d['total']['mean_bias']:+.1f}",
+            percent(d["total"]["rmse"], 1),
+            f"{100 * d['average']['median_bias']:+.1f}",
+            f"{100 * d['average']['mean_bias']:+.1f}",
+            percent(d["average"]["rmse"], 1),
         )
+        for d in content["designs"]
+    ]
     head = (
         "design",
         "true model chosen, %",
@@ -321,73 +388,105 @@ def answer_table(content: dict[str, Any]) -> str:
         "average: median bias, %",
         "mean bias, %",
         "RMSE, %",
-        "not estimable, %",
-        "∞: profile, %",
-        "BCa, %",
-        "percentile, %",
-        "mixture, %",
-        "intervals missing",
     )
-    return markdown_table(head, rows, align="l" + "r" * 13)
+    return markdown_table(head, rows, align="l" + "r" * 7)
 
 
-def sides_table(content: dict[str, Any]) -> str:
-    """On which side of the interval the truth lies when it is missed."""
-    names = ("profile", "bca", "percentile", "mixture", "buckland")
+def ends_table(content: dict[str, Any], methods: Sequence[str]) -> str:
+    """Worlds without an estimate, and without an upper end."""
     rows = []
     for d in content["designs"]:
-        cells = [d["methods"][name] for name in names]
-        rows.append(
-            (d["design"], *(f"{percent(c['below'], 1)} / {percent(c['above'], 1)}" for c in cells))
-        )
-    return markdown_table(("design", *(METHODS[n] for n in names)), rows, align="lrrrrr")
+        cells = [d["methods"].get(method) for method in methods]
+        shares = ["-" if c is None else percent(c["infinite"], 1) for c in cells]
+        missing = sum(m["missing"] for name, m in d["methods"].items() if name != "true model")
+        rows.append((d["design"], percent(d["not_estimable"] / d["worlds"], 1), *shares, missing))
+    names = [f"∞: {METHODS[method]}" for method in methods]
+    head = ("design", "no estimate", *names, "intervals missing")
+    return markdown_table(head, rows, align="lr" + "r" * len(methods) + "r")
+
+
+def sides_table(content: dict[str, Any], methods: Sequence[str]) -> str:
+    """On which side of the interval the truth lies when it is missed."""
+    rows = []
+    for d in content["designs"]:
+        cells = [d["methods"].get(name) for name in methods]
+        sides = [
+            "-" if c is None else f"{percent(c['below'], 1)} / {percent(c['above'], 1)}"
+            for c in cells
+        ]
+        rows.append((d["design"], *sides))
+    head = ("design", *(METHODS[method] for method in methods))
+    return markdown_table(head, rows, align="l" + "r" * len(methods))
 
 
 def write_page() -> None:
     """Put the tables into the page; the words between them are written by hand."""
-    content = json.loads(RESULTS.read_text(encoding="utf-8"))
     page = PAGE.read_text(encoding="utf-8")
+    for study in STUDIES.values():
+        if study.results.exists():
+            page = _with_tables(page, study)
+    PAGE.write_text(page, encoding="utf-8")
+
+
+def _with_tables(page: str, study: Study) -> str:
+    """Put the tables of one study into the page."""
+    content = json.loads(study.results.read_text(encoding="utf-8"))
+    methods = study.methods
+    interval = [method for method in methods if method != "true model"]
+    bounded = [method for method in interval if method not in ("buckland", "basic")]
     parts = {
         "designs": design_table(content),
-        "coverage": coverage_table(content),
-        "sides": sides_table(content),
-        "width": width_table(content),
-        "answers": answer_table(content),
+        "coverage": coverage_table(content, methods),
+        "sides": sides_table(content, interval),
+        "width": width_table(content, methods),
+        "ends": ends_table(content, bounded),
         "run": (
             f"Run of {content['date']}, seed {content['seed']}, {content['seconds'] / 60:.0f} "
             "minutes on two cores."
         ),
     }
+    if "mixture" in methods:
+        parts["answers"] = answer_table(content)
     for mark, text in parts.items():
-        page = replace_between_marks(page, mark, text)
-    PAGE.write_text(page, encoding="utf-8")
+        if f"<!-- {study.prefix}{mark} -->" in page:
+            page = replace_between_marks(page, f"{study.prefix}{mark}", text)
+    return page
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("designs", nargs="*", help="names of designs; all of them if left out")
+    parser.add_argument("--study", choices=STUDIES, help="one study; all of them if left out")
     parser.add_argument("--jobs", type=int, default=2, help="worker processes")
     parser.add_argument("--table", action="store_true", help="only write the page again")
     options = parser.parse_args()
     if options.table:
         write_page()
         return
-    known = [design.name for design in DESIGNS]
+    known = [design.name for study in STUDIES.values() for design in study.designs]
     unknown = sorted(set(options.designs) - set(known))
     if unknown:
         parser.error(f"unknown design {unknown[0]!r}; the designs are: {', '.join(known)}")
-    start, summaries = time.perf_counter(), []
-    for number, name in enumerate(known):
-        if options.designs and name not in options.designs:
-            continue
-        summaries.append(run_design(number, options.jobs))
-        print(f"{name}: {summaries[-1]['seconds']} s", file=sys.stderr, flush=True)
-        if not options.designs:
-            write_results(summaries, time.perf_counter() - start)
-    content = nulls({"designs": summaries})
-    print(coverage_table(content), width_table(content), answer_table(content), sep="\n\n")
+    for name in [options.study] if options.study else STUDIES:
+        run_study(name, options.designs, options.jobs)
     if not options.designs:
         write_page()
+
+
+def run_study(name: str, chosen: Sequence[str], jobs: int) -> None:
+    """Run the designs of a study; all of them are kept, some of them printed."""
+    study, start, summaries = STUDIES[name], time.perf_counter(), []
+    for number, design in enumerate(study.designs):
+        if chosen and design.name not in chosen:
+            continue
+        summaries.append(run_design(name, number, jobs))
+        print(f"{design.name}: {summaries[-1]['seconds']} s", file=sys.stderr, flush=True)
+        if not chosen:
+            write_results(study, summaries, time.perf_counter() - start)
+    if summaries and chosen:
+        content = nulls({"designs": summaries})
+        tables = coverage_table(content, study.methods), width_table(content, study.methods)
+        print(*tables, ends_table(content, study.methods), sep="\n\n")
 
 
 if __name__ == "__main__":

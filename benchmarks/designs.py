@@ -12,6 +12,7 @@ from math import log
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.optimize import brentq
 
 import mse
 
@@ -55,6 +56,8 @@ class Design:
         Populations to simulate.
     replicates : int
         Bootstrap replicates for each of them.
+    fixed_worlds : int, optional
+        Worlds in which the registered persons alone are drawn again as well, n fixed; all by default.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Design:
     search: mse.LogLinearSearch = EVERYTHING
     worlds: int = 200
     replicates: int = 500
+    fixed_worlds: int | None = None
 
     @property
     def n_lists(self) -> int:
@@ -78,16 +82,66 @@ class Design:
         parts = [share * raked(margins, self.odds) for share, margins in self.classes]
         return np.sum(parts, axis=0)
 
+    def world(self, rng: np.random.Generator) -> tuple[mse.CaptureTable, int]:
+        """Draw the lists once; the table, and the number of persons behind it."""
+        return self.simulate(rng), self.persons
+
     def simulate(self, rng: np.random.Generator) -> mse.CaptureTable:
         """Draw the lists once: a multinomial over all cells, of which the hidden one is removed."""
-        counts = rng.multinomial(self.persons, self.probabilities.ravel())
-        counts[0] = 0
-        return self._frame().with_counts(counts.reshape((2,) * self.n_lists))
+        return drawn_table(self.persons, self.probabilities, rng)
 
-    def _frame(self) -> mse.CaptureTable:
-        counts = np.ones((2,) * self.n_lists, dtype=np.int64)
-        counts.flat[0] = 0
-        return mse.CaptureTable.from_array(counts, [f"list {i + 1}" for i in range(self.n_lists)])
+
+def drawn_table(
+    persons: int, probabilities: FloatArray, rng: np.random.Generator
+) -> mse.CaptureTable:
+    """Draw persons over all cells, (2,) * K, and take those on no list away."""
+    counts = rng.multinomial(persons, probabilities.ravel())
+    counts[0] = 0
+    names = [f"list {i + 1}" for i in range(probabilities.ndim)]
+    return mse.CaptureTable.from_array(counts.reshape(probabilities.shape), names)
+
+
+@dataclass(frozen=True)
+class DependentPairs:
+    """Worlds of which each has its own dependence between every pair of lists.
+
+    List effects are normal with standard deviation 0.7, log odds ratios of pairs normal with standard
+    deviation 1, N log-uniform from 1,000 to 10,000 and the share registered uniform from 5 to 30 %.
+
+    Parameters
+    ----------
+    name, about : str
+        As of `Design`.
+    n_lists : int
+        K. With three lists the truth is the saturated model, which no search can choose.
+    search, worlds, replicates, fixed_worlds
+        As of `Design`.
+    """
+
+    name: str
+    about: str
+    n_lists: int
+    search: mse.LogLinearSearch = EVERYTHING
+    worlds: int = 600
+    replicates: int = 500
+    fixed_worlds: int | None = None
+    model: str = ""
+
+    def world(self, rng: np.random.Generator) -> tuple[mse.CaptureTable, int]:
+        """Draw a world; the table, and the number of persons behind it."""
+        persons = round(float(np.exp(rng.uniform(log(1000), log(10000)))))
+        effects = rng.normal(0, 0.7, self.n_lists)
+        pairs = np.triu(rng.normal(0, 1, (self.n_lists, self.n_lists)), 1)
+        cells = np.stack(np.meshgrid(*[[0, 1]] * self.n_lists, indexing="ij"))
+        dependence = np.einsum("i...,ij,j...->...", cells, pairs, cells)
+        registered = rng.uniform(0.05, 0.3)
+
+        def at(shift: float) -> FloatArray:
+            weights = np.exp(np.tensordot(effects + shift, cells, 1) + dependence)
+            return np.asarray(weights / weights.sum())
+
+        shift = brentq(lambda shift: 1 - at(shift).flat[0] - registered, -30, 30)
+        return drawn_table(persons, at(shift), rng), persons
 
 
 def raked(margins: tuple[float, ...], odds: Mapping[str, float]) -> FloatArray:
@@ -253,4 +307,38 @@ DESIGNS = (
         model="[1,2,3]",
         worlds=400,
     ),
+)
+
+
+#: Lists that see nearly everybody, as (margins, odds ratios, true model).
+_DENSE = {
+    "2 x .95 .93": (alike(0.95, 0.93), {}, "[1,2]"),
+    "2 x .8 .7": (alike(0.8, 0.7), {}, "[1,2]"),
+    "2 x .5 .4": (alike(0.5, 0.4), {}, "[1,2]"),
+    "3 x .9 .85 .6": (alike(0.9, 0.85, 0.6), {}, "[1,2,3]"),
+    "3 x .9 .85 .6, pair": (alike(0.9, 0.85, 0.6), {"12": 3.0}, "[12,3]"),
+    "3 x .6": (alike(0.6, 0.6, 0.6), {}, "[1,2,3]"),
+    "3 x .6, pair": (alike(0.6, 0.6, 0.6), {"12": 2.5}, "[12,3]"),
+    "4 x .7": (alike(0.7, 0.7, 0.7, 0.7), {}, "[1,2,3,4]"),
+    "4 x .7, pairs": (alike(0.7, 0.7, 0.7, 0.7), {"12": 3.0, "34": 0.5}, "[12,34]"),
+}
+DENSE = tuple(
+    Design(
+        f"{name}, N = {persons:,}",
+        "lists that see nearly everybody",
+        persons,
+        margins,
+        odds,
+        model,
+        worlds=1000,
+        # Four lists have 113 models, of which a replicate takes ten times as long.
+        replicates=200 if name.startswith("4") else 300,
+        fixed_worlds=200 if name.startswith("4") else 400,
+    )
+    for name, (margins, odds, model) in _DENSE.items()
+    for persons in (500, 1000, 10000)
+)
+PAIRS_DEPENDENT = (
+    DependentPairs("3 lists, every pair dependent", "the truth is the saturated model", 3),
+    DependentPairs("4 lists, every pair dependent", "the truth is all two-way", 4),
 )
