@@ -106,7 +106,7 @@ def density(
     with canvas(ax, _SIZE) as drawn:
         drawn.set_xlabel(text("total_persons"))
         if known and found.draws is not None:
-            lines += _draw_histogram(drawn, found.draws, scale, text)
+            lines += _draw_histogram(drawn, found.draws[~np.isnan(found.draws)], scale, text)
             _set_axis(drawn, found, level, text)
             _draw_interval(drawn, found, level)
             lines.append(text("line_observed", number=text.number(found.observed)))

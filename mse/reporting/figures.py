@@ -158,13 +158,15 @@ def draws_figure(context: Context, population: PopulationEstimate) -> Iterator[B
     """Draw the draws of a total."""
     from mse.plots import density
 
-    if population.draws is None or not len(population.draws):
+    draws = np.zeros(0) if population.draws is None else population.draws
+    known = draws[~np.isnan(draws)]
+    if not known.size:
         return
     say = context.say
-    middle = [float(q) for q in np.quantile(population.draws, (0.25, 0.75), method="inverted_cdf")]
+    middle = [float(q) for q in np.quantile(known, (0.25, 0.75), method="inverted_cdf")]
     alt = say(
         "alt.draws",
-        n=say.number(len(population.draws)),
+        n=say.number(known.size),
         middle=say.span(*map(context.persons, middle)),
         level=say.level(context.level),
         total=_span_said(context, population),
