@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_LEVEL",
     "STORED_LEVELS",
+    "TOO_FEW",
     "BootstrapInterval",
     "IntervalMethod",
     "LognormalInterval",
@@ -52,6 +53,8 @@ __all__ = [
 DEFAULT_LEVEL = 0.95
 #: Totals this close, relatively, are ties: Newton's method stops within some 1e-10 of the maximum.
 TIE = 1e-9
+#: Draws below which there is no interval: the outermost ones would be its 95 % ends.
+TOO_FEW = 20
 #: Levels whose intervals are written into JSON.
 STORED_LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 

@@ -15,6 +15,7 @@ from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 from mse.errors import ConvergenceWarning, ModelError
 from mse.intervals import (
     DEFAULT_LEVEL,
+    TOO_FEW,
     BootstrapInterval,
     ReplicatedParts,
     acceleration,
@@ -56,8 +57,6 @@ MANY_REDRAWN = 0.05
 MANY_BEYOND = 0.05
 #: Replicates below which the ends of an interval are so uncertain that their error is said.
 FEW = 100
-#: Replicates below which there is no interval: the outermost draws would be its 95 % ends.
-TOO_FEW = 20
 
 
 class _Replicates(NamedTuple):

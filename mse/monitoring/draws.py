@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mse.errors import ModelError
-from mse.intervals import order_quantile
+from mse.intervals import TOO_FEW, order_quantile
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def figure(
     Parameters
     ----------
     point : float
-        The figure; without it (NaN) there is no interval.
+        The figure; without it (NaN) there is no interval, nor is there one from fewer than 20 draws.
     draws : float64 array (M,)
         Its draws: infinite ones count as such, and NaN, which may be anything, towards both ends.
     level : float
@@ -50,12 +50,13 @@ def figure(
     Examples
     --------
     >>> import numpy as np
-    >>> figure(2.0, np.array([1.0, 2.0, 3.0, np.inf]), 0.5)
-    Figure(point=2.0, low=1.75, high=inf)
-    >>> figure(2.0, np.array([1.0, 2.0, 3.0, np.nan]), 0.9, least=0)
-    Figure(point=2.0, low=0.0, high=inf)
+    >>> draws = np.arange(1.0, 102.0)
+    >>> figure(50.0, draws, 0.5)
+    Figure(point=50.0, low=26.0, high=76.0)
+    >>> figure(50.0, np.append(draws, [np.nan] * 9), 0.9, least=0)
+    Figure(point=50.0, low=0.0, high=inf)
     """
-    if np.isnan(point) or draws.size == 0:
+    if np.isnan(point) or draws.size < TOO_FEW:
         return Figure(float(point))
     unknown = np.isnan(draws)
     low = order_quantile(np.where(unknown, -inf, draws), (1 - level) / 2)

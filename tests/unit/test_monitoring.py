@@ -562,7 +562,7 @@ def test_strata_that_are_estimable_beside_others_that_are_not() -> None:
     table, _ = registrations("year", "form")
     fit = LogLinear("all two-way").fit(table)
     assert fit.status == "not_estimable"
-    found = mse.monitor(table, estimator=LogLinear("all two-way"), replicates=10, seed=1)
+    found = mse.monitor(table, estimator=LogLinear("all two-way"), replicates=20, seed=1)
     years = found.periods.set_index("year")
     assert years["status"].to_dict()[2018] == "not_estimable"
     assert isnan(years.loc[2018, "total"])
