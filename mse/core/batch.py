@@ -8,10 +8,9 @@ import numba as nb
 import numpy as np
 from scipy.sparse import csr_array
 
-from mse.core._compiled import interpreted
 from mse.core.empty_strata import ask_partners, empty_strata, hear_partners
-from mse.core.exact import SAFE, UNLIMITED
-from mse.core.existence import FINITE, INDETERMINATE, NOT_ASKED, facial_set
+from mse.core.exact_check import FACE, FIT, LIMITS_OF_MODEL, ExactCheck, ask
+from mse.core.existence import FINITE, INDETERMINATE, NOT_ASKED
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import (
     CERTIFIED,
@@ -36,9 +35,9 @@ from mse.core.newton import (
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
 
-#: Codes of a status, in the order of `STATUSES`. Two more are for callers in this package: the
-#: exact check needs Python integers, and the fit was given up since its deviance is too high.
-OK, BOUNDARY, NOT_ESTIMABLE, NOT_CONVERGED, OVERFLOWED, PRUNED = 0, 1, 2, 3, 4, 5
+#: Codes of a status, in the order of `STATUSES`. One more is for callers in this package: the fit
+#: was given up since its deviance is too high.
+OK, BOUNDARY, NOT_ESTIMABLE, NOT_CONVERGED, PRUNED = 0, 1, 2, 3, 4
 STATUSES = ("ok", "boundary", "not_estimable", "not_converged")
 
 #: Iterations after which a receding fit is asked about rather than followed.
@@ -167,33 +166,37 @@ def _look_at_empty(sums, member, design, limits, partner):  # type: ignore[no-un
 
 
 @nb.njit(cache=True, nogil=True)
-def _rest_of_empty(counts, member, design, like, limit, limits):  # type: ignore[no-untyped-def]
-    """Settle the hidden cells that are left by all parameters; False on overflow."""
-    if not np.any(limits == NOT_ASKED):
+def _rest_of_empty(counts, member, asked, limits):  # type: ignore[no-untyped-def]
+    """Settle the hidden cells that are left by all parameters; False where that failed."""
+    some = False
+    for k in range(limits.size):
+        some = some or limits[k] == NOT_ASKED
+        asked.limits[k] = FINITE if limits[k] == NOT_ASKED else NOT_ASKED
+    if not some:
         return True
-    chosen = np.flatnonzero(member)
-    keep = np.zeros(chosen.size, dtype=np.bool_)
-    answers = np.where(limits == NOT_ASKED, FINITE, NOT_ASKED).astype(np.int8)
-    face, nobody = design.observable.copy(), np.zeros(0, dtype=np.int64)
-    if facial_set(counts, face, design, chosen, like, limit, keep, answers, nobody) < 0:
+    for c in range(counts.size):
+        asked.counts[c] = counts[c]
+    for u in range(member.size):
+        asked.member[u] = member[u]
+    if ask(asked, LIMITS_OF_MODEL, 0) < 0:
         return False
     for k in range(limits.size):
         if limits[k] == NOT_ASKED:
-            limits[k] = answers[k]
+            limits[k] = asked.limits[k]
     return True
 
 
 @nb.njit(cache=True, nogil=True)
-def _restrict(counts, design, work, p, like, limit, limits, partner):  # type: ignore[no-untyped-def]
-    """Restrict the fit to its facial set; the number of parameters left, -1 on overflow."""
-    keep = np.zeros(p, dtype=np.bool_)
-    chosen = work.chosen[:p]
-    rank = facial_set(counts, work.face, design, chosen, like, limit, keep, limits, partner)
-    k = 0
-    for i in range(p):
-        if keep[i]:
-            work.chosen[k] = work.chosen[i]
-            k += 1
+def _restrict(counts, p, asked, limits, partner):  # type: ignore[no-untyped-def]
+    """Restrict the fit to its facial set; the number of parameters left, -1 where that failed."""
+    for c in range(counts.size):
+        asked.counts[c] = counts[c]
+    for k in range(limits.size):
+        asked.limits[k] = limits[k]
+        asked.partner[k] = partner[k] if partner.size > 0 else -1
+    rank = ask(asked, FACE, p)
+    for k in range(limits.size):
+        limits[k] = asked.limits[k]
     return rank
 
 
@@ -214,14 +217,14 @@ def _first_attempt(counts, design, work, p, start, ceiling):  # type: ignore[no-
 
 
 @nb.njit(cache=True, nogil=True)
-def _fit_on_face(counts, design, work, p):  # type: ignore[no-untyped-def]
+def _fit_on_face(counts, design, work, p, asked):  # type: ignore[no-untyped-def]
     """Fit on the facial set, where the estimate exists, however long it takes."""
     arrange(design, work, p)
     code = UNDECIDED
     if least_squares_start(counts, design, work, p):
         code = newton(counts, design, work, p, np.inf, np.inf)
     restore(work, p)
-    return code
+    return code if code == CERTIFIED else ask(asked, FIT, p)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -240,7 +243,7 @@ def _read_off(counts, design, work, n_vanishing, hidden, limits):  # type: ignor
 
 
 @nb.njit(cache=True, nogil=True)
-def fit_one(counts, sums, member, start, ceiling, design, work, like, limit, hidden, limits):  # type: ignore[no-untyped-def]
+def fit_one(counts, sums, member, start, ceiling, design, work, asked, hidden, limits):  # type: ignore[no-untyped-def]
     """Fit one model to one table: face, means, hidden counts.
 
     Parameters
@@ -257,8 +260,8 @@ def fit_one(counts, sums, member, start, ceiling, design, work, like, limit, hid
         Give up once the deviance is certain to end above this.
     design, work : Design, Workspace
         See `mse.core.newton`.
-    like, limit : array, int
-        Integers for the exact check, see `mse.core.existence.facial_set`.
+    asked : Asked
+        Who settles what cannot be certified here, see `mse.core.exact_check.ExactCheck`.
     hidden : float64 array (Q,)
         Receives the hidden counts.
     limits : int8 array (Q,)
@@ -280,20 +283,19 @@ def fit_one(counts, sums, member, start, ceiling, design, work, like, limit, hid
     if code == SURPASSED:
         return PRUNED, p, np.nan
     if code != CERTIFIED:
-        rank = _restrict(counts, design, work, p, like, limit, limits, partner)
-        if rank < 0:
-            return OVERFLOWED, p, np.nan
-        n_vanishing += p - rank
-        p = rank
-        code = _fit_on_face(counts, design, work, p)
+        rank = _restrict(counts, p, asked, limits, partner)
+        if rank >= 0:
+            n_vanishing += p - rank
+            p = rank
+            code = _fit_on_face(counts, design, work, p, asked)
+    if code == CERTIFIED and empty:
+        hear_partners(limits, partner)
+        if not _rest_of_empty(counts, member, asked, limits):
+            code = UNDECIDED
     if code != CERTIFIED:
         for k in range(design.n_hidden):
             limits[k] = INDETERMINATE
         return NOT_CONVERGED, p, np.nan
-    if empty:
-        hear_partners(limits, partner)
-        if not _rest_of_empty(counts, member, design, like, limit, limits):
-            return OVERFLOWED, p, np.nan
     return (
         _read_off(counts, design, work, n_vanishing, hidden, limits),
         p,
@@ -302,8 +304,7 @@ def fit_one(counts, sums, member, start, ceiling, design, work, like, limit, hid
 
 
 @nb.njit(cache=True, nogil=True)
-def _fit_many(tables, members, starts, design, work, out):  # type: ignore[no-untyped-def]
-    like = np.zeros(0, dtype=np.int64)
+def _fit_many(tables, members, starts, design, work, asked, out):  # type: ignore[no-untyped-def]
     sums = np.zeros(tables.shape[1])
     for t in range(tables.shape[0]):
         for c in range(sums.size):
@@ -318,8 +319,7 @@ def _fit_many(tables, members, starts, design, work, out):  # type: ignore[no-un
                 np.inf,
                 design,
                 work,
-                like,
-                SAFE,
+                asked,
                 out.hidden[t, m],
                 out.limits[t, m],
             )
@@ -363,12 +363,9 @@ def fit_models(
     )
     first = np.zeros(0) if start is None else start
     starts = np.repeat(first[None], len(members), axis=0)
-    _fit_many(tables, members, starts, design, make_workspace(design), out)
-    for t, m in np.argwhere(out.status == OVERFLOWED):
-        fit = fit_model(tables[t], members[m], design)
-        out.deviance[t, m], out.hidden[t, m], out.limits[t, m], out.status[t, m] = fit[:4]
-        out.rank[t, m], out.n_face[t, m] = fit.kept.size, fit.face.sum()
-        out.coefficients[t, m, fit.kept] = fit.coefficients
+    work = make_workspace(design)
+    with ExactCheck(design, work) as check:
+        _fit_many(tables, members, starts, design, work, check.asked, out)
     return out
 
 
@@ -397,12 +394,10 @@ def fit_model(
     hidden = np.full(design.n_hidden, np.nan)
     limits = np.zeros(design.n_hidden, dtype=np.int8)
     first = np.zeros(0) if start is None else start
-    arguments = (counts, sums, member, first, np.inf, design, work)
-    integers = np.zeros(0, dtype=np.int64)
-    status, p, deviance = fit_one(*arguments, integers, SAFE, hidden, limits)
-    if status == OVERFLOWED:
-        unbounded = integers.astype(np.object_)
-        status, p, deviance = interpreted(fit_one)(*arguments, unbounded, UNLIMITED, hidden, limits)
+    with ExactCheck(design, work) as check:
+        status, p, deviance = fit_one(
+            counts, sums, member, first, np.inf, design, work, check.asked, hidden, limits
+        )
     # The work space is this fit's own, so its arrays become the answer.
     work.means[~work.face] = 0.0
     work.means[: design.n_hidden] = hidden

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba as nb
 import numpy as np
 
-from mse.core.batch import BOUNDARY, NOT_CONVERGED, OVERFLOWED, PRUNED, fit_one
-from mse.core.exact import SAFE
+from mse.core.batch import BOUNDARY, NOT_CONVERGED, PRUNED, fit_one
+from mse.core.exact_check import ExactCheck
 from mse.core.existence import FINITE, INDETERMINATE
 from mse.core.lattice import superset_sum
 from mse.core.newton import Design, Workspace, make_workspace
@@ -38,7 +38,7 @@ def _flip(member, positions, i, j):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _try(counts, sums, state, start, value, kind, design, work, like, i, j):  # type: ignore[no-untyped-def]
+def _try(counts, sums, state, start, value, kind, design, work, asked, i, j):  # type: ignore[no-untyped-def]
     """Fit the current model if it may be better than `value`, and remember it if it is.
 
     Returns its criterion, or `value` where it is no better; NaN where the fit failed.
@@ -52,9 +52,9 @@ def _try(counts, sums, state, start, value, kind, design, work, like, i, j):  # 
     answer, limits = np.zeros(1), np.zeros(1, dtype=np.int8)
     ceiling = value - penalty
     status, p, deviance = fit_one(
-        counts, sums, state.member, start, ceiling, design, work, like, SAFE, answer, limits
+        counts, sums, state.member, start, ceiling, design, work, asked, answer, limits
     )
-    if status in (OVERFLOWED, NOT_CONVERGED):
+    if status == NOT_CONVERGED:
         return np.nan
     if status == PRUNED or status > BOUNDARY or deviance + penalty >= value:
         return value
@@ -68,7 +68,7 @@ def _try(counts, sums, state, start, value, kind, design, work, like, i, j):  # 
 
 
 @nb.njit(cache=True, nogil=True)
-def _best_change(counts, sums, state, positions, exchange, value, kind, design, work, like):  # type: ignore[no-untyped-def]
+def _best_change(counts, sums, state, positions, exchange, value, kind, design, work, asked):  # type: ignore[no-untyped-def]
     """Find the change of one pair, or the exchange of two, that lowers the criterion most."""
     failed = False
     state.change[0] = -1
@@ -78,7 +78,7 @@ def _best_change(counts, sums, state, positions, exchange, value, kind, design, 
             if (i != j) != exchange or (exchange and alike):
                 continue
             _flip(state.member, positions, i, j)
-            found = _try(counts, sums, state, state.b, value, kind, design, work, like, i, j)
+            found = _try(counts, sums, state, state.b, value, kind, design, work, asked, i, j)
             _flip(state.member, positions, i, j)
             if np.isnan(found):
                 failed = True
@@ -88,23 +88,22 @@ def _best_change(counts, sums, state, positions, exchange, value, kind, design, 
 
 
 @nb.njit(cache=True, nogil=True)
-def _descend(counts, sums, state, positions, kind, design, work):  # type: ignore[no-untyped-def]
+def _descend(counts, sums, state, positions, kind, design, work, asked):  # type: ignore[no-untyped-def]
     """Follow the best changes from the model of `state`; the criterion at the end."""
-    like = np.zeros(0, dtype=np.int64)
     cold = np.zeros(0)
     failed = False
-    value = _try(counts, sums, state, cold, np.inf, kind, design, work, like, -1, -1)
+    value = _try(counts, sums, state, cold, np.inf, kind, design, work, asked, -1, -1)
     if np.isnan(value):
         value, failed = np.inf, True
     state.b[:] = state.trial
     while True:
         best, trouble = _best_change(
-            counts, sums, state, positions, False, value, kind, design, work, like
+            counts, sums, state, positions, False, value, kind, design, work, asked
         )
         failed = failed or trouble
         if state.change[0] < 0:
             best, trouble = _best_change(
-                counts, sums, state, positions, True, value, kind, design, work, like
+                counts, sums, state, positions, True, value, kind, design, work, asked
             )
             failed = failed or trouble
         if state.change[0] < 0:
@@ -115,7 +114,7 @@ def _descend(counts, sums, state, positions, kind, design, work):  # type: ignor
 
 
 @nb.njit(cache=True, nogil=True)
-def _search_many(tables, starts, positions, kind, design, work, out):  # type: ignore[no-untyped-def]
+def _search_many(tables, starts, positions, kind, design, work, asked, out):  # type: ignore[no-untyped-def]
     n_parameters = starts.shape[1]
     for t in range(tables.shape[0]):
         sums = tables[t].copy()
@@ -130,7 +129,7 @@ def _search_many(tables, starts, positions, kind, design, work, out):  # type: i
                 np.full(1, np.nan),
                 np.full(1, INDETERMINATE, dtype=np.int8),
             )
-            value, failed = _descend(tables[t], sums, state, positions, kind, design, work)
+            value, failed = _descend(tables[t], sums, state, positions, kind, design, work, asked)
             if failed:
                 out.failed[t] = True
             if value < best:
@@ -175,5 +174,6 @@ def descend(tables: FloatArray, pairs: IntArray, kind: int, design: Design) -> P
     main = np.bitwise_count(design.cells) <= 1
     starts = np.stack([main, np.bitwise_count(design.cells) <= 2])
     work: Workspace = make_workspace(design)
-    _search_many(tables, starts, positions, kind, design, work, out)
+    with ExactCheck(design, work) as check:
+        _search_many(tables, starts, positions, kind, design, work, check.asked, out)
     return out

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba as nb
 import numpy as np
 
-from mse.core.batch import NOT_CONVERGED, NOT_ESTIMABLE, OVERFLOWED, fit_one
+from mse.core.batch import NOT_CONVERGED, NOT_ESTIMABLE, fit_one
 from mse.core.empty_strata import determined, without_persons
-from mse.core.exact import SAFE
+from mse.core.exact_check import ExactCheck
 from mse.core.existence import INDETERMINATE
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import (
@@ -337,7 +337,7 @@ def _flip(state, ranges, t):  # type: ignore[no-untyped-def]
 
 @nb.njit(cache=True, nogil=True)
 def _best_flip(  # type: ignore[no-untyped-def]
-    counts, sums, state, ranges, size, value, kind, design, work, like, hidden, limits, excused
+    counts, sums, state, ranges, size, value, kind, design, work, asked, hidden, limits, excused
 ):
     """Fit the most promising flips; the best one below `value`, or -1, and its criterion."""
     best, best_value = -1, value
@@ -364,8 +364,7 @@ def _best_flip(  # type: ignore[no-untyped-def]
             best_value - penalty,
             design,
             work,
-            like,
-            SAFE,
+            asked,
             hidden,
             limits,
         )
@@ -378,9 +377,9 @@ def _best_flip(  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _search_one(counts, main, ranges, kind, design, work, state, hidden, limits):  # type: ignore[no-untyped-def]
+def _search_one(counts, main, ranges, kind, design, work, asked, state, hidden, limits):  # type: ignore[no-untyped-def]
     """Search one table; the status of the last fit."""
-    like, cold = np.zeros(0, dtype=np.int64), np.zeros(0)
+    cold = np.zeros(0)
     sums = counts.copy()
     superset_sum(sums, design.shape)
     for u in range(main.size):
@@ -392,9 +391,9 @@ def _search_one(counts, main, ranges, kind, design, work, state, hidden, limits)
     start = cold
     while True:
         status, p, deviance = fit_one(
-            counts, sums, state.member, start, np.inf, design, work, like, SAFE, hidden, limits
+            counts, sums, state.member, start, np.inf, design, work, asked, hidden, limits
         )
-        if status in (OVERFLOWED, NOT_CONVERGED):
+        if status == NOT_CONVERGED:
             return status
         _remember(work, p, state.b)
         size = 0
@@ -416,7 +415,7 @@ def _search_one(counts, main, ranges, kind, design, work, state, hidden, limits)
             kind,
             design,
             work,
-            like,
+            asked,
             trial_hidden,
             trial_limits,
             excused,
@@ -428,12 +427,12 @@ def _search_one(counts, main, ranges, kind, design, work, state, hidden, limits)
 
 
 @nb.njit(cache=True, nogil=True)
-def _search_many(tables, main, ranges, kind, design, work, state, out):  # type: ignore[no-untyped-def]
+def _search_many(tables, main, ranges, kind, design, work, asked, state, out):  # type: ignore[no-untyped-def]
     for t in range(tables.shape[0]):
         status = _search_one(
-            tables[t], main, ranges, kind, design, work, state, out.hidden[t], out.limits[t]
+            tables[t], main, ranges, kind, design, work, asked, state, out.hidden[t], out.limits[t]
         )
-        out.failed[t] = status in (OVERFLOWED, NOT_CONVERGED)
+        out.failed[t] = status == NOT_CONVERGED
         for k in range(state.inside.size):
             out.members[t, k] = state.inside[k]
 
@@ -476,5 +475,7 @@ def search_jointly(
         np.zeros((size, size)),
         np.zeros(size),
     )
-    _search_many(tables, main, ranges, kind, design, make_workspace(design), state, out)
+    work = make_workspace(design)
+    with ExactCheck(design, work) as check:
+        _search_many(tables, main, ranges, kind, design, work, check.asked, state, out)
     return out

@@ -26,6 +26,11 @@ STEP_TOLERANCE = 1e-6
 #: Smallest ratio of a Cholesky pivot to its diagonal that counts as a nonsingular information
 #: matrix: it leaves six digits of a double to the step, and the certificate needs one.
 PIVOT_TOLERANCE = 1e-10
+#: Unit roundoff of a double.
+ROUNDOFF = 2.0**-53
+#: Most by which rounding of a finished fit's last step may have moved a log mean. A certificate of
+#: existence needs less than 1; the rest is for the figures themselves, which are printed to six digits at most.
+STEP_ERROR = 1e-6
 #: A step that lowers some log mean by about one per iteration while the decrement is already
 #: small is what a diverging fit looks like; the exact check then decides.
 RECEDING_STEP = -0.8
@@ -36,6 +41,8 @@ START_COUNT = 0.1
 MAX_ITERATIONS = 200
 #: Largest argument of an exponential that stays finite.
 LARGEST_LOG = 700.0
+#: Below this the terms of a deviance come from a series; what it leaves out is 1e-13 of them.
+SMALL_RATIO = 1e-3
 #: From this number of parameters on their order decides what a factorization costs.
 MANY_PARAMETERS = 128
 
@@ -261,12 +268,6 @@ def _level(design, u, stride, size):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _reorder(work, order):  # type: ignore[no-untyped-def]
-    work.chosen[: order.size] = work.chosen[order]
-    work.b[: order.size] = work.b[order]
-
-
-@nb.njit(cache=True, nogil=True)
 def arrange(design, work, p):  # type: ignore[no-untyped-def]
     """Put many parameters in an order that leaves few entries to a Cholesky factor.
 
@@ -281,18 +282,35 @@ def arrange(design, work, p):  # type: ignore[no-untyped-def]
     for later in range(axis + 1, design.shape.size):
         stride *= design.shape[later]
     size = design.shape[axis]
-    keys = np.zeros(p, dtype=np.int64)
+    # A counting sort: those of NumPy take seconds to compile.
+    keys, firsts = np.zeros(p, dtype=np.int64), np.zeros(size + 1, dtype=np.int64)
     for i in range(p):
         level = _level(design, work.chosen[i], stride, size)
-        keys[i] = level if level > 0 else size
-    _reorder(work, np.argsort(keys, kind="mergesort"))
+        keys[i] = (level if level > 0 else size) - 1
+        firsts[keys[i] + 1] += 1
+    for level in range(size):
+        firsts[level + 1] += firsts[level]
+    chosen, b = work.chosen[:p].copy(), work.b[:p].copy()
+    for i in range(p):
+        place = firsts[keys[i]]
+        work.chosen[place], work.b[place] = chosen[i], b[i]
+        firsts[keys[i]] += 1
 
 
 @nb.njit(cache=True, nogil=True)
 def restore(work, p):  # type: ignore[no-untyped-def]
     """Put the parameters back in the order of the design."""
-    if p >= MANY_PARAMETERS:
-        _reorder(work, np.argsort(work.chosen[:p]))
+    if p < MANY_PARAMETERS:
+        return
+    places = np.full(work.chosen.size, -1, dtype=np.int64)
+    b = work.b[:p].copy()
+    for i in range(p):
+        places[work.chosen[i]] = i
+    i = 0
+    for u in range(places.size):
+        if places[u] >= 0:
+            work.chosen[i], work.b[i] = u, b[places[u]]
+            i += 1
 
 
 @nb.njit(cache=True, nogil=True)
@@ -338,8 +356,22 @@ def least_squares_start(counts, design, work, p):  # type: ignore[no-untyped-def
 
 
 @nb.njit(cache=True, nogil=True)
+def _shift(design, p):  # type: ignore[no-untyped-def]
+    """Twice what rounding can do to the smallest eigenvalue of a p x p information matrix.
+
+    That is for a matrix scaled to a diagonal of 1: the sums of its entries, and the factorization
+    (Rump 2006, BIT 46, 433-452, theorem 2.3).
+    """
+    return 4.0 * p * (p + design.shape.size + design.weights.size + 2) * ROUNDOFF
+
+
+@nb.njit(cache=True, nogil=True)
 def newton_step(counts, design, work, p):  # type: ignore[no-untyped-def]
-    """Compute the step h, its effect on every log mean, and the decrement; NaN if singular."""
+    """Compute the step h, its effect on every log mean, and the decrement; NaN if singular.
+
+    The diagonal is lowered by more than rounding can raise an eigenvalue, so that a factorization that
+    succeeds proves that the parameters are independent on the face.
+    """
     sums, residual = work.sums, work.step
     for c in range(counts.size):
         sums[c] = work.means[c] if work.face[c] else 0.0
@@ -347,8 +379,10 @@ def newton_step(counts, design, work, p):  # type: ignore[no-untyped-def]
     superset_sum(sums, design.shape)
     superset_sum(residual, design.shape)
     information(sums, design, work.chosen, p, work.matrix)
+    shift = _shift(design, p)
     for i in range(p):
         work.score[i] = work.h[i] = gather(residual, design, work.chosen[i])
+        work.matrix[i, i] *= 1.0 - shift
     if not cholesky(work.matrix, p):
         return np.nan
     cholesky_solve(work.matrix, p, work.h)
@@ -394,14 +428,65 @@ def step_range(design, work):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
+def step_error(counts, design, work, p):  # type: ignore[no-untyped-def]
+    """Bound what rounding of the last Newton step did to a log mean of the face.
+
+    The computed h solves (A + E) h = s + e, with e the rounding of the score and E that of the
+    information matrix A, its factorization and the shift; so it is off by A^-1 r with r = e - E h.
+    In a cell with mean m that changes the log mean by at most sqrt(r'A^-1 r / m), since the
+    leverage m x'A^-1 x is at most 1. With A = LL', the square of that root is at most the length
+    of the solution z of M z = |r|, where M has the diagonal of L and minus the sizes of its other
+    entries (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 8.3), and at most that
+    of |r| scaled, over the eigenvalue that the shift proves.
+    """
+    misfit, least = 0.0, np.inf
+    for c in range(counts.size):
+        if work.face[c]:
+            misfit += abs(counts[c] - work.means[c])
+            least = min(least, work.means[c])
+    sizes, moved = work.score, 0.0
+    for i in range(p):
+        diagonal = 0.0
+        for k in range(i + 1):
+            diagonal += work.matrix[i, k] * work.matrix[i, k]
+        sizes[i] = np.sqrt(diagonal)
+        moved += sizes[i] * abs(work.h[i])
+    shift, axes = _shift(design, p), design.shape.size
+    by_factor, by_shift = 0.0, 0.0
+    for i in range(p):
+        size = sizes[i]
+        error = (axes + 2) * ROUNDOFF * min(misfit, 2.0 * size * size)
+        error += (p + axes + 2) * ROUNDOFF * size * moved + shift * size * size * abs(work.h[i])
+        by_shift += (error / size) ** 2 / (0.5 * shift)
+        for k in range(i):
+            error += abs(work.matrix[i, k]) * sizes[k]
+        sizes[i] = error / work.matrix[i, i]
+        by_factor += sizes[i] * sizes[i]
+    return np.sqrt(min(by_factor, by_shift) / least) if least > 0.0 else np.inf
+
+
+@nb.njit(cache=True, nogil=True)
+def excess(ratio):  # type: ignore[no-untyped-def]
+    """Return (1 + a) log(1 + a) - a for a > -1, which is never negative, to all its digits."""
+    if abs(ratio) > SMALL_RATIO:
+        return (1.0 + ratio) * np.log1p(ratio) - ratio
+    return ratio * ratio * (0.5 - ratio * (1.0 / 6.0 - ratio * (1.0 / 12.0 - ratio / 20.0)))
+
+
+@nb.njit(cache=True, nogil=True)
 def deviance_of(counts, work):  # type: ignore[no-untyped-def]
-    """Deviance of the current means over the cells of the face."""
+    """Deviance of the current means over the cells of the face.
+
+    Summed from terms that are not negative: as a difference of sums it would be lost in their
+    rounding, and could come out below zero.
+    """
     total = 0.0
     for c in range(counts.size):
         if work.face[c]:
-            total += work.means[c] - counts[c]
             if counts[c] > 0.0:
-                total += counts[c] * np.log(counts[c] / work.means[c])
+                total += work.means[c] * excess((counts[c] - work.means[c]) / work.means[c])
+            else:
+                total += work.means[c]
     return 2.0 * total
 
 
@@ -421,7 +506,7 @@ def deviance_below(counts, work):  # type: ignore[no-untyped-def]
             if a < -1.0:
                 return 0.0
             if a > -1.0:
-                gap += work.means[c] * ((1.0 + a) * np.log1p(a) - a)
+                gap += work.means[c] * excess(a)
             else:
                 gap += work.means[c]
     return max(deviance_of(counts, work) - 2.0 * gap, 0.0)
@@ -471,8 +556,9 @@ def newton(counts, design, work, p, patience, ceiling):  # type: ignore[no-untyp
         for i in range(p):
             work.b[i] += t * work.h[i]
         if max(largest, -smallest, hidden) <= STEP_TOLERANCE:
+            exact_enough = step_error(counts, design, work, p) <= STEP_ERROR
             means_of(design, work, p)
-            return CERTIFIED
+            return CERTIFIED if exact_enough else UNDECIDED
         for c in range(counts.size):
             work.means[c] *= np.exp(min(t * work.step[c], LARGEST_LOG))
         if iteration >= patience and smallest < RECEDING_STEP and decrement < RECEDING_DECREMENT:

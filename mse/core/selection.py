@@ -16,13 +16,12 @@ import numpy as np
 from mse.core.batch import (
     BOUNDARY,
     NOT_CONVERGED,
-    OVERFLOWED,
     PRUNED,
     choose,
     fit_models,
     fit_one,
 )
-from mse.core.exact import SAFE
+from mse.core.exact_check import ExactCheck
 from mse.core.existence import FINITE, INDETERMINATE
 from mse.core.lattice import superset_sum
 from mse.core.newton import (
@@ -185,9 +184,10 @@ def _floor(lacking, bounds, bound_row):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _select_one(counts, candidates, kind, stops, design, work, bounds, chosen, hidden, limits):  # type: ignore[no-untyped-def]
-    """Select for one table; -1 on overflow, 1 if a fit did not converge, otherwise 0."""
-    like = np.zeros(0, dtype=np.int64)
+def _select_one(
+    counts, candidates, kind, stops, design, work, asked, bounds, chosen, hidden, limits
+):  # type: ignore[no-untyped-def]
+    """Select for one table; whether a fit did not converge."""
     sums = counts.copy()
     superset_sum(sums, design.shape)
     answer, answer_limits = np.zeros(1), np.zeros(1, dtype=np.int8)
@@ -202,7 +202,7 @@ def _select_one(counts, candidates, kind, stops, design, work, bounds, chosen, h
         )
     best, best_hidden, best_row = np.inf, np.nan, -1
     lost, lost_limit = np.inf, INDETERMINATE
-    failed, j = 0, 0
+    failed, j = False, 0
     for m in range(candidates.sizes.size):
         penalty = penalty_of(kind, candidates.sizes[m], sums[0])
         if penalty + _floor(candidates.lacking[m], bounds, candidates.bound_row) < best:
@@ -214,16 +214,13 @@ def _select_one(counts, candidates, kind, stops, design, work, bounds, chosen, h
                 best - penalty,
                 design,
                 work,
-                like,
-                SAFE,
+                asked,
                 answer,
                 answer_limits,
             )
             value = deviance + penalty
-            if status == OVERFLOWED:
-                return -1
             if status == NOT_CONVERGED:
-                failed = 1
+                failed = True
             elif status <= BOUNDARY and value < best:
                 best, best_hidden, best_row = value, answer[0], m
             elif status != PRUNED and status > BOUNDARY and value < lost:
@@ -265,42 +262,13 @@ def select(
         np.full(size, INDETERMINATE, dtype=np.int8),
         np.zeros(size[0], dtype=np.bool_),
     )
-    codes = np.zeros(size[0], dtype=np.int64)
     # One checkpoint more, never reached, spares the loop a comparison of lengths.
     stops = np.append(checkpoints, np.iinfo(np.int64).max)
     work, bounds = make_workspace(design), np.zeros(len(candidates.bound_members))
-    for t, counts in enumerate(tables):
-        answer = (out.chosen[t], out.hidden[t], out.limits[t])
-        codes[t] = _select_one(counts, candidates, kind, stops, design, work, bounds, *answer)
-    out.failed[:] = codes == 1
-    for overflowed in np.flatnonzero(codes < 0):
-        t = int(overflowed)
-        _select_exactly(tables[t], candidates, kind, checkpoints, design, out, t)
+    with ExactCheck(design, work) as check:
+        for t, counts in enumerate(tables):
+            answer = (out.chosen[t], out.hidden[t], out.limits[t])
+            out.failed[t] = _select_one(
+                counts, candidates, kind, stops, design, work, check.asked, bounds, *answer
+            )
     return out
-
-
-def _select_exactly(
-    counts: FloatArray,
-    candidates: Candidates,
-    kind: int,
-    checkpoints: IntArray,
-    design: Design,
-    out: Selection,
-    t: int,
-) -> None:
-    """Select by fitting every model, with Python integers where int64 does not do."""
-    fits = fit_models(counts[None], candidates.members, design)
-    values = fits.deviance[0] + np.asarray(
-        [penalty_of(kind, int(p), counts.sum()) for p in candidates.sizes]
-    )
-    estimable = fits.status[0] <= BOUNDARY
-    out.failed[t] = bool((fits.status[0] == NOT_CONVERGED).any())
-    for j, stop in enumerate(checkpoints):
-        usable = np.where(estimable, values, np.inf)[:stop]
-        if np.isfinite(usable).any():
-            m = int(np.argmin(usable))
-            out.chosen[t, j], out.hidden[t, j] = m, fits.hidden[0, m, 0]
-            out.limits[t, j] = FINITE
-        else:
-            m = int(np.argmin(np.where(np.isnan(values), np.inf, values)[:stop]))
-            out.limits[t, j] = fits.limits[0, m, 0]

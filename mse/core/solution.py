@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.linalg import cho_solve
 
-from mse.core._compiled import interpreted
 from mse.core.ascent import (
     NO_INFORMATION,
     basis_at,
@@ -22,8 +21,8 @@ from mse.core.ascent import (
 )
 from mse.core.batch import BOUNDARY, NOT_ESTIMABLE, OK
 from mse.core.empty_strata import ask_partners, empty_strata, hear_partners
-from mse.core.exact import SAFE, UNLIMITED
-from mse.core.existence import FINITE, INDETERMINATE, INFINITE, NOT_ASKED, ZERO, facial_set
+from mse.core.exact_check import find_face
+from mse.core.existence import FINITE, INDETERMINATE, INFINITE, NOT_ASKED, ZERO
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import first_cells, n_parameters, single_effects
 from mse.core.observed import restricted, stratum_totals
@@ -294,7 +293,7 @@ def _exact_limits(positive: BoolArray, fit: ModelFit, design: Design, limits: Li
     if (limits == NOT_ASKED).any():
         answers = np.where(limits == NOT_ASKED, FINITE, NOT_ASKED).astype(np.int8)
         everything = np.arange(n_parameters(design))
-        nobody = np.zeros(0, dtype=np.int64)
+        nobody = np.full(limits.size, -1)
         _by_algebra(counts, design.observable, design, everything, answers, nobody)
         limits[limits == NOT_ASKED] = answers[limits == NOT_ASKED]
 
@@ -308,10 +307,4 @@ def _by_algebra(
     partner: IntArray,
 ) -> None:
     """Decide the limits of some unseen cells in whole numbers, those that are `FINITE` on entry."""
-    asked, integers = limits.copy(), np.zeros(0, dtype=np.int64)
-    for like, bound in ((integers, SAFE), (integers.astype(np.object_), UNLIMITED)):
-        limits[:] = asked
-        face, keep = cells.copy(), np.zeros(chosen.size, dtype=np.bool_)
-        kernel = facial_set if bound != UNLIMITED else interpreted(facial_set)
-        if kernel(counts, face, design, chosen, like, bound, keep, limits, partner) >= 0:
-            return
+    limits[:] = find_face(counts, cells, design, chosen, limits, partner).limits

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba as nb
 import numpy as np
 
-from mse.core.batch import BOUNDARY, NOT_CONVERGED, OVERFLOWED, fit_one
-from mse.core.exact import SAFE
+from mse.core.batch import BOUNDARY, NOT_CONVERGED, fit_one
+from mse.core.exact_check import ExactCheck
 from mse.core.existence import INDETERMINATE
 from mse.core.lattice import superset_sum
 from mse.core.newton import Design, make_workspace
@@ -104,9 +104,8 @@ def _consider(counts, member, pairs, positions, work, tails):  # type: ignore[no
 
 
 @nb.njit(cache=True, nogil=True)
-def _forward(counts, member, pairs, positions, threshold, design, work, added):  # type: ignore[no-untyped-def]
+def _forward(counts, member, pairs, positions, threshold, design, work, asked, added):  # type: ignore[no-untyped-def]
     """Follow one path; status, hidden count and limit of its end."""
-    like = np.zeros(0, dtype=np.int64)
     cold = np.zeros(0)
     sums = counts.copy()
     superset_sum(sums, design.shape)
@@ -116,9 +115,9 @@ def _forward(counts, member, pairs, positions, threshold, design, work, added): 
     trial = -1
     while True:
         status, _, _ = fit_one(
-            counts, sums, member, cold, np.inf, design, work, like, SAFE, hidden, limits
+            counts, sums, member, cold, np.inf, design, work, asked, hidden, limits
         )
-        if status in (OVERFLOWED, NOT_CONVERGED):
+        if status == NOT_CONVERGED:
             return status, answer, answer_limit
         if trial < 0 or status <= BOUNDARY:
             if trial >= 0:
@@ -136,10 +135,10 @@ def _forward(counts, member, pairs, positions, threshold, design, work, added): 
 
 
 @nb.njit(cache=True, nogil=True)
-def _forward_many(tables, member, pairs, positions, threshold, design, work, out, codes):  # type: ignore[no-untyped-def]
+def _forward_many(tables, member, pairs, positions, threshold, design, work, asked, out, codes):  # type: ignore[no-untyped-def]
     for t in range(tables.shape[0]):
         codes[t], out.hidden[t], out.limits[t] = _forward(
-            tables[t], member.copy(), pairs, positions, threshold, design, work, out.added[t]
+            tables[t], member.copy(), pairs, positions, threshold, design, work, asked, out.added[t]
         )
 
 
@@ -160,8 +159,6 @@ def forward_paths(tables: FloatArray, pairs: IntArray, threshold: float, design:
     Returns
     -------
     Paths
-        A table whose existence check outgrows int64 counts as failed: minors of pairwise designs
-        stay far below that bound for as many lists as anybody has.
     """
     size = tables.shape[0]
     out = Paths(
@@ -175,6 +172,9 @@ def forward_paths(tables: FloatArray, pairs: IntArray, threshold: float, design:
     positions = order[np.searchsorted(design.cells, pairs, sorter=order)]
     member = np.bitwise_count(design.cells) <= 1
     work = make_workspace(design)
-    _forward_many(tables, member, pairs, positions, threshold, design, work, out, codes)
-    out.failed[:] = (codes == NOT_CONVERGED) | (codes == OVERFLOWED)
+    with ExactCheck(design, work) as check:
+        _forward_many(
+            tables, member, pairs, positions, threshold, design, work, check.asked, out, codes
+        )
+    out.failed[:] = codes == NOT_CONVERGED
     return out

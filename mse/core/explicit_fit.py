@@ -1,0 +1,205 @@
+"""Poisson fits on design rows that are written out, whatever the sizes of the counts.
+
+The information matrix of counts from 1 to 1e9 has entries of all these sizes in the coordinates of a
+hierarchical model, and rounding of the large ones drowns what the small cells say. Here a fit works in
+coordinates of its own: the log means of p cells, the *basis*, chosen greedily as the cells with the
+largest means whose rows are independent. The row of any other cell is a combination of rows of basis
+cells with means at least as large (else that cell would have been chosen: the greedy algorithm
+for matroids, Edmonds 1971, Mathematical Programming 1, 127-136), with coefficients that do not depend on
+the means. So the information matrix, scaled by the means of the basis, is the identity plus a positive
+semidefinite matrix of bounded entries: it is well conditioned for every set of means, and each step is
+known to nearly all digits. That weighted least squares can be solved so accurately in spite of
+weights of all sizes is known (Stewart 1989, Linear Algebra and its Applications 112, 189-193).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mse._typing import FloatArray, IntArray
+
+#: Coefficients of rows are ratios of small whole numbers; smaller ones are rounding errors of zero.
+ZERO_COEFFICIENT = 1e-9
+#: Log ratio of a mean to a smaller one in its basis from which the basis is chosen anew; the condition
+#: grows with that ratio.
+STALE_RATIO = 4.0
+#: Added to each count for a start, so that empty cells have a logarithm.
+START_COUNT = 0.1
+#: As of `mse.core.newton`: Newton's error after a step is of the order of its square.
+STEP_TOLERANCE = 1e-6
+#: An overshooting log mean comes down by one in a step, and means differ by e^700 at most.
+MAX_ITERATIONS = 2000
+#: Beyond this an exponential in the search for a step length is not worth computing.
+LARGE_STEP = 30.0
+
+
+class Rows(NamedTuple):
+    """A model on explicit cells.
+
+    Attributes
+    ----------
+    seen : float64 array (R, p)
+        Design rows of the cells in the likelihood; their rank is p.
+    hidden : float64 array (Q, p)
+        Rows of other cells whose means are wanted.
+    offset : float64 array (R,)
+        Known part of each log mean in the likelihood.
+    """
+
+    seen: FloatArray
+    hidden: FloatArray
+    offset: FloatArray
+
+
+class Basis(NamedTuple):
+    """Coordinates: the log means, less their offsets, of p cells."""
+
+    cells: IntArray  # (p,)
+    seen: FloatArray  # (R, p) rows in these coordinates
+    hidden: FloatArray  # (Q, p)
+
+
+class ExplicitFit(NamedTuple):
+    """A maximum of the likelihood.
+
+    Attributes
+    ----------
+    log_means : float64 array (R,)
+    log_hidden : float64 array (Q,)
+    coefficients : float64 array (p,)
+        In the coordinates of the design.
+    basis : Basis
+        Well-conditioned coordinates at the maximum.
+    """
+
+    log_means: FloatArray
+    log_hidden: FloatArray
+    coefficients: FloatArray
+    basis: Basis
+
+
+def heaviest_basis(rows: Rows, log_weights: FloatArray) -> Basis:
+    """Choose the independent rows with the largest weights and write all rows in terms of them.
+
+    Raises
+    ------
+    ArithmeticError
+        Where no p rows are independent.
+    """
+    p = rows.seen.shape[1]
+    order = np.argsort(-log_weights, kind="stable")
+    cells: list[int] = []
+    reduced, pivots = np.zeros((p, p)), np.zeros(p, dtype=np.int64)
+    for c in order:
+        k = len(cells)
+        if k == p:
+            break
+        row = rows.seen[c] - rows.seen[c, pivots[:k]] @ reduced[:k]
+        pivot = int(np.argmax(np.abs(row)))
+        if abs(row[pivot]) <= ZERO_COEFFICIENT * np.abs(rows.seen[c]).max(initial=0.0):
+            continue
+        reduced[k] = row / row[pivot]
+        reduced[:k] -= np.outer(reduced[:k, pivot], reduced[k])
+        pivots[k] = pivot
+        cells.append(int(c))
+    if len(cells) < p:
+        raise ArithmeticError("the design rows are not independent")
+    chosen = np.asarray(cells, dtype=np.int64)
+    inverse = np.linalg.inv(rows.seen[chosen])
+    seen = _tidy(rows.seen @ inverse)
+    rank_of = np.empty(log_weights.size, dtype=np.int64)
+    rank_of[order] = np.arange(order.size)
+    # A row depends on basis rows before it alone; what rounding leaves of others would be magnified.
+    seen[rank_of[:, None] < rank_of[chosen][None]] = 0.0
+    seen[chosen] = np.eye(p)
+    return Basis(chosen, seen, _tidy(rows.hidden @ inverse))
+
+
+def _tidy(coefficients: FloatArray) -> FloatArray:
+    """Clear rounding from coefficients that are whole numbers, zero above all."""
+    whole = np.rint(coefficients)
+    near = np.abs(coefficients - whole) < ZERO_COEFFICIENT
+    return np.asarray(np.where(near, whole, coefficients))
+
+
+def scaled_rows(basis: Basis, log_means: FloatArray) -> FloatArray:
+    """Square roots of the information: rows times the root of their mean over that of the basis cell."""
+    ratio = 0.5 * (log_means[:, None] - log_means[basis.cells][None])
+    return np.asarray(
+        np.where(basis.seen != 0.0, basis.seen, 0.0) * np.exp(np.minimum(ratio, 300.0))
+    )
+
+
+def _is_stale(basis: Basis, log_means: FloatArray) -> bool:
+    ratio = log_means[:, None] - log_means[basis.cells][None]
+    return bool((ratio[basis.seen != 0.0] > STALE_RATIO).any())
+
+
+def _start(counts: FloatArray, rows: Rows) -> tuple[Basis, FloatArray]:
+    """Basis and coordinates from one weighted least-squares step at the counts themselves."""
+    weight = counts + START_COUNT
+    basis = heaviest_basis(rows, np.log(weight))
+    root = np.sqrt(weight)
+    scaled = scaled_rows(basis, np.log(weight))
+    target = root * (np.log(weight) - rows.offset)
+    found = np.linalg.lstsq(scaled, target, rcond=None)[0]
+    return basis, np.asarray(found / root[basis.cells])
+
+
+def _step(counts: FloatArray, basis: Basis, log_means: FloatArray) -> tuple[FloatArray, float]:
+    """Newton step in the coordinates of a basis, and the decrement."""
+    scaled = scaled_rows(basis, log_means)
+    root = np.exp(0.5 * log_means)
+    score = scaled.T @ (counts / root - root)
+    step = np.linalg.solve(scaled.T @ scaled, score)
+    return np.asarray(step / root[basis.cells]), float(score @ step)
+
+
+def damping(means: FloatArray, change: FloatArray, decrement: float) -> float:
+    """Choose the share of a Newton step to take, as `mse.core.newton.damping` does."""
+    t, largest = 1.0, float(change.max(initial=0.0))
+    while t * largest > 1.0:
+        if t * largest < LARGE_STEP:
+            loss = float(means @ (np.expm1(t * change) - t * change))
+            if t * decrement - loss > 0.1 * t * decrement:
+                break
+        t *= 0.5
+    return t
+
+
+def fit_rows(counts: FloatArray, rows: Rows) -> ExplicitFit:
+    """Maximize the Poisson likelihood of rows of full rank for which a maximum exists.
+
+    Parameters
+    ----------
+    counts : float64 array (R,)
+        Persons; need not be whole.
+    rows : Rows
+        The model.
+
+    Raises
+    ------
+    ArithmeticError
+        Where the rows are not independent, or Newton's method did not end.
+    """
+    basis, b = _start(counts, rows)
+    for _ in range(MAX_ITERATIONS):
+        log_means = basis.seen @ b + rows.offset
+        if _is_stale(basis, log_means):
+            basis = heaviest_basis(rows, log_means)
+            b = log_means[basis.cells] - rows.offset[basis.cells]
+        step, decrement = _step(counts, basis, log_means)
+        change, hidden = basis.seen @ step, basis.hidden @ step
+        largest = max(np.abs(change).max(), np.abs(hidden).max(initial=0.0))
+        if not np.isfinite(largest):
+            break
+        if largest <= STEP_TOLERANCE:
+            b = b + step
+            coefficients = np.linalg.solve(rows.seen[basis.cells], b)
+            log_means = basis.seen @ b + rows.offset
+            return ExplicitFit(log_means, basis.hidden @ b, coefficients, basis)
+        b = b + damping(np.exp(np.minimum(log_means, 700.0)), change, decrement) * step
+    raise ArithmeticError("Newton's method did not reach the maximum of the likelihood")
