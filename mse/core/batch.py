@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from mse.core.empty_strata import ask_partners, empty_strata, hear_partners
 from mse.core.exact_check import FACE, FIT, LIMITS_OF_MODEL, ExactCheck, ask
 from mse.core.existence import FINITE, INDETERMINATE, NOT_ASKED
+from mse.core.explicit_fit import MOST_ENTRIES, covariance_of, explicit_rows
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import (
     CERTIFIED,
@@ -18,6 +19,7 @@ from mse.core.newton import (
     UNDECIDED,
     Design,
     arrange,
+    cholesky,
     deviance_of,
     first_cell,
     first_cells,
@@ -29,6 +31,7 @@ from mse.core.newton import (
     newton,
     restore,
     single_effects,
+    smallest_pivot,
     spread,
 )
 
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
 OK, BOUNDARY, NOT_ESTIMABLE, NOT_CONVERGED, PRUNED = 0, 1, 2, 3, 4
 STATUSES = ("ok", "boundary", "not_estimable", "not_converged")
 
+#: Smallest ratio of a squared Cholesky pivot to its diagonal at which an inverse is taken as it is: it
+#: keeps the digits that a standard error needs.
+CLEAR_PIVOT = 1e-6
 #: Iterations after which a receding fit is asked about rather than followed.
 PATIENCE = 4.0
 
@@ -414,7 +420,9 @@ def fit_model(
     )
 
 
-def log_hidden_covariance(fit: ModelFit, design: Design) -> FloatArray:
+def log_hidden_covariance(
+    fit: ModelFit, design: Design, means: FloatArray | None = None
+) -> FloatArray:
     """Covariance of the log hidden counts by the inverse information on the face.
 
     Parameters
@@ -423,27 +431,36 @@ def log_hidden_covariance(fit: ModelFit, design: Design) -> FloatArray:
         A fit whose hidden counts are estimable, at least in part.
     design : Design
         Axes and parameters.
+    means : float64 array (C,), optional
+        Other means to take the information at; by default those of the fit.
 
     Returns
     -------
     float64 array (Q, Q)
         NaN in the rows and columns of strata that are not estimable.
     """
-    weights = np.where(fit.face, fit.means, 0.0)
-    superset_sum(weights, design.shape)
-    p = fit.kept.size
-    matrix = np.zeros((p, p))
-    information(weights, design, fit.kept, p, matrix)
-    matrix += np.tril(matrix, -1).T
-    finite = np.asarray(fit.limits) == FINITE
-    rows = np.zeros((int(finite.sum()), p))
-    column = np.zeros(design.observable.size)
-    one = np.ones(1)
-    for j in np.flatnonzero(first_cells(design)[fit.kept] < design.n_hidden):
-        spread(one, design, fit.kept[j : j + 1], 1, column)
-        rows[:, j] = column[: design.n_hidden][finite]
+    weights = np.where(fit.face, fit.means if means is None else means, 0.0)
+    finite = np.flatnonzero(np.asarray(fit.limits) == FINITE)
     covariance = np.full((design.n_hidden, design.n_hidden), np.nan)
-    # Few effects are in a hidden cell: the product with the sparse rows costs nearly nothing.
-    known = csr_array(rows) @ np.linalg.solve(matrix, rows.T)
+    p = fit.kept.size
+    sums, matrix = weights.copy(), np.zeros((p, p))
+    superset_sum(sums, design.shape)
+    information(sums, design, fit.kept, p, matrix)
+    # Pivots this small lose half the digits of the answer.
+    factor = matrix.copy()
+    clear = cholesky(factor, p) and smallest_pivot(factor, p) > CLEAR_PIVOT
+    if clear or int(fit.face.sum() + finite.size) * p > MOST_ENTRIES:
+        rows = np.zeros((finite.size, p))
+        column, one = np.zeros(design.observable.size), np.ones(1)
+        for j in np.flatnonzero(first_cells(design)[fit.kept] < design.n_hidden):
+            spread(one, design, fit.kept[j : j + 1], 1, column)
+            rows[:, j] = column[: design.n_hidden][finite]
+        matrix += np.tril(matrix, -1).T
+        # Few effects are in a hidden cell: the product with the sparse rows costs nearly nothing.
+        known = csr_array(rows) @ np.linalg.solve(matrix, rows.T)
+    else:
+        cells = np.flatnonzero(fit.face)
+        rows_of = explicit_rows(design, fit.kept, cells, finite)
+        known = covariance_of(rows_of, np.log(weights[cells]))
     covariance[np.ix_(finite, finite)] = known
     return covariance

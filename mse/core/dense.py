@@ -22,6 +22,7 @@ from scipy.linalg import qr, solve_triangular
 
 from mse.core.batch import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, OK
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
+from mse.core.explicit_fit import Rows, deviance_of, fit_rows
 from mse.core.newton import START_COUNT
 
 if TYPE_CHECKING:
@@ -305,6 +306,20 @@ def maximize(
     ArithmeticError
         Where Newton's method did not get to a maximum.
     """
+    try:
+        return _maximize(counts, design, start)
+    except ArithmeticError:
+        if design.nonnegative.any():
+            raise
+    # Counts of very different sizes need coordinates of their own.
+    fit = fit_rows(counts, Rows(design.rows, design.rows[:0], design.log_sizes))
+    return fit.coefficients, np.exp(fit.log_means)
+
+
+def _maximize(
+    counts: FloatArray, design: DenseDesign, start: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """Maximize the likelihood in the coordinates of the design."""
     scale = np.abs(design.rows).max(axis=0)
     rows, bounded = design.rows / scale, design.nonnegative
     if start is None:
@@ -327,13 +342,6 @@ def maximize(
         if np.abs(change).max() <= STEP_TOLERANCE:
             return b / scale, np.exp(design.log_sizes + rows @ b)
     raise ArithmeticError("Newton's method did not reach the maximum of the likelihood")
-
-
-def deviance_of(counts: FloatArray, means: FloatArray) -> float:
-    """Poisson deviance of means that are positive wherever somebody was seen."""
-    seen = counts > 0
-    terms = counts[seen] * np.log(counts[seen] / means[seen])
-    return float(2 * (terms.sum() + means.sum() - counts.sum()))
 
 
 def _log_variance(means: FloatArray, design: DenseDesign, coefficients: FloatArray) -> float:
@@ -379,7 +387,7 @@ def fit_dense(counts: FloatArray, design: DenseDesign) -> DenseFit:
     except ArithmeticError:
         face = np.ones(counts.size, dtype=np.bool_)
         return DenseFit(NOT_CONVERGED, INDETERMINATE, nan, nan, nan, means, face, coefficients)
-    deviance = deviance_of(counts, means)
+    deviance = deviance_of(counts[face], means[face])
     if limit != FINITE:
         return DenseFit(NOT_ESTIMABLE, limit, nan, nan, deviance, means, face, coefficients)
     status = OK if face.all() and kept.size == design.hidden.size else BOUNDARY

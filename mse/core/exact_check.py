@@ -20,8 +20,8 @@ from numba.extending import intrinsic
 from mse.core._compiled import interpreted
 from mse.core.exact import SAFE, UNLIMITED
 from mse.core.existence import facial_set
-from mse.core.explicit_fit import Rows, fit_rows
-from mse.core.newton import CERTIFIED, UNDECIDED, spread
+from mse.core.explicit_fit import MOST_ENTRIES, explicit_rows, fit_rows
+from mse.core.newton import CERTIFIED, UNDECIDED
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,11 +37,9 @@ FACE, LIMITS_OF_MODEL, FIT = 0, 1, 2
 FAILED = -1
 #: From this number of parameters times cells on Python integers are slower than loading compiled code.
 MANY_ENTRIES = 50_000
-#: Seconds spent on Python integers in a process before the compiled twin is loaded: about what that
-#: takes from scratch.
-PATIENCE_SECONDS = 10.0
-#: Entries of explicit rows beyond which no fit is attempted on them: 160 MB.
-MOST_ENTRIES = 20_000_000
+#: Seconds spent on Python integers in a process before the compiled twin is loaded, which takes a
+#: fraction of a second, or a quarter of a minute where it has to be compiled first.
+PATIENCE_SECONDS = 2.0
 #: Answers that are remembered, and the cells of the largest tables for which they are.
 REMEMBERED, MOST_CELLS = 50_000, 4096
 
@@ -68,11 +66,11 @@ class Answer(NamedTuple):
     limits: Limits
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _call(typingctx, address, what, p):  # type: ignore[no-untyped-def] # noqa: ARG001
     """Call the C function ``int64 f(int64, int64)`` at an address."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def] # noqa: ARG001
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
         whole = ir.IntType(64)
         kind = ir.FunctionType(whole, [whole, whole]).as_pointer()
         function = builder.inttoptr(arguments[0], kind)
@@ -139,33 +137,27 @@ def _find(
     counts: FloatArray, face: BoolArray, design: Design, chosen: IntArray, *asked: Any
 ) -> Answer:
     """Run the check: compiled where that pays, and on Python integers otherwise or on overflow."""
-    integers = np.zeros(0, dtype=np.int64)
-    many = chosen.size * counts.size >= MANY_ENTRIES or _MEMORY.seconds > PATIENCE_SECONDS
-    kinds = [(integers.astype(np.object_), UNLIMITED)]
-    if many:
-        kinds.insert(0, (integers, SAFE))
-    for like, limit in kinds:
-        start = time.perf_counter()
-        answer = Answer(0, face.copy(), np.zeros(chosen.size, dtype=np.bool_), asked[0].copy())
-        kernel = interpreted(facial_set) if limit == UNLIMITED else facial_set
-        rank = kernel(
-            counts, answer.face, design, chosen, like, limit, answer.keep, answer.limits, asked[1]
-        )
-        if limit == UNLIMITED:
-            _MEMORY.seconds += time.perf_counter() - start
-        if rank >= 0:
-            break
+    if chosen.size * counts.size >= MANY_ENTRIES or _MEMORY.seconds > PATIENCE_SECONDS:
+        answer = _run(facial_set, np.int64, SAFE, counts, face, design, chosen, *asked)
+        if answer.rank >= 0:
+            return answer
+    start = time.perf_counter()
+    answer = _run(
+        interpreted(facial_set), np.object_, UNLIMITED, counts, face, design, chosen, *asked
+    )
+    _MEMORY.seconds += time.perf_counter() - start
+    return answer
+
+
+def _run(kernel: Any, kind: Any, limit: Any, *question: Any) -> Answer:
+    """Run the check on one kind of integers, on copies of what it changes."""
+    counts, face, design, chosen, limits, partner = question
+    answer = Answer(0, face.copy(), np.zeros(chosen.size, dtype=np.bool_), limits.copy())
+    like = np.zeros(0, dtype=kind)
+    rank = kernel(
+        counts, answer.face, design, chosen, like, limit, answer.keep, answer.limits, partner
+    )
     return answer._replace(rank=int(rank))
-
-
-def design_rows(design: Design, chosen: IntArray, cells: IntArray) -> FloatArray:
-    """Write out the design rows of some cells, (cells, parameters) float64."""
-    rows = np.zeros((cells.size, chosen.size))
-    column, one = np.zeros(design.observable.size), np.ones(1)
-    for j in range(chosen.size):
-        spread(one, design, chosen[j : j + 1], 1, column)
-        rows[:, j] = column[cells]
-    return rows
 
 
 class ExactCheck:
@@ -250,11 +242,7 @@ class ExactCheck:
         if (inside.size + hidden.size) * p > MOST_ENTRIES:
             return UNDECIDED
         chosen = work.chosen[:p]
-        rows = Rows(
-            design_rows(design, chosen, inside),
-            design_rows(design, chosen, hidden),
-            np.zeros(inside.size),
-        )
+        rows = explicit_rows(design, chosen, inside, hidden)
         try:
             fit = fit_rows(self.asked.counts[inside], rows)
         except ArithmeticError:

@@ -17,9 +17,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import xlogy
+
+from mse.core.newton import LARGEST_LOG, SMALL_RATIO, spread
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray
+    from mse.core.newton import Design
 
 #: Coefficients of rows are ratios of small whole numbers; smaller ones are rounding errors of zero.
 ZERO_COEFFICIENT = 1e-9
@@ -32,6 +37,8 @@ START_COUNT = 0.1
 STEP_TOLERANCE = 1e-6
 #: An overshooting log mean comes down by one in a step, and means differ by e^700 at most.
 MAX_ITERATIONS = 2000
+#: Entries of rows beyond which no table is written out: 160 MB.
+MOST_ENTRIES = 20_000_000
 #: Beyond this an exponential in the search for a step length is not worth computing.
 LARGE_STEP = 30.0
 
@@ -79,6 +86,44 @@ class ExplicitFit(NamedTuple):
     log_hidden: FloatArray
     coefficients: FloatArray
     basis: Basis
+
+
+def design_rows(design: Design, chosen: IntArray, cells: IntArray) -> FloatArray:
+    """Write out the design rows of some cells, (cells, parameters) float64."""
+    rows = np.zeros((cells.size, chosen.size))
+    column, one = np.zeros(design.observable.size), np.ones(1)
+    for j in range(chosen.size):
+        spread(one, design, chosen[j : j + 1], 1, column)
+        rows[:, j] = column[cells]
+    return rows
+
+
+def explicit_rows(
+    design: Design,
+    chosen: IntArray,
+    seen: IntArray,
+    hidden: IntArray | None = None,
+    offset: FloatArray | None = None,
+) -> Rows:
+    """Write out a model on some cells of a table.
+
+    Parameters
+    ----------
+    design : Design
+        Axes and parameters.
+    chosen : int64 array (p,)
+        Parameters of the model.
+    seen, hidden : int64 arrays
+        Cells in the likelihood, and others whose means are wanted; by default none.
+    offset : float64 array (R,), optional
+        Known part of the log means of the former; by default zero.
+    """
+    others = np.zeros(0, dtype=np.int64) if hidden is None else hidden
+    return Rows(
+        design_rows(design, chosen, seen),
+        design_rows(design, chosen, others),
+        np.zeros(seen.size) if offset is None else offset,
+    )
 
 
 def heaviest_basis(rows: Rows, log_weights: FloatArray) -> Basis:
@@ -138,6 +183,13 @@ def _is_stale(basis: Basis, log_means: FloatArray) -> bool:
     return bool((ratio[basis.seen != 0.0] > STALE_RATIO).any())
 
 
+def _start_at(b: FloatArray, rows: Rows) -> tuple[Basis, FloatArray]:
+    """Basis and coordinates of known coefficients."""
+    predictor = rows.seen @ b
+    basis = heaviest_basis(rows, predictor + rows.offset)
+    return basis, np.asarray(predictor[basis.cells])
+
+
 def _start(counts: FloatArray, rows: Rows) -> tuple[Basis, FloatArray]:
     """Basis and coordinates from one weighted least-squares step at the counts themselves."""
     weight = counts + START_COUNT
@@ -170,7 +222,48 @@ def damping(means: FloatArray, change: FloatArray, decrement: float) -> float:
     return t
 
 
-def fit_rows(counts: FloatArray, rows: Rows) -> ExplicitFit:
+def covariance_of(rows: Rows, log_means: FloatArray) -> FloatArray:
+    """Covariance of the log means of the hidden cells by the inverse information, (Q, Q).
+
+    Parameters
+    ----------
+    rows : Rows
+        The model.
+    log_means : float64 array (R,)
+        Where the information is taken.
+    """
+    basis = heaviest_basis(rows, log_means)
+    scaled = scaled_rows(basis, log_means)
+    hidden = basis.hidden * np.exp(-0.5 * log_means[basis.cells])
+    factor = np.linalg.cholesky(scaled.T @ scaled)
+    half = solve_triangular(factor, hidden.T, lower=True)
+    return np.asarray(half.T @ half)
+
+
+def rise_of_deviance(means: FloatArray, change: FloatArray) -> float:
+    """Half of what the deviance rises by when fitted log means change within their model.
+
+    At a maximum of the likelihood sum n a = sum m a for every change a that the model allows, so the rise
+    sum m (exp(a) - 1) - n a is one of terms m (exp(a) - 1 - a), none of which is negative. The
+    difference of two deviances would be lost in their rounding where they are large.
+    """
+    a = np.where(np.abs(change) <= SMALL_RATIO, change, 0.0)
+    series = a * a * (0.5 + a * (1 / 6 + a * (1 / 24 + a / 120)))
+    direct = np.expm1(np.minimum(change, LARGEST_LOG)) - change
+    return float(means @ np.where(np.abs(change) <= SMALL_RATIO, series, direct))
+
+
+def deviance_of(counts: FloatArray, means: FloatArray) -> float:
+    """Poisson deviance of positive means, summed from terms that are not negative."""
+    ratio = (counts - means) / means
+    small = np.abs(ratio) <= SMALL_RATIO
+    a = np.where(small, ratio, 0.0)
+    series = a * a * (0.5 - a * (1 / 6 - a * (1 / 12 - a / 20)))
+    direct = xlogy(1.0 + ratio, 1.0 + ratio) - ratio
+    return float(2.0 * (means @ np.where(small, series, direct)))
+
+
+def fit_rows(counts: FloatArray, rows: Rows, start: FloatArray | None = None) -> ExplicitFit:
     """Maximize the Poisson likelihood of rows of full rank for which a maximum exists.
 
     Parameters
@@ -179,13 +272,15 @@ def fit_rows(counts: FloatArray, rows: Rows) -> ExplicitFit:
         Persons; need not be whole.
     rows : Rows
         The model.
+    start : float64 array (p,), optional
+        Coefficients to start from; by default it starts from the counts.
 
     Raises
     ------
     ArithmeticError
         Where the rows are not independent, or Newton's method did not end.
     """
-    basis, b = _start(counts, rows)
+    basis, b = _start(counts, rows) if start is None else _start_at(start, rows)
     for _ in range(MAX_ITERATIONS):
         log_means = basis.seen @ b + rows.offset
         if _is_stale(basis, log_means):
@@ -200,6 +295,6 @@ def fit_rows(counts: FloatArray, rows: Rows) -> ExplicitFit:
             b = b + step
             coefficients = np.linalg.solve(rows.seen[basis.cells], b)
             log_means = basis.seen @ b + rows.offset
-            return ExplicitFit(log_means, basis.hidden @ b, coefficients, basis)
-        b = b + damping(np.exp(np.minimum(log_means, 700.0)), change, decrement) * step
+            return ExplicitFit(log_means, basis.hidden @ b, np.asarray(coefficients), basis)
+        b = b + damping(np.exp(np.minimum(log_means, LARGEST_LOG)), change, decrement) * step
     raise ArithmeticError("Newton's method did not reach the maximum of the likelihood")

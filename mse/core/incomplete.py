@@ -270,6 +270,12 @@ def saturated_value(data: Data) -> float:
     return float("nan")
 
 
+def deviance_from(saturated: float, value: float) -> float:
+    """Twice a fall in log likelihood; never below zero, as the first is found to `SATURATED_GAP` only."""
+    fall = 2.0 * (saturated - value)
+    return max(fall, 0.0)
+
+
 def _highest_probability(low: int, high: int) -> float:
     """Log of the largest probability that a Poisson variable can have between bounds."""
     if low == 0 or high == np.iinfo(np.int64).max:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 SCREENED = 5
 #: Largest argument of the exponential in a rise of the deviance: beyond it no term would leave.
 LARGEST_LOSS = 30.0
+#: By how much a diagonal is raised where rounding hides that its matrix is positive definite.
+LIFT = 100 * PIVOT_TOLERANCE
 #: A statistic approximates a change in deviance; terms whose approximate criterion is worse than
 #: that of the current model by more than this are not fitted.
 SLACK = 4.0
@@ -273,6 +275,24 @@ def _return_of_cells(design, work, p, state, ranges):  # type: ignore[no-untyped
 
 
 @nb.njit(cache=True, nogil=True)
+def _factor(work, p, state):  # type: ignore[no-untyped-def]
+    """Factor the information of the parameters of a fit, which is positive definite.
+
+    Where rounding hides that, as it does for counts of very different sizes, the diagonal is raised:
+    the statistics only say which terms are worth fitting.
+    """
+    for lift in (0.0, LIFT):
+        for i in range(p):
+            for j in range(i + 1):
+                u, v = work.chosen[i], work.chosen[j]
+                work.matrix[i, j] = state.full[max(u, v), min(u, v)]
+            work.matrix[i, i] *= 1.0 + lift
+        if cholesky(work.matrix, p):
+            return True
+    return False
+
+
+@nb.njit(cache=True, nogil=True)
 def screen(counts, design, work, p, ranges, state):  # type: ignore[no-untyped-def]
     """Approximate the change in deviance for every term; False where the information is singular.
 
@@ -287,11 +307,7 @@ def screen(counts, design, work, p, ranges, state):  # type: ignore[no-untyped-d
     state : Search
         ``b``, and ``full`` and ``score`` over all parameters; receives ``change``.
     """
-    for i in range(p):
-        for j in range(i + 1):
-            u, v = work.chosen[i], work.chosen[j]
-            work.matrix[i, j] = state.full[max(u, v), min(u, v)]
-    if not cholesky(work.matrix, p):
+    if not _factor(work, p, state):
         return False
     inverse = np.zeros((p, p))  # row i is column i of L^-1, so that products of rows give H^-1
     for i in range(p):

@@ -7,6 +7,7 @@ cells of the parameters and at their unions (see `mse.core.lattice`).
 
 from __future__ import annotations
 
+from math import lgamma
 from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
@@ -43,6 +44,8 @@ MAX_ITERATIONS = 200
 LARGEST_LOG = 700.0
 #: Below this the terms of a deviance come from a series; what it leaves out is 1e-13 of them.
 SMALL_RATIO = 1e-3
+#: From here on Stirling's series to its fifth term has all digits of a double.
+LARGE_COUNT = 16.0
 #: From this number of parameters on their order decides what a factorization costs.
 MANY_PARAMETERS = 128
 
@@ -202,6 +205,12 @@ def cholesky_solve(factor, p, x):  # type: ignore[no-untyped-def]
         x[i] /= factor[i, i]
         for k in range(i):
             x[k] -= factor[i, k] * x[i]
+
+
+def smallest_pivot(factor: FloatArray, p: int) -> float:
+    """Smallest squared pivot of a Cholesky factor, as a share of its diagonal; 1 if there is none."""
+    lower = np.tril(factor[:p, :p])
+    return float((np.diag(lower) ** 2 / (lower**2).sum(axis=1)).min(initial=1.0))
 
 
 @nb.njit(cache=True, nogil=True)
@@ -439,10 +448,10 @@ def step_error(counts, design, work, p):  # type: ignore[no-untyped-def]
     entries (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 8.3), and at most that
     of |r| scaled, over the eigenvalue that the shift proves.
     """
-    misfit, least = 0.0, np.inf
+    residual, least = 0.0, np.inf
     for c in range(counts.size):
         if work.face[c]:
-            misfit += abs(counts[c] - work.means[c])
+            residual += abs(counts[c] - work.means[c])
             least = min(least, work.means[c])
     sizes, moved = work.score, 0.0
     for i in range(p):
@@ -455,7 +464,7 @@ def step_error(counts, design, work, p):  # type: ignore[no-untyped-def]
     by_factor, by_shift = 0.0, 0.0
     for i in range(p):
         size = sizes[i]
-        error = (axes + 2) * ROUNDOFF * min(misfit, 2.0 * size * size)
+        error = (axes + 2) * ROUNDOFF * min(residual, 2.0 * size * size)
         error += (p + axes + 2) * ROUNDOFF * size * moved + shift * size * size * abs(work.h[i])
         by_shift += (error / size) ** 2 / (0.5 * shift)
         for k in range(i):
@@ -474,6 +483,24 @@ def excess(ratio):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
+def misfit(count, mean):  # type: ignore[no-untyped-def]
+    """Half what a cell adds to the deviance: n log(n / m) - n + m, never negative."""
+    if count <= 0.0:
+        return mean
+    return mean * excess((count - mean) / mean) if mean > 0.0 else np.inf
+
+
+@nb.njit(cache=True, nogil=True)
+def factorial_rest(x):  # type: ignore[no-untyped-def]
+    """Return ``lgamma(x + 1) - x log(x) + x`` for x >= 0, which is small."""
+    if x < LARGE_COUNT:
+        return lgamma(x + 1.0) - (x * np.log(x) if x > 0.0 else 0.0) + x
+    y = 1.0 / (x * x)
+    series = 1.0 / 12.0 - y * (1.0 / 360.0 - y * (1.0 / 1260.0 - y / 1680.0))
+    return 0.5 * np.log(2.0 * np.pi * x) + series / x
+
+
+@nb.njit(cache=True, nogil=True)
 def deviance_of(counts, work):  # type: ignore[no-untyped-def]
     """Deviance of the current means over the cells of the face.
 
@@ -483,10 +510,7 @@ def deviance_of(counts, work):  # type: ignore[no-untyped-def]
     total = 0.0
     for c in range(counts.size):
         if work.face[c]:
-            if counts[c] > 0.0:
-                total += work.means[c] * excess((counts[c] - work.means[c]) / work.means[c])
-            else:
-                total += work.means[c]
+            total += misfit(counts[c], work.means[c])
     return 2.0 * total
 
 

@@ -9,22 +9,33 @@ section 3). Fits here start from an estimable fit without the offset.
 
 from __future__ import annotations
 
-from math import exp, lgamma, log
+from math import exp, log
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from mse.core.curve import FunctionCurve
-from mse.core.lattice import subset_sum, superset_sum
-from mse.core.newton import LARGEST_LOG, MAX_ITERATIONS, STEP_TOLERANCE, Design
+from mse.core.batch import log_hidden_covariance
+from mse.core.curve import FunctionCurve, orderings
+from mse.core.explicit_fit import damping, explicit_rows, fit_rows, rise_of_deviance
+from mse.core.lattice import superset_sum
+from mse.core.newton import (
+    LARGEST_LOG,
+    MAX_ITERATIONS,
+    STEP_TOLERANCE,
+    Design,
+    gather,
+    information,
+    spread,
+)
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
     from mse.core.batch import ModelFit
+    from mse.core.explicit_fit import Rows
 
-#: A halved Newton step this short changes no mean by more than rounding: the point is the maximum.
-SHORTEST_STEP = 2.0**-40
+#: Cells times parameters up to which a table is written out, where no sizes of counts do harm.
+FEW_ENTRIES = 200_000
 
 
 class OffsetFit(NamedTuple):
@@ -36,70 +47,73 @@ class OffsetFit(NamedTuple):
         Coefficients of the parameters that were kept, log scale.
     means : float64 array (C,)
         Means of all cells, hidden ones included; 0 outside the face.
-    value : float
-        Kernel of the log likelihood, ``sum n log mu - mu`` over the cells in the likelihood.
     """
 
     coefficients: FloatArray
     means: FloatArray
-    value: float
 
 
 class _Problem(NamedTuple):
     counts: FloatArray  # (C,)
     offset: FloatArray  # (C,)
     inside: BoolArray  # (C,) cells in the likelihood
-    cells: IntArray  # (p,) cells of the parameters
-    union: IntArray  # (p, p)
-    shape: IntArray  # (d,)
+    kept: IntArray  # (p,) positions of the parameters
+    design: Design
+    rows: Rows | None  # of the cells in the likelihood, where the table is not too large for them
 
 
 def _problem(
     counts: FloatArray, offset: FloatArray, inside: BoolArray, fit: ModelFit, design: Design
 ) -> _Problem:
-    kept = fit.kept
-    union = design.union[np.ix_(kept, kept)]
-    return _Problem(counts, offset, inside, design.cells[kept], union, design.shape)
+    cells = np.flatnonzero(inside)
+    rows = None
+    if cells.size * fit.kept.size <= FEW_ENTRIES:
+        rows = explicit_rows(design, fit.kept, cells, offset=offset[cells])
+    return _Problem(counts, offset, inside, fit.kept, design, rows)
 
 
 def _predictor(b: FloatArray, problem: _Problem) -> FloatArray:
     predictor = np.zeros(problem.counts.size)
-    predictor[problem.cells] = b
-    subset_sum(predictor, problem.shape)
+    spread(b, problem.design, problem.kept, b.size, predictor)
     return predictor
 
 
-def _kernel(eta: FloatArray, problem: _Problem) -> float:
-    inside = problem.inside
-    mu = np.exp(np.minimum(eta[inside], LARGEST_LOG))
-    return float(problem.counts[inside] @ eta[inside] - mu.sum())
-
-
 def _information(weights: FloatArray, problem: _Problem) -> FloatArray:
-    sums = weights.copy()
-    superset_sum(sums, problem.shape)
-    return np.where(problem.union >= 0, sums[problem.union], 0.0)
+    sums, p = weights.copy(), problem.kept.size
+    superset_sum(sums, problem.design.shape)
+    matrix = np.zeros((p, p))
+    information(sums, problem.design, problem.kept, p, matrix)
+    return np.asarray(matrix + np.tril(matrix, -1).T)
 
 
-def _maximize(b: FloatArray, problem: _Problem) -> tuple[FloatArray, FloatArray, float]:
-    """Maximize the kernel by Newton's method with halved steps: coefficients, predictor, value."""
+def _maximize(b: FloatArray, problem: _Problem) -> tuple[FloatArray, FloatArray]:
+    """Maximize the likelihood by Newton's method: coefficients, log means of all cells."""
+    if problem.rows is not None:
+        b = fit_rows(problem.counts[problem.inside], problem.rows, b).coefficients
+        return b, _predictor(b, problem) + problem.offset
     eta = _predictor(b, problem) + problem.offset
-    value = _kernel(eta, problem)
     for _ in range(MAX_ITERATIONS):
         mu = np.where(problem.inside, np.exp(np.minimum(eta, LARGEST_LOG)), 0.0)
-        score = np.where(problem.inside, problem.counts, 0.0) - mu
-        superset_sum(score, problem.shape)
-        step = cho_solve(cho_factor(_information(mu, problem)), score[problem.cells])
+        residual = np.where(problem.inside, problem.counts, 0.0) - mu
+        score = _transposed(residual, problem)
+        try:
+            step = cho_solve(cho_factor(_information(mu, problem)), score)
+        except LinAlgError as error:
+            raise ArithmeticError(f"the information matrix is singular: {error}") from error
         slope = _predictor(step, problem)
-        t, moved = 1.0, _kernel(eta + slope, problem)
         if np.abs(slope).max() <= STEP_TOLERANCE:
-            return b + step, eta + slope, moved
-        # The kernel is concave: where a full step lowers it, a shorter one raises it.
-        while not moved >= value and t > SHORTEST_STEP:
-            t /= 2
-            moved = _kernel(eta + t * slope, problem)
-        b, eta, value = b + t * step, eta + t * slope, moved
+            return b + step, eta + slope
+        inside = np.where(problem.inside, slope, 0.0)
+        share = damping(mu, inside, float(score @ step))
+        b, eta = b + share * step, eta + share * slope
     raise ArithmeticError("no fit with this offset was found")
+
+
+def _transposed(weights: FloatArray, problem: _Problem) -> FloatArray:
+    """X'w over the parameters of the problem."""
+    sums = weights.copy()
+    superset_sum(sums, problem.design.shape)
+    return np.asarray([gather(sums, problem.design, u) for u in problem.kept])
 
 
 def fit_with_offset(
@@ -124,10 +138,9 @@ def fit_with_offset(
         Where Newton's method did not end.
     """
     problem = _problem(counts, offset, fit.face, fit, design)
-    b, eta, value = _maximize(fit.coefficients, problem)
+    b, eta = _maximize(fit.coefficients, problem)
     hidden = np.arange(counts.size) < design.n_hidden
-    means = np.where(fit.face | hidden, np.exp(eta), 0.0)
-    return OffsetFit(b, means, value)
+    return OffsetFit(b, np.where(fit.face | hidden, np.exp(eta), 0.0))
 
 
 def hidden_variance(found: OffsetFit, fit: ModelFit, design: Design) -> float:
@@ -136,16 +149,10 @@ def hidden_variance(found: OffsetFit, fit: ModelFit, design: Design) -> float:
     The delta method on the log scale plus the Poisson variance of the counts themselves (Cormack & Jupp
     1991, Biometrika 78, 911-916).
     """
-    nothing = np.zeros(found.means.size)
-    problem = _problem(nothing, nothing, fit.face, fit, design)
-    matrix = _information(np.where(fit.face, found.means, 0.0), problem)
     hidden = found.means[: design.n_hidden]
-    # The gradient of the hidden total: X'w with weight w on the hidden cells.
-    gradient = np.zeros(found.means.size)
-    gradient[: design.n_hidden] = hidden
-    superset_sum(gradient, design.shape)
-    gradient = gradient[problem.cells]
-    return float(gradient @ cho_solve(cho_factor(matrix), gradient) + hidden.sum())
+    # The gradient of the log hidden counts, weighted by them, is that of the hidden total.
+    covariance = log_hidden_covariance(fit, design, found.means)
+    return float(hidden @ covariance @ hidden + hidden.sum())
 
 
 def offset_profile_interval(
@@ -174,18 +181,23 @@ def offset_profile_interval(
         Where an inner fit did not end.
     """
     found = fit_with_offset(counts, offset, fit, design)
-    spread = hidden_variance(found, fit, design) ** 0.5 / found.means[0]
+    spread_of_log = hidden_variance(found, fit, design) ** 0.5 / found.means[0]
     inside = fit.face.copy()
     inside[0] = True
     n, completed = float(counts.sum()), counts.copy()
     problem = _problem(completed, offset, inside, fit, design)
     b = found.coefficients
 
+    first = b
+    means, change = found.means[fit.face], np.zeros(counts.size)
+
     def value(log_hidden: float) -> float:
         nonlocal b
         completed[0] = hidden = exp(log_hidden)
-        b, _, kernel = _maximize(b, problem)
-        total = n + hidden
-        return lgamma(total + 1) - lgamma(hidden + 1) + kernel + total - total * log(total)
+        b, _ = _maximize(b, problem)
+        change[:] = _predictor(b - first, problem)
+        ratio = found.means[0] * exp(change[0]) / hidden
+        rise = rise_of_deviance(means, change[fit.face])
+        return orderings(n, hidden) - rise - float(hidden * (ratio - 1 - log(ratio)))
 
-    return FunctionCurve(value, n, float(found.means[0]), spread).ends(drop)
+    return FunctionCurve(value, n, float(found.means[0]), spread_of_log).ends(drop)

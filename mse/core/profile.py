@@ -11,18 +11,20 @@ with N - n persons spread over the hidden cells in the proportions of the fit it
 
 from __future__ import annotations
 
-from math import exp, lgamma, log
+from math import exp, log
 from typing import TYPE_CHECKING
 
 import numba as nb
 import numpy as np
 
-from mse.core.curve import LikelihoodCurve
+from mse.core.curve import LikelihoodCurve, orderings
+from mse.core.explicit_fit import MOST_ENTRIES, explicit_rows, fit_rows, rise_of_deviance
 from mse.core.lattice import superset_sum
 from mse.core.newton import (
     CERTIFIED,
     EXHAUSTED,
     MAX_ITERATIONS,
+    STEP_ERROR,
     STEP_TOLERANCE,
     Design,
     Workspace,
@@ -32,27 +34,32 @@ from mse.core.newton import (
     information,
     make_workspace,
     means_of,
+    misfit,
+    newton_step,
     spread,
+    step_error,
     step_range,
 )
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray
     from mse.core.batch import ModelFit
+    from mse.core.explicit_fit import Rows
+
+#: Relative rounding of a deviance: rises within it are none.
+ROUNDED_SUM = 1e-13
 
 
 @nb.njit(cache=True, nogil=True)
-def _log_likelihood(counts, hidden, design, work):  # type: ignore[no-untyped-def]
-    # The Poisson kernel with the hidden total; the means are those of the current coefficients.
+def _half_deviance(counts, hidden, design, work):  # type: ignore[no-untyped-def]
+    """Half the deviance with the hidden total as one more count, from terms that are not negative."""
     unseen, total = 0.0, 0.0
     for c in range(counts.size):
         if c < design.n_hidden:
             unseen += work.means[c]
         elif work.face[c]:
-            total -= work.means[c]
-            if counts[c] > 0.0:
-                total += counts[c] * np.log(work.means[c])
-    return total - unseen + hidden * np.log(unseen)
+            total += misfit(counts[c], work.means[c])
+    return total + misfit(hidden, unseen)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -94,14 +101,14 @@ def _ascent(counts, hidden, design, work, p, exact):  # type: ignore[no-untyped-
 
 @nb.njit(cache=True, nogil=True)
 def _move(counts, hidden, design, work, p, start, value, change):  # type: ignore[no-untyped-def]
-    """Take the step, halved until the likelihood does not fall; its new value."""
+    """Take the step, halved until the deviance does not rise; half its new value."""
     t = 1.0
     while True:
         for i in range(p):
             work.b[i] = start[i] + t * work.h[i]
         means_of(design, work, p)
-        moved = _log_likelihood(counts, hidden, design, work)
-        if moved >= value or change * t <= STEP_TOLERANCE:
+        moved = _half_deviance(counts, hidden, design, work)
+        if moved <= value * (1.0 + ROUNDED_SUM) or change * t <= STEP_TOLERANCE:
             return moved
         t *= 0.5
 
@@ -123,32 +130,33 @@ def fit_with_hidden(counts, hidden, design, work, p):  # type: ignore[no-untyped
 
     Returns
     -------
-    code : int
+    int
         `CERTIFIED` or `EXHAUSTED`.
-    value : float
-        Maximum of ``sum n(c) log mu(c) + hidden log mu(hidden) - sum mu``.
     """
     means_of(design, work, p)
-    value = _log_likelihood(counts, hidden, design, work)
+    value = _half_deviance(counts, hidden, design, work)
     start = np.zeros(p)
     for _ in range(MAX_ITERATIONS):
+        if not value < np.inf:
+            break
         exact = _ascent(counts, hidden, design, work, p, True)
         if not exact and not _ascent(counts, hidden, design, work, p, False):
-            return EXHAUSTED, value
+            return EXHAUSTED
         smallest, largest, among_hidden = step_range(design, work)
         change = max(largest, -smallest, among_hidden)
         for i in range(p):
             start[i] = work.b[i]
         value = _move(counts, hidden, design, work, p, start, value, change)
         if change <= STEP_TOLERANCE:
-            return CERTIFIED, value
-    return EXHAUSTED, value
+            return CERTIFIED
+    return EXHAUSTED
 
 
 class ProfileCurve(LikelihoodCurve):
-    """Profile log likelihood of N under a log-linear model.
+    """Profile log likelihood of N under a log-linear model, up to a constant.
 
-    Each evaluation starts from the fit of the one before.
+    Each evaluation starts from the fit of the one before. With one hidden cell it is a fit of
+    explicit rows where the estimate itself needed that, or where the fit on the lattice fails.
 
     Parameters
     ----------
@@ -165,25 +173,55 @@ class ProfileCurve(LikelihoodCurve):
     def __init__(self, counts: FloatArray, fit: ModelFit, design: Design, spread: float) -> None:
         self._counts, self._fit, self._design = counts, fit, design
         self._work = _workspace_at(fit, design)
+        self._rows: Rows | None = None
+        if not _is_well_conditioned(counts, fit, design):
+            self._write_out()
         super().__init__(float(counts.sum()), float(fit.hidden.sum()), spread)
 
     def __call__(self, log_hidden: float) -> float:
-        """Profile log likelihood at N = n + exp(log_hidden).
+        """Profile log likelihood at N = n + exp(log_hidden), less a constant.
 
         Raises
         ------
         ArithmeticError
             Where the inner fit did not converge.
         """
-        hidden, p = exp(log_hidden), self._fit.kept.size
-        code, kernel = fit_with_hidden(self._counts, hidden, self._design, self._work, p)
-        if code != CERTIFIED:
-            self._work.b[:p] = self._fit.coefficients
+        hidden = exp(log_hidden)
+        b = self._coefficients(hidden)
+        face, unseen = self._fit.face, self._design.n_hidden
+        spread(b - self._fit.coefficients, self._design, self._fit.kept, b.size, self._work.step)
+        rise = rise_of_deviance(self._fit.means[face], self._work.step[face])
+        ratio = float(self._fit.hidden @ np.exp(self._work.step[:unseen])) / hidden
+        return orderings(self.observed, hidden) - rise - hidden * (ratio - 1 - log(ratio))
+
+    def _coefficients(self, hidden: float) -> FloatArray:
+        """Coefficients of the fit with so many hidden persons."""
+        fit, p = self._fit, self._fit.kept.size
+        if self._rows is None:
+            code = fit_with_hidden(self._counts, hidden, self._design, self._work, p)
+            if code == CERTIFIED:
+                return self._work.b[:p]
+            self._work.b[:p] = fit.coefficients
+            self._write_out()
+        if self._rows is None:
             raise ArithmeticError(f"no fit with {hidden:g} hidden persons was found")
-        # kernel = sum n log mu + hidden log mu0 - N, and p = mu / N.
-        total = self.observed + hidden
-        gain = lgamma(total + 1) - lgamma(hidden + 1)
-        return float(gain + kernel + total - total * log(total))
+        known = np.append(self._counts[fit.face], hidden)
+        return fit_rows(known, self._rows, fit.coefficients).coefficients
+
+    def _write_out(self) -> None:
+        """Write the rows out, unless there are several hidden cells or too many entries."""
+        cells = np.append(np.flatnonzero(self._fit.face), 0)
+        if self._design.n_hidden == 1 and cells.size * self._fit.kept.size <= MOST_ENTRIES:
+            self._rows = explicit_rows(self._design, self._fit.kept, cells)
+
+
+def _is_well_conditioned(counts: FloatArray, fit: ModelFit, design: Design) -> bool:
+    """Whether a Newton step at the fit keeps the digits that `STEP_ERROR` asks for."""
+    work, p = _workspace_at(fit, design), fit.kept.size
+    means_of(design, work, p)
+    if np.isnan(newton_step(counts, design, work, p)):
+        return False
+    return bool(step_error(counts, design, work, p) <= STEP_ERROR)
 
 
 def _workspace_at(fit: ModelFit, design: Design) -> Workspace:

@@ -184,9 +184,9 @@ def _floor(lacking, bounds, bound_row):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _select_one(
+def _select_one(  # type: ignore[no-untyped-def]
     counts, candidates, kind, stops, design, work, asked, bounds, chosen, hidden, limits
-):  # type: ignore[no-untyped-def]
+):
     """Select for one table; whether a fit did not converge."""
     sums = counts.copy()
     superset_sum(sums, design.shape)

@@ -8,7 +8,6 @@ added, ties by position (Chan, Silverman & Vincent 2021, JASA 116, 1297-1306, se
 
 from __future__ import annotations
 
-from math import lgamma
 from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
@@ -18,7 +17,7 @@ from mse.core.batch import BOUNDARY, NOT_CONVERGED, fit_one
 from mse.core.exact_check import ExactCheck
 from mse.core.existence import INDETERMINATE
 from mse.core.lattice import superset_sum
-from mse.core.newton import Design, make_workspace
+from mse.core.newton import Design, factorial_rest, make_workspace, misfit
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
@@ -63,7 +62,8 @@ def smaller_tail(m, mean):  # type: ignore[no-untyped-def]
     """
     if mean <= 0.0:
         return 1.0 if m <= 0.0 else 0.0
-    probability = np.exp(m * np.log(mean) - mean - lgamma(m + 1.0))
+    # Loader (2000): no terms of the size of m log m, which would leave no digits for many persons.
+    probability = np.exp(-misfit(m, mean) - factorial_rest(m))
     term, tail, k = probability, probability, m
     if m < mean:
         while k > 0.0 and term > TAIL_PRECISION * tail:

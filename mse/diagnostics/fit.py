@@ -302,13 +302,18 @@ class Residuals(Result):
                 *(str(row[name]) for name in names),
                 f"{row['observed']:,.0f}",
                 f"{row['fitted']:,.1f}",
-                *(f"{row[kind]:+.2f}" for kind in ("pearson", "deviance", "freeman_tukey")),
+                *(_signed(row[kind]) for kind in ("pearson", "deviance", "freeman_tukey")),
             ]
             for row in shown.to_dict("records")
         ]
         head = [*names, "observed", "fitted", "Pearson", "deviance", "Freeman-Tukey"]
         title = f"Residuals of {self.model}, the {len(rows)} largest of {len(self._frame):,}"
         return [Section(title, verbatim=layout(head, rows))]
+
+
+def _signed(value: float) -> str:
+    """Write a residual; what rounds to zero is +0.00, whatever the sign of its rounding error."""
+    return f"{round(value, 2) + 0.0:+.2f}"
 
 
 def residuals(fit: AnyLogLinearFit) -> Residuals:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from mse.core.curve import LOG_MOST_HIDDEN, LikelihoodCurve
 from mse.errors import ConvergenceWarning, ModelError
 from mse.intervals import lognormal_interval
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mse._typing import FloatArray
+    from mse.core.curve import LikelihoodCurve
     from mse.loglinear.single import LogLinearFit
 
 AverageKind = Literal["mixture", "buckland"]
@@ -154,13 +154,13 @@ def _tail_end(curves: Sequence[LikelihoodCurve], weights: FloatArray, tail: floa
         roots = np.asarray([curve.signed_root(log_hidden) for curve in curves])
         return float(weights @ ndtr(roots)) - tail
 
-    floor = min(curve.floor for curve in curves)
+    floor, ceiling = min(curve.floor for curve in curves), max(curve.ceiling for curve in curves)
     low, high = floor, max(curve.mode for curve in curves)
     if excess(low) >= 0:
         return float(curves[0].observed)
     while excess(high) < 0:
         high += 1.0
-        if high > LOG_MOST_HIDDEN:
+        if high > ceiling:
             return inf
     # A millionth of the hidden count is beyond what anybody reads off.
     return float(curves[0].observed) + exp(float(brentq(excess, low, high, xtol=1e-6)))

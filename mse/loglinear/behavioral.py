@@ -201,4 +201,5 @@ def _deviance(captures: _Captures, data: Removal, b: float, *, first_differs: bo
     logs = (
         np.log(means[first - 1]) + xlogy(recaptures, rate) + xlogy(chances - recaptures, 1 - rate)
     )
-    return float(2 * counts @ (np.log(counts) - logs))
+    # Rounding may leave a difference of sums just below zero.
+    return max(float(2 * counts @ (np.log(counts) - logs)), 0.0)

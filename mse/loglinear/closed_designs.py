@@ -164,7 +164,8 @@ def within_classes(patterns: IntArray, counts: FloatArray) -> float:
     captures = patterns.sum(axis=1)
     totals = np.bincount(captures, counts)[captures]
     shares = np.asarray([log_choose(n_lists, int(k)) for k in captures])
-    return float(2 * counts @ (np.log(counts / totals) + shares))
+    # Rounding may leave a sum that is zero just below it.
+    return max(float(2 * counts @ (np.log(counts / totals) + shares)), 0.0)
 
 
 def corrections(form: str | None, n_lists: int, *, by_list: bool) -> FloatArray:

@@ -28,7 +28,7 @@ from scipy.special import gammaln
 
 from mse._strata import Strata
 from mse.core.batch import ModelFit
-from mse.core.incomplete import SPLIT_COUNT, fit_incomplete, saturated_value
+from mse.core.incomplete import SPLIT_COUNT, deviance_from, fit_incomplete, saturated_value
 from mse.core.observed import box_means
 from mse.core.observed_profile import ObservedProfile
 from mse.errors import ModelError
@@ -165,7 +165,7 @@ class IncompleteLogLinearFit(LogLinearFit):
     @cached_property
     def deviance(self) -> float:
         """Twice the log likelihood that is lost beside a model with a mean for each observable cell."""
-        return 2 * (saturated_value(self._parts.data) - self._parts.found.value)
+        return deviance_from(saturated_value(self._parts.data), self._parts.found.value)
 
     @property
     def df_residual(self) -> int:

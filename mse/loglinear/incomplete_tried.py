@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from mse.core.batch import BatchFit
+from mse.core.incomplete import deviance_from
 from mse.core.observed_search import Terms, excused_strata, fit_part, promises, usable
 from mse.loglinear.criteria import criteria_of
 from mse.loglinear.designs import table_design
@@ -219,7 +220,7 @@ class PartlyTried:
         fits, n_kinds = self._fits, self.scope.n_kinds
         strata = [folded_strata(fit.limits, fit.hidden, n_kinds) for fit in fits]
         return BatchFit(
-            deviance=np.asarray([[2 * (saturated - fit.value) for fit in fits]]),
+            deviance=np.asarray([[deviance_from(saturated, fit.value) for fit in fits]]),
             hidden=np.asarray([[hidden for _, hidden in strata]]),
             limits=np.asarray([[limits for limits, _ in strata]]),
             status=np.asarray([[fit.status for fit in fits]], dtype=np.int8),

@@ -12,7 +12,7 @@ Statistics 31, 357-379.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["HighestOrder", "OddsRatio", "Scenario", "highest_order", "odds_ratio"]
 
 DEFAULT_XI = (0.5, 2 / 3, 1.0, 1.5, 2.0)
+_NO_ENDS = (math.nan, math.nan)
 DEFAULT_RATIOS = (0.25, 0.5, 2 / 3, 1.0, 1.5, 2.0, 4.0)
 
 
@@ -125,6 +126,15 @@ class _Prepared:
             return hidden, ends, "profile"
         se = math.sqrt(hidden_variance(found, self.fit, self.design))
         return hidden, lognormal_interval(hidden, se, level, int(self.counts.sum())), "lognormal"
+
+    def under(self, offset: FloatArray, level: float, scenario: Scenario) -> Scenario:
+        """Fill in the estimate under an offset, or the status of one that was not found."""
+        try:
+            hidden, ends, kind = self.estimate(offset, level)
+        except ArithmeticError as error:
+            reason = f"The fit under this assumption was not found: {error}."
+            return replace(scenario, status="not_converged", limit="indeterminate", reason=reason)
+        return replace(scenario, hidden=hidden, ends=ends, interval_kind=kind)
 
 
 # The highest interaction -------------------------------------------------------------------------
@@ -247,16 +257,19 @@ def _relaxed(
     found: PopulationEstimate, prepared: _Prepared | None, xi: float, level: float
 ) -> Scenario:
     n, kind = found.observed, found.interval_kind
+    blank = Scenario(
+        xi, math.nan, _NO_ENDS, "", found.status, found.limit, found.reason, model=found.model
+    )
     if prepared is not None:
         offset = np.zeros(prepared.counts.size)
         offset[: prepared.design.n_hidden] = -math.log(xi)
-        hidden, ends, kind = prepared.estimate(offset, level)
-    else:
-        low, high = found.interval(level)
-        hidden, ends = found.hidden / xi, (n + (low - n) / xi, n + (high - n) / xi)
-        kind = f"{kind}, scaled" if kind and xi != 1 else kind
-    return Scenario(
-        xi, hidden, ends, kind, found.status, found.limit, found.reason, model=found.model
+        return prepared.under(offset, level, blank)
+    low, high = found.interval(level)
+    return replace(
+        blank,
+        hidden=found.hidden / xi,
+        ends=(n + (low - n) / xi, n + (high - n) / xi),
+        interval_kind=f"{kind}, scaled" if kind and xi != 1 else kind,
     )
 
 
@@ -419,12 +432,10 @@ def _varied(
     levels = levels_of(np.arange(table.n_cells), prepared.design.shape)
     both = ((levels[:, pair[0]] == 1) & (levels[:, pair[1]] == 1)).astype(np.float64)
     for ratio in ratios:
-        hidden, ends, kind = math.nan, (math.nan, math.nan), ""
-        if estimable:
-            hidden, ends, kind = prepared.estimate(math.log(ratio) * both, level)
-        yield Scenario(
-            ratio, hidden, ends, kind, fit.status, fit.limit, fit.reason, names, fit.model
+        blank = Scenario(
+            ratio, math.nan, _NO_ENDS, "", fit.status, fit.limit, fit.reason, names, fit.model
         )
+        yield prepared.under(math.log(ratio) * both, level, blank) if estimable else blank
 
 
 def _ending(each: Scenario, level: float) -> dict[str, Any]:

@@ -171,3 +171,51 @@ def test_results_show_themselves() -> None:
         assert repr(found).startswith("<")
         with pytest.raises(AttributeError):
             found.level = 0.5
+
+
+# Counts of 700 beside ones, on which fits with an offset used to fail (fault A8).
+HOSTILE = {
+    "0010": 12, "0011": 12, "1110": 700, "1010": 1, "0111": 12, "1111": 3,
+    "0110": 1, "1011": 700, "1000": 700, "0001": 3, "1100": 12,
+}  # fmt: skip
+LARGE = {"001": 3, "010": 40_000_000, "011": 2, "100": 5, "101": 1, "110": 10**9, "111": 77}
+
+
+@pytest.mark.parametrize(
+    ("counts", "estimator"),
+    [
+        (HOSTILE, mse.LogLinearSearch()),
+        (HOSTILE, mse.LogLinear("main")),
+        (HOSTILE, mse.LogLinear("all two-way")),
+        (LARGE, mse.LogLinear("main")),
+        (LARGE, mse.LogLinear("all two-way")),
+        (LARGE, mse.LogLinearSearch()),
+    ],
+)
+def test_hostile_tables_have_a_curve(counts, estimator) -> None:
+    fit = estimator.fit(mse.CaptureTable.from_counts(counts))
+    frame = highest_order(fit).to_frame()
+    assert (frame["status"] == fit.status).all()
+    np.testing.assert_allclose(frame["hidden"], fit.population.hidden / frame["xi"], rtol=1e-9)
+    assert (frame["low"] >= frame["observed"]).all()
+    assert (frame["low"] < frame["high"]).all()
+    # As xi falls everything rises.
+    assert (np.diff(frame["low"]) <= 0).all()
+    assert (np.diff(frame["high"]) <= 0).all()
+    at_one = frame[frame["xi"] == 1].iloc[0]
+    assert (at_one["low"], at_one["high"]) == pytest.approx(fit.population.interval(), rel=1e-9)
+    ratios = odds_ratio(fit.table).to_frame()
+    assert ratios["total"].notna().all() or set(ratios["status"]) > {"ok"}
+
+
+def test_a_fit_that_is_not_found_is_a_status(monkeypatch) -> None:
+    fit = mse.LogLinear("main").fit(kosovo())
+
+    def fail(*_: object) -> None:
+        raise ArithmeticError("no way up")
+
+    monkeypatch.setattr("mse.sensitivity.assumptions.fit_with_offset", fail)
+    frame = highest_order(fit).to_frame()
+    assert set(frame["status"]) == {"not_converged"}
+    assert frame["total"].isna().all()
+    assert "no way up" in frame["reason"][0]
