@@ -283,6 +283,9 @@ def fit_rows(counts: FloatArray, rows: Rows, start: FloatArray | None = None) ->
     basis, b = _start(counts, rows) if start is None else _start_at(start, rows)
     for _ in range(MAX_ITERATIONS):
         log_means = basis.seen @ b + rows.offset
+        if not np.abs(log_means).max() <= LARGEST_LOG:
+            # Nothing that a double can hold: there is no maximum, or none that could be written down.
+            break
         if _is_stale(basis, log_means):
             basis = heaviest_basis(rows, log_means)
             b = log_means[basis.cells] - rows.offset[basis.cells]
@@ -296,5 +299,5 @@ def fit_rows(counts: FloatArray, rows: Rows, start: FloatArray | None = None) ->
             coefficients = np.linalg.solve(rows.seen[basis.cells], b)
             log_means = basis.seen @ b + rows.offset
             return ExplicitFit(log_means, basis.hidden @ b, np.asarray(coefficients), basis)
-        b = b + damping(np.exp(np.minimum(log_means, LARGEST_LOG)), change, decrement) * step
+        b = b + damping(np.exp(log_means), change, decrement) * step
     raise ArithmeticError("Newton's method did not reach the maximum of the likelihood")

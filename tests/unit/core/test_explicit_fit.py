@@ -99,3 +99,9 @@ def test_deviances_are_never_negative_and_keep_their_digits() -> None:
     small = 1e9 * 0.5e-18 + 3 * 0.5e-18
     assert rise_of_deviance(means, change) == pytest.approx(small + 2 * (np.expm1(0.5) - 0.5))
     assert rise_of_deviance(means[:2], change[:2]) == pytest.approx(small, rel=1e-8)
+
+
+def test_no_maximum_is_an_error() -> None:
+    rows = Rows(np.array([[1.0, 0, 0], [1, 1, 0], [1, 0, 1]]), np.zeros((0, 3)), np.zeros(3))
+    with pytest.raises(ArithmeticError, match="did not reach"):
+        fit_rows(np.array([3.0, 2.0, 0.0]), rows)
