@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Protocol
 
+from mse._goodness import MISFIT, NOTHING_LEFT, TWO_LISTS, fit_in_words, fits_poorly, short_p
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     import pandas as pd
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from mse.population import PopulationEstimate
 
 __all__ = [
+    "ALIKE",
     "MARK",
     "STANDARD_ASSUMPTIONS",
     "Section",
@@ -32,6 +36,8 @@ __all__ = [
     "assumptions",
     "comparison_sections",
     "dependence_in_words",
+    "fit_record",
+    "kind_of",
     "persons",
     "population_sections",
     "registered",
@@ -83,6 +89,12 @@ def assumptions(dependence: str = _DEPENDENCE) -> tuple[str, ...]:
         ),
     )
 
+
+#: What no agreement of models can show.
+ALIKE = (
+    "All of these models take people for alike apart from what is modeled. Whether the models agree says "
+    "nothing about that, and no check of such a table can show that it is so."
+)
 
 #: The assumptions of an estimate whose method names no others.
 STANDARD_ASSUMPTIONS = assumptions()
@@ -247,6 +259,7 @@ def _answer(estimate: PopulationEstimate, ends: tuple[float, float], level: floa
         rows += _figures(estimate, ends, level)
     rows += [("Method", estimate.method), ("Model", estimate.model)]
     rows.append(("Dependence modeled", dependence_in_words(estimate.model, estimate.lists)))
+    rows.append(("Fit of the model", _fit(estimate)))
     rows.append(("Status", _status(estimate)))
     return Section("Answer", rows=tuple(row for row in rows if row[1]))
 
@@ -258,8 +271,7 @@ def _figures(
     low, high = ends
     n = estimate.observed
     percent = f"{100 * level:g}% interval"
-    kind = _KINDS.get(estimate.interval_kind, estimate.interval_kind)
-    note = ", ".join(part for part in (kind, estimate.interval_given) if part)
+    note = kind_of(estimate)
     note = f" ({note})" if note and not math.isnan(low) else ""
     coverage = "no interval"
     if low > 0 and not math.isnan(high):
@@ -269,7 +281,7 @@ def _figures(
         (f"Estimated total, {percent}", _span(low, high) + note),
         *(
             [("Estimated total, defensible models", _span(spread.low, spread.high))]
-            if spread
+            if spread and spread.n_models > 1
             else []
         ),
         ("Estimated total, point", persons(estimate.total)),
@@ -278,6 +290,12 @@ def _figures(
         (f"Estimated share registered, {percent}", coverage),
         ("Estimated share registered, point", _percent(estimate.coverage)),
     ]
+
+
+def kind_of(estimate: PopulationEstimate) -> str:
+    """Name the kind of interval and what it takes for granted; empty where there is none."""
+    kind = _KINDS.get(estimate.interval_kind, estimate.interval_kind)
+    return ", ".join(part for part in (kind, estimate.interval_given) if part)
 
 
 def _status(estimate: PopulationEstimate) -> str:
@@ -289,6 +307,17 @@ def _status(estimate: PopulationEstimate) -> str:
         "suppressed": "suppressed, to protect persons",
     }[estimate.status]
     return f"{words}. {_sentence(estimate.reason)}" if estimate.reason else words
+
+
+def _fit(estimate: PopulationEstimate) -> str:
+    record = fit_record(estimate)
+    return fit_in_words(record) if record else ""
+
+
+def fit_record(estimate: PopulationEstimate) -> Mapping[str, Any] | None:
+    """Find the test of fit of the model that an estimate names; None where there was none."""
+    record: Mapping[str, Any] | None = estimate.provenance.get("fit")
+    return record
 
 
 def _further_warnings(estimate: PopulationEstimate) -> tuple[str, ...]:
@@ -308,15 +337,13 @@ def _conditions(estimate: PopulationEstimate, ends: tuple[float, float]) -> tupl
 
 def _disagreement(spread: ModelRange | None, ends: tuple[float, float]) -> Section:
     heading = "How far defensible models disagree"
-    if spread is None:
+    if spread is None or spread.n_models == 1:
         return Section(heading)
     near = f"within {spread.within:g} of the best {spread.criterion}"
     failed = _determines_none(spread.n_not_estimable)
     if spread.n_models == 0:
         return Section(heading, paragraphs=(f"No model {near} determines a total.",))
-    models = _count(spread.n_models, "model")
-    verb = "gives a total" if spread.n_models == 1 else "give totals"
-    text = [f"The {models} {near} {verb} {_between(spread)}."]
+    text = [f"The {spread.n_models:,} models {near} {_between(spread)}."]
     if spread.n_not_estimable:
         text.append(f"As near, {failed}.")
     paragraphs = [" ".join(text)]
@@ -325,6 +352,7 @@ def _disagreement(spread: ModelRange | None, ends: tuple[float, float]) -> Secti
             "WARNING: these models disagree by more than the interval shows. The choice of model "
             "is part of the uncertainty: publish this range beside the interval, or neither."
         )
+    paragraphs.append(ALIKE)
     return Section(heading, paragraphs=tuple(paragraphs))
 
 
@@ -334,7 +362,7 @@ def _determines_none(number: int) -> str:
 
 def _between(spread: ModelRange) -> str:
     low, high = persons(spread.low), persons(spread.high)
-    return f"of {low}" if low == high else f"from {low} to {high}"
+    return f"all give a total of {low}" if low == high else f"give totals from {low} to {high}"
 
 
 def _strata(estimate: PopulationEstimate, level: float) -> Section:
@@ -386,13 +414,14 @@ def comparison_sections(comparison: _Summarized, level: float) -> list[Section]:
     estimates = comparison.populations
     first = estimates[0]
     table = _columns(
-        (f"{100 * level:g}% interval", "point", "method", "model", "status"),
+        (f"{100 * level:g}% interval", "point", "method", "model", "fit", "status"),
         [
             (
                 _span(*estimate.interval(level)),
                 _point(estimate),
                 estimate.method,
                 estimate.model or "-",
+                short_fit(estimate),
                 estimate.status,
             )
             for estimate in estimates
@@ -404,6 +433,7 @@ def comparison_sections(comparison: _Summarized, level: float) -> list[Section]:
         Section("Registered", paragraphs=(f"{registered(first.observed)} on at least one list.",)),
         Section("Estimated total, by method", verbatim=table),
         Section("How far the methods disagree", paragraphs=_spread(estimates)),
+        Section("How the models fit", bullets=_misfits(estimates)),
         Section("What the intervals take for granted", paragraphs=given),
         Section("Not estimated", bullets=_failures(estimates)),
         Section("Data", rows=_data(first)),
@@ -430,13 +460,49 @@ def _spread(estimates: Sequence[PopulationEstimate]) -> tuple[str, ...]:
     if len(totals) < 2:
         return ()
     low, high = min(totals), max(totals)
+    rest = (
+        "They rest on different assumptions; neither a narrow interval nor agreement makes a method right."
+    )
+    if any(len(each.lists) == 2 for each in estimates):
+        rest = "With two lists they all have to assume how these depend on each other; their agreement says nothing about it."
     return (
         (
             f"The {len(totals)} estimates of the total lie between {persons(low)} and {persons(high)}, "
-            f"a factor of {high / low:.2g} apart. They rest on different assumptions; a narrow "
-            "interval does not make the method beside it right."
+            f"a factor of {_factor(low, high)} apart. {rest}"
         ),
     )
+
+
+def _factor(low: float, high: float) -> str:
+    """Write how far apart two totals are; close ones with the decimals that tell them apart."""
+    return f"{high / low:.2g}" if high >= 1.1 * low else f"{high / low:.2f}"
+
+
+def short_fit(estimate: PopulationEstimate) -> str:
+    """Say in a cell of a table how the model fits."""
+    record = fit_record(estimate)
+    if record is None:
+        return "-"
+    if not record["df"]:
+        return "no test"
+    return f"{'poor, ' if fits_poorly(record) else ''}p {short_p(record['p_value'])}"
+
+
+def _misfits(estimates: Sequence[PopulationEstimate]) -> tuple[str, ...]:
+    """Say which models do not fit, and of which nothing can be tested."""
+    found = []
+    for each in estimates:
+        record = fit_record(each)
+        if record is None:
+            continue
+        name = f"{each.method}{f', {each.model}' if each.model else ''}"
+        if not record["df"]:
+            found.append(f"{name}: {NOTHING_LEFT}")
+        elif fits_poorly(record):
+            found.append(f"{name}: {fit_in_words(record)} {MISFIT}")
+    if any(len(each.lists) == 2 for each in estimates):
+        found.append(TWO_LISTS)
+    return tuple(dict.fromkeys(found))
 
 
 def _failures(estimates: Sequence[PopulationEstimate]) -> tuple[str, ...]:

@@ -7,15 +7,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mse._result import span
-from mse._text import persons
+from mse._text import kind_of, persons
 from mse.errors import InvalidTableError, ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mse.estimators import Estimator
     from mse.population import PopulationEstimate
     from mse.table import CaptureTable
 
-__all__ = ["NOT_APPLICABLE", "Trial", "attempt", "check_estimator", "skipped"]
+__all__ = [
+    "NOT_APPLICABLE",
+    "Trial",
+    "attempt",
+    "attempt_on_other",
+    "carried_over",
+    "check_estimator",
+    "described",
+    "skipped",
+]
 
 #: Status where the question could not be asked of a table, beside those of an estimate.
 NOT_APPLICABLE = "not_applicable"
@@ -66,6 +77,7 @@ class Trial:
             "high": high,
             "level": level,
             "interval_kind": "" if found is None else found.interval_kind,
+            "given": "" if found is None else found.interval_given,
             "model": "" if found is None else found.model,
             "status": self.status,
             "limit": "" if found is None else found.limit,
@@ -78,12 +90,64 @@ class Trial:
         return [span(*self.interval(level)), point, self.status]
 
 
+def carried_over(
+    estimator: Estimator,
+    whole: CaptureTable,
+    rest: CaptureTable,
+    renamed: Mapping[str, str] | None = None,
+) -> Estimator:
+    """Let an estimator that names lists ask the same of a table that lacks some of them.
+
+    Without this a model that speaks of a list would be said to give no estimate where the list is
+    left out, though nobody asked it.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        Any; those with a method ``asked_of`` are asked for what suits the other table.
+    whole, rest : CaptureTable
+        The table the estimator is written for, and the same with lists left out or made one.
+    renamed : mapping of str to str, optional
+        New names of lists that were made one.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be asked of the other table.
+    """
+    asked_of = getattr(estimator, "asked_of", None)
+    adapted: Estimator = asked_of(whole, rest, renamed or {}) if callable(asked_of) else estimator
+    return adapted
+
+
+def attempt_on_other(
+    estimator: Estimator,
+    whole: CaptureTable,
+    rest: CaptureTable,
+    renamed: Mapping[str, str] | None = None,
+) -> Trial:
+    """Ask an estimator that is written for one table of the same with other lists; see `carried_over`."""
+    try:
+        adapted = carried_over(estimator, whole, rest, renamed)
+    except (ModelError, InvalidTableError) as error:
+        return skipped(str(error))
+    return attempt(adapted, rest)
+
+
 def attempt(estimator: Estimator, table: CaptureTable) -> Trial:
     """Fit, and turn "this cannot be asked of such a table" into a reason."""
     try:
         return Trial(estimator.fit(table).population)
     except (ModelError, InvalidTableError) as error:
         return skipped(str(error))
+
+
+def described(trial: Trial) -> str:
+    """Name the kind of interval and what it takes for granted; empty where there is none."""
+    found = trial.population
+    if found is None or math.isnan(found.total):
+        return ""
+    return kind_of(found)
 
 
 def skipped(reason: str) -> Trial:

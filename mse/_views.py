@@ -88,7 +88,7 @@ def _contents(table: CaptureTable) -> list[tuple[str, str]]:
     n = max(table.n_observed, 1)
     named = (f"{name} {k:,} ({k / n:.1%})" for name, k in zip(table.lists, totals, strict=True))
     rows = [
-        ("observed", f"{table.n_observed:,} persons on {table.n_lists} lists"),
+        ("observed", _size(table)),
         ("lists", ", ".join(named)),
     ]
     if table.margins is not None:
@@ -99,6 +99,10 @@ def _contents(table: CaptureTable) -> list[tuple[str, str]]:
         for name, levels in table.covariates.items()
     )
     return [*rows, ("covariates", ", ".join(strata)), ("known partly", _partly_known(table))]
+
+
+def _size(table: CaptureTable) -> str:
+    return f"{table.n_observed:,} person{'s' * (table.n_observed != 1)} on {table.n_lists} lists"
 
 
 def _by_number(table: CaptureTable) -> str:
@@ -113,8 +117,12 @@ def _empty_pairs(table: CaptureTable) -> str:
     rows, columns = np.triu_indices(table.n_lists, k=1)
     empty = np.flatnonzero(overlaps[rows, columns] == 0)
     pairs = [f"{table.lists[rows[i]]} and {table.lists[columns[i]]}" for i in empty[:SHOWN_PAIRS]]
-    more = f"; {len(empty) - SHOWN_PAIRS} pairs more" if len(empty) > SHOWN_PAIRS else ""
+    more = _more(len(empty) - SHOWN_PAIRS)
     return "; ".join(pairs) + more
+
+
+def _more(pairs: int) -> str:
+    return f"; {pairs} pair{'s' * (pairs != 1)} more" if pairs > 0 else ""
 
 
 def _partly_known(table: CaptureTable) -> str:
@@ -122,10 +130,10 @@ def _partly_known(table: CaptureTable) -> str:
     for axis, name in enumerate(table.axes):
         persons = int(table.low[table.patterns[:, axis] < 0].sum())
         if persons:
-            parts.append(f"{name} unknown for {persons:,} persons")
+            parts.append(f"{name} unknown for {persons:,} person{'s' * (persons != 1)}")
     intervals = int((table.low != table.high).sum())
     if intervals:
-        parts.append(f"{intervals:,} counts within bounds")
+        parts.append(f"{intervals:,} count{'s' * (intervals != 1)} within bounds")
     return "; ".join(parts)
 
 
@@ -134,5 +142,5 @@ def html_of(table: CaptureTable) -> str:
     shown = frame_of(table).head(20)
     body = shown.to_html(index=False, border=0, na_rep="unknown")
     left = len(table.patterns) - len(shown)
-    more = f"<p>and {left:,} rows more</p>" if left > 0 else ""
+    more = f"<p>and {left:,} row{'s' * (left != 1)} more</p>" if left > 0 else ""
     return f"<pre>{html.escape(described(table))}</pre>{body}{more}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mse._fitted import Fitted
+from mse._trial import carried_over
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mse._typing import Limit, Status
     from mse.estimators import Estimator
     from mse.population import PopulationEstimate
@@ -83,6 +86,26 @@ class Bootstrapped:
             progress=False,
         )
         return BootstrappedFit(self, table, population)
+
+    def asked_of(
+        self, whole: CaptureTable, rest: CaptureTable, renamed: Mapping[str, str]
+    ) -> Bootstrapped:
+        """Ask the same of a table with other lists, as the estimator within does.
+
+        Parameters
+        ----------
+        whole : CaptureTable
+            The table that the estimator is written for.
+        rest : CaptureTable
+            The same with lists left out or made one.
+        renamed : mapping of str to str
+            New names of lists that were made one.
+
+        Returns
+        -------
+        Bootstrapped
+        """
+        return replace(self, estimator=carried_over(self.estimator, whole, rest, renamed))
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mse._fitted import Fitted
+from mse._goodness import TWO_LISTS
 from mse._text import assumptions
 from mse.errors import ModelError
 from mse.population import LognormalInterval, PopulationEstimate, provenance
@@ -275,7 +276,7 @@ def _result(
         uncertainty = LognormalInterval(
             hidden=answer.hidden, se=math.sqrt(answer.variance), observed=table.n_observed
         )
-    warnings = ["Two lists cannot show whether they depend on each other; more lists can."]
+    warnings = [TWO_LISTS]
     if answer.status == "boundary":
         warnings.insert(0, answer.reason)
     population = PopulationEstimate(

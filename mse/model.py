@@ -19,7 +19,7 @@ from mse.errors import ModelError
 from mse.notation import EXAMPLES, MAX_DIGIT, Term, check_mentioned, name_terms, read_terms
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from mse._typing import IntArray
 
@@ -247,6 +247,42 @@ class HierarchicalModel:
             )
         kept = [t for t in self.terms if not dropped.issubset(t)]
         return HierarchicalModel(self.axes, self.n_lists, tuple(kept))
+
+    def carried_over(
+        self, lists: Sequence[str], covariates: Iterable[str], renamed: Mapping[str, str]
+    ) -> HierarchicalModel:
+        """Ask the same of a table with other lists: some left out, or several made one.
+
+        Parameters
+        ----------
+        lists : sequence of str
+            Names of the lists of the other table.
+        covariates : iterable of str
+            Its covariates.
+        renamed : mapping of str to str
+            New names of axes; those that are not in it keep theirs, and an axis that the other table
+            lacks is dropped from every term.
+
+        Returns
+        -------
+        HierarchicalModel
+            Two axes depend on each other as before; axes that the model lacks have their main effect.
+
+        Examples
+        --------
+        >>> model = parse_model("[123,24]", list("abcd"))
+        >>> str(model.carried_over("acd", (), {}))
+        '[12,3]'
+        >>> str(model.carried_over(("a or b", "c", "d"), (), {"a": "a or b", "b": "a or b"}))
+        '[12,13]'
+        """
+        axes = (*lists, *covariates)
+        place = {name: i for i, name in enumerate(axes)}
+        now = [place.get(renamed.get(name, name)) for name in self.axes]
+        terms = [{now[i] for i in term} - {None} for term in self.generators]
+        kept = [tuple(term) for term in terms if term]
+        singles = [(i,) for i in range(len(axes))]
+        return HierarchicalModel(axes, len(tuple(lists)), (*kept, *singles))  # type: ignore[arg-type]
 
     def additions(
         self, max_order: int | None = None, scope: HierarchicalModel | None = None

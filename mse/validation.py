@@ -19,7 +19,7 @@ import pandas as pd
 from mse._progress import track
 from mse._result import Result, layout, span
 from mse._text import Section, persons
-from mse._trial import NOT_APPLICABLE, Trial, attempt, check_estimator, skipped
+from mse._trial import NOT_APPLICABLE, Trial, attempt_on_other, check_estimator, skipped
 from mse.errors import ModelError
 from mse.intervals import DEFAULT_LEVEL, check_level
 
@@ -314,7 +314,8 @@ def _target(table: CaptureTable, axis: int, min_observed: int) -> Target:
         why_not = f"The list {name} has {who}; at least two lists are needed to estimate its size."
     elif observed < min_observed:
         why_not = (
-            f"Only {observed} persons of the list {name} are on another list; at least "
+            f"Only {observed} {'person' if observed == 1 else 'persons'} of the list {name} "
+            f"{'is' if observed == 1 else 'are'} on another list; at least "
             f"{min_observed} are asked for (min_observed)."
         )
     if why_not:
@@ -358,8 +359,8 @@ def validate(
     table : CaptureTable
         At least three lists, all counts and memberships known.
     estimators : Estimator or iterable of Estimator
-        Any. One that cannot be asked of a list's table gives rows with the status
-        ``not_applicable`` and the reason.
+        Any. A model that names the list loses the terms with it. One that cannot be asked of a list's
+        table gives rows with the status ``not_applicable`` and the reason.
     level : float, default 0.95
         Level of the intervals.
     n_jobs : int, optional
@@ -408,7 +409,7 @@ def validate(
     work = [
         (each, target) for each in chosen for target in targets(table, min_observed=min_observed)
     ]
-    outcomes = _outcomes(work, level, n_jobs, progress)
+    outcomes = _outcomes(table, work, level, n_jobs, progress)
     results = tuple(
         Validated(estimator, target.name, target.truth, target.observed, trial, ends)
         for (estimator, target), (trial, ends) in zip(work, outcomes, strict=True)
@@ -420,14 +421,18 @@ _Outcome = tuple[Trial, tuple[float, float]]
 
 
 def _outcomes(
-    work: list[tuple[Estimator, Target]], level: float, n_jobs: int | None, progress: bool | None
+    table: CaptureTable,
+    work: list[tuple[Estimator, Target]],
+    level: float,
+    n_jobs: int | None,
+    progress: bool | None,
 ) -> list[_Outcome]:
     """Try each estimator on each target; what an interruption leaves out says so."""
     from joblib import Parallel, delayed
 
     missing = (skipped(_INTERRUPTED), (math.nan, math.nan))
     outcomes: list[_Outcome] = [missing] * len(work)
-    tasks = (delayed(_outcome)(*each, level) for each in work)
+    tasks = (delayed(_outcome)(table, *each, level) for each in work)
     found = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
     try:
         for i, outcome in enumerate(track(found, len(work), "Validating", progress=progress)):
@@ -437,9 +442,9 @@ def _outcomes(
     return outcomes
 
 
-def _outcome(estimator: Estimator, target: Target, level: float) -> _Outcome:
+def _outcome(whole: CaptureTable, estimator: Estimator, target: Target, level: float) -> _Outcome:
     if target.table is None:
         return skipped(target.why_not), (math.nan, math.nan)
-    trial = attempt(estimator, target.table)
+    trial = attempt_on_other(estimator, whole, target.table)
     # The interval may be costly (a profile likelihood): it is computed here, in the worker.
     return trial, trial.interval(level)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mse._goodness import MISFIT, POOR_FIT, deviance_in_words, short_p
 from mse._histories import in_words
-from mse.diagnostics.fit import goodness_of_fit
+from mse._trial import NOT_APPLICABLE
+from mse.diagnostics.fit import DEFAULT_SEED, goodness_of_fit
 from mse.diagnostics.influential import influence
 from mse.errors import ModelError
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
@@ -35,8 +37,6 @@ MOST_OF_OVERLAPS = 0.9
 SMALL, MOST_CHANGE = 2, 0.1
 #: With so large a share of persons on one list only there is little overlap to learn from.
 MOST_SINGLE = 0.9
-#: Level of the test of fit.
-POOR_FIT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,18 @@ class CheckResult:
     name : str
         What was checked.
     passed : bool or None
-        True: no reason to worry; False: there is one; None: could not be judged.
+        True: no warning, which does not show that all is well; False: there is a reason to worry;
+        None: could not be judged.
     text : str
         What was found, for a reader who is no statistician.
+    seed : int or None
+        Seed of the bootstrap behind it; None where nothing was drawn, or a generator was given.
     """
 
     name: str
     passed: bool | None
     text: str
+    seed: int | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """Show the check as a frame of one row."""
@@ -63,7 +67,7 @@ class CheckResult:
 
     def summary(self) -> str:
         """Put the check in one line."""
-        verdict = {True: "fine", False: "WARNING", None: "not judged"}[self.passed]
+        verdict = {True: "no warning", False: "WARNING", None: "not judged"}[self.passed]
         return f"{self.name}: {verdict}. {self.text}"
 
     def __str__(self) -> str:
@@ -71,9 +75,12 @@ class CheckResult:
 
 
 def check(
-    table: CaptureTable, fit: Fit | None = None, *, seed: Seed = None
+    table: CaptureTable, fit: Fit | None = None, *, seed: Seed = DEFAULT_SEED
 ) -> tuple[CheckResult, ...]:
     """Go through the usual worries about a table, and about an estimate from it.
+
+    A check that finds nothing is no assurance: none of them can show that lists are independent, or that
+    people have equal chances of being on a list.
 
     Parameters
     ----------
@@ -82,8 +89,9 @@ def check(
     fit : Fit, optional
         A fit to this table. With it, the estimate is repeated without each list and without single
         persons, selection included, and its model is tested.
-    seed : int or numpy.random.Generator, optional
-        For the bootstrap test of fit on a sparse table.
+    seed : int or numpy.random.Generator, default 1
+        For the bootstrap test of fit on a sparse table: the same p-value whenever it is asked again. With
+        None a seed is drawn. The result on the fit keeps it.
 
     Returns
     -------
@@ -137,7 +145,7 @@ def _overlap(table: CaptureTable) -> CheckResult:
     shared = both - np.diag(np.diag(both))
     lonely = [table.lists[i] for i in np.flatnonzero(shared.sum(axis=0) == 0)]
     named = "; ".join(f"{table.lists[a]} and {table.lists[b]}" for a, b in empty[:6])
-    more = f"; and {len(empty) - 6:,} pairs more" if len(empty) > 6 else ""
+    more = _more(len(empty) - 6, "pair")
     text = (
         f"Nobody is on both lists of {len(empty):,} of {table.n_lists * (table.n_lists - 1) // 2:,} pairs "
         f"({named}{more}). Whether they avoid each other's persons or are small cannot be told "
@@ -148,6 +156,11 @@ def _overlap(table: CaptureTable) -> CheckResult:
     return CheckResult(name, False, text)
 
 
+def _more(number: int, noun: str) -> str:
+    """Count what is not named; empty where everything is."""
+    return f"; and {number:,} {noun}{'s' * (number != 1)} more" if number > 0 else ""
+
+
 def _carried(table: CaptureTable, fit: Fit | None) -> CheckResult:
     name = "one list carries the estimate"
     if table.n_lists < 3:
@@ -156,15 +169,22 @@ def _carried(table: CaptureTable, fit: Fit | None) -> CheckResult:
     judged = ""
     if fit is not None and not math.isnan(fit.population.total):
         found = leave_one_out(fit.estimator, table)
-        factors = {v.lists[0]: v.trial.total / found.whole.total for v in found.variants}
+        asked = [each for each in found.variants if each.trial.status != NOT_APPLICABLE]
+        factors = {each.lists[0]: each.trial.total / found.whole.total for each in asked}
+        known = [factor for factor in factors.values() if not math.isnan(factor)]
+        if not known and not worries:
+            text = "The method gives no estimate without any one list." if asked else _NOT_ASKED
+            return CheckResult(name, None, text)
         worries += _changed(factors)
-        judged = "Leaving one list out changes the estimated total by a factor of at most "
-        judged += f"{max((max(f, 1 / f) for f in factors.values() if f > 0), default=1):.2f}."
-        if all(math.isnan(factor) for factor in factors.values()):
-            return CheckResult(name, None, "The method gives no estimate without any one list.")
+        if known:
+            most = max(max(factor, 1 / factor) for factor in known)
+            judged = f"Leaving one list out changes the estimated total by a factor of at most {most:.2f}."
     if worries:
         return CheckResult(name, False, " ".join(worries))
     return CheckResult(name, True, judged or "No list holds nearly all of the overlaps.")
+
+
+_NOT_ASKED = "The method is for these lists together and cannot be asked of fewer."
 
 
 def _holds_overlaps(table: CaptureTable) -> Iterator[str]:
@@ -243,7 +263,7 @@ def _named(table: CaptureTable, moving: pd.DataFrame) -> str:
         f"{in_words(table, int(row['cell']))} ({row['observed']:,}): {_effect(row['relative'])}"
         for row in moving.head(4).to_dict("records")
     ]
-    more = f"; and {len(moving) - 4:,} histories more" if len(moving) > 4 else ""
+    more = "; and 1 history more" if len(moving) == 5 else _more(len(moving) - 4, "historie")
     return "; ".join(parts) + more
 
 
@@ -293,18 +313,16 @@ def _fits(fit: Fit, seed: Seed) -> CheckResult:
     name = "the model fits"
     if not isinstance(fit, LogLinearFit | LogLinearSearchFit):
         return CheckResult(name, None, "There is no test of fit for this kind of method.")
-    found = goodness_of_fit(fit, replicates=0)
+    found, how = goodness_of_fit(fit, replicates=0), "chi-squared"
     if found.sparse:
         found = goodness_of_fit(fit, seed=seed)
+        how = "bootstrap" if found.seed is None else f"bootstrap, seed {found.seed}"
     if math.isnan(found.p_value):
         return CheckResult(name, None, "The model has no degrees of freedom left to test it.")
-    how = "bootstrap" if found.sparse else "chi-squared"
-    text = (
-        f"Deviance {found.deviance:.1f} on {found.df} degrees of freedom, p = {found.p_value:.3f} "
-        f"({how})."
-    )
+    if isinstance(fit, LogLinearSearchFit) and fit.n_models > 1:
+        how += ", too kind after selection"
+    least = found.least_p if found.sparse else 0.0
+    text = deviance_in_words(found.deviance, found.df, short_p(found.p_value, least), how)
     if found.p_value < POOR_FIT:
-        text += (
-            " The model does not describe the observed histories, so trust it less on the hidden."
-        )
-    return CheckResult(name, found.p_value >= POOR_FIT, text)
+        return CheckResult(name, False, f"{text} {MISFIT}", found.seed)
+    return CheckResult(name, True, f"{text} No test of fit sees those on no list.", found.seed)

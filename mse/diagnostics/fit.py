@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtrc, xlogy
 
+from mse._goodness import SMALL_MEAN, chi_squared_fit, short_p
 from mse._histories import history_frame
 from mse._result import Result, layout
 from mse._text import Section
@@ -38,12 +39,11 @@ __all__ = ["GoodnessOfFit", "Residuals", "goodness_of_fit", "residuals"]
 
 AnyLogLinearFit: TypeAlias = LogLinearFit | LogLinearSearchFit
 
-#: A chi-squared p-value is trusted with no fitted mean below 1 and at most a fifth of them below 5
-#: (Cochran 1954, section 2).
-LEAST_MEAN, SMALL_MEAN, MOST_SMALL = 1.0, 5.0, 0.2
 #: Replicates come from a fit whose statistic equals the observed one only up to rounding: a
 #: difference of this size is a tie, and ties count against the model.
 TIE = 1e-7
+#: Seed where nobody names one, so that a test gives the same p-value whenever it is asked again.
+DEFAULT_SEED = 1
 _SHOWN = 12
 
 
@@ -69,6 +69,10 @@ class GoodnessOfFit(Result):
         Whether fitted means are too small for the chi-squared p-value.
     n_small : int
         Fitted means below 5.
+    df_residual : int
+        Observable cells less parameters, those fitted at zero included.
+    seed : int or None
+        Of the bootstrap; None where a generator was given, or nothing was drawn.
     """
 
     model: str
@@ -83,6 +87,13 @@ class GoodnessOfFit(Result):
     n_failed: int
     sparse: bool
     n_small: int
+    df_residual: int = 0
+    seed: int | None = None
+
+    @property
+    def least_p(self) -> float:
+        """The smallest p-value that the bootstrap could give; 0 without replicates."""
+        return 1 / (1 + self.replicates) if self.replicates else 0.0
 
     @property
     def p_value(self) -> float:
@@ -101,6 +112,7 @@ class GoodnessOfFit(Result):
                 "p_bootstrap": [self.p_bootstrap, self.p_bootstrap_pearson],
                 "replicates": self.replicates,
                 "sparse": self.sparse,
+                "seed": self.seed,
             }
         )
 
@@ -109,7 +121,7 @@ class GoodnessOfFit(Result):
 
     def _sections(self) -> list[Section]:
         rows = [
-            [str(name), f"{value:.2f}", str(self.df), _p(p), _p(p_bootstrap)]
+            [str(name), f"{value:.2f}", str(self.df), _p(p), _p(p_bootstrap, self.least_p)]
             for name, value, p, p_bootstrap in (
                 ("deviance", self.deviance, self.p_deviance, self.p_bootstrap),
                 ("Pearson", self.pearson, self.p_pearson, self.p_bootstrap_pearson),
@@ -125,11 +137,20 @@ class GoodnessOfFit(Result):
         if self.df == 0:
             return ["The model has as many free parameters as cells: no data can contradict it."]
         words = []
-        if self.sparse:
+        if self.df != self.df_residual:
             words.append(
-                f"{self.n_small:,} fitted means are below {SMALL_MEAN:g}, too many or too small for "
+                f"Degrees of freedom are the {self.df:,} of the cells that the model can fill; with those "
+                f"that it fits at zero they would be {self.df_residual:,} (df_residual)."
+            )
+        if self.sparse:
+            are = "mean is" if self.n_small == 1 else "means are"
+            words.append(
+                f"{self.n_small:,} fitted {are} below {SMALL_MEAN:g}, too many or too small for "
                 "the chi-squared distribution: go by the bootstrap."
             )
+        if self.replicates:
+            drawn = "" if self.seed is None else f", seed {self.seed}"
+            words.append(f"The bootstrap p-values are from {self.replicates:,} replicates{drawn}.")
         words.append(
             "A small p-value says that the model does not describe the observed histories. A large one "
             "says nothing about the hidden cell, which no test of fit can see. After a search the "
@@ -138,14 +159,12 @@ class GoodnessOfFit(Result):
         return words
 
 
-def _p(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _p(value: float, least: float = 0.0) -> str:
+    return short_p(value, least).removeprefix("= ")
 
 
 def goodness_of_fit(
-    fit: AnyLogLinearFit, *, replicates: int = 999, seed: Seed = None
+    fit: AnyLogLinearFit, *, replicates: int = 999, seed: Seed = DEFAULT_SEED
 ) -> GoodnessOfFit:
     r"""Test whether a log-linear model describes the observed histories.
 
@@ -155,8 +174,9 @@ def goodness_of_fit(
         A fit; of a search the best model, as if it had been known beforehand.
     replicates : int, default 999
         Tables drawn from the fitted model for the bootstrap p-values; 0 for none.
-    seed : int or numpy.random.Generator, optional
-        For the bootstrap.
+    seed : int or numpy.random.Generator, default 1
+        For the bootstrap: the same p-value whenever it is asked again. With None a seed is drawn. The
+        result keeps it.
 
     Returns
     -------
@@ -190,28 +210,38 @@ def goodness_of_fit(
     if replicates < 0:
         raise ModelError(f"replicates={replicates!r}; expected 0 or more.")
     observed, means = _observable(fit)
-    inside = means[means > 0]
-    small = int((inside < SMALL_MEAN).sum())
     df, deviance = fit.df_adjusted, fit.deviance
+    test = chi_squared_fit(deviance, df, fit.df_residual, means)
     pearson = _pearson(observed, means)
-    draws = np.empty((0, 2))
-    if df > 0 and replicates and not math.isnan(deviance):
-        draws = _bootstrap(fit, means, replicates, np.random.default_rng(seed))
+    draws, drawn = np.empty((0, 2)), None
+    if df > 0 and replicates and test is not None:
+        rng, drawn = generator_of(seed)
+        draws = _bootstrap(fit, means, replicates, rng)
     kept = draws[~np.isnan(draws).any(axis=1)]
     return GoodnessOfFit(
         model=fit.model,
         deviance=deviance,
         pearson=pearson,
         df=df,
-        p_deviance=float(chdtrc(df, deviance)) if df > 0 else math.nan,
+        p_deviance=math.nan if test is None else test.p_value,
         p_pearson=float(chdtrc(df, pearson)) if df > 0 else math.nan,
         p_bootstrap=_exceedance(kept[:, 0], deviance),
         p_bootstrap_pearson=_exceedance(kept[:, 1], pearson),
         replicates=len(kept),
         n_failed=len(draws) - len(kept),
-        sparse=bool(small > MOST_SMALL * inside.size or np.any(inside < LEAST_MEAN)),
-        n_small=small,
+        sparse=test is not None and test.sparse,
+        n_small=0 if test is None else test.n_small,
+        df_residual=fit.df_residual,
+        seed=drawn,
     )
+
+
+def generator_of(seed: Seed) -> tuple[np.random.Generator, int | None]:
+    """Make the generator of a seed, and give what to keep: a seed that nobody named is drawn."""
+    if seed is None:
+        seed = int(np.random.SeedSequence().generate_state(1)[0])
+    kept = int(seed) if isinstance(seed, int | np.integer) else None
+    return np.random.default_rng(seed), kept
 
 
 def chosen(fit: AnyLogLinearFit) -> LogLinearFit:

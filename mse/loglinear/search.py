@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -173,6 +173,32 @@ class LogLinearSearch:
         if self.strategy == "exhaustive":
             return self._fit_all(table)
         return self._fit_stepwise(table)
+
+    def asked_of(
+        self, whole: CaptureTable, rest: CaptureTable, renamed: Mapping[str, str]
+    ) -> LogLinearSearch:
+        """Ask the same of a table with other lists: kept terms lose the lists that are left out.
+
+        Parameters
+        ----------
+        whole : CaptureTable
+            The table that the search is written for.
+        rest : CaptureTable
+            The same with lists left out or made one.
+        renamed : mapping of str to str
+            New names of lists that were made one.
+
+        Returns
+        -------
+        LogLinearSearch
+        """
+        if not self.keep:
+            return self
+        kept = smallest_model(whole, self.keep)
+        carried = kept.carried_over(rest.lists, tuple(rest.covariates), renamed)
+        terms = [term for term in carried.generators if len(term) > 1]
+        names = ("*".join(carried.axes[i] for i in term) for term in terms)
+        return replace(self, keep=tuple(names))
 
     def _fit_all(self, table: CaptureTable) -> LogLinearSearchFit:
         order = self._exhaustive_order(table.n_lists)

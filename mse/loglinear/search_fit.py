@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mse._fitted import Fitted
+from mse._goodness import fit_warnings, plain_zero
 from mse._strata import joint_limit
 from mse.catalogue import Catalogue, catalogue
 from mse.core.batch import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit
@@ -37,8 +38,9 @@ from mse.loglinear.refitting import (
 )
 from mse.loglinear.scope import eligible, largest_model, smallest_model, within_reach
 from mse.loglinear.single import LogLinear, LogLinearFit, complete_counts, fit_structure
+from mse.loglinear.wording import averaged, no_range, none_estimable
 from mse.population import PopulationEstimate, provenance
-from mse.refitting import RESELECTED, Refitter, TableRefitter
+from mse.refitting import GIVEN_MODEL, RESELECTED, Refitter, TableRefitter
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray, Limit, Status
@@ -131,7 +133,8 @@ class LogLinearSearchFit(Fitted):
 
     def __repr__(self) -> str:
         return (
-            f"<LogLinearSearchFit: {self.model}, best of {self.n_models:,} models, {self.status}>"
+            f"<LogLinearSearchFit: {self.model}, best of {self.n_models:,} "
+            f"model{'s' * (self.n_models > 1)}, {self.status}>"
         )
 
     @property
@@ -211,7 +214,7 @@ class LogLinearSearchFit(Fitted):
             {
                 "model": [self._source.notation(i) for i in order.tolist()],
                 "n_parameters": self._n_parameters[order],
-                "deviance": fits.deviance[0, order],
+                "deviance": [plain_zero(value) for value in fits.deviance[0, order].tolist()],
                 "df_residual": self._n_observable - self._n_parameters[order],
                 "aic": self._criteria.aic[order],
                 "aicc": self._criteria.aicc[order],
@@ -248,12 +251,14 @@ class LogLinearSearchFit(Fitted):
 
     @cached_property
     def model_range(self) -> ModelRange | None:
-        """Totals of the models within 10 of the best criterion; None where none is estimable."""
-        if not self._estimable.any():
-            return None
-        values = np.where(np.isnan(self._values), np.inf, self._values)
-        near = values <= values[self._estimable].min() + RANGE_WITHIN
+        """Totals of the models within 10 of the best criterion; None unless there are two or more.
+
+        One total is no range: what is said in its place stands in the warnings of the answer.
+        """
+        near = self._near
         totals = self._totals[near & self._estimable]
+        if totals.size < 2:
+            return None
         return ModelRange(
             low=float(totals.min()),
             high=float(totals.max()),
@@ -263,10 +268,32 @@ class LogLinearSearchFit(Fitted):
             within=RANGE_WITHIN,
         )
 
+    @cached_property
+    def _near(self) -> BoolArray:
+        """Models within 10 of the best estimable one, estimable or not; none where none is."""
+        if not self._estimable.any():
+            return np.zeros(self.n_models, dtype=np.bool_)
+        values = np.where(np.isnan(self._values), np.inf, self._values)
+        return np.asarray(values <= values[self._estimable].min() + RANGE_WITHIN)
+
+    def _why_no_range(self) -> tuple[str, ...]:
+        """Say why there is nothing to compare the one model with; empty where there is something."""
+        near, estimable = self._near, self._estimable
+        if (near & estimable).sum() != 1:
+            return ()
+        return (
+            no_range(
+                tried=self.n_models,
+                estimable=int(estimable.sum()),
+                failed=int((near & ~estimable).sum()),
+                place=f"within {RANGE_WITHIN:g} of the best {self._criterion_name}",
+            ),
+        )
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences about the search that a reader of its answer must know."""
-        found = []
+        found = [*self._why_no_range()]
         first = int(np.nanargmin(self._values))
         if self._eligible.any() and not self._eligible[first]:
             found.append(
@@ -276,8 +303,7 @@ class LogLinearSearchFit(Fitted):
             )
         if not self._eligible.any():
             found.append(
-                f"None of the {self.n_models:,} models tried is estimable, so none could be chosen: "
-                f"the figures are those of {self._source.notation(self._chosen)}."
+                none_estimable(self.n_models, self._source.notation(self._chosen))
             )
         failed = int((self._fits.status[0] == NOT_CONVERGED).sum())
         if failed:
@@ -287,14 +313,23 @@ class LogLinearSearchFit(Fitted):
     @cached_property
     def population(self) -> PopulationEstimate:
         """The answer of the best model, with the range over models near it."""
-        how = "p-value" if self.estimator.criterion == "pvalue" else self._criterion_name
-        found = self.best.population
+        found, made = self.best.population, provenance(self.estimator, self.table)
+        method, notes = found.method, found.warnings
+        record = found.provenance.get("fit")
+        if record is not None:
+            made["fit"] = {**record, "selected": self.n_models > 1}
+            before = tuple(fit_warnings(record, self.table.n_lists))
+            notes = tuple(each for each in notes if each not in before)
+            notes = (*notes, *fit_warnings(made["fit"], self.table.n_lists))
+        if self.n_models > 1:
+            how = "p-value" if self.estimator.criterion == "pvalue" else self._criterion_name
+            method = f"log-linear model, chosen by {how} among {self.n_models:,}"
         return replace(
             found,
-            method=f"log-linear model, chosen by {how} among {self.n_models:,}",
+            method=method,
             model_range=self.model_range,
-            warnings=(*self.warnings, *found.warnings),
-            provenance=provenance(self.estimator, self.table),
+            warnings=(*self.warnings, *notes),
+            provenance=made,
         )
 
     def average(
@@ -349,10 +384,14 @@ class LogLinearSearchFit(Fitted):
             status="boundary" if any(f.status == "boundary" for f in average.fits) else "ok",
             limit="finite",
             reason="",
-            method=f"average of {len(chosen):,} log-linear models by {CRITERION_NAMES[name]} weights",
+            method=averaged(len(chosen), CRITERION_NAMES[name]),
             model="",
             uncertainty=AverageInterval(average, interval, observed),
-            warnings=self._lost_weight(values, CRITERION_NAMES[name]),
+            warnings=(
+                *self._lost_weight(values, CRITERION_NAMES[name]),
+                *fit_warnings(None, self.table.n_lists),
+            ),
+            provenance=provenance(self.estimator, self.table),
         )
 
     def _lost_weight(self, values: FloatArray, name: str) -> tuple[str, ...]:
@@ -485,9 +524,11 @@ class LogLinearSearchFit(Fitted):
         chosen = make_candidates(counts, members[order], starts, design)
         steps = [count for count in CHECKPOINTS if count < order.size]
         kind = SELECTION_CRITERIA.index(self.estimator.criterion)
-        return SelectionRefitter(chosen, kind, design, (*steps, int(order.size)))
+        # Of one candidate nothing is selected: the interval takes it for granted.
+        given = RESELECTED if order.size > 1 else GIVEN_MODEL
+        return SelectionRefitter(chosen, kind, design, (*steps, int(order.size)), given)
 
     def _headline(self) -> str:
         columns = ["model", "n_parameters", "bic", "aic", "total", "status"]
         head = self.models[columns].head(10).to_string(index=False)
-        return f"Best of {self.n_models:,} models:\n{head}"
+        return f"Best of {self.n_models:,} model{'s' * (self.n_models > 1)}:\n{head}"

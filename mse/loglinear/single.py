@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import nan, sqrt
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +12,7 @@ import pandas as pd
 
 from mse._fitted import Fitted
 from mse._frozen import FrozenDict
+from mse._goodness import FitTest, chi_squared_fit, fit_warnings, plain_zero
 from mse._strata import Strata, joint_limit
 from mse.core.batch import STATUSES, ModelFit, fit_model, log_hidden_covariance
 from mse.core.existence import LIMITS
@@ -23,6 +24,7 @@ from mse.loglinear.designs import TableDesign, frozen_trend, table_design
 from mse.loglinear.intervals import ProfileInterval
 from mse.loglinear.refitting import ModelRefitter
 from mse.loglinear.wording import (
+    ALL_JOINT,
     NOT_CONVERGED_REASON,
     boundary_reason,
     named_strata,
@@ -109,6 +111,50 @@ class LogLinear:
         model = parse_model(self.model, table.lists, tuple(table.covariates))
         return fit_structure(self, table, model)
 
+    def asked_of(
+        self, whole: CaptureTable, rest: CaptureTable, renamed: Mapping[str, str]
+    ) -> LogLinear:
+        """Ask the same of a table with other lists: terms of a list that is left out are dropped.
+
+        Parameters
+        ----------
+        whole : CaptureTable
+            The table that the model is written for.
+        rest : CaptureTable
+            The same with lists left out or made one.
+        renamed : mapping of str to str
+            New names of lists that were made one.
+
+        Returns
+        -------
+        LogLinear
+            This one, where its text says the same of both tables or cannot be asked of the first.
+
+        Raises
+        ------
+        ModelError
+            If what is left of the model lets all lists that are left depend on each other together.
+        """
+        try:
+            model = parse_model(self.model, whole.lists, tuple(whole.covariates))
+        except ModelError:
+            return self
+        carried = model.carried_over(rest.lists, tuple(rest.covariates), renamed)
+        if not rest.covariates and range(rest.n_lists) in carried:
+            # Not a matter of the data: with as many parameters as cells, the hidden one included, none
+            # could ever tell.
+            raise ModelError(ALL_JOINT)
+        if self._reads(rest, carried):
+            return self
+        return replace(self, model=carried.notation())
+
+    def _reads(self, table: CaptureTable, model: HierarchicalModel) -> bool:
+        """Whether the text, read for a table, is this model."""
+        try:
+            return parse_model(self.model, table.lists, tuple(table.covariates)) == model
+        except ModelError:
+            return False
+
 
 def complete_counts(table: CaptureTable) -> FloatArray:
     """Return the counts by cell, (C,) float64, of a table without partly known observations."""
@@ -192,7 +238,7 @@ class LogLinearFit(Fitted):
     @property
     def deviance(self) -> float:
         """Deviance over the observable cells, at the supremum of the likelihood."""
-        return self._fit.deviance
+        return plain_zero(self._fit.deviance)
 
     @property
     def n_parameters(self) -> int:
@@ -333,10 +379,20 @@ class LogLinearFit(Fitted):
             covariance=self._covariance,
         )
 
+    @property
+    def _fit_test(self) -> FitTest | None:
+        """Test of the fit, on the cells that the model can fill."""
+        means = self._fit.means[self._design.observable]
+        return chi_squared_fit(self.deviance, self.df_adjusted, self.df_residual, means)
+
     @cached_property
     def population(self) -> PopulationEstimate:
         """The answer: observed, hidden and total persons, with an interval given the model."""
         estimable = self.status in ("ok", "boundary")
+        test = self._fit_test
+        record = None if test is None else test.record()
+        boundary = (self.reason,) if self.status == "boundary" else ()
+        made = provenance(self.estimator, self.table)
         return PopulationEstimate(
             observed=self.table.n_observed,
             hidden=float(self._fit.hidden.sum()) if estimable else nan,
@@ -347,10 +403,10 @@ class LogLinearFit(Fitted):
             uncertainty=self._uncertainty(),
             strata=self._strata(),
             model=self.model,
-            warnings=(self.reason,) if self.status == "boundary" else (),
+            warnings=(*boundary, *fit_warnings(record, self.table.n_lists)),
             lists=self.table.lists,
             info=self.table.info,
-            provenance=provenance(self.estimator, self.table),
+            provenance=made if record is None else {**made, "fit": record},
         )
 
     def profile_curve(self) -> LikelihoodCurve:
@@ -369,5 +425,5 @@ class LogLinearFit(Fitted):
     def _headline(self) -> str:
         return (
             f"{self.model}: {self.n_parameters} parameters, deviance {self.deviance:.2f} on "
-            f"{self.df_residual} df, AIC {self.aic:.2f}, BIC {self.bic:.2f}"
+            f"{self.df_adjusted} df, AIC {self.aic:.2f}, BIC {self.bic:.2f}"
         )

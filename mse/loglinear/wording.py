@@ -27,6 +27,11 @@ _LIMIT_REASONS: dict[Limit, str] = {
 }
 
 
+#: Why a model is not asked of fewer lists.
+ALL_JOINT = (
+    "The model would let all lists that are left depend on each other together, and then no data "
+    "determine a total: it is not asked of them."
+)
 #: What can be done about levels of a covariate that nobody has.
 OTHER_STRATA = (
     "The other strata are estimated all the same; for a total of them keep the levels that somebody "
@@ -125,3 +130,46 @@ NOT_CONVERGED_REASON = (
     "Newton's method did not reach the maximum of the likelihood; please report the table and the "
     "model, since this should not happen."
 )
+
+
+def averaged(number: int, criterion: str) -> str:
+    """Name an average over so many models."""
+    return f"average of {number:,} log-linear model{'s' * (number != 1)} by {criterion} weights"
+
+
+def none_estimable(tried: int, model: str) -> str:
+    """Say that a search found nothing to choose."""
+    if tried == 1:
+        return f"The one model tried is not estimable, so none could be chosen: the figures are those of {model}."
+    return (
+        f"None of the {tried:,} models tried is estimable, so none could be chosen: the figures are those "
+        f"of {model}."
+    )
+
+
+def no_range(*, tried: int, estimable: int, failed: int, place: str) -> str:
+    """Say why the totals of a search have no range: there is one only.
+
+    Parameters
+    ----------
+    tried, estimable : int
+        Models of the search, and those of them that determine a total.
+    failed : int
+        Models that are near the best one and determine none.
+    place : str
+        Where a model counts as near, ``"within 10 of the best BIC"``.
+
+    Examples
+    --------
+    >>> no_range(tried=1, estimable=1, failed=0, place="within 10 of the best BIC")
+    'There is one model only to try, so no range of totals shows how much the choice of model matters.'
+    """
+    if tried == 1:
+        found = "There is one model only to try"
+    elif estimable == 1:
+        found = f"Only one of the {tried:,} models tried determines a total"
+    elif failed:
+        found = f"Of the {failed + 1:,} models {place} only one determines a total"
+    else:
+        found = f"Of the {tried:,} models tried one only lies {place}"
+    return f"{found}, so no range of totals shows how much the choice of model matters."

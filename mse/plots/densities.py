@@ -157,12 +157,10 @@ def _left_out(
     """Count the draws that are not drawn."""
     lines, of = [], words.number(values.size)
     if bounded.size < values.size:
-        number = words.number(values.size - bounded.size)
-        lines.append(words("draws_infinite", number=number, of=of))
+        lines.append(words.counted("draws_infinite", values.size - bounded.size, of=of))
     if shown.size < bounded.size:
-        number = words.number(bounded.size - shown.size)
         span = words.span(float(shown.min()), float(shown.max()))
-        lines.append(words("draws_beyond", number=number, of=of, range=span))
+        lines.append(words.counted("draws_beyond", bounded.size - shown.size, of=of, range=span))
     return lines
 
 

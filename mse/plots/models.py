@@ -160,9 +160,11 @@ def _interval(fit: LogLinearSearchFit, model: str, level: float) -> tuple[float,
 def _lines(models: _Models, level: float, words: Words) -> tuple[str, ...]:
     near = models.near
     span = words.span(near.low, near.high) if near.n_models else words("status_not_estimable")
-    first = words(
+    if near.n_models == 1:
+        span = words.number(near.low)
+    first = words.counted(
         "models_near",
-        number=words.number(near.n_models),
+        near.n_models,
         within=f"{near.within:g}",
         criterion=near.criterion,
         range=span,
@@ -172,7 +174,7 @@ def _lines(models: _Models, level: float, words: Words) -> tuple[str, ...]:
         first,
         words("models_area", criterion=near.criterion),
         words("models_intervals", level=words.level(level)) if models.ends else "",
-        words("models_missing", number=words.number(missing)) if missing else "",
+        words.counted("models_missing", missing) if missing else "",
     )
 
 
@@ -195,7 +197,7 @@ def _set_axes(ax: Axes, models: _Models, scale: Scale, words: Words) -> None:
 
 def _draw_range(ax: Axes, models: _Models) -> None:
     near = models.near
-    if near.n_models:
+    if near.n_models > 1:
         ax.axvspan(near.low, near.high, color=PALE, lw=0, zorder=0, gid="range")
         for end in (near.low, near.high):
             ax.axvline(end, color=GRAY, lw=0.8, ls=":", zorder=0, gid="range")

@@ -196,10 +196,26 @@ def _draw_rows(
         heading=words("interval_point", level=words.level(level)),
         band=(rows[0].low, rows[0].high),
     )
-    lines = (words("band_of_first", name=names[0]), words("mark_observed"))
+    lines = (
+        words("band_of_first", name=names[0]),
+        _kinds(frame, level, words),
+        words("mark_observed"),
+    )
     with picture_of(ax, rows, how, replace(head, lines=lines)) as drawn:
         pass
     return drawn
+
+
+def _kinds(frame: pd.DataFrame, level: float, words: Words) -> str:
+    """Say what the intervals are and what they take for granted; empty where there is none."""
+    known = frame.dropna(subset="low")
+    pairs = zip(known["interval_kind"], known["given"], strict=True)
+    said = (
+        ", ".join(filter(None, (words.kind(kind, level), words.given(given))))
+        for kind, given in pairs
+    )
+    kinds = "; ".join(dict.fromkeys(said))
+    return words("intervals_are", kinds=kinds) if kinds else ""
 
 
 # Curves: an assumption varied ----------------------------------------------------------------------

@@ -137,7 +137,7 @@ def _parts(found: PopulationEstimate, level: float, words: Words) -> list[Row]:
         Row(words("total"), found.total, low, high, found.status),
     ]
     spread = found.model_range
-    if spread is not None and spread.n_models:
+    if spread is not None and spread.n_models > 1:
         label = words(
             "near_models",
             number=words.number(spread.n_models),

@@ -81,9 +81,11 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "models_near": (
             "shaded: totals of the {number} models within {within} of the best {criterion}, {range}"
         ),
+        "models_near_one": "one model only within {within} of the best {criterion}: {range}",
         "models_area": "area: weight of the model by {criterion}",
         "models_intervals": "lines: {level} intervals given the model, of models with 1% of the weight or more",
         "models_missing": "\N{MULTIPLICATION SIGN} at the right: {number} models that are not estimable",
+        "models_missing_one": "\N{MULTIPLICATION SIGN} at the right: one model that is not estimable",
         "model_number": "model {number}",
         "models_difference": "{criterion} less that of the best model with an estimate",
         "title_likelihood": "Profile likelihood of the total",
@@ -92,7 +94,9 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "title_density": "Draws of the total",
         "draws_axis": "share of the draws",
         "draws_infinite": "{number} of {of} draws have no upper bound and are not drawn",
+        "draws_infinite_one": "one of {of} draws has no upper bound and is not drawn",
         "draws_beyond": "{number} of {of} draws lie outside {range} and are not drawn",
+        "draws_beyond_one": "one of {of} draws lies outside {range} and is not drawn",
         # Trends
         "title_total": "Estimated total by {period}",
         "title_hidden": "Estimated hidden persons by {period}",
@@ -126,6 +130,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "without": "without {name}",
         "either": "{first} or {second}",
         "band_of_first": "gray band: the interval of the first row, {name}",
+        "intervals_are": "intervals: {kinds}",
         "title_highest_order": "Estimated total if the lists have an interaction of the highest order",
         "xi": "xi, by which the assumption is wrong",
         "xi_explained": "1 is the assumption itself, which no data can test; below 1 more are hidden",
@@ -142,6 +147,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "title_residuals": "Residuals of capture histories",
         "residual": "deviance residual; dotted: 2 either way",
         "emptied": "{number} histories, in which the model expects nobody and nobody is, have no residual",
+        "emptied_one": "one history, in which the model expects nobody and nobody is, has no residual",
         "counts_said": "{observed} observed, {fitted} fitted",
         "title_influence": "Influence of single persons",
         "change_persons": "change of the estimated total with one person less, persons",
@@ -153,6 +159,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "histories_extent": "{number} persons, {histories} of {possible} possible histories",
         "histories_partly": "{number} known in part (?)",
         "histories_left_out": "not drawn: {number} rarer histories, {persons} persons together",
+        "histories_left_out_one": "not drawn: one rarer history, {persons} persons",
         "only_margins": "{number} persons; only the totals of lists are known, no histories",
         "summed_over": "summed over {names}",
         "persons_on_list": "on the list",
@@ -222,6 +229,12 @@ class Words:
     def __call__(self, key: str, **values: object) -> str:
         """Fill in a phrase."""
         return (self.own or {}).get(key, ENGLISH[key]).format(**values)
+
+    def counted(self, key: str, count: int, **values: object) -> str:
+        """Fill in a phrase for one or for several of something, with ``{number}`` of them."""
+        if count == 1 and f"{key}_one" in ENGLISH:
+            return self(f"{key}_one", **values)
+        return self(key, number=self.number(count), **values)
 
     def number(self, value: float, digits: int = 0) -> str:
         """Write a number with thousands marked; infinite ones as words."""

@@ -132,11 +132,15 @@ class Context:
 
     def kind(self, population: PopulationEstimate, *, brief: bool = False) -> str:
         """Name the kind of interval, and unless it is to be brief what it takes for granted."""
-        kind, given = population.interval_kind, population.interval_given
+        kind = population.interval_kind
         if not kind:
             return self.say("number.no_interval")
+        return self.kind_named(kind, "" if brief else population.interval_given)
+
+    def kind_named(self, kind: str, given: str) -> str:
+        """Write a kind of interval, and what it takes for granted where that is to be said."""
         parts = [self.say(f"kind.{kind}") if self.say.has(f"kind.{kind}") else kind]
-        if given and not brief:
+        if given:
             key = f"given_short.{_key(given)}"
             parts.append(self.say(key) if self.say.has(key) else given)
         return ", ".join(parts)

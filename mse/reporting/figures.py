@@ -86,7 +86,7 @@ def _histories_said(context: Context, table: CaptureTable) -> str:
     if not rest:
         return said
     left = persons[order[MOST_NAMED:]].sum()
-    return f"{said} {say('alt.histories_rest', n=say.number(rest), persons=say.number(left))}"
+    return f"{said} {say.counted('alt.histories_rest', rest, persons=say.number(left))}"
 
 
 def overlaps_figure(context: Context, counts: Counts) -> Iterator[Block]:

@@ -15,6 +15,7 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 from mse._frozen import FrozenDict
+from mse._goodness import short_p
 from mse.errors import ModelError
 from mse.reporting.content import Cell, Inline, Text, inline
 
@@ -85,7 +86,8 @@ class Language:
             return "-"
         if math.isinf(value):
             return self("number.unbounded")
-        return self.localized(f"{value:,.{digits}f}")
+        # Adding zero makes a negative zero a plain one.
+        return self.localized(f"{round(value, digits) + 0.0:,.{digits}f}")
 
     def general(self, value: float, digits: int = 3) -> str:
         """Write a number to some significant digits."""
@@ -115,11 +117,9 @@ class Language:
             return self("number.under", value=self("number.percent", value="1"))
         return self.percent(value, 0)
 
-    def p_value(self, value: float) -> str:
-        """Write a p-value."""
-        if math.isnan(value):
-            return "-"
-        return f"< {self.localized('0.001')}" if value < 0.001 else self.localized(f"{value:.3f}")
+    def p_value(self, value: float, least: float = 0.0) -> str:
+        """Write a p-value; one at its floor ``least``, such as 1 / (1 + B), as no smaller than that."""
+        return self.localized(short_p(value, least).removeprefix("= "))
 
     def span(self, low: float, high: float) -> str:
         """Write an interval of numbers of persons."""

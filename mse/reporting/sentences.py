@@ -14,6 +14,7 @@ from functools import cache, cached_property
 from string import Formatter
 from typing import TYPE_CHECKING
 
+from mse._text import MARK
 from mse.reporting.content import Text
 from mse.reporting.language import Language, language_of
 
@@ -24,9 +25,10 @@ __all__ = ["SOURCE", "Sentences"]
 
 #: Language of the layers below.
 SOURCE = "en"
-#: Fields of a template, by what stands behind the colon: a number written the English way, words in
+#: Fields of a template, by what stands behind the colon: a number written the English way or the mark
+#: of one that is not shown, words in
 #: which fragments are translated too, or (nothing) names that stay as they are.
-_FIELDS = {"n": r"[+-]?\d[\d,]*(?:\.\d+)?%?", "w": r".+?", "": r".+?"}
+_FIELDS = {"n": rf"(?:[+-]?\d[\d,]*(?:\.\d+)?%?|{MARK})", "w": r".+?", "": r".+?"}
 
 
 #: Numbers of persons in a text, written the English way.

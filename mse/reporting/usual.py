@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mse.diagnostics import check, overlaps
+from mse.diagnostics.fit import DEFAULT_SEED
 from mse.errors import MSEError
 from mse.estimators import compare, default_estimator, estimate, usual_estimators
 from mse.loglinear import LogLinearSearchFit
@@ -69,7 +70,9 @@ def usual_results(
     fits = list(_compared(table))
     chosen = _chosen(population, fits)
     announce("checks of the data and the model")
-    checks = _checks(table, chosen, seed)
+    # The seed of the estimate, drawn where none was named, so that the checks can be had again too.
+    drawn = population.provenance.get("bootstrap", {}).get("seed", seed)
+    checks = _checks(table, chosen, DEFAULT_SEED if drawn is None else drawn)
     announce("sensitivity")
     return [population, *fits, *checks, *_sensitivity(table, chosen), *_overlaps(table)]
 
@@ -118,7 +121,7 @@ def _sensitivity(table: CaptureTable, chosen: Fit | None) -> Iterator[Any]:
     if table.n_lists > 2 and table.n_cells <= MOST_CELLS:
         yield leave_one_out(default_estimator(table), table)
     yield highest_order(chosen)
-    if isinstance(chosen, LogLinearSearchFit):
+    if isinstance(chosen, LogLinearSearchFit) and chosen.n_models > 1:
         yield model_range(chosen)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mse._result import Result, layout
 from mse._text import Section, persons
-from mse._trial import Trial, attempt, check_estimator
+from mse._trial import Trial, attempt, attempt_on_other, check_estimator, described
 from mse.errors import ModelError
 from mse.intervals import DEFAULT_LEVEL, check_level
 
@@ -75,7 +75,8 @@ class LeaveOneOut(Result):
             ``factor``, its ratio to that of the whole table; ``hidden``, on none of the lists
             left, and ``hidden_from_all``, the total less everyone observed in the whole table
             (negative where the total is impossible); ``low``, ``high``, ``level``,
-            ``interval_kind``, ``model``, ``status``, ``limit``, ``reason``.
+            ``interval_kind``, ``given`` (what the interval takes for granted), ``model``, ``status``,
+            ``limit``, ``reason``.
         """
         check_level(level)
         n = self.table.n_observed
@@ -104,10 +105,12 @@ class LeaveOneOut(Result):
         head = ["left out", "only there", "total, 95% interval", "point", "status", "factor"]
         text = (
             (
-                "Each list is left out in turn and the whole method repeated. Persons on that list "
+                "Each list is left out in turn and the whole method repeated; a model that names the list "
+                "loses the terms with it. Persons on that list "
                 "alone leave the table and count as hidden, so the totals estimate the same "
                 "population and can be compared."
             ),
+            *_intervals(self.whole, self.variants),
             *_extent([each.trial.total for each in self.variants], "leaving out one list"),
         )
         return [
@@ -146,7 +149,8 @@ class MergedLists(Result):
         DataFrame
             ``list_a``, ``list_b``, ``observed`` (merging changes nothing in it), ``factor`` (total
             as a ratio to that with the lists apart), ``hidden``, ``total``, ``low``, ``high``,
-            ``level``, ``interval_kind``, ``model``, ``status``, ``limit``, ``reason``.
+            ``level``, ``interval_kind``, ``given`` (what the interval takes for granted), ``model``,
+            ``status``, ``limit``, ``reason``.
         """
         check_level(level)
         whole = Variant(("", ""), self.table.n_observed, self.whole)
@@ -176,6 +180,7 @@ class MergedLists(Result):
                 "Each pair of lists is made one list, of the persons on either, and the whole method "
                 "repeated. A merged pair needs no assumption on how its lists depend on each other."
             ),
+            *_intervals(self.whole, self.variants),
             *_extent([each.trial.total for each in self.variants], "merging one pair"),
         )
         return [
@@ -194,8 +199,10 @@ def leave_one_out(estimator: Estimator, table: CaptureTable) -> LeaveOneOut:
     Parameters
     ----------
     estimator : Estimator
-        Any. One that cannot be asked of fewer lists (a model that names the list) gives rows with the status
-        ``not_applicable`` and the reason.
+        Any. A model that names the list loses the terms with it. One that cannot be asked of fewer lists
+        gives rows with the status ``not_applicable`` and the reason. Intervals are those of the estimator:
+        of a search given the model that it chose. For intervals that include the choice, as those of
+        `mse.estimate` do, give ``mse.bootstrapped.Bootstrapped(estimator)``.
     table : CaptureTable
         At least three lists.
 
@@ -227,7 +234,8 @@ def leave_one_out(estimator: Estimator, table: CaptureTable) -> LeaveOneOut:
     variants = []
     for name in table.lists:
         rest = table.drop_lists([name])
-        variants.append(Variant((name,), rest.n_observed, attempt(estimator, rest)))
+        trial = attempt_on_other(estimator, table, rest)
+        variants.append(Variant((name,), rest.n_observed, trial))
     return LeaveOneOut(estimator, table, attempt(estimator, table), tuple(variants))
 
 
@@ -241,8 +249,9 @@ def merge(
     Parameters
     ----------
     estimator : Estimator
-        Any. One that cannot be asked of the merged lists gives rows with the status
-        ``not_applicable`` and the reason.
+        Any. In a model that names one of the two lists the merged one takes its place. One that cannot be
+        asked of the merged lists gives rows with the status ``not_applicable`` and the reason. Intervals
+        are those of the estimator, see `leave_one_out`.
     table : CaptureTable
         At least three lists.
     pairs : iterable of pairs of str, optional
@@ -273,8 +282,11 @@ def merge(
     chosen = combinations(table.lists, 2) if pairs is None else [_pair(table, p) for p in pairs]
     variants = []
     for first, second in chosen:
-        merged = table.merge_lists({f"{first} or {second}": [first, second]})
-        variants.append(Variant((first, second), merged.n_observed, attempt(estimator, merged)))
+        one = f"{first} or {second}"
+        merged = table.merge_lists({one: [first, second]})
+        renamed = dict.fromkeys((first, second), one)
+        trial = attempt_on_other(estimator, table, merged, renamed)
+        variants.append(Variant((first, second), merged.n_observed, trial))
     return MergedLists(estimator, table, attempt(estimator, table), tuple(variants))
 
 
@@ -303,6 +315,13 @@ def _pair(table: CaptureTable, pair: Sequence[str]) -> tuple[str, str]:
 
 def _factor(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.2f}"
+
+
+def _intervals(whole: Trial, variants: Sequence[Variant]) -> tuple[str, ...]:
+    """Say what the intervals are, and what they take for granted."""
+    kinds = dict.fromkeys(described(each) for each in (whole, *(v.trial for v in variants)))
+    known = [kind for kind in kinds if kind]
+    return (f"Intervals: {'; '.join(known)}.",) if known else ()
 
 
 def _extent(totals: Sequence[float], doing: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mse._result import Result, layout
-from mse._text import Section, persons
+from mse._text import ALIKE, Section, persons
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
@@ -46,10 +46,12 @@ class NearModels(Result):
     _frame: pd.DataFrame = field(repr=False)
 
     @property
-    def range(self) -> ModelRange:
-        """The same as part of a `PopulationEstimate`."""
+    def range(self) -> ModelRange | None:
+        """The same as part of a `PopulationEstimate`; None unless two models determine a total."""
         from mse.intervals import ModelRange
 
+        if self.n_models < 2:
+            return None
         return ModelRange(
             self.low, self.high, self.n_models, self.n_not_estimable, self.criterion, self.within
         )
@@ -74,20 +76,23 @@ class NearModels(Result):
             )
         ]
         head = ["model", f"{self.criterion} less the best", "estimated total", "status"]
-        near = f"within {self.within:g} of the best {self.criterion}"
-        text = [f"No model {near} determines a total."]
-        if self.n_models:
-            low, high = persons(self.low), persons(self.high)
-            text = [
-                (
-                    f"The {self.n_models:,} models {near} put the total between {low} and {high}; as near, "
-                    f"{self.n_not_estimable:,} models determine none."
-                )
-            ]
         return [
-            Section("Models close to the best one", paragraphs=tuple(text)),
+            Section("Models close to the best one", paragraphs=(*self._words(), ALIKE)),
             Section(f"The first {len(rows):,}, best first", verbatim=layout(head, rows)),
         ]
+
+    def _words(self) -> tuple[str, ...]:
+        near = f"within {self.within:g} of the best {self.criterion}"
+        failed = f"{self.n_not_estimable:,} determine{'s' * (self.n_not_estimable == 1)} none"
+        if not self.n_models:
+            return (f"No model {near} determines a total.",)
+        if self.n_models == 1:
+            more = f" As near, {failed}." if self.n_not_estimable else ""
+            text = f"Only one model {near} determines a total, {persons(self.low)}: there is no range.{more}"
+            return (text,)
+        low, high = persons(self.low), persons(self.high)
+        more = f"; as near, {failed}" if self.n_not_estimable else ""
+        return (f"The {self.n_models:,} models {near} put the total between {low} and {high}{more}.",)
 
 
 def model_range(fit: Any, within: float = 10.0) -> NearModels:

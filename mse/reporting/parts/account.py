@@ -174,9 +174,9 @@ def _models(context: Context) -> Iterator[Block]:
             tuple(_model_cell(context, name, row[name]) for name in known)
             for row in frame.head(MOST_MODELS).to_dict("records")
         )
-        notes = []
+        notes = [say("account.df")] if "df_residual" in known else []
         if len(frame) > MOST_MODELS:
-            notes.append(say("account.more_models", n=say.number(len(frame) - MOST_MODELS)))
+            notes.append(say.counted("account.more_models", len(frame) - MOST_MODELS))
         if context.hides:
             notes.append(say("disclosure.criteria"))
         method = context.method_name(each.population)
@@ -243,7 +243,7 @@ def _disclosure(context: Context) -> Iterator[Block]:
     yield Paragraph(inline(say("disclosure.applied", name=rules.name)))
     yield Facts(tuple(_rules(context)))
     for each in context.counts:
-        counts = say("disclosure.counts", n=say.number(each.suppressed), of=say.number(each.shown))
+        counts = say.counted("disclosure.counts", each.suppressed, of=say.number(each.shown))
         yield Paragraph(inline(counts))
     yield Bullets(tuple(inline(say(f"disclosure.{name}")) for name in ("limits", "functions")))
 

@@ -117,15 +117,19 @@ def _fit(context: Context, found: GoodnessOfFit) -> Table:
             say.decimal_cell(row["value"]),
             say.count_cell(int(row["df"])),
             Cell(say.p_value(row["p_chi_squared"]), _number(row["p_chi_squared"])),
-            Cell(say.p_value(row["p_bootstrap"]), _number(row["p_bootstrap"])),
+            Cell(say.p_value(row["p_bootstrap"], found.least_p), _number(row["p_bootstrap"])),
         )
         for row in found.to_frame().to_dict("records")
     )
     notes = []
     if found.sparse:
-        notes.append(say("fit.sparse", n=say.number(found.n_small)))
+        notes.append(say.counted("fit.sparse", found.n_small))
+    if found.df != found.df_residual:
+        notes.append(say("fit.df", n=say.number(found.df_residual)))
     if found.replicates:
         notes.append(say("fit.replicates", n=say.number(found.replicates)))
+    if found.seed is not None:
+        notes.append(say("fit.seed", seed=found.seed))
     return Table(say("caption.fit", model=found.model), columns, rows, tuple(notes))
 
 
@@ -205,4 +209,4 @@ def _history_columns(context: Context, names: list[str]) -> Iterator[Column]:
 
 def _rest(context: Context, frame: pd.DataFrame) -> tuple[str, ...]:
     rest = len(frame) - MOST_HISTORIES
-    return (context.say("table.more_rows", n=context.say.number(rest)),) if rest > 0 else ()
+    return (context.say.counted("table.more_rows", rest),) if rest > 0 else ()

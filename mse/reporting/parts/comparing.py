@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mse._goodness import fits_poorly, short_p
+from mse._text import fit_record
 from mse.reporting.content import (
     Block,
     Bullets,
@@ -21,6 +23,7 @@ from mse.reporting.figures import methods_figure
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mse.population import PopulationEstimate
     from mse.reporting.context import Context
     from mse.reporting.evidence import Estimated, Group
 
@@ -53,7 +56,8 @@ def spread_of(estimates: Sequence[Estimated]) -> tuple[float, float] | None:
 
 def _blocks(context: Context, group: Group) -> Iterator[Block]:
     say = context.say
-    yield Paragraph(inline(say("comparison.intro")))
+    two = any(len(each.population.lists) == 2 for each in group.estimates)
+    yield Paragraph(inline(say("comparison.intro_two" if two else "comparison.intro")))
     spread = spread_of(group.estimates)
     if spread is not None:
         low, high = spread
@@ -61,7 +65,7 @@ def _blocks(context: Context, group: Group) -> Iterator[Block]:
             "comparison.spread",
             n=say.number(sum(each.is_given for each in group.estimates)),
             span=say.span(low, high),
-            factor=say.general(high / low, 2),
+            factor=say.general(high / low, 2 if high >= 1.1 * low else 3),
         )
         yield Paragraph(inline(text))
     yield method_table(context, group.estimates)
@@ -83,6 +87,17 @@ def _granted(context: Context, group: Group) -> Iterator[str]:
             yield context.say("comparison.granted_by", kind=kind, text=said)
 
 
+def _fit_cell(context: Context, population: PopulationEstimate) -> Cell:
+    """Say in a cell how the model that an estimate names fits."""
+    record, say = fit_record(population), context.say
+    if record is None:
+        return Cell("-")
+    if not record["df"]:
+        return Cell(say("fit.untested"))
+    key = "fit.poor" if fits_poorly(record) else "fit.p"
+    return Cell(say(key, p=say.localized(short_p(record["p_value"]))), record["p_value"])
+
+
 def method_table(context: Context, estimates: Sequence[Estimated]) -> Table:
     """Make a table with a row for each estimate, intervals before points."""
     say = context.say
@@ -91,6 +106,7 @@ def method_table(context: Context, estimates: Sequence[Estimated]) -> Table:
         Column(context.interval_heading, figures=True),
         Column(say("column.point"), figures=True),
         Column(say("column.interval_kind")),
+        Column(say("column.fit")),
         Column(say("column.status")),
     )
     rows = []
@@ -104,6 +120,7 @@ def method_table(context: Context, estimates: Sequence[Estimated]) -> Table:
                 say.span_cell(low, high),
                 say.count_cell(population.total) if not math.isnan(population.total) else Cell("-"),
                 Cell(context.kind(population), population.interval_kind or None),
+                _fit_cell(context, population),
                 say.status_cell(population.status),
             )
         )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mse._text import dependence_in_words
+from mse._goodness import fit_in_words
+from mse._text import dependence_in_words, fit_record
 from mse.monitoring.wording import SUPPRESSED
 from mse.reporting.content import (
     Block,
@@ -111,6 +112,9 @@ def _rows(context: Context, population: PopulationEstimate) -> Iterator[Fact]:
     dependence = _dependence(context, population)
     if dependence:
         yield say("fact.dependence"), inline(dependence)
+    record = fit_record(population)
+    if record is not None:
+        yield say("fact.fit"), context.translated(fit_in_words(record))
     yield say("fact.status"), inline(context.status(population))
     if population.reason:
         yield say("fact.reason"), context.translated(population.reason)
@@ -126,12 +130,13 @@ def _dependence(context: Context, population: PopulationEstimate) -> str:
 
 def _models(context: Context, group: Group) -> Iterator[Block]:
     spread, say = group.population.model_range, context.say
-    if spread is None:
+    if spread is None or spread.n_models == 1:
         return
     yield Paragraph(inline(_range_text(context, spread)))
     low, high = group.population.interval(context.level)
     if spread.low < low or spread.high > high:
         yield Paragraph(inline(say("models.wider")), "warning")
+    yield Paragraph(inline(say("models.alike")))
     if context.pictures and not context.hides:
         yield from models_figure(context, group)
 
@@ -146,7 +151,8 @@ def _range_text(context: Context, spread: ModelRange) -> str:
         return say("models.none", near=near) + failed
     low, high = context.persons(spread.low), context.persons(spread.high)
     return (
-        say.counted("models.range", spread.n_models, near=near, span=say.span(low, high)) + failed
+        say("models.range", n=say.number(spread.n_models), near=near, span=say.span(low, high))
+        + failed
     )
 
 

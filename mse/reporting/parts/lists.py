@@ -158,7 +158,7 @@ def _pair_list(context: Context, counts: Counts) -> Table:
     ]
     notes = [*_note(context, rows)]
     if len(pairs) > MOST_PAIRS:
-        notes.append(say("table.more_rows", n=say.number(len(pairs) - MOST_PAIRS)))
+        notes.append(say.counted("table.more_rows", len(pairs) - MOST_PAIRS))
     columns = (Column(say("column.lists")), Column(say("column.on_both"), figures=True))
     return Table(say("caption.overlaps"), columns, tuple(rows), tuple(notes))
 

@@ -177,7 +177,7 @@ def _table(
     body = tuple(_row(context, cell, labels, rates=rates) for cell, labels in rows[:MOST_ROWS])
     notes = []
     if len(rows) > MOST_ROWS:
-        notes.append(say("table.more_rows", n=say.number(len(rows) - MOST_ROWS)))
+        notes.append(say.counted("table.more_rows", len(rows) - MOST_ROWS))
     if any(cell.status == SUPPRESSED for cell, _ in rows):
         notes.append(say("disclosure.marked"))
     caption = say("caption.monitor", names=say.listed(names))

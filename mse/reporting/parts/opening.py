@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mse._goodness import fit_warnings
+from mse._text import fit_record
 from mse.monitoring.wording import SUPPRESSED
 from mse.reporting.content import (
     Block,
@@ -55,6 +57,7 @@ def _of_group(context: Context, group: Group) -> Iterator[Block]:
     if group.first.is_given:
         yield Facts(tuple(_key_facts(context, group)), key=True)
         yield Paragraph(_rests(context, population))
+        yield from _fit(context, population)
         yield from _disagreement(context, group)
     else:
         yield Paragraph(_because(context, population.limit), "warning")
@@ -129,7 +132,7 @@ def _disagreement(context: Context, group: Group) -> Iterator[Block]:
     population, say = group.population, context.say
     low, high = population.interval(context.level)
     spread = population.model_range
-    if spread is not None and spread.n_models and not low <= spread.low <= spread.high <= high:
+    if spread is not None and spread.n_models > 1 and not low <= spread.low <= spread.high <= high:
         found = say.span(context.persons(spread.low), context.persons(spread.high))
         text = say(
             "answer.models_disagree",
@@ -146,12 +149,18 @@ def _disagreement(context: Context, group: Group) -> Iterator[Block]:
         yield Paragraph(inline(text, " ", link), "warning")
 
 
+def _fit(context: Context, population: PopulationEstimate) -> Iterator[Block]:
+    """Say that the model does not fit, or that nothing in the data can test it."""
+    for text in fit_warnings(fit_record(population), len(population.lists)):
+        yield Paragraph(context.translated(text), "warning")
+
+
 def _worries(context: Context) -> Iterator[Block]:
     """Count the checks that give reason to worry; say what is made up."""
     say, checks = context.say, context.given.checks
     failed = sum(each.passed is False for each in checks)
     if failed:
-        text = say("answer.worries", failed=say.number(failed), checks=say.number(len(checks)))
+        text = say.counted("answer.worries", failed, checks=say.number(len(checks)))
         link = Text(say("answer.see_diagnostics"), link="diagnostics")
         yield Paragraph(inline(text, " ", link), "warning")
     info = context.given.info

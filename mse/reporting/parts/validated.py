@@ -97,5 +97,5 @@ def _lists(context: Context, found: Validation, names: Mapping[str, int]) -> Blo
             )
         )
     rest = len(frame) - MOST_ROWS
-    notes = (say("table.more_rows", n=say.number(rest)),) if rest > 0 else ()
+    notes = (say.counted("table.more_rows", rest),) if rest > 0 else ()
     return Table(say("caption.validation_lists"), columns, tuple(rows), notes)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from mse.monitoring.wording import SUPPRESSED
+from mse.refitting import GIVEN_MODEL, RESELECTED
 from mse.reporting.content import Block, Cell, Column, Paragraph, Section, Table, inline
 from mse.reporting.figures import sensitivity_figure
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio
@@ -99,14 +100,18 @@ def _near(context: Context, found: NearModels) -> Iterator[Block]:
     say = context.say
     frame = found.to_frame()
     near = say("models.near", within=say.general(found.within), criterion=found.criterion)
-    if found.n_models:
-        span = say.span(context.persons(found.low), context.persons(found.high))
-        text = say.counted("models.range", found.n_models, near=near, span=span)
+    low, high = context.persons(found.low), context.persons(found.high)
+    if found.n_models == 1:
+        text = say("models.one", near=near, total=say.number(low))
+    elif found.n_models:
+        n = say.number(found.n_models)
+        text = say("models.range", n=n, near=near, span=say.span(low, high))
     else:
         text = say("models.none", near=near)
     if found.n_not_estimable:
         text += " " + say.counted("models.failed", found.n_not_estimable)
     yield Paragraph(inline(text))
+    yield Paragraph(inline(say("models.alike")))
     columns = [Column(say("column.model"))]
     if not context.hides:
         columns.append(Column(say("column.difference", criterion=found.criterion), figures=True))
@@ -143,6 +148,7 @@ def _table(
     if not context.hides:
         columns.append(Column(context.interval_heading, figures=True))
         columns.append(Column(say("column.point"), figures=True))
+        columns.append(Column(say("column.interval_kind")))
     columns += [Column(say("column.factor"), figures=True), Column(say("column.status"))]
     rows = []
     for row in frame.head(MOST_ROWS).to_dict("records"):
@@ -150,17 +156,38 @@ def _table(
         if not context.hides:
             cells.append(context.span_cell(row["low"], row["high"]))
             cells.append(context.count_cell(row["total"]))
+            cells.append(_kind(context, row))
         cells += [say.decimal_cell(round(row["total"] / base, 2)), say.status_cell(row["status"])]
         rows.append(tuple(cells))
-    notes = _rest(context, frame)
+    notes = (*_rest(context, frame), *_granted(context, frame))
     if context.hides:
         notes = (*notes, say("disclosure.factors"))
     return Table(caption, tuple(columns), tuple(rows), notes)
 
 
+def _kind(context: Context, row: Row) -> Cell:
+    """Name the kind of interval of a row and what it takes for granted."""
+    kind = str(row["interval_kind"])
+    if not kind or math.isnan(row["low"]):
+        return Cell("-")
+    return Cell(context.kind_named(kind, str(row.get("given", ""))), kind)
+
+
+def _granted(context: Context, frame: pd.DataFrame) -> Iterator[str]:
+    """Say where the intervals of a table take more for granted than the one of the answer."""
+    if context.hides or frame["low"].isna().all():
+        return
+    if "given" not in frame:
+        yield context.say("sensitivity.given_value")
+        return
+    chosen = {each.interval_given for each in context.given.populations[:1]}
+    if GIVEN_MODEL in set(frame["given"]) and RESELECTED in chosen:
+        yield context.say("sensitivity.given_model")
+
+
 def _rest(context: Context, frame: pd.DataFrame) -> tuple[str, ...]:
     rest = len(frame) - MOST_ROWS
-    return (context.say("table.more_rows", n=context.say.number(rest)),) if rest > 0 else ()
+    return (context.say.counted("table.more_rows", rest),) if rest > 0 else ()
 
 
 def _name(context: Context, name: str) -> Cell:

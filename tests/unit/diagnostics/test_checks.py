@@ -71,8 +71,28 @@ def test_two_lists_both_carry_it() -> None:
 
 
 def test_a_method_for_these_lists_only_is_not_judged() -> None:
-    found = verdicts(FINE, mse.LogLinear("P*Q + E"))["one list carries the estimate"]
+    class OfThree(mse.LogLinear):
+        def fit(self, table: mse.CaptureTable) -> object:
+            if table.n_lists != 3:
+                raise mse.ModelError("three lists, please")
+            return super().fit(table)
+
+    found = verdicts(FINE, OfThree())["one list carries the estimate"]
     assert found.passed is None
+    assert "cannot be asked of fewer" in found.text
+
+
+def test_a_model_loses_the_list_that_is_left_out() -> None:
+    # What the README asks: that the model names a list is no reason to give no estimate without it.
+    table = mse.load_dataset("netherlands_5")
+    model = mse.LogLinear("police*regional_coordinators + main")
+    found = verdicts(table, model)["one list carries the estimate"]
+    assert "gives no estimate" not in found.text
+    assert "factor of at most 1.71" in found.text
+    # Two lists that depend on each other are not asked for a total; that is no worry about the third.
+    three = verdicts(FINE, mse.LogLinear("P*Q + E"))["one list carries the estimate"]
+    assert three.passed is True
+    assert "gives no estimate" not in three.text
 
 
 def test_small_histories_are_named() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import mse
+from mse.bootstrapped import Bootstrapped
 from mse.sensitivity import leave_one_out, merge
 
 THREE = mse.CaptureTable.from_counts(
@@ -48,12 +49,52 @@ def test_totals_are_comparable() -> None:
             np.testing.assert_allclose(totals, 6400, rtol=1e-9)
 
 
-def test_a_model_that_names_lists_is_not_applicable_without_them() -> None:
-    found = leave_one_out(mse.LogLinear("P*Q + E"), THREE)
-    frame = found.to_frame()
-    assert frame["status"].tolist() == ["ok", *["not_applicable"] * 3]
-    assert frame["reason"][1:].str.len().min() > 0
+@pytest.mark.parametrize("model", ["P*Q + E", "[12,3]"])
+def test_a_model_loses_the_terms_of_a_list_left_out(model: str) -> None:
+    found = leave_one_out(mse.LogLinear(model), THREE)
+    frame = found.to_frame().set_index("left_out")
+    assert frame["status"].tolist() == ["ok", "ok", "ok", "not_applicable"]
+    for name in ("P", "Q"):
+        other = mse.LogLinear("main").fit(THREE.drop_lists([name])).population
+        assert frame.loc[name, "total"] == pytest.approx(other.total)
+        assert frame.loc[name, "model"] == "[1,2]"
+    # Two lists that depend on each other determine nothing, whoever is on them: they are not asked.
+    assert "all lists that are left" in frame.loc["E", "reason"]
     assert "NOT ESTIMATED" in found.summary()
+
+
+def test_positions_in_a_model_are_those_of_the_whole_table() -> None:
+    kosovo = mse.load_dataset("kosovo")
+    frame = leave_one_out(mse.LogLinear("[12,34]"), kosovo).to_frame().set_index("left_out")
+    assert frame["model"].tolist() == ["[12,34]", "[23,1]", "[23,1]", "[12,3]", "[12,3]"]
+    rest = mse.LogLinear("OSCE*HRW + ABA").fit(kosovo.drop_lists(["EXH"])).population
+    assert frame.loc["EXH", "total"] == pytest.approx(rest.total)
+
+
+def test_a_merged_list_takes_the_place_of_both() -> None:
+    kosovo = mse.load_dataset("kosovo")
+    frame = merge(mse.LogLinear("[12,3,4]"), kosovo, pairs=[("ABA", "OSCE")]).to_frame()
+    merged = kosovo.merge_lists({"both": ["ABA", "OSCE"]})
+    expected = mse.LogLinear("EXH*both + HRW").fit(merged).population
+    assert frame["total"][1] == pytest.approx(expected.total)
+
+
+def test_kept_terms_lose_the_list_too() -> None:
+    table = mse.load_dataset("spina_bifida")
+    first = table.lists[0]
+    search = mse.LogLinearSearch(strategy="stepwise", keep=[f"{first}*ethnicity"])
+    frame = leave_one_out(search, table).to_frame()
+    assert "not_applicable" not in set(frame["status"])
+
+
+def test_intervals_say_what_they_are() -> None:
+    search = mse.LogLinearSearch()
+    plain = leave_one_out(search, THREE)
+    assert set(plain.to_frame()["given"]) == {"given the model"}
+    assert "profile likelihood, given the model" in " ".join(plain.summary().split())
+    repeated = leave_one_out(Bootstrapped(search, replicates=50), mse.load_dataset("kosovo"))
+    given = set(repeated.to_frame()["given"])
+    assert given == {"the model re-selected in every replicate"}
 
 
 def test_order_of_lists_changes_only_the_order_of_rows() -> None:
