@@ -107,7 +107,9 @@ class FitTest:
         }
 
 
-def chi_squared_fit(deviance: float, df: int, df_residual: int, means: FloatArray) -> FitTest | None:
+def chi_squared_fit(
+    deviance: float, df: int, df_residual: int, means: FloatArray
+) -> FitTest | None:
     """Test the fit of a model by the chi-squared distribution of its deviance.
 
     Parameters

@@ -337,13 +337,15 @@ def _conditions(estimate: PopulationEstimate, ends: tuple[float, float]) -> tupl
 
 def _disagreement(spread: ModelRange | None, ends: tuple[float, float]) -> Section:
     heading = "How far defensible models disagree"
-    if spread is None or spread.n_models == 1:
+    if spread is None:
         return Section(heading)
     near = f"within {spread.within:g} of the best {spread.criterion}"
     failed = _determines_none(spread.n_not_estimable)
     if spread.n_models == 0:
         return Section(heading, paragraphs=(f"No model {near} determines a total.",))
-    text = [f"The {spread.n_models:,} models {near} {_between(spread)}."]
+    models = _count(spread.n_models, "model")
+    verb = "gives" if spread.n_models == 1 else "give"
+    text = [f"The {models} {near} {verb} {_between(spread)}."]
     if spread.n_not_estimable:
         text.append(f"As near, {failed}.")
     paragraphs = [" ".join(text)]
@@ -362,7 +364,7 @@ def _determines_none(number: int) -> str:
 
 def _between(spread: ModelRange) -> str:
     low, high = persons(spread.low), persons(spread.high)
-    return f"all give a total of {low}" if low == high else f"give totals from {low} to {high}"
+    return f"a total of {low}" if low == high else f"totals from {low} to {high}"
 
 
 def _strata(estimate: PopulationEstimate, level: float) -> Section:
@@ -460,9 +462,7 @@ def _spread(estimates: Sequence[PopulationEstimate]) -> tuple[str, ...]:
     if len(totals) < 2:
         return ()
     low, high = min(totals), max(totals)
-    rest = (
-        "They rest on different assumptions; neither a narrow interval nor agreement makes a method right."
-    )
+    rest = "They rest on different assumptions; neither a narrow interval nor agreement makes a method right."
     if any(len(each.lists) == 2 for each in estimates):
         rest = "With two lists they all have to assume how these depend on each other; their agreement says nothing about it."
     return (

@@ -432,7 +432,7 @@ def _outcomes(
 
     missing = (skipped(_INTERRUPTED), (math.nan, math.nan))
     outcomes: list[_Outcome] = [missing] * len(work)
-    tasks = (delayed(_outcome)(table, *each, level) for each in work)
+    tasks = (delayed(_outcome)(*each, level, table) for each in work)
     found = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
     try:
         for i, outcome in enumerate(track(found, len(work), "Validating", progress=progress)):
@@ -442,9 +442,11 @@ def _outcomes(
     return outcomes
 
 
-def _outcome(whole: CaptureTable, estimator: Estimator, target: Target, level: float) -> _Outcome:
+def _outcome(
+    estimator: Estimator, target: Target, level: float, whole: CaptureTable | None = None
+) -> _Outcome:
     if target.table is None:
         return skipped(target.why_not), (math.nan, math.nan)
-    trial = attempt_on_other(estimator, whole, target.table)
+    trial = attempt_on_other(estimator, whole or target.table, target.table)
     # The interval may be costly (a profile likelihood): it is computed here, in the worker.
     return trial, trial.interval(level)

@@ -207,10 +207,11 @@ class LogLinearSearchFit(Fitted):
         DataFrame
             ``model`` (canonical notation), ``n_parameters``, ``deviance``, ``df_residual``,
             ``aic``, ``aicc``, ``bic``, ``total`` (persons; NaN where not estimable), ``status``,
-            ``limit``.
+            ``limit``; of a complete table also ``df_adjusted``, the degrees of freedom of a test of fit,
+            which leave out cells that the model fits at zero.
         """
         order, fits = self._order, self._fits
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             {
                 "model": [self._source.notation(i) for i in order.tolist()],
                 "n_parameters": self._n_parameters[order],
@@ -224,6 +225,9 @@ class LogLinearSearchFit(Fitted):
                 "limit": [self._limit(i) for i in order.tolist()],
             }
         )
+        if not self.table.is_complete:
+            return frame
+        return frame.assign(df_adjusted=fits.n_face[0, order] - fits.rank[0, order])
 
     def _limit(self, i: int) -> Limit:
         """Limit of model i: that of the least determined stratum."""
@@ -302,9 +306,7 @@ class LogLinearSearchFit(Fitted):
                 "estimable one was chosen."
             )
         if not self._eligible.any():
-            found.append(
-                none_estimable(self.n_models, self._source.notation(self._chosen))
-            )
+            found.append(none_estimable(self.n_models, self._source.notation(self._chosen)))
         failed = int((self._fits.status[0] == NOT_CONVERGED).sum())
         if failed:
             found.append(f"{failed:,} of {self.n_models:,} models did not converge.")

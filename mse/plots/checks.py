@@ -199,7 +199,7 @@ def residuals(
     lines = (
         result.model if len(result.model) < _LONG else "",
         _shown(len(worst), len(frame), text),
-        text.counted("emptied", emptied) if emptied else "",
+        text.counted("emptied_one", "emptied", emptied) if emptied else "",
     )
     head = Head(text("title_residuals"), lines)
     return _bars(ax, worst, "deviance", said, how, head)

@@ -157,10 +157,16 @@ def _left_out(
     """Count the draws that are not drawn."""
     lines, of = [], words.number(values.size)
     if bounded.size < values.size:
-        lines.append(words.counted("draws_infinite", values.size - bounded.size, of=of))
+        lines.append(
+            words.counted("draws_infinite_one", "draws_infinite", values.size - bounded.size, of=of)
+        )
     if shown.size < bounded.size:
         span = words.span(float(shown.min()), float(shown.max()))
-        lines.append(words.counted("draws_beyond", bounded.size - shown.size, of=of, range=span))
+        lines.append(
+            words.counted(
+                "draws_beyond_one", "draws_beyond", bounded.size - shown.size, of=of, range=span
+            )
+        )
     return lines
 
 

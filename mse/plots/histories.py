@@ -181,7 +181,9 @@ def _left_out(found: _Histories, shown: _Histories, words: Words) -> str:
     persons = found.low.sum() - shown.low.sum()
     if not rest:
         return ""
-    return words.counted("histories_left_out", rest, persons=words.number(persons))
+    return words.counted(
+        "histories_left_out_one", "histories_left_out", rest, persons=words.number(persons)
+    )
 
 
 def _summed(table: CaptureTable, words: Words) -> str:

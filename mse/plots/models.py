@@ -163,6 +163,7 @@ def _lines(models: _Models, level: float, words: Words) -> tuple[str, ...]:
     if near.n_models == 1:
         span = words.number(near.low)
     first = words.counted(
+        "models_near_one",
         "models_near",
         near.n_models,
         within=f"{near.within:g}",
@@ -174,7 +175,7 @@ def _lines(models: _Models, level: float, words: Words) -> tuple[str, ...]:
         first,
         words("models_area", criterion=near.criterion),
         words("models_intervals", level=words.level(level)) if models.ends else "",
-        words.counted("models_missing", missing) if missing else "",
+        words.counted("models_missing_one", "models_missing", missing) if missing else "",
     )
 
 

@@ -230,11 +230,11 @@ class Words:
         """Fill in a phrase."""
         return (self.own or {}).get(key, ENGLISH[key]).format(**values)
 
-    def counted(self, key: str, count: int, **values: object) -> str:
-        """Fill in a phrase for one or for several of something, with ``{number}`` of them."""
-        if count == 1 and f"{key}_one" in ENGLISH:
-            return self(f"{key}_one", **values)
-        return self(key, number=self.number(count), **values)
+    def counted(self, one: str, several: str, count: int, **values: object) -> str:
+        """Fill in the phrase for one of something, or that for several with ``{number}`` of them."""
+        if count == 1:
+            return self(one, **values)
+        return self(several, number=self.number(count), **values)
 
     def number(self, value: float, digits: int = 0) -> str:
         """Write a number with thousands marked; infinite ones as words."""

@@ -92,7 +92,9 @@ class NearModels(Result):
             return (text,)
         low, high = persons(self.low), persons(self.high)
         more = f"; as near, {failed}" if self.n_not_estimable else ""
-        return (f"The {self.n_models:,} models {near} put the total between {low} and {high}{more}.",)
+        return (
+            f"The {self.n_models:,} models {near} put the total between {low} and {high}{more}.",
+        )
 
 
 def model_range(fit: Any, within: float = 10.0) -> NearModels:

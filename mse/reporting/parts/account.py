@@ -43,6 +43,7 @@ _MODEL_COLUMNS = {
     "model": None,
     "n_parameters": 0,
     "deviance": 2,
+    "df_adjusted": 0,
     "df_residual": 0,
     "aic": 2,
     "aicc": 2,
@@ -164,6 +165,9 @@ def _models(context: Context) -> Iterator[Block]:
         if not isinstance(frame, pd.DataFrame) or "model" not in frame:
             continue
         known = [name for name in _MODEL_COLUMNS if name in frame]
+        if "df_adjusted" in known:
+            # One number of degrees of freedom: that of the tests of fit.
+            known.remove("df_residual")
         if context.hides:
             known = [name for name in known if name not in _TELLING]
         columns = tuple(
@@ -174,7 +178,7 @@ def _models(context: Context) -> Iterator[Block]:
             tuple(_model_cell(context, name, row[name]) for name in known)
             for row in frame.head(MOST_MODELS).to_dict("records")
         )
-        notes = [say("account.df")] if "df_residual" in known else []
+        notes = [say("account.df")] if "df_adjusted" in known else []
         if len(frame) > MOST_MODELS:
             notes.append(say.counted("account.more_models", len(frame) - MOST_MODELS))
         if context.hides:
