@@ -373,7 +373,11 @@ def _strata(estimate: PopulationEstimate, level: float) -> Section:
     strata = estimate.strata
     columns = [strata.names] if len(strata.cells) <= _MAX_STRATA else [(n,) for n in strata.names]
     tables = [_layout(estimate.margin(*names, level=level)) for names in columns]
-    heading = f"By {' and '.join(strata.names)}, estimated, {100 * level:g}% intervals"
+    given = estimate.interval_given
+    if estimate.stratum_draws is None:
+        given = "log-normal, given the model" if strata.covariance is not None else ""
+    note = f" ({given})" if given else ""
+    heading = f"By {' and '.join(strata.names)}, estimated, {100 * level:g}% intervals{note}"
     return Section(heading, verbatim="\n\n".join(tables))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import xlogy
 
+from mse._goodness import FitTest, chi_squared_fit
 from mse.core.batch import BOUNDARY, OK
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 from mse.core.removal import (
@@ -20,6 +21,7 @@ from mse.core.removal import (
     removal_variance,
 )
 from mse.loglinear.closed_results import (
+    MOST_TESTED,
     NOTHING_LEFT,
     ClosedResult,
     Histories,
@@ -135,18 +137,29 @@ def _fitted(
     coefficients = [("first capture", -expm1(b)), ("recapture", captures.recapture_rate)]
     if first_differs:
         coefficients.append(("first occasion", data.before / (histories.observed + hidden)))
+    deviance = _deviance(captures, data, b, first_differs=first_differs)
     result = ClosedResult(
         status_of(code),
         limit_of(limit),
         reason,
         hidden,
         variance,
-        _deviance(captures, data, b, first_differs=first_differs),
+        deviance,
         len(coefficients) + 1,
         tuple(coefficients),
         uncertainty,
+        fit_test=_fit_test(histories, deviance, len(coefficients) + 1) if code == OK else None,
     )
     return result if limit == FINITE else result.without_estimate(limit, reason)
+
+
+def _fit_test(histories: Histories, deviance: float, n_parameters: int) -> FitTest | None:
+    """Test the fit, by the average number of persons with a history for whether the table is sparse."""
+    number = (1 << len(histories.lists)) - 1
+    if number > MOST_TESTED:
+        return None
+    df = number - n_parameters
+    return chi_squared_fit(deviance, df, df, np.full(number, histories.observed / number))
 
 
 def _boundary(captures: _Captures, data: Removal, *, first_differs: bool) -> tuple[int, str]:

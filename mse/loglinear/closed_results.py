@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import chdtri
 
+from mse._goodness import FitTest, chi_squared_fit
 from mse.core.batch import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, OK, STATUSES
 from mse.core.dense import DenseFit, fit_dense, refit_dense
 from mse.core.dense_profile import likelihood_interval, profile_dense
@@ -36,6 +37,8 @@ _LOWER_BOUND = (
     "The total is a lower bound: it is aimed at what the population has at least, whatever the "
     "differences between persons, and not at the population itself."
 )
+#: Histories of which the fitted means are looked at one by one.
+MOST_TESTED = 2**20
 NOTHING_LEFT = (
     "The correction of the bias changes the frequencies by up to a few persons, and with these few "
     "observed ones nothing is left to estimate from."
@@ -125,6 +128,8 @@ class ClosedResult:
         What computes intervals.
     notes : tuple of str
         Warnings that do not change the status.
+    fit_test : FitTest or None
+        How the model describes the histories; None where there are too many to look at each.
     """
 
     status: Status
@@ -137,6 +142,7 @@ class ClosedResult:
     coefficients: tuple[tuple[str, float], ...]
     uncertainty: IntervalMethod | None = None
     notes: tuple[str, ...] = ()
+    fit_test: FitTest | None = None
 
     def without_estimate(self, limit: int, reason: str) -> ClosedResult:
         """Give up the estimate and keep the fit."""
@@ -232,6 +238,22 @@ def _described(
         _coefficients(histories, closed, fit),
         uncertainty,
         _notes(fit, form),
+        _fit_test(closed, fit, within),
+    )
+
+
+def _fit_test(closed: ClosedDesign, fit: DenseFit, within: float) -> FitTest | None:
+    """Test the fit over all histories that the model can fill."""
+    sizes = np.exp(closed.design.log_sizes)
+    if sizes.sum() > MOST_TESTED or np.isnan(fit.deviance):
+        return None
+    sizes = np.rint(sizes).astype(np.int64)
+    bounded = closed.design.nonnegative & (fit.coefficients == 0)
+    rank = fit.kept.size - int(bounded[fit.kept].sum())
+    means = np.repeat(np.where(fit.face, fit.means / sizes, 0.0), sizes)
+    residual = int(sizes.sum()) - (len(closed.names) - int(bounded.sum()))
+    return chi_squared_fit(
+        fit.deviance + within, int(sizes[fit.face].sum()) - rank, residual, means
     )
 
 

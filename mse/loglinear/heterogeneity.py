@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from mse._fitted import Fitted
+from mse._goodness import fit_warnings
 from mse._text import assumptions
 from mse.errors import ModelError
 from mse.loglinear.behavioral import behavioral_result
@@ -335,6 +336,8 @@ class ClosedPopulationFit(Fitted):
         """The answer: observed, hidden and total persons, with an interval given the model."""
         corrected = ", bias corrected" if self.estimator.bias_corrected else ""
         boundary = (self.reason,) if self.status == "boundary" else ()
+        test, made = self._result.fit_test, provenance(self.estimator, self.table)
+        record = None if test is None else test.record()
         return PopulationEstimate(
             observed=self.table.n_observed,
             hidden=self._result.hidden,
@@ -345,10 +348,10 @@ class ClosedPopulationFit(Fitted):
             uncertainty=self._result.uncertainty,
             model=self.estimator.name,
             assumptions=assumptions(_DEPENDENCE[self.estimator.model]),
-            warnings=(*boundary, *self._result.notes),
+            warnings=(*boundary, *self._result.notes, *fit_warnings(record, self.table.n_lists)),
             lists=self.table.lists,
             info=self.table.info,
-            provenance=provenance(self.estimator, self.table),
+            provenance=made if record is None else {**made, "fit": record},
         )
 
     def _headline(self) -> str:

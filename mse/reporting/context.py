@@ -140,10 +140,12 @@ class Context:
     def kind_named(self, kind: str, given: str) -> str:
         """Write a kind of interval, and what it takes for granted where that is to be said."""
         parts = [self.say(f"kind.{kind}") if self.say.has(f"kind.{kind}") else kind]
-        if given:
-            key = f"given_short.{_key(given)}"
-            parts.append(self.say(key) if self.say.has(key) else given)
-        return ", ".join(parts)
+        return ", ".join([*parts, self.given_named(given)] if given else parts)
+
+    def given_named(self, given: str) -> str:
+        """Say in short what an interval takes for granted."""
+        key = f"given_short.{_key(given)}"
+        return self.say(key) if self.say.has(key) else given
 
     def conditions(self, population: PopulationEstimate) -> Inline:
         """Say what the interval takes for granted."""

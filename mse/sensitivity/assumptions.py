@@ -181,8 +181,10 @@ class HighestOrder(Result):
                 "hold nothing about persons on no list. xi is the factor by which it is wrong; with "
                 "xi below 1 more persons are hidden than the model says, with xi above 1 fewer."
             ),
-            f"{self.population.method} {self.population.model}, {n:,} persons registered. Intervals take "
-            "the model and xi for granted.",
+            (
+                f"{self.population.method} {self.population.model}, {n:,} persons registered. Intervals "
+                "take the model and xi for granted."
+            ),
         )
         return [
             Section("No highest-order interaction, relaxed", paragraphs=text),

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mse._goodness import fit_in_words
+from mse._text import fit_record
 from mse.reporting.content import (
     Block,
     Bullets,
@@ -132,8 +134,11 @@ def _settings(context: Context, each: Estimated) -> Iterator[tuple[str, Inline]]
         yield say("account.interval"), inline(context.kind(population))
     limit = f"limit_name.{population.limit}"
     yield say("fact.status"), inline(f"{context.status(population)} ({say(limit)})")
+    record = fit_record(population)
+    if record is not None:
+        yield say("fact.fit"), context.translated(fit_in_words(record))
     for name, value in _flat(population.provenance, ""):
-        if name not in ("estimator", "table", "software"):
+        if name not in ("estimator", "table", "software") and not name.startswith("fit."):
             yield _label(context, name), inline(_setting(value))
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from mse._goodness import fit_in_words
 from mse._text import dependence_in_words, fit_record
 from mse.monitoring.wording import SUPPRESSED
+from mse.refitting import GIVEN_MODEL
 from mse.reporting.content import (
     Block,
     Bullets,
@@ -177,14 +178,30 @@ def _strata(context: Context, population: PopulationEstimate) -> Iterator[Block]
         chosen.append(strata.names)
     for names in chosen:
         frame = population.margin(*names, level=context.level)
-        yield _strata_table(context, frame, names)
+        yield _strata_table(context, frame, names, _granted(context, population))
         if context.pictures and len(names) == 1 and frame["total"].notna().any():
             yield from strata_figure(context, population, names[0], frame)
     if len(strata.names) > 1 and len(strata.cells) > MOST_STRATA:
         yield Paragraph(inline(say("strata.too_many", n=say.number(len(strata.cells)))), "note")
 
 
-def _strata_table(context: Context, frame: pd.DataFrame, names: Sequence[str]) -> Table:
+def _granted(context: Context, population: PopulationEstimate) -> tuple[str, ...]:
+    """Say what the intervals by group take for granted, which need not be that of the total."""
+    strata, draws = population.strata, population.stratum_draws
+    if draws is None and (strata is None or strata.covariance is None):
+        return ()
+    if draws is None:
+        given = context.kind_named("lognormal", GIVEN_MODEL)
+    elif population.interval_given:
+        given = context.given_named(population.interval_given)
+    else:
+        given = context.kind_named(population.interval_kind, "")
+    return (context.say("strata.intervals", given=given),)
+
+
+def _strata_table(
+    context: Context, frame: pd.DataFrame, names: Sequence[str], granted: tuple[str, ...]
+) -> Table:
     say = context.say
     columns = (
         *(Column(str(name)) for name in names),
@@ -198,9 +215,9 @@ def _strata_table(context: Context, frame: pd.DataFrame, names: Sequence[str]) -
     rows = tuple(
         _strata_row(context, row, names) for row in frame.head(MOST_LEVELS).to_dict("records")
     )
-    notes = []
+    notes = [*granted] if frame["low"].notna().any() else []
     if len(frame) > MOST_LEVELS:
-        notes.append(say("table.more_rows", n=say.number(len(frame) - MOST_LEVELS)))
+        notes.append(say.counted("table.more_rows", len(frame) - MOST_LEVELS))
     if (frame["status"] == SUPPRESSED).any():
         notes.append(say("disclosure.marked"))
     return Table(say("caption.strata", names=say.listed(names)), columns, rows, tuple(notes))
