@@ -133,7 +133,7 @@ def _partly_known(table: CaptureTable) -> str:
             parts.append(f"{name} unknown for {persons:,} person{'s' * (persons != 1)}")
     intervals = int((table.low != table.high).sum())
     if intervals:
-        parts.append(f"{intervals:,} count{'s' * (intervals != 1)} within bounds")
+        parts.append(f"{intervals:,} counts within bounds")
     return "; ".join(parts)
 
 

@@ -240,3 +240,13 @@ def test_result_shows_itself() -> None:
     assert repr(found) == "<Validation: 2 estimators, 3 lists>"
     with pytest.raises(AttributeError):
         found.level = 0.5
+
+
+def test_a_model_loses_the_list_that_is_the_population() -> None:
+    table = mse.load_dataset("kosovo")
+    frame = mse.validate(table, [mse.LogLinear("EXH*ABA + OSCE + HRW")]).to_frame()
+    assert set(frame["status"]) <= {"ok", "boundary", "not_estimable"}
+    plain = mse.validate(table, [mse.LogLinear("main")]).to_frame()
+    at = frame["list"].tolist().index("EXH")
+    # Without EXH the lists that are left are independent in this model.
+    assert frame["estimate"][at] == pytest.approx(plain["estimate"][at])

@@ -171,3 +171,27 @@ def test_a_check_shows_itself() -> None:
     assert "not judged" in str(CheckResult("a", None, "b"))
     with pytest.raises(AttributeError):
         found.passed = True
+
+
+def test_the_test_of_fit_can_be_had_again() -> None:
+    table = mse.load_dataset("netherlands_5")
+    fit = mse.LogLinear("main").fit(table)
+    first, again = (check(table, fit)[-1] for _ in range(2))
+    assert first == again
+    assert first.seed == 1
+    assert "p <= 0.001 (bootstrap, seed 1)" in first.text
+    other = check(table, fit, seed=5)[-1]
+    assert (other.seed, "seed 5" in other.text) == (5, True)
+
+
+def test_a_check_without_a_warning_is_no_assurance() -> None:
+    found = verdicts(FINE, mse.LogLinear("main"))
+    assert "fine" not in " ".join(each.summary() for each in found.values())
+    assert "no warning" in found["overlap of lists"].summary()
+    assert "No test of fit sees those on no list" in found["the model fits"].text
+
+
+def test_a_chosen_model_is_tested_too_kindly_and_says_so() -> None:
+    found = verdicts(mse.load_dataset("kosovo"), mse.LogLinearSearch())["the model fits"]
+    assert "too kind after selection" in found.text
+    assert "Deviance 9.3 on 4 degrees of freedom, p = 0.054" in found.text

@@ -164,3 +164,35 @@ def test_results_show_themselves() -> None:
     assert left._repr_html_().startswith("<div>")
     with pytest.raises(AttributeError):
         found.deviance = 0.0
+
+
+def test_the_p_value_is_the_same_when_it_is_asked_again() -> None:
+    fit = mse.LogLinear("main").fit(mse.load_dataset("new_orleans_5"))
+    found = goodness_of_fit(fit, replicates=99)
+    assert found.seed == 1
+    assert found.p_bootstrap == goodness_of_fit(fit, replicates=99).p_bootstrap
+    assert set(found.to_frame()["seed"]) == {1}
+    assert "99 replicates, seed 1" in found.summary()
+    # A seed that nobody named is drawn and kept: the p-value can be had again.
+    drawn = goodness_of_fit(fit, replicates=99, seed=None)
+    assert isinstance(drawn.seed, int)
+    assert goodness_of_fit(fit, replicates=99, seed=drawn.seed).p_bootstrap == drawn.p_bootstrap
+    assert goodness_of_fit(fit, replicates=99, seed=np.random.default_rng(1)).seed is None
+    assert goodness_of_fit(fit, replicates=0).seed is None
+
+
+@pytest.mark.parametrize(("replicates", "floor"), [(99, "<= 0.010"), (19, "<= 0.050")])
+def test_a_p_value_at_its_floor_says_so(replicates: int, floor: str) -> None:
+    fit = mse.LogLinear("main").fit(mse.load_dataset("netherlands_5"))
+    found = goodness_of_fit(fit, replicates=replicates)
+    assert found.p_bootstrap == found.least_p == 1 / (1 + replicates)
+    assert floor in found.summary()
+
+
+def test_both_numbers_of_degrees_of_freedom_are_named() -> None:
+    fit = mse.LogLinear("all two-way").fit(mse.load_dataset("netherlands"))
+    found = goodness_of_fit(fit, replicates=0)
+    assert (found.df, found.df_residual) == (fit.df_adjusted, fit.df_residual)
+    assert f"they would be {fit.df_residual} (df_residual)" in " ".join(found.summary().split())
+    plain = goodness_of_fit(mse.LogLinear("main").fit(KOSOVO), replicates=0)
+    assert "df_residual" not in plain.summary()

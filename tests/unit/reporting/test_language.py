@@ -69,6 +69,12 @@ def test_probabilities_do_not_pretend(value: float, text: str) -> None:
 
 def test_p_values() -> None:
     assert [NL.p_value(p) for p in (0.0004, 0.25, math.nan)] == ["< 0,001", "0,250", "-"]
+    assert (NL.p_value(0.001, 0.001), EN.p_value(0.01, 0.01)) == ("<= 0,001", "<= 0.010")
+
+
+def test_a_number_that_rounds_to_zero_has_no_sign() -> None:
+    assert EN.number(-1e-13, 2) == "0.00"
+    assert NL.number(-0.004, 2) == "0,00"
 
 
 def test_one_and_several() -> None:

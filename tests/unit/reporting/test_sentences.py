@@ -155,3 +155,26 @@ class Filler(dict[str, object]):
 class Filled:
     def __format__(self, kind: str) -> str:
         return "1,234" if kind == "n" else "police"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_and_several_are_known(count: int) -> None:
+    from mse.diagnostics.checks import _more
+    from mse.loglinear.wording import averaged, no_range, none_estimable
+
+    texts = [averaged(count, "BIC"), none_estimable(count, "[1,2]")]
+    for tried, estimable, failed in ((1, 1, 0), (7, 1, 2), (7, 3, count), (7, 3, 0)):
+        place = "within 10 of the best BIC"
+        texts.append(no_range(tried=tried, estimable=estimable, failed=failed, place=place))
+    assert [text for text in texts if not NL.knows(text)] == []
+    said = NL.say(
+        f"Nobody is on both lists of 9 of 10 pairs (a and b{_more(count, 'pair')}). Whether they avoid "
+        "each other's persons or are small cannot be told from the data."
+    )
+    assert said.language == ""
+    assert ("1 paar)" if count == 1 else "2 paren)") in said.text
+
+
+def test_numbers_that_are_not_shown_are_known_too() -> None:
+    said = NL.say("In x of x replicates the hidden count has no upper bound.")
+    assert (said.language, said.text.count("x")) == ("", 2)
