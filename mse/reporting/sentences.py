@@ -28,7 +28,7 @@ SOURCE = "en"
 #: Fields of a template, by what stands behind the colon: a number written the English way or the mark
 #: of one that is not shown, words in
 #: which fragments are translated too, or (nothing) names that stay as they are.
-_FIELDS = {"n": rf"(?:[+-]?\d[\d,]*(?:\.\d+)?%?|{MARK})", "w": r".+?", "": r".+?"}
+_FIELDS = {"n": rf"(?:[+-]?\d(?:[\d,]*\d)?(?:\.\d+)?%?|{MARK})", "w": r".+?", "": r".+?"}
 
 
 #: Numbers of persons in a text, written the English way.

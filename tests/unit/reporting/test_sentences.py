@@ -175,6 +175,13 @@ def test_one_and_several_are_known(count: int) -> None:
     assert ("1 paar)" if count == 1 else "2 paren)") in said.text
 
 
+def test_a_comma_behind_a_number_is_no_part_of_it() -> None:
+    text = "Deviance 9.3 on 4 degrees of freedom, p <= 0.001 (bootstrap, seed 1, too kind after selection)."
+    assert NL.say(text).text.endswith(
+        "p <= 0,001 (bootstrap, startwaarde 1, te gunstig na modelkeuze)."
+    )
+
+
 def test_numbers_that_are_not_shown_are_known_too() -> None:
     said = NL.say("In x of x replicates the hidden count has no upper bound.")
     assert (said.language, said.text.count("x")) == ("", 2)
