@@ -38,6 +38,7 @@ __all__ = [
     "dependence_in_words",
     "fit_record",
     "kind_of",
+    "kind_of_parts",
     "persons",
     "population_sections",
     "registered",
@@ -373,12 +374,22 @@ def _strata(estimate: PopulationEstimate, level: float) -> Section:
     strata = estimate.strata
     columns = [strata.names] if len(strata.cells) <= _MAX_STRATA else [(n,) for n in strata.names]
     tables = [_layout(estimate.margin(*names, level=level)) for names in columns]
-    given = estimate.interval_given
-    if estimate.stratum_draws is None:
-        given = "log-normal, given the model" if strata.covariance is not None else ""
-    note = f" ({given})" if given else ""
+    note = ", ".join(filter(None, (_KINDS.get(part, part) for part in kind_of_parts(estimate))))
+    note = f" ({note})" if note else ""
     heading = f"By {' and '.join(strata.names)}, estimated, {100 * level:g}% intervals{note}"
     return Section(heading, verbatim="\n\n".join(tables))
+
+
+def kind_of_parts(estimate: PopulationEstimate) -> tuple[str, str]:
+    """Kind of the intervals by stratum and what they take for granted: that of the total need not hold."""
+    strata = estimate.strata
+    if strata is not None and strata.intervals is not None:
+        return strata.intervals.kind, estimate.interval_given
+    if estimate.stratum_draws is not None:
+        return estimate.interval_kind, estimate.interval_given
+    if strata is not None and strata.covariance is not None:
+        return "lognormal", "given the model"
+    return "", ""
 
 
 def _layout(frame: pd.DataFrame) -> str:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mse._goodness import fit_in_words
-from mse._text import dependence_in_words, fit_record
+from mse._text import dependence_in_words, fit_record, kind_of_parts
 from mse.monitoring.wording import SUPPRESSED
-from mse.refitting import GIVEN_MODEL
 from mse.reporting.content import (
     Block,
     Bullets,
@@ -187,16 +186,10 @@ def _strata(context: Context, population: PopulationEstimate) -> Iterator[Block]
 
 def _granted(context: Context, population: PopulationEstimate) -> tuple[str, ...]:
     """Say what the intervals by group take for granted, which need not be that of the total."""
-    strata, draws = population.strata, population.stratum_draws
-    if draws is None and (strata is None or strata.covariance is None):
+    kind, given = kind_of_parts(population)
+    if not kind:
         return ()
-    if draws is None:
-        given = context.kind_named("lognormal", GIVEN_MODEL)
-    elif population.interval_given:
-        given = context.given_named(population.interval_given)
-    else:
-        given = context.kind_named(population.interval_kind, "")
-    return (context.say("strata.intervals", given=given),)
+    return (context.say("strata.intervals", given=context.kind_named(kind, given)),)
 
 
 def _strata_table(
