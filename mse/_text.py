@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from mse._goodness import MISFIT, NOTHING_LEFT, TWO_LISTS, fit_in_words, fits_poorly, short_p
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     import pandas as pd
@@ -36,6 +36,7 @@ __all__ = [
     "assumptions",
     "comparison_sections",
     "dependence_in_words",
+    "drew_registered_only",
     "fit_record",
     "kind_of",
     "kind_of_parts",
@@ -331,9 +332,13 @@ def _conditions(estimate: PopulationEstimate, ends: tuple[float, float]) -> tupl
         return ()
     given = estimate.interval_given
     text = _GIVEN.get(given, _sentence(f"The interval takes for granted: {given}") if given else "")
+    return tuple(part for part in (text, N_FIXED if drew_registered_only(estimate) else "") if part)
+
+
+def drew_registered_only(estimate: PopulationEstimate) -> bool:
+    """Whether the replicates of a bootstrap held the number of registered persons fixed."""
     drawn = estimate.provenance.get("bootstrap")
-    fixed = isinstance(drawn, Mapping) and drawn.get("resampling") == "multinomial"
-    return tuple(part for part in (text, N_FIXED if fixed else "") if part)
+    return isinstance(drawn, Mapping) and drawn.get("resampling") == "multinomial"
 
 
 def _disagreement(spread: ModelRange | None, ends: tuple[float, float]) -> Section:

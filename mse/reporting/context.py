@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mse._text import drew_registered_only
 from mse.reporting.content import Cell, Inline, Text, inline
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ class Context:
             return inline(self.say("given.posterior")) if credible else ()
         key = f"given.{_key(given)}"
         if self.say.has(key):
-            return inline(self.say(key))
+            fixed = f" {self.say('given.n_fixed')}" if drew_registered_only(population) else ""
+            return inline(self.say(key) + fixed)
         return self.say.rich("given.other", given=self.sentences.say(given))
 
     def status(self, population: PopulationEstimate) -> str:

@@ -185,3 +185,13 @@ def test_a_comma_behind_a_number_is_no_part_of_it() -> None:
 def test_numbers_that_are_not_shown_are_known_too() -> None:
     said = NL.say("In x of x replicates the hidden count has no upper bound.")
     assert (said.language, said.text.count("x")) == ("", 2)
+
+
+@pytest.mark.parametrize("interval", ["percentile", "basic", "bca"])
+@pytest.mark.parametrize("replicates", [1, 10, 50, 200])
+def test_what_a_bootstrap_says_is_known(interval: str, replicates: int) -> None:
+    table = mse.load_dataset("kosovo")
+    p = mse.bootstrap(mse.LogLinearSearch(), table, replicates, interval=interval, seed=1)
+    assert [text for text in texts_of(p) if not NL.knows(text)] == []
+    for text in texts_of(p):
+        assert not {"below", "above", "the"} & set(NL.say(text).text.split()), text
