@@ -18,12 +18,15 @@ import typer
 from mse._json import jsonable
 from mse.datasets import list_datasets, load_dataset
 from mse.errors import InvalidTableError, MissingDependencyError, ModelError, MSEError, MSEWarning
+from mse.intake.operating import EVERYWHERE
+from mse.intake.problems import listed
 from mse.resampling import FEW
 from mse.table import CaptureTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from mse._typing import Level as TableLevel
     from mse.disclosure import Rules
 
 __all__ = [
@@ -42,7 +45,9 @@ __all__ = [
     "MaxOrder",
     "Model",
     "Models",
+    "NotOperating",
     "OneCriterion",
+    "Operating",
     "Output",
     "OutputFormat",
     "Replicates",
@@ -55,6 +60,7 @@ __all__ = [
     "json_text",
     "labeled",
     "names_in",
+    "operated",
     "plain_errors",
     "read_frame",
     "read_table",
@@ -183,6 +189,23 @@ Replicates: TypeAlias = Annotated[
 Workers: TypeAlias = Annotated[
     int, typer.Option(help="Workers of the bootstrap; -1 takes every core.")
 ]
+Operating: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--operating",
+        help="A list and where it operated: care=everywhere, care=2014,2015 (levels of the period, or of "
+        "the only covariate) or care=year:2014,2015;region:north; may be repeated, also for one list. "
+        "'everywhere' by itself is for all lists. What is not said is inferred from who lacks the list.",
+    ),
+]
+NotOperating: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--not-operating",
+        help="A list and where it did not operate, care=2018,2019 or care=year:2018; may be repeated. "
+        "Who was on it there is unknown, not nobody.",
+    ),
+]
 DisclosureOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -232,6 +255,67 @@ def table_of(
         count=(counts[0], counts[1]) if len(counts) == 2 else next(iter(counts), None),
     )
     return labeled(table, frame)
+
+
+def operated(
+    table: CaptureTable,
+    operating: Sequence[str] | None,
+    not_operating: Sequence[str] | None,
+    period: str | None = None,
+) -> CaptureTable:
+    """Tell a table where lists operated.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        As read.
+    operating, not_operating : sequence of str
+        As given to the command: ``care=everywhere``, ``care=2014,2015``, ``care=year:2014;sex:f``.
+    period : str, optional
+        The covariate whose levels need no name; by default the only one of the table.
+    """
+    if period is None and len(table.covariates) == 1:
+        period = next(iter(table.covariates))
+    said: dict[str, Any] = {}
+    for each in operating or ():
+        name, _, where = (part.strip() for part in each.partition("="))
+        if not where and name.lower() == EVERYWHERE:
+            said |= {one: EVERYWHERE for one in table.lists if one not in said}
+        elif where.lower() == EVERYWHERE:
+            said[name] = EVERYWHERE
+        else:
+            box = _levels_said("--operating", each, table, period)
+            before = said.get(name, [])
+            said[name] = [*before, box] if isinstance(before, list) else [box]
+    table = table.with_operating(said) if said else table
+    for each in not_operating or ():
+        name = each.partition("=")[0].strip()
+        levels = _levels_said("--not-operating", each, table, period)
+        table = table.not_operating(name, **levels)
+    return table
+
+
+def _levels_said(
+    option: str, each: str, table: CaptureTable, period: str | None
+) -> dict[str, list[TableLevel]]:
+    """Read the levels by covariate behind the name of a list."""
+    found: dict[str, list[TableLevel]] = {}
+    for part in each.partition("=")[2].split(";"):
+        name, colon, rest = (piece.strip() for piece in part.partition(":"))
+        axis, text = (name, rest) if colon and name in table.covariates else (period, part)
+        levels = {str(level): level for level in table.covariates.get(axis or "", ())}
+        wanted = names_in(text)
+        if not wanted or any(one not in levels for one in wanted):
+            known = "; ".join(
+                f"{one}: {listed(map(str, values), 12)}" for one, values in table.covariates.items()
+            )
+            msg = (
+                f"{option} {each!r} is not understood; expected a list and where, care=2018,2019, "
+                f"care=year:2018 or care=everywhere. Levels are: {known or 'none, there is no covariate'}."
+            )
+            raise ModelError(msg)
+        found[str(axis)] = [levels[one] for one in wanted]
+    return found
 
 
 def labeled(table: CaptureTable, frame: pd.DataFrame) -> CaptureTable:

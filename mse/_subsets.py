@@ -13,11 +13,20 @@ from mse._frozen import FrozenDict
 from mse.errors import InvalidTableError, MSEWarning
 from mse.intake.names import as_names, check_names, check_unknown
 from mse.intake.observations import Observations, distinct, total
+from mse.intake.operating import (
+    check_entries,
+    nowhere_of,
+    positions,
+    read_operating,
+    settled,
+    spread_out,
+)
 from mse.intake.problems import Problems, listed
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, IntArray, Level
     from mse.intake.info import TableInfo
+    from mse.intake.operating import Said
     from mse.table import CaptureTable
 
 __all__ = [
@@ -26,6 +35,8 @@ __all__ = [
     "dense_counts",
     "kept_lists",
     "merged_lists",
+    "observations",
+    "said_again",
     "selected",
     "silenced",
     "split",
@@ -45,13 +56,16 @@ def kept_lists(table: CaptureTable, names: object) -> tuple[Observations, TableI
     problems.check()
     _check_cells_known(table, "keep_lists")
     axes = [table.lists.index(name) for name in lists]
-    seen = (table.patterns[:, axes] == 1).any(axis=1)
+    others = np.delete(table.patterns[:, : table.n_lists], axes, axis=1)
+    # Who is known to be on none of the other lists is on one of these.
+    seen = (table.patterns[:, axes] == 1).any(axis=1) | (others == 0).all(axis=1)
     columns = [*axes, *range(table.n_lists, len(table.axes))]
     patterns = table.patterns[seen][:, columns]
     info = _narrowed(table.info, lists)
     if not seen.all():
         info = _scoped(info, f"persons on {', '.join(lists)}")
-    return _counted(table, lists, table.covariates, patterns, seen), info
+    said = None if table.operating is None else table.operating[axes]
+    return _counted(table, lists, table.covariates, patterns, seen, said=said), info
 
 
 def without_lists(table: CaptureTable, names: object) -> tuple[Observations, TableInfo]:
@@ -75,12 +89,16 @@ def merged_lists(
     lists = tuple(dict.fromkeys(new_of.get(name, name) for name in table.lists))
     check_names(lists, list(table.covariates), problems)
     problems.check()
-    columns = []
+    columns, said, nowhere = [], [], nowhere_of(observations(table))
     for name in lists:
         axes = [table.lists.index(part) for part in old.get(name, (name,))]
-        parts = table.patterns[:, axes]
+        # Nobody was on a part that did not operate, where another did.
+        absent = nowhere[:, axes] & ~nowhere[:, axes].all(axis=1, keepdims=True)
+        parts = np.where(absent, 0, table.patterns[:, axes])
         # On any: known if one is known to hold the person, or all are known not to.
         columns.append(np.where((parts == 1).any(1), 1, np.where((parts < 0).any(1), -1, 0)))
+        if table.operating is not None:
+            said.append(somewhere(table.operating[axes]))
     patterns = np.column_stack([*columns, table.patterns[:, table.n_lists :]]).astype(np.int64)
     told = table.info.list_descriptions
     words = {
@@ -91,7 +109,8 @@ def merged_lists(
         table.info, list_descriptions={name: text for name, text in words.items() if text}
     )
     every = np.ones(len(patterns), dtype=bool)
-    return _counted(table, lists, table.covariates, patterns, every), info
+    held = np.stack(said) if said else None
+    return _counted(table, lists, table.covariates, patterns, every, said=held), info
 
 
 def _merge_groups(
@@ -127,15 +146,15 @@ def selected(
     problems = Problems()
     check_unknown(list(chosen), list(table.covariates), "covariate", problems)
     problems.check()
-    positions = {
-        name: _positions(name, table.covariates[name], value, problems)
+    positions_of = {
+        name: positions(name, table.covariates[name], value, problems)
         for name, value in chosen.items()
     }
     problems.check()
     rows = np.ones(len(table.patterns), dtype=bool)
     patterns = table.patterns.copy()
     covariates = dict(table.covariates)
-    for name, wanted in positions.items():
+    for name, wanted in positions_of.items():
         axis = table.axes.index(name)
         remap = np.full(len(covariates[name]) + 1, -1)
         remap[wanted] = np.arange(len(wanted))
@@ -147,25 +166,27 @@ def selected(
     dropped = [name for name, value in chosen.items() if not _is_collection(value)]
     kept = [axis for axis, name in enumerate(table.axes) if name not in dropped]
     info = table.info
-    for name in positions:
+    for name in positions_of:
         info = _scoped(info, f"{name} = {', '.join(str(level) for level in covariates[name])}")
     left = {name: levels for name, levels in covariates.items() if name not in dropped}
-    return _counted(table, table.lists, left, patterns[rows][:, kept], rows), info
+    return _counted(
+        table, table.lists, left, patterns[rows][:, kept], rows, said=_said_of(table, positions_of)
+    ), info
+
+
+def _said_of(table: CaptureTable, wanted: Mapping[str, list[int]]) -> Said | None:
+    """Select what was said about the strata with the chosen levels."""
+    if table.operating is None:
+        return None
+    said = spread_out(table.operating, table.covariates)
+    for axis, name in enumerate(table.covariates, start=1):
+        if name in wanted:
+            said = said.take(wanted[name], axis=axis)
+    return said.reshape(table.n_lists, -1)
 
 
 def _is_collection(value: object) -> bool:
     return isinstance(value, Collection) and not isinstance(value, str | bytes)
-
-
-def _positions(
-    name: str, levels: tuple[Level, ...], value: object, problems: Problems
-) -> list[int]:
-    wanted = list(value) if isinstance(value, Collection) and _is_collection(value) else [value]
-    wanted = [item.item() if isinstance(item, np.generic) else item for item in wanted]
-    if not wanted:
-        problems.add(f"No level of {name!r} was chosen: the levels are {listed(levels, 10)}.")
-    check_unknown(wanted, levels, f"level of {name!r}", problems)
-    return [i for i, level in enumerate(levels) if level in wanted]
 
 
 def _warn_left_out(table: CaptureTable, name: str, rows: BoolArray) -> None:
@@ -196,22 +217,35 @@ def silenced(table: CaptureTable, name: str, chosen: Mapping[str, object]) -> Ob
     check_unknown(list(chosen), list(table.covariates), "covariate", problems)
     problems.check()
     _check_cells_known(table, "not_operating")
-    rows = np.ones(len(table.patterns), dtype=bool)
-    for covariate, value in chosen.items():
-        wanted = _positions(covariate, table.covariates[covariate], value, problems)
-        rows &= np.isin(table.patterns[:, table.axes.index(covariate)], wanted)
+    chosen_levels = [
+        positions(axis, levels, chosen[axis], problems) if axis in chosen else range(len(levels))
+        for axis, levels in table.covariates.items()
+    ]
     problems.check()
-    patterns = table.patterns.copy()
-    patterns[rows, table.lists.index(name)] = -1
-    seen = (patterns[:, : table.n_lists] == 1).any(axis=1)
-    aside = int(table.low[~seen].sum())
-    if aside:
-        warnings.warn(
-            f"{aside:,} persons on no other list than {name!r} are set aside where it did not operate.",
-            MSEWarning,
-            stacklevel=3,
-        )
-    return _counted(table, table.lists, table.covariates, patterns[seen], seen)
+    check_entries(table.n_lists, table.n_strata)
+    said = np.full((table.n_lists, table.n_strata), -1, dtype=np.int8)
+    if table.operating is not None:
+        said[:] = table.operating
+    spread_out(said, table.covariates)[table.lists.index(name)][np.ix_(*chosen_levels)] = 0
+    return settled(replace(observations(table), operating=said), stacklevel=4)
+
+
+def said_again(table: CaptureTable, operating: object) -> Observations:
+    """Say where lists operated; what was said of others stays."""
+    _check_cells_known(table, "with_operating")
+    said = read_operating(operating, table.lists, table.covariates)
+    if said is not None and table.operating is not None:
+        named = np.any(said >= 0, axis=1)
+        said = np.where(named[:, None], said, table.operating)
+    return settled(replace(observations(table), operating=said), stacklevel=4)
+
+
+def observations(table: CaptureTable) -> Observations:
+    """Take what a table holds, but for margins and its description."""
+    covariates = dict(table.covariates)
+    return Observations(
+        table.lists, covariates, table.patterns, table.low, table.high, table.operating
+    )
 
 
 def collapsed(table: CaptureTable, names: Sequence[str]) -> tuple[Observations, TableInfo]:
@@ -224,7 +258,19 @@ def collapsed(table: CaptureTable, names: Sequence[str]) -> tuple[Observations, 
     kept = [axis for axis, name in enumerate(table.axes) if name not in names]
     covariates = {name: levels for name, levels in table.covariates.items() if name not in names}
     every = np.ones(len(table.patterns), dtype=bool)
-    return _counted(table, table.lists, covariates, table.patterns[:, kept], every), table.info
+    said = table.operating
+    if said is not None:
+        axes = tuple(i for i, name in enumerate(table.covariates, start=1) if name in names)
+        whole = np.moveaxis(spread_out(said, table.covariates), axes, range(len(axes)))
+        said = somewhere(whole.reshape(-1, *whole.shape[len(axes) :])).reshape(table.n_lists, -1)
+    patterns = table.patterns[:, kept]
+    return _counted(table, table.lists, covariates, patterns, every, said=said), table.info
+
+
+def somewhere(said: Said) -> Said:
+    """Sum over the first axis: a list operated that did so in one part, and did not if it did in none."""
+    unsaid = np.where((said < 0).any(axis=0), -1, 0)
+    return np.where((said > 0).any(axis=0), 1, unsaid).astype(np.int8)
 
 
 def _counted(
@@ -233,6 +279,8 @@ def _counted(
     covariates: Mapping[str, tuple[Level, ...]],
     patterns: IntArray,
     rows: BoolArray,
+    *,
+    said: Said | None,
 ) -> Observations:
     """Add up patterns that became equal."""
     low, high = table.low[rows], table.high[rows]
@@ -241,7 +289,9 @@ def _counted(
         group = distinct(list(patterns.T), sizes)
         patterns = patterns[group.first]
         low, high = total(group, low, high)
-    return Observations(lists, dict(covariates), patterns, low, high)
+    if said is not None and (said < 0).all():
+        said = None
+    return settled(Observations(lists, dict(covariates), patterns, low, high, said), stacklevel=5)
 
 
 def _check_cells_known(table: CaptureTable, method: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mse.intake.counts import UNBOUNDED
+from mse.intake.inferring import silent_places
 
 if TYPE_CHECKING:
     from mse._typing import IntArray
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["described", "frame_of", "html_of", "overlaps_of"]
 
-SHOWN_PAIRS = 6
+SHOWN_PAIRS = SHOWN_PLACES = 6
 
 
 def frame_of(table: CaptureTable) -> pd.DataFrame:
@@ -98,7 +99,12 @@ def _contents(table: CaptureTable) -> list[tuple[str, str]]:
         f"{name} ({', '.join(str(level) for level in levels[:6])}{', ...' if len(levels) > 6 else ''})"
         for name, levels in table.covariates.items()
     )
-    return [*rows, ("covariates", ", ".join(strata)), ("known partly", _partly_known(table))]
+    return [
+        *rows,
+        ("covariates", ", ".join(strata)),
+        ("known partly", _partly_known(table)),
+        ("not operating", _not_operating(table)),
+    ]
 
 
 def _size(table: CaptureTable) -> str:
@@ -109,7 +115,9 @@ def _by_number(table: CaptureTable) -> str:
     number = (table.patterns[:, : table.n_lists] == 1).sum(axis=1)
     persons = np.bincount(number, weights=table.low, minlength=2)
     parts = [f"{int(count):,} on {k}" for k, count in enumerate(persons) if k and count]
-    return ", ".join(parts) + (" of the lists" if parts else "")
+    known = ", ".join(parts) + (" of the lists" if parts else "")
+    nameless = f"{int(persons[0]):,} on lists that are not known" if persons[0] else ""
+    return "; ".join(part for part in (known, nameless) if part)
 
 
 def _empty_pairs(table: CaptureTable) -> str:
@@ -135,6 +143,26 @@ def _partly_known(table: CaptureTable) -> str:
     if intervals:
         parts.append(f"{intervals:,} counts within bounds")
     return "; ".join(parts)
+
+
+def _not_operating(table: CaptureTable) -> str:
+    """Where lists did not operate, and on how many persons that rests where nobody said so."""
+    parts = []
+    for name, places in silent_places(table):
+        said = [place.name or "any stratum" for place in places if place.said]
+        guessed = [str(place) for place in places if not place.said]
+        if said:
+            parts.append(f"{name} in {_first(said)}")
+        if guessed:
+            parts.append(
+                f"{name} in {_first(guessed)}, as inferred: nobody's membership is known there"
+            )
+    return "; ".join(parts)
+
+
+def _first(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN_PLACES} more" if len(names) > SHOWN_PLACES else ""
+    return ", ".join(names[:SHOWN_PLACES]) + more
 
 
 def html_of(table: CaptureTable) -> str:

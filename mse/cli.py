@@ -28,7 +28,9 @@ from mse._console import (
     MaxOrder,
     Model,
     Models,
+    NotOperating,
     OneCriterion,
+    Operating,
     Output,
     OutputFormat,
     Replicates,
@@ -37,6 +39,7 @@ from mse._console import (
     Source,
     Workers,
     json_text,
+    operated,
     plain_errors,
     read_table,
     released,
@@ -85,6 +88,8 @@ def estimate_command(
     lists: Lists = None,
     covariates: Covariates = None,
     count: Count = None,
+    operating: Operating = None,
+    not_operating: NotOperating = None,
     model: Model = None,
     criterion: OneCriterion = CriterionName.bic,
     strategy: Search = None,
@@ -103,6 +108,7 @@ def estimate_command(
         check_level(level)
         rules = rules_asked(disclosure)
         table = read_table(source, lists, covariates, count)
+        table = operated(table, operating, not_operating)
         population = estimate(
             table,
             model=model,
@@ -129,6 +135,8 @@ def compare_command(
     lists: Lists = None,
     covariates: Covariates = None,
     count: Count = None,
+    operating: Operating = None,
+    not_operating: NotOperating = None,
     model: Models = None,
     criterion: Criteria = None,
     strategy: Search = None,
@@ -144,6 +152,7 @@ def compare_command(
         check_level(level)
         rules = rules_asked(disclosure)
         table = read_table(source, lists, covariates, count)
+        table = operated(table, operating, not_operating)
         chosen = _estimators(
             table,
             model or (),

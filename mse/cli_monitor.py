@@ -17,7 +17,9 @@ from mse._console import (
     Level,
     Lists,
     Model,
+    NotOperating,
     OneCriterion,
+    Operating,
     Output,
     OutputFormat,
     Replicates,
@@ -28,6 +30,7 @@ from mse._console import (
     labeled,
     lists_missing,
     names_in,
+    operated,
     plain_errors,
     read_frame,
     read_table,
@@ -74,13 +77,6 @@ Trend: TypeAlias = Annotated[
         help="Let a covariate enter as a polynomial, year=2 for instance; may be repeated."
     ),
 ]
-NotOperating: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="A list and the periods in which it did not operate, care=2018 or care=2018,2019; may be "
-        "repeated. Who was on it then is unknown, not nobody."
-    ),
-]
 ScopeBreak: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
@@ -120,6 +116,7 @@ def monitor_command(
     model: Model = None,
     criterion: OneCriterion = CriterionName.bic,
     trend: Trend = None,
+    operating: Operating = None,
     not_operating: NotOperating = None,
     scope_break: ScopeBreak = None,
     scope_column: ScopeColumn = None,
@@ -146,7 +143,7 @@ def monitor_command(
         further = [*names_in(covariates), *([scope_column] if scope_column else [])]
         axes = list(dict.fromkeys([period, *named, *further]))
         table = _read(source, (lists, count, person, register), axes)
-        table = _silenced(table, period, not_operating)
+        table = operated(table, operating, not_operating, period)
         found = monitor(
             table,
             period,
@@ -227,23 +224,6 @@ def _read_records(
         registers=names_in(lists) or None,
     )
     return labeled(table, frame)
-
-
-def _silenced(table: CaptureTable, period: str, given: Sequence[str] | None) -> CaptureTable:
-    """Make memberships unknown in periods in which lists did not operate."""
-    levels = {str(each): each for each in table.covariates.get(period, ())}
-    for each in given or ():
-        name, _, periods = each.partition("=")
-        wanted = names_in(periods)
-        unknown = [one for one in wanted if one not in levels]
-        if unknown or not wanted:
-            msg = (
-                f"--not-operating {each!r} is not understood; expected a list and its periods, "
-                f"care=2018,2019, of {listed(levels, 12)}."
-            )
-            raise ModelError(msg)
-        table = table.not_operating(name.strip(), **{period: [levels[one] for one in wanted]})
-    return table
 
 
 def _trends(given: Sequence[str] | None) -> dict[str, int]:

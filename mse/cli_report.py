@@ -14,12 +14,15 @@ from mse._console import (
     Covariates,
     Level,
     Lists,
+    NotOperating,
+    Operating,
     Replicates,
     SeedOption,
     Source,
     Workers,
     dataset_names,
     names_in,
+    operated,
     plain_errors,
     read_frame,
     read_table,
@@ -84,6 +87,8 @@ def report_command(
     lists: Lists = None,
     covariates: Covariates = None,
     count: Count = None,
+    operating: Operating = None,
+    not_operating: NotOperating = None,
     output: Output = None,
     form: FormOption = None,
     language: LanguageOption = "en",
@@ -114,6 +119,7 @@ def report_command(
         target, chosen = _target(source, output, form)
         about = {"population": population, "period": period, "scope": scope, "source": data_source}
         table = _read(source, lists, covariates, count)
+        table = operated(table, operating, not_operating)
         table = table.with_info(**{name: text for name, text in about.items() if text is not None})
         found = usual_results(
             table, replicates=replicates, seed=seed, n_jobs=workers, announce=_say

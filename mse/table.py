@@ -23,6 +23,7 @@ from mse.intake.counts import UNBOUNDED
 from mse.intake.info import Margins, TableInfo
 from mse.intake.names import check_unknown
 from mse.intake.observations import Observations
+from mse.intake.operating import Operating, settled
 from mse.intake.parts import check_parts
 from mse.intake.problems import Problems
 
@@ -53,7 +54,8 @@ class CaptureTable(Drawn):
         Levels of each of the D covariates, in order. Read only.
     patterns : int64 array, shape (R, K + D)
         For each list 1 (on it), 0 (not on it) or -1 (not known); for each covariate the position of its
-        level or -1. Rows differ, are sorted, and have a 1 in at least one list. Read only.
+        level or -1. Rows differ and are sorted. Somebody reported each person: a row without a 1 has
+        two unknown memberships or more, of which one is a 1. Read only.
     low, high : int64 arrays, shape (R,), persons
         At least and at most so many persons; equal when the count is exact; `high` is
         `mse.table.UNBOUNDED` where there is no upper bound. Patterns without persons are not kept.
@@ -61,6 +63,9 @@ class CaptureTable(Drawn):
         The published totals, for a table made with `from_margins`, which has no patterns.
     info : TableInfo
         Name, population, period, source.
+    operating : int8 array, shape (K, S), or None
+        What was said about where lists operated: 1 where a list did, 0 where it did not, -1 where
+        nothing is said; None where nothing is said at all. Made of what `with_operating` takes. Read only.
 
     Raises
     ------
@@ -84,9 +89,12 @@ class CaptureTable(Drawn):
     high: IntArray
     margins: Margins | None = None
     info: TableInfo = field(default_factory=TableInfo)
+    operating: npt.NDArray[np.int8] | None = None
 
     def __post_init__(self) -> None:
-        seen = check_parts(self.lists, self.covariates, self.patterns, self.low, self.high)
+        seen = check_parts(
+            self.lists, self.covariates, self.patterns, self.low, self.high, self.operating
+        )
         if self.margins is not None and (
             len(seen.patterns) or tuple(self.margins.list_totals) != seen.lists
         ):
@@ -97,8 +105,9 @@ class CaptureTable(Drawn):
         self._hold(seen, self.margins, self.info)
 
     def _hold(self, seen: Observations, margins: Margins | None, info: TableInfo) -> None:
-        for array in (seen.patterns, seen.low, seen.high):
-            array.flags.writeable = False
+        for array in (seen.patterns, seen.low, seen.high, seen.operating):
+            if array is not None:
+                array.flags.writeable = False
         values = (
             seen.lists,
             FrozenDict(seen.covariates),
@@ -107,6 +116,7 @@ class CaptureTable(Drawn):
             seen.high,
             margins,
             info,
+            seen.operating,
         )
         for part, value in zip(fields(self), values, strict=True):
             object.__setattr__(self, part.name, value)
@@ -122,8 +132,7 @@ class CaptureTable(Drawn):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Workers rebuild the table: arrays come out of a pickle writable, and caches need not travel.
-        seen = Observations(self.lists, dict(self.covariates), self.patterns, self.low, self.high)
-        return (type(self)._of, (seen, self.info, self.margins))
+        return (type(self)._of, (_subsets.observations(self), self.info, self.margins))
 
     @classmethod
     def from_frame(
@@ -132,6 +141,8 @@ class CaptureTable(Drawn):
         lists: Sequence[str],
         covariates: Sequence[str] = (),
         count: str | tuple[str, str] | None = None,
+        *,
+        operating: Operating | None = None,
     ) -> CaptureTable:
         """Count the persons of a data frame with a column for each list.
 
@@ -140,13 +151,16 @@ class CaptureTable(Drawn):
         frame : pandas, polars or pyarrow data frame
             One row for each person, or with `count` one row for each cell of the table.
         lists : sequence of str
-            Columns that hold 1/0, True/False or "1"/"0".
+            Columns that hold 1/0, True/False or "1"/"0". Somebody reported each person: where all
+            known memberships are 0, one of the unknown ones is a 1.
         covariates : sequence of str
             Columns of categories. Levels are sorted; pandas categories keep their order. NaN, None, ""
             and "unknown" (any case) mean not known, here and in the lists.
         count : str or pair of str, optional
             Column of whole numbers of persons, or of strings such as "<5" (0 to 4 persons) or "5-9"; or
             the columns of the lower and upper bounds (no upper bound where that is missing).
+        operating : "everywhere" or mapping, optional
+            Where lists operated, see `with_operating`; inferred where it is not said.
 
         Returns
         -------
@@ -165,7 +179,7 @@ class CaptureTable(Drawn):
         >>> mse.CaptureTable.from_frame(df, lists=["a", "b"], count="n").n_observed
         49
         """
-        return cls._of(_frame.from_frame(frame, lists, covariates, count))
+        return cls._of(_frame.from_frame(frame, lists, covariates, count, operating))
 
     @classmethod
     def from_records(
@@ -177,6 +191,7 @@ class CaptureTable(Drawn):
         covariates: Sequence[str] = (),
         *,
         registers: Sequence[str] | None = None,
+        operating: Operating | None = None,
     ) -> CaptureTable:
         """Count persons from registrations, one row for each report of a person to a register.
 
@@ -192,6 +207,9 @@ class CaptureTable(Drawn):
             Columns. A value that is missing in one record and known in another of the same unit is known.
         registers : sequence of str, optional
             Names of the lists in order; without it the registers found, sorted.
+        operating : "everywhere" or mapping, optional
+            Where lists operated, see `with_operating`. Without it every list did everywhere: who has no
+            registration in a register is not on it.
 
         Returns
         -------
@@ -219,7 +237,13 @@ class CaptureTable(Drawn):
         """
         return cls._of(
             _records.from_records(
-                frame, person, register, period=period, covariates=covariates, registers=registers
+                frame,
+                person,
+                register,
+                period=period,
+                covariates=covariates,
+                registers=registers,
+                operating=operating,
             )
         )
 
@@ -258,10 +282,13 @@ class CaptureTable(Drawn):
         counts: npt.ArrayLike,
         lists: Sequence[str],
         covariates: Mapping[str, Sequence[Level]] | None = None,
+        *,
+        operating: Operating | None = None,
     ) -> CaptureTable:
         """Read a dense table of shape (2,)*K + (number of levels of each covariate,), in persons.
 
         The cells of persons on no list must be 0. Levels stay as given, also those without persons.
+        `operating` says where lists operated, see `with_operating`.
 
         Examples
         --------
@@ -269,7 +296,7 @@ class CaptureTable(Drawn):
         >>> mse.CaptureTable.from_array([[0, 5], [41, 3]], lists=["a", "b"]).n_observed
         49
         """
-        return cls._of(_histories.from_array(counts, lists, covariates or {}))
+        return cls._of(_histories.from_array(counts, lists, covariates or {}, operating))
 
     @property
     def n_lists(self) -> int:
@@ -303,9 +330,10 @@ class CaptureTable(Drawn):
 
     @cached_property
     def is_complete(self) -> bool:
-        """Whether every count is exact and every pattern fully known."""
+        """Whether every count is exact, every pattern fully known, and no list is said not to operate."""
         exact = np.array_equal(self.low, self.high)
-        return self.margins is None and exact and not np.any(self.patterns < 0)
+        silent = self.operating is not None and bool((self.operating == 0).any())
+        return self.margins is None and exact and not silent and not np.any(self.patterns < 0)
 
     @cached_property
     def counts(self) -> IntArray:
@@ -328,6 +356,8 @@ class CaptureTable(Drawn):
         digest = hashlib.sha256(json.dumps([axes, margins]).encode())
         for array in (self.patterns, self.low, self.high):
             digest.update(array.astype("<i8").tobytes())
+        if self.operating is not None:
+            digest.update(self.operating.tobytes())
         return digest.hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -406,11 +436,55 @@ class CaptureTable(Drawn):
         return self._of(*_subsets.merged_lists(self, groups))
 
     def not_operating(self, name: str, /, **levels: object) -> CaptureTable:
-        """Make membership of a list unknown in some strata, such as `("care", year=[2018, 2019])`.
+        """Say that a list did not operate in some strata, such as `("care", year=[2018, 2019])`.
 
-        Persons who were only on that list there are set aside, with a warning.
+        Membership is unknown there, not 0. Persons who were only on that list there are set aside, with a
+        warning. `with_operating` says the same the other way round.
         """
         return self._of(_subsets.silenced(self, name, levels), self.info)
+
+    def with_operating(self, operating: Operating | None) -> CaptureTable:
+        """Say where lists operated.
+
+        Parameters
+        ----------
+        operating : "everywhere" or mapping
+            `"everywhere"` for all lists; or for each list that is named `"everywhere"`, the levels with
+            which it operated, `{"year": [2014, 2015], "region": "north"}` (a covariate that is not named
+            may have any level), or a list of such mappings, of which one must hold. None takes back
+            what was said; of lists that are not named what was said before stays.
+
+        Returns
+        -------
+        CaptureTable
+            Where a list operated an unknown membership is missing at random. Where it did not, membership
+            is unknown, whatever the data hold, and persons on no other list are set aside, with a warning.
+
+        Raises
+        ------
+        InvalidTableError
+            With every problem found in the statement.
+
+        Notes
+        -----
+        Where nothing is said it is inferred, when a table is estimated, from who lacks the list: a list of
+        which nobody's membership is known in a stratum is taken not to have operated there. `describe` and
+        the warnings of the estimate tell where, and on how many persons that rests. Two persons may lack a
+        list by chance.
+
+        Examples
+        --------
+        >>> import mse, pandas as pd
+        >>> df = pd.DataFrame({"a": [1, 1, 0, 1, 1], "b": [0, 1, 1, 1, None], "n": [9, 4, 6, 3, 2]})
+        >>> df["year"] = [2014, 2014, 2014, 2014, 2015]
+        >>> df = df.drop(index=3)
+        >>> table = mse.CaptureTable.from_frame(df, ["a", "b"], ["year"], count="n")
+        >>> print(table.describe().splitlines()[-1].strip())
+        not operating b in year=2015 (of 2 persons), as inferred: nobody's membership is known there
+        >>> table.with_operating({"b": "everywhere"}).operating.tolist()
+        [[-1, -1], [1, 1]]
+        """
+        return self._of(_subsets.said_again(self, operating), self.info)
 
     def where(self, **levels: object) -> CaptureTable:
         """Select the persons with the given levels, such as `year=2015` or `year=[2014, 2015]`.
@@ -458,18 +532,22 @@ class CaptureTable(Drawn):
             list(changes), [part.name for part in fields(TableInfo)], "field of `info`", problems
         )
         problems.check()
-        seen = Observations(self.lists, dict(self.covariates), self.patterns, self.low, self.high)
-        return self._of(seen, replace(self.info, **changes), self.margins)
+        return self._of(_subsets.observations(self), replace(self.info, **changes), self.margins)
 
     def with_counts(self, counts: IntArray) -> CaptureTable:
         """Put other exact counts, int64 of shape `shape`, on the same lists and covariates.
 
         For resampling and simulation: nothing is checked but the shape, the type, and that nobody is on
-        no list. Lists and levels may be empty.
+        no list. Lists and levels may be empty. Where a list is said not to operate its memberships are
+        unknown again.
         """
         dense = _subsets.checked_counts(self, counts)
         patterns, persons = _histories.patterns_of(dense)
-        seen = Observations(self.lists, dict(self.covariates), patterns, persons, persons)
+        seen = Observations(
+            self.lists, dict(self.covariates), patterns, persons, persons, self.operating
+        )
+        if self.operating is not None and not self.operating.all():
+            return self._of(settled(seen), self.info)
         table = self._of(seen, self.info)
         table.__dict__["counts"] = dense
         return table

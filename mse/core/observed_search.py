@@ -311,4 +311,6 @@ def uninformed(data: Data, fit: IncompleteFit, terms: Terms) -> BoolArray:
     complete(means, problem, done)
     _, whole, matrix = curvature_at(problem, means, done)
     empty = (np.diag(whole) > 0) & (np.diag(matrix) <= UNINFORMED * np.diag(whole))
-    return np.asarray([empty[first:last].any() for first, last in terms.ranges[:, :2]])
+    found = [bool(empty[first:last].any()) for first, last in terms.ranges[:, :2]]
+    # A scope of one model has no terms: an empty list would be one of floats.
+    return np.asarray(found, dtype=np.bool_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from mse.intake.observations import (
     total,
     without_unused_levels,
 )
+from mse.intake.operating import read_operating, settled
 from mse.intake.problems import Problems, listed, rows_text
 
 if TYPE_CHECKING:
@@ -31,7 +33,11 @@ __all__ = ["check_nobody", "finish", "from_frame"]
 
 
 def from_frame(
-    frame: Any, lists: object, covariates: object = (), count: object = None
+    frame: Any,
+    lists: object,
+    covariates: object = (),
+    count: object = None,
+    operating: object = None,
 ) -> Observations:
     """Count the persons of a data frame with one column per list.
 
@@ -43,6 +49,8 @@ def from_frame(
         Columns.
     count : str or pair of str, optional
         Column of counts, or the columns of their lower and upper bounds.
+    operating : "everywhere" or mapping, optional
+        Where lists operated, see `mse.intake.operating.read_operating`.
 
     Raises
     ------
@@ -60,21 +68,30 @@ def from_frame(
         # The cells are not known, so nothing can be said about them; the counts may be wrong too.
         _bounds(columns, counts, None, problems)
         problems.check()
-    nowhere = ~np.any([member == 1 for member in members], axis=0)
+    nowhere = np.all([member == 0 for member in members], axis=0)
     low, high = _bounds(columns, counts, nowhere, problems)
     cells: list[npt.NDArray[Any]] = [*members, *(column.codes for column in factors.values())]
     group = distinct(cells, [2] * len(names) + [len(column.levels) for column in factors.values()])
-    _check_nowhere(members, nowhere & (high > 0), bool(counts), problems)
+    _check_nowhere(nowhere & (high > 0), bool(counts), problems)
     if counts:
         _check_repeats(group, names, factors, problems, cells=cells)
-    check_nobody(names, [bool(np.any(high[member == 1] > 0)) for member in members], problems)
+    else:
+        _check_empty(np.all([codes < 0 for codes in cells], axis=0), problems)
+    check_nobody(names, [bool(np.any(high[on] > 0)) for on in _on_it(members)], problems)
     check_sum(low, high, problems)
     problems.check()
     low, high = total(group, low, high)
     kept = high > 0
     levels = {name: column.levels for name, column in factors.items()}
     patterns = rows_of(cells, group.first[kept])
-    return finish(Observations(names, levels, patterns, low[kept], high[kept]))
+    return finish(Observations(names, levels, patterns, low[kept], high[kept]), operating)
+
+
+def _on_it(members: list[IntArray]) -> list[BoolArray]:
+    """Who is on each list: those who are known to be, or can be on no other one."""
+    unknown = np.sum([member < 0 for member in members], axis=0)
+    last = (unknown == 1) & ~np.any([member == 1 for member in members], axis=0)
+    return [(member == 1) | ((member < 0) & last) for member in members]
 
 
 def _count_names(count: object, axes: Sequence[str], problems: Problems) -> tuple[str, ...]:
@@ -123,23 +140,21 @@ def _bounds(
     return low, high
 
 
-def _check_nowhere(
-    members: list[IntArray], wrong: BoolArray, aggregated: bool, problems: Problems
-) -> None:
-    if not wrong.any():
-        return
-    uncertain = wrong & np.any([member < 0 for member in members], axis=0)
-    certain = wrong & ~uncertain
-    mend = "Remove the row, or write 0" if aggregated else "Remove these rows, or correct them"
-    if certain.any():
+def _check_nowhere(wrong: BoolArray, aggregated: bool, problems: Problems) -> None:
+    if wrong.any():
+        mend = "Remove the row, or write 0" if aggregated else "Remove these rows, or correct them"
         problems.add(
-            f"There are persons on no list in {rows_text(certain)}: nobody can be observed there, their "
+            f"There are persons on no list in {rows_text(wrong)}: nobody can be observed there, their "
             f"number is what is estimated. {mend}."
         )
-    if uncertain.any():
+
+
+def _check_empty(empty: BoolArray, problems: Problems) -> None:
+    # With a count they would be persons of whom nothing is known but that some list has them.
+    if empty.any():
         problems.add(
-            f"No list is known to hold the persons in {rows_text(uncertain)} (every list is 0 or "
-            "unknown): expected at least one 1, since somebody reported them. Correct the rows."
+            f"Nothing is known in {rows_text(empty)}, on no list and no covariate: expected a person in "
+            "each row. Remove empty rows; persons of whom nothing else is known need a column of counts."
         )
 
 
@@ -182,8 +197,16 @@ def check_nobody(lists: Sequence[str], somebody: Sequence[bool], problems: Probl
         )
 
 
-def finish(seen: Observations) -> Observations:
-    """Drop levels without persons; a covariate that is never known is a problem."""
+def finish(seen: Observations, operating: object = None) -> Observations:
+    """Drop levels without persons; a covariate that is never known is a problem.
+
+    Parameters
+    ----------
+    seen : Observations
+        Rows differ, in order.
+    operating : "everywhere" or mapping, optional
+        Where lists operated, see `mse.intake.operating.read_operating`.
+    """
     problems = Problems()
     seen = without_unused_levels(seen)
     for name, levels in seen.covariates.items():
@@ -193,4 +216,11 @@ def finish(seen: Observations) -> Observations:
                 "it out of `covariates`."
             )
     problems.check()
+    said = read_operating(operating, seen.lists, seen.covariates)
+    seen = settled(replace(seen, operating=said), stacklevel=5)
+    if said is not None:
+        check_nobody(
+            seen.lists, np.any(seen.patterns[:, : len(seen.lists)] == 1, axis=0).tolist(), problems
+        )
+        problems.check()
     return seen

@@ -13,6 +13,7 @@ from mse.intake.counts import REASONS, UNBOUNDED, check_sum, read_count
 from mse.intake.frame import check_nobody
 from mse.intake.names import as_names, check_names
 from mse.intake.observations import Observations
+from mse.intake.operating import read_operating, settled
 from mse.intake.problems import Problems, listed
 
 if TYPE_CHECKING:
@@ -183,7 +184,9 @@ def check_levels(covariates: object, problems: Problems) -> dict[str, tuple[Leve
     return checked
 
 
-def from_array(counts: npt.ArrayLike, lists: object, covariates: object) -> Observations:
+def from_array(
+    counts: npt.ArrayLike, lists: object, covariates: object, operating: object = None
+) -> Observations:
     """Read a dense table.
 
     Parameters
@@ -194,6 +197,8 @@ def from_array(counts: npt.ArrayLike, lists: object, covariates: object) -> Obse
         Names of the lists, in the order of the axes.
     covariates : mapping of str to sequence
         Levels of each covariate, in the order of the axes that follow.
+    operating : "everywhere" or mapping, optional
+        Where lists operated, see `mse.intake.operating.read_operating`.
 
     Raises
     ------
@@ -224,7 +229,8 @@ def from_array(counts: npt.ArrayLike, lists: object, covariates: object) -> Obse
     somebody = [bool((patterns[:, axis] == 1).any()) for axis in range(len(names))]
     check_nobody(names, somebody, problems)
     problems.check()
-    return Observations(names, levels, patterns, persons, persons)
+    said = read_operating(operating, names, levels)
+    return settled(Observations(names, levels, patterns, persons, persons, said), stacklevel=4)
 
 
 def _whole_numbers(array: npt.NDArray[Any], problems: Problems) -> IntArray:

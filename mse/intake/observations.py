@@ -37,6 +37,8 @@ class Observations:
         rows differ and are in lexicographic order.
     low, high : int64 arrays, shape (R,)
         Persons at least and at most.
+    operating : int8 array, shape (K, S), optional
+        What was said about lists, see `mse.intake.operating`.
     """
 
     lists: tuple[str, ...]
@@ -44,6 +46,7 @@ class Observations:
     patterns: IntArray
     low: IntArray
     high: IntArray
+    operating: npt.NDArray[np.int8] | None = None
 
 
 @dataclass(frozen=True, slots=True)

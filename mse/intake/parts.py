@@ -10,6 +10,7 @@ from mse.errors import InvalidTableError
 from mse.intake.histories import check_levels
 from mse.intake.names import as_names, check_names
 from mse.intake.observations import Observations, distinct
+from mse.intake.operating import read_operating, settled
 from mse.intake.problems import Problems, rows_text
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ __all__ = ["check_parts"]
 
 
 def check_parts(
-    lists: object, covariates: Mapping[str, tuple[Level, ...]], patterns: Any, low: Any, high: Any
+    lists: object,
+    covariates: Mapping[str, tuple[Level, ...]],
+    patterns: Any,
+    low: Any,
+    high: Any,
+    operating: object = None,
 ) -> Observations:
     """Check patterns and counts, and put the patterns in order.
 
@@ -35,6 +41,8 @@ def check_parts(
         Row by row 0, 1 or -1 for each list, a level or -1 for each covariate.
     low, high : int arrays, shape (R,)
         Persons at least and at most.
+    operating : object
+        Where lists operated, see `mse.intake.operating.read_operating`.
 
     Raises
     ------
@@ -70,7 +78,9 @@ def check_parts(
         problems.add(f"The bounds of {rows_text(wrong)} are not 0 <= low <= high: correct them.")
     problems.check()
     order = _order(rows, sizes) if len(rows) else np.zeros(0, dtype=np.int64)
-    return Observations(names, levels, rows[order], least[order], most[order])
+    said = read_operating(operating, names, levels)
+    seen = Observations(names, levels, rows[order], least[order], most[order], said)
+    return settled(seen, stacklevel=5)
 
 
 def _order(rows: IntArray, sizes: list[int]) -> IntArray:
@@ -96,9 +106,9 @@ def _check_rows(rows: IntArray, sizes: list[int], n_lists: int, problems: Proble
             f"`patterns` has entries outside the axes in {rows_text(outside)}: expected 0, 1 or -1 for a "
             "list, a position among the levels or -1 for a covariate."
         )
-    nowhere = np.all(rows[:, :n_lists] != 1, axis=1)
+    nowhere = np.all(rows[:, :n_lists] == 0, axis=1)
     if nowhere.any():
         problems.add(
-            f"No list holds the persons in {rows_text(nowhere)} of `patterns`: expected at least one 1, as "
-            "persons on no list cannot be observed."
+            f"No list holds the persons in {rows_text(nowhere)} of `patterns`: expected a 1 or an unknown "
+            "membership, as persons on no list cannot be observed."
         )

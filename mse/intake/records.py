@@ -53,6 +53,7 @@ def from_records(
     period: str | None = None,
     covariates: object = (),
     registers: object = None,
+    operating: object = None,
 ) -> Observations:
     """Count units (a person in a period) by the registers that reported them.
 
@@ -67,6 +68,8 @@ def from_records(
         disagree become unknown.
     registers : sequence of str, optional
         Names of all registers, in the order wanted.
+    operating : "everywhere" or mapping, optional
+        Where lists operated, see `mse.intake.operating.read_operating`.
 
     Raises
     ------
@@ -101,7 +104,9 @@ def from_records(
     group = distinct(coded, [2] * len(lists) + [len(column.levels) for column in factors.values()])
     counts = np.bincount(group.member).astype(np.int64)
     levels = {name: column.levels for name, column in factors.items()}
-    return finish(Observations(lists, levels, rows_of(coded, group.first), counts, counts))
+    return finish(
+        Observations(lists, levels, rows_of(coded, group.first), counts, counts), operating
+    )
 
 
 def _check_roles(roles: dict[str, str], covariates: Sequence[str], problems: Problems) -> None:

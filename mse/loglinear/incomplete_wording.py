@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mse.loglinear.wording import enumerate_terms, named_strata
+from mse.intake.inferring import silent_places
+from mse.loglinear.wording import enumerate_terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mse._typing import BoolArray
     from mse.core.solution import IncompleteFit
     from mse.loglinear.observing import Seen
     from mse.table import CaptureTable
@@ -60,17 +62,30 @@ def boundary_reason(vanishing: Sequence[str], open_terms: Sequence[str], n_zero:
     return " ".join(parts)
 
 
-def silent_lists(seen: Seen, table: CaptureTable) -> Iterator[str]:
-    """Say where lists did not operate, a sentence for each list."""
-    for name, operating in zip(table.lists, seen.operating, strict=True):
-        if operating.all():
-            continue
-        silent = enumerate_terms(named_strata(~operating, table.covariates))
-        places = f" in {silent}" if operating.any() else ""
-        yield (
-            f"Nobody's membership of {name} is known{places}: the list is taken not to have operated "
-            "there, and persons only on it count as hidden."
-        )
+def silent_lists(table: CaptureTable, operating: BoolArray | None = None) -> Iterator[str]:
+    """Say where lists did not operate, as was said or inferred; a sentence or two for each list.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        Any table.
+    operating : bool array (K, S), optional
+        As of `mse.intake.inferring.operating_lists`, which is asked otherwise.
+    """
+    for name, found in silent_places(table, operating):
+        said = enumerate_terms([place.name for place in found if place.said])
+        if any(place.said for place in found):
+            places = f" in {said}" if said else ""
+            yield f"{name} did not operate{places}, as was said: persons only on it count as hidden."
+        inferred = [place for place in found if not place.said]
+        if inferred:
+            names = enumerate_terms([str(place) for place in inferred])
+            yield (
+                f"Nobody's membership of {name} is known in {names}: the list is taken not to have "
+                "operated there, and persons only on it count as hidden. That is inferred. If it did "
+                f"operate, and these persons lack it by chance, say so: operating={{{name!r}: "
+                "'everywhere'} of the table."
+            )
 
 
 def within_bounds(count: int, more: float) -> str:
@@ -102,7 +117,7 @@ def incomplete_notes(
     kinds : bool
         Whether missing entries were given a model.
     """
-    yield from silent_lists(seen, table)
+    yield from silent_lists(table, seen.operating)
     low, high = seen.observations.low, seen.observations.high
     vague = low != high
     if vague.any():

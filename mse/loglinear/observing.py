@@ -1,25 +1,28 @@
 """What a table with unknown entries says about the cells: who could be seen, and where each record may be.
 
-A list of which nothing is known in some stratum did not operate there (Zwane, van der Pal & van der
+A list of which nothing is known in some stratum did not operate there, unless it is said to have (Zwane, van der Pal & van der
 Heijden 2004, Statistics in Medicine 23, 2267-2281): its membership is missing by design, and persons
 only on such lists cannot be seen, just as those on no list. Elsewhere an unknown entry is missing at
 random (van der Heijden, Whittaker, Cruyff, Bakker & van der Vliet 2012, Annals of Applied Statistics 6,
 831-852; van der Heijden, Smith, Cruyff & Bakker 2018, Journal of Official Statistics 34, 239-263):
 the record is in one of the cells that agree with what is known, and a person on a list that
-operates is always seen.
+operates is always seen. Somebody reported each person, so a record with no known list is in one of those
+cells that are observable: on one of the lists that it lacks, where that list operated.
+
+Users can say where each list operated (`CaptureTable.with_operating`); what they say is never doubted.
 """
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mse.core.ascent import Data
 from mse.core.newton import make_design, with_contrasts
-from mse.core.observed import Observations, make_observations
+from mse.core.observed import IMPOSSIBLE, Observations, make_observations
 from mse.errors import ModelError
+from mse.intake.inferring import operating_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +33,6 @@ if TYPE_CHECKING:
 
 #: Cells that all patterns together may list: 512 MB.
 MAX_LISTED = 2**26
-#: Covariates whose levels in combination may tell where a list did not operate.
-MAX_COMBINED = 3
 
 
 class Seen(NamedTuple):
@@ -77,9 +78,9 @@ def look_at(table: CaptureTable) -> Seen:
     _check_size(patterns, table)
     seen = make_observations(patterns, table.low[partial], table.high[partial], table.shape)
     operating = operating_lists(table)
-    seen, operating = _possible(seen, operating, table)
     base = table.counts.ravel().astype(np.float64)
     observable = observable_cells(operating, table.n_lists)
+    seen = _possible(seen, operating, observable, table)
     return Seen(base, seen, operating, observable, _kinds(seen, operating, table))
 
 
@@ -90,70 +91,6 @@ def _check_size(patterns: IntArray, table: CaptureTable) -> None:
             f"The {len(patterns):,} partly known patterns stand for {sizes.sum():,.0f} cells together, "
             f"more than {MAX_LISTED:,}. Leave out or merge lists, or collapse covariates."
         )
-
-
-def operating_lists(table: CaptureTable) -> BoolArray:
-    """Infer from a table which lists operated in which strata.
-
-    A list did not operate in the strata with some level of a covariate if persons with that level are
-    known and the list's membership is unknown for all of them. Where nobody's membership is unknown
-    beside others of the same stratum whose membership is known, the same holds of combinations of
-    levels: memberships then lack by design only. A list that is unknown for everybody operated nowhere.
-
-    Parameters
-    ----------
-    table : CaptureTable
-        Any table but one of margins.
-
-    Returns
-    -------
-    bool array (K, S)
-        Strata in C order.
-    """
-    operating = np.ones((table.n_lists, table.n_strata), dtype=np.bool_)
-    for k in np.flatnonzero(np.any(table.patterns[:, : table.n_lists] < 0, axis=0)):
-        operating[k] = ~_silent(table.patterns[:, k] < 0, table)
-    return operating
-
-
-def _silent(unknown: BoolArray, table: CaptureTable) -> BoolArray:
-    """Strata in which a list did not operate, from the records that lack it."""
-    sizes = np.asarray(table.shape[table.n_lists :], dtype=np.int64)
-    known = table.patterns[:, table.n_lists :]
-    if unknown.all():
-        return np.ones(table.n_strata, dtype=np.bool_)
-    silent = np.zeros(table.n_strata, dtype=np.bool_)
-    if not sizes.size:
-        return silent
-    strata = np.stack(np.unravel_index(np.arange(table.n_strata), tuple(sizes)), axis=1)
-    for size in range(1, min(sizes.size, MAX_COMBINED) + 1):
-        for axes in combinations(range(sizes.size), size):
-            silent |= _silent_blocks(unknown, known, strata, list(axes), sizes)
-        if size == 1 and _mixed(unknown, known, silent, sizes):
-            break
-    return silent
-
-
-def _silent_blocks(
-    unknown: BoolArray, known: IntArray, strata: IntArray, axes: list[int], sizes: IntArray
-) -> BoolArray:
-    """Strata whose levels on some axes have records, all of them without the list."""
-    rows = np.all(known[:, axes] >= 0, axis=1)
-    shape = tuple(sizes[axes])
-    block = np.ravel_multi_index(tuple(known[rows][:, axes].T), shape)
-    n_blocks = int(np.prod(shape))
-    silent = np.bincount(block, minlength=n_blocks) > 0
-    silent &= np.bincount(block, weights=~unknown[rows], minlength=n_blocks) == 0
-    return np.asarray(silent[np.ravel_multi_index(tuple(strata[:, axes].T), shape)])
-
-
-def _mixed(unknown: BoolArray, known: IntArray, silent: BoolArray, sizes: IntArray) -> bool:
-    """Whether a stratum has records with the list known and records with it unknown."""
-    rows = np.all(known >= 0, axis=1)
-    stratum = np.ravel_multi_index(tuple(known[rows].T), tuple(sizes))
-    without = np.bincount(stratum, weights=unknown[rows], minlength=silent.size) > 0
-    having = np.bincount(stratum, weights=~unknown[rows], minlength=silent.size) > 0
-    return bool((without & having & ~silent).any())
 
 
 def observable_cells(operating: BoolArray, n_lists: int) -> BoolArray:
@@ -167,25 +104,20 @@ def observable_cells(operating: BoolArray, n_lists: int) -> BoolArray:
 
 
 def _possible(
-    seen: Observations, operating: BoolArray, table: CaptureTable
-) -> tuple[Observations, BoolArray]:
-    """Leave out of each pattern the strata in which a list that it knows did not operate.
+    seen: Observations, operating: BoolArray, observable: BoolArray, table: CaptureTable
+) -> Observations:
+    """Leave the cells out of each pattern in which its persons would not have been seen as they were.
 
-    Where that leaves nothing the list did operate after all.
+    Those are the cells of strata in which a list that the pattern knows did not operate, and of persons
+    on no list that operated.
     """
     owner = np.repeat(np.arange(seen.low.size), np.diff(seen.first))
     stratum = seen.boxes % table.n_strata
     known = seen.patterns[:, : table.n_lists] >= 0
-    while True:
-        inside = np.ones(owner.size, dtype=np.bool_)
-        for k in np.flatnonzero(~operating.all(axis=1)):
-            inside &= ~known[owner, k] | operating[k, stratum]
-        lost = np.bincount(owner, weights=inside, minlength=seen.low.size) == 0
-        if not lost.any():
-            break
-        for o in np.flatnonzero(lost):
-            operating[np.ix_(known[o], np.unique(stratum[owner == o]))] = True
-    return seen._replace(boxes=np.where(inside, seen.boxes, -1)), operating
+    inside = observable[seen.boxes]
+    for k in np.flatnonzero(~operating.all(axis=1)):
+        inside &= ~known[owner, k] | operating[k, stratum]
+    return seen._replace(boxes=np.where(inside, seen.boxes, IMPOSSIBLE))
 
 
 def _kinds(seen: Observations, operating: BoolArray, table: CaptureTable) -> IntArray:

@@ -18,6 +18,7 @@ from mse.core.batch import STATUSES, ModelFit, fit_model, log_hidden_covariance
 from mse.core.existence import LIMITS
 from mse.core.profile import ProfileCurve
 from mse.errors import ModelError
+from mse.intake.inferring import named_strata
 from mse.intervals import IntervalMethod, LognormalInterval
 from mse.loglinear.criteria import criteria
 from mse.loglinear.designs import TableDesign, frozen_trend, table_design
@@ -27,7 +28,6 @@ from mse.loglinear.wording import (
     ALL_JOINT,
     NOT_CONVERGED_REASON,
     boundary_reason,
-    named_strata,
     not_estimable_reason,
 )
 from mse.model import HierarchicalModel, parse_model

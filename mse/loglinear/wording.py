@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from mse._typing import BoolArray, Level, Limit
+    from mse._typing import Limit
 
 _LIMIT_REASONS: dict[Limit, str] = {
     "infinite": (
@@ -44,39 +42,6 @@ def enumerate_terms(names: Sequence[str], most: int = 6) -> str:
     shown = ", ".join(names[:most])
     rest = len(names) - most
     return f"{shown} and {rest} more" if rest > 0 else shown
-
-
-def named_strata(chosen: BoolArray, covariates: Mapping[str, Sequence[Level]]) -> list[str]:
-    """Name strata, whole levels of a covariate first.
-
-    Parameters
-    ----------
-    chosen : bool array (S,)
-        Which strata, in C order.
-    covariates : mapping of str to sequence
-        Levels of each covariate.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> named_strata(np.array([1, 1, 0, 1]) == 1, {"year": (2017, 2018), "sex": ("f", "m")})
-    ['year=2017', 'sex=m']
-    >>> named_strata(np.array([0, 1, 0, 0]) == 1, {"year": (2017, 2018), "sex": ("f", "m")})
-    ['(year=2017, sex=m)']
-    """
-    whole = chosen.reshape([len(levels) for levels in covariates.values()])
-    left = whole.copy()
-    names: list[str] = []
-    for axis, (name, levels) in enumerate(covariates.items()):
-        for i, level in enumerate(levels):
-            index = (slice(None),) * axis + (i,)
-            if whole[index].all() and left[index].any():
-                names.append(f"{name}={level}")
-                left[index] = False
-    for cell in np.argwhere(left):
-        pairs = zip(covariates.items(), cell, strict=True)
-        names.append(f"({', '.join(f'{name}={levels[i]}' for (name, levels), i in pairs)})")
-    return names
 
 
 def not_estimable_reason(limit: Limit, vanishing: Sequence[str], strata: Sequence[str]) -> str:

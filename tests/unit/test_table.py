@@ -190,7 +190,7 @@ class TestDirectConstruction:
         ("patterns", "low", "high", "found"),
         [
             ([[1, 2]], [1], [1], "outside the axes"),
-            ([[0, -1]], [1], [1], "No list holds"),
+            ([[0, 0]], [1], [1], "No list holds"),
             ([[1, 0]], [3], [2], "0 <= low <= high"),
             ([[1, 0]], [-1], [2], "0 <= low <= high"),
             ([[1, 0], [1, 0]], [1, 1], [1, 1], "repeat each other"),

@@ -1,0 +1,234 @@
+"""Where lists operated: as it was said, and where nothing was said, as records let infer.
+
+A list of which nothing is known in some stratum is taken not to have operated there (Zwane, van der Pal &
+van der Heijden 2004, Statistics in Medicine 23, 2267-2281). What users say is never doubted. Somebody
+reported each person, so lists of which a record is the proof did operate.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mse.errors import InvalidTableError
+from mse.intake.operating import DID, MAX_ENTRIES, UNSAID, possible_strata, strata_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mse._typing import BoolArray, IntArray, Level
+    from mse.table import CaptureTable
+
+__all__ = ["SilentPlace", "named_strata", "operating_lists", "silent_places"]
+
+#: Covariates whose levels in combination may tell where a list did not operate.
+MAX_COMBINED = 3
+
+UNSEEN = (
+    "Some persons can have been seen in no stratum, given where lists are said to have operated. Correct "
+    "what was said, with `table.with_operating(...)`."
+)
+
+
+class SilentPlace(NamedTuple):
+    """Strata in which a list did not operate.
+
+    Attributes
+    ----------
+    name : str
+        The stratum, or the level that all of them have; empty where the list operated nowhere.
+    persons : int
+        Persons known to be there, at least; all lack the list.
+    said : bool
+        Whether that was said, and not inferred.
+    """
+
+    name: str
+    persons: int
+    said: bool
+
+    def __str__(self) -> str:
+        persons = "1 person" if self.persons == 1 else f"{self.persons:,} persons"
+        return f"{self.name} (of {persons})" if self.name else f"any stratum (of {persons})"
+
+
+def operating_lists(table: CaptureTable) -> BoolArray:
+    """Find which lists operated in which strata.
+
+    What was said stands. Of other lists: a list did not operate in the strata with some level of a
+    covariate if persons with that level are known and the list's membership is unknown for all of them.
+    Where nobody's membership is unknown beside others of the same stratum whose membership is known, the
+    same holds of combinations of levels: memberships then lack by design only. A list that is unknown
+    for everybody operated nowhere.
+
+    Where that leaves a record without a stratum it can be from, the lists that it knows did operate
+    there after all; and if it is not known to be on any list, so did those that it lacks, since
+    somebody reported it and nothing tells who.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        Any table but one of margins.
+
+    Returns
+    -------
+    bool array (K, S)
+        Strata in C order.
+
+    Raises
+    ------
+    InvalidTableError
+        If what was said leaves persons whom nobody can have seen.
+    """
+    operating = np.ones((table.n_lists, table.n_strata), dtype=np.bool_)
+    for k in np.flatnonzero(np.any(table.patterns[:, : table.n_lists] < 0, axis=0)):
+        operating[k] = ~_silent(table.patterns[:, k] < 0, table)
+    if table.operating is not None:
+        operating = np.where(table.operating == UNSAID, operating, table.operating == DID)
+    return operating if operating.all() else _with_records(operating, table)
+
+
+def _silent(unknown: BoolArray, table: CaptureTable) -> BoolArray:
+    """Strata in which a list did not operate, from the records that lack it."""
+    sizes = np.asarray(table.shape[table.n_lists :], dtype=np.int64)
+    known = table.patterns[:, table.n_lists :]
+    if unknown.all():
+        return np.ones(table.n_strata, dtype=np.bool_)
+    silent = np.zeros(table.n_strata, dtype=np.bool_)
+    if not sizes.size:
+        return silent
+    strata = np.stack(np.unravel_index(np.arange(table.n_strata), tuple(sizes)), axis=1)
+    for size in range(1, min(sizes.size, MAX_COMBINED) + 1):
+        for axes in combinations(range(sizes.size), size):
+            silent |= _silent_blocks(unknown, known, strata, list(axes), sizes)
+        if size == 1 and _mixed(unknown, known, silent, sizes):
+            break
+    return silent
+
+
+def _silent_blocks(
+    unknown: BoolArray, known: IntArray, strata: IntArray, axes: list[int], sizes: IntArray
+) -> BoolArray:
+    """Strata whose levels on some axes have records, all of them without the list."""
+    rows = np.all(known[:, axes] >= 0, axis=1)
+    shape = tuple(sizes[axes])
+    block = np.ravel_multi_index(tuple(known[rows][:, axes].T), shape)
+    n_blocks = int(np.prod(shape))
+    silent = np.bincount(block, minlength=n_blocks) > 0
+    silent &= np.bincount(block, weights=~unknown[rows], minlength=n_blocks) == 0
+    return np.asarray(silent[np.ravel_multi_index(tuple(strata[:, axes].T), shape)])
+
+
+def _mixed(unknown: BoolArray, known: IntArray, silent: BoolArray, sizes: IntArray) -> bool:
+    """Whether a stratum has records with the list known and records with it unknown."""
+    rows = np.all(known >= 0, axis=1)
+    stratum = np.ravel_multi_index(tuple(known[rows].T), tuple(sizes))
+    without = np.bincount(stratum, weights=unknown[rows], minlength=silent.size) > 0
+    having = np.bincount(stratum, weights=~unknown[rows], minlength=silent.size) > 0
+    return bool((without & having & ~silent).any())
+
+
+def _with_records(operating: BoolArray, table: CaptureTable) -> BoolArray:
+    """Let the lists operate that have reported somebody, or may be the only ones that have."""
+    lists, codes = table.patterns[:, : table.n_lists], table.patterns[:, table.n_lists :]
+    free = np.ones_like(operating) if table.operating is None else table.operating == UNSAID
+    while True:
+        before, lost = operating.copy(), False
+        for rows, strata in strata_of(codes, table.covariates):
+            possible = possible_strata(lists[rows], before[:, strata]).any(axis=1)
+            for row in rows[~possible]:
+                lost = True
+                reported = bool((lists[row] == 1).any())
+                block = np.ix_(lists[row] >= (0 if reported else -1), strata)
+                operating[block] |= free[block]
+        if not lost:
+            return operating
+        if np.array_equal(before, operating):
+            raise InvalidTableError(UNSEEN)
+
+
+def silent_places(
+    table: CaptureTable, operating: BoolArray | None = None
+) -> Iterator[tuple[str, list[SilentPlace]]]:
+    """Yield the lists that did not operate somewhere, and where.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        Any table.
+    operating : bool array (K, S), optional
+        As of `operating_lists`, which is asked otherwise.
+    """
+    if table.margins is not None or table.is_complete:
+        return
+    if table.n_lists * table.n_strata > MAX_ENTRIES:
+        # No model takes a table so large.
+        return
+    operating = operating_lists(table) if operating is None else operating
+    for k, name in enumerate(table.lists):
+        said = np.zeros(table.n_strata, dtype=np.bool_)
+        if table.operating is not None:
+            said = table.operating[k] != UNSAID
+        found = [
+            place
+            for chosen, by_word in ((~operating[k] & said, True), (~operating[k] & ~said, False))
+            if chosen.any()
+            for place in _places(table, k, chosen, said=by_word)
+        ]
+        if found:
+            yield name, found
+
+
+def _places(table: CaptureTable, k: int, chosen: BoolArray, *, said: bool) -> Iterator[SilentPlace]:
+    """Name strata, and count the persons known to be there who lack a list."""
+    lacking = table.patterns[:, k] < 0
+    codes = table.patterns[:, table.n_lists :]
+    if chosen.all():
+        yield SilentPlace("", int(table.low[lacking].sum()), said)
+        return
+    for name, levels in _whole_levels(chosen, table.covariates):
+        there = lacking.copy()
+        for axis, level in levels.items():
+            there &= codes[:, axis] == level
+        yield SilentPlace(name, int(table.low[there].sum()), said)
+
+
+def named_strata(chosen: BoolArray, covariates: Mapping[str, Sequence[Level]]) -> list[str]:
+    """Name strata, whole levels of a covariate first.
+
+    Parameters
+    ----------
+    chosen : bool array (S,)
+        Which strata, in C order.
+    covariates : mapping of str to sequence
+        Levels of each covariate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> named_strata(np.array([1, 1, 0, 1]) == 1, {"year": (2017, 2018), "sex": ("f", "m")})
+    ['year=2017', 'sex=m']
+    >>> named_strata(np.array([0, 1, 0, 0]) == 1, {"year": (2017, 2018), "sex": ("f", "m")})
+    ['(year=2017, sex=m)']
+    """
+    return [name for name, _ in _whole_levels(chosen, covariates)]
+
+
+def _whole_levels(
+    chosen: BoolArray, covariates: Mapping[str, Sequence[Level]]
+) -> Iterator[tuple[str, dict[int, int]]]:
+    """Names of strata with the positions of their levels by axis, whole levels first."""
+    whole = chosen.reshape([len(levels) for levels in covariates.values()])
+    left = whole.copy()
+    for axis, (name, levels) in enumerate(covariates.items()):
+        for i, level in enumerate(levels):
+            index = (slice(None),) * axis + (i,)
+            if whole[index].all() and left[index].any():
+                yield f"{name}={level}", {axis: i}
+                left[index] = False
+    for cell in np.argwhere(left):
+        pairs = zip(covariates.items(), cell, strict=True)
+        text = ", ".join(f"{name}={levels[i]}" for (name, levels), i in pairs)
+        yield f"({text})", dict(enumerate(cell.tolist()))
