@@ -149,13 +149,15 @@ def _not_operating(table: CaptureTable) -> str:
     """Where lists did not operate, and on how many persons that rests where nobody said so."""
     parts = []
     for name, places in silent_places(table):
-        said = [place.name or "any stratum" for place in places if place.said]
+        said = [place.name or "every stratum" for place in places if place.said]
         guessed = [str(place) for place in places if not place.said]
         if said:
             parts.append(f"{name} in {_first(said)}")
         if guessed:
             parts.append(
                 f"{name} in {_first(guessed)}, as inferred: nobody's membership is known there"
+                if any(place.name for place in places)
+                else f"{name}, as inferred: nobody's membership is known"
             )
     return "; ".join(parts)
 

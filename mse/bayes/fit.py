@@ -17,6 +17,7 @@ from mse.bayes.chains import Chains, concern, diagnose, disagreement, warn_of
 from mse.bayes.intervals import CredibleInterval
 from mse.bayes.predictive import PredictiveCheck, check_histories
 from mse.bayes.prior_sensitivity import PriorSensitivity, under_priors
+from mse.loglinear.incomplete_wording import silent_lists
 from mse.population import STANDARD_ASSUMPTIONS, PopulationEstimate, provenance
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class BayesianFit(Fitted, ABC):
         """The answer: the posterior median, credible intervals and draws."""
         known = self.status == "ok"
         warnings = (*((concern(self.diagnostics),) if known else ()), *self._remarks)
+        warnings = (*silent_lists(self.table), *warnings)
         return PopulationEstimate(
             observed=self.table.n_observed,
             hidden=self._median_hidden if known else nan,

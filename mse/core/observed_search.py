@@ -211,7 +211,8 @@ def penalty(question: Question, inside: BoolArray) -> float:
     seen, terms = question.data, question.terms
     persons = float(seen.base.sum() + seen.seen.low.sum())
     size = int(members(inside, terms)[: terms.own].sum())
-    return float(penalty_of(question.kind, size, persons))
+    # The logarithm of nobody would make every model infinitely good.
+    return float(penalty_of(question.kind, size, max(persons, 1.0)))
 
 
 def stand(question: Question, inside: BoolArray, near: IncompleteFit | None) -> Found:

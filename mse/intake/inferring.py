@@ -51,7 +51,7 @@ class SilentPlace(NamedTuple):
 
     def __str__(self) -> str:
         persons = "1 person" if self.persons == 1 else f"{self.persons:,} persons"
-        return f"{self.name} (of {persons})" if self.name else f"any stratum (of {persons})"
+        return f"{self.name} (of {persons})".lstrip()
 
 
 def operating_lists(table: CaptureTable) -> BoolArray:

@@ -58,7 +58,8 @@ def criteria_of(minus_twice: FloatArray, n_parameters: IntArray, persons: float)
     n_parameters : int64 array (...)
         Parameters of each model as specified.
     persons : float
-        Observed persons n.
+        Observed persons n; nobody counts as one, since where counts are within bounds it may be that
+        nobody was observed.
     """
     n, p = persons, n_parameters.astype(np.float64)
     aic = minus_twice + 2 * p
@@ -66,4 +67,4 @@ def criteria_of(minus_twice: FloatArray, n_parameters: IntArray, persons: float)
     # With as many parameters as persons the correction has no meaning: such a model is never best.
     correction = np.full(p.shape, np.inf)
     np.divide(2 * p * (p + 1), spare, out=correction, where=spare > 0)
-    return Criteria(aic, aic + correction, minus_twice + p * np.log(n))
+    return Criteria(aic, aic + correction, minus_twice + p * np.log(max(n, 1)))

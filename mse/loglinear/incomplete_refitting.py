@@ -218,7 +218,7 @@ class SearchAgain:
         tables = self._persons(counts)[None]
         chosen = np.stack([members(inside, terms)[: terms.own] for inside in self.models])
         fits = fit_models(tables, chosen, self.plain)
-        persons = float(tables.sum())
+        persons = max(float(tables.sum()), 1.0)
         penalties = [penalty_of(question.kind, int(n), persons) for n in chosen.sum(axis=1)]
         values = np.where(fits.status[0] <= BOUNDARY, fits.deviance[0] + penalties, np.inf)
         order = np.argsort(values, kind="stable")[:SHORTLIST]

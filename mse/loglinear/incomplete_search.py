@@ -17,6 +17,7 @@ from mse.loglinear.criteria import Criteria, criteria_of
 from mse.loglinear.incomplete import IncompleteLogLinearFit, histories_apart
 from mse.loglinear.incomplete_refitting import CATALOGUE, JOINT, LISTS, MAIN, SearchAgain
 from mse.loglinear.incomplete_tried import PartlyTried, Scope, make_scope
+from mse.loglinear.incomplete_wording import silent_lists
 from mse.loglinear.observing import is_vague
 from mse.loglinear.search_fit import (
     CatalogueModels,
@@ -201,7 +202,9 @@ class IncompleteSearchFit(LogLinearSearchFit):
         """
         if interval == "mixture" and is_vague(self._scope.seen):
             raise ModelError(NO_AVERAGE)
-        return super().average(criterion, interval)
+        found = super().average(criterion, interval)
+        silent = silent_lists(self.table, self._scope.seen.operating)
+        return replace(found, warnings=(*silent, *found.warnings))
 
     def refitter(self, candidates: int | None = None) -> SearchAgain:
         """Repeat the search on other counts of the same observations, for the bootstrap."""

@@ -80,8 +80,9 @@ def silent_lists(table: CaptureTable, operating: BoolArray | None = None) -> Ite
         inferred = [place for place in found if not place.said]
         if inferred:
             names = enumerate_terms([str(place) for place in inferred])
+            where = f"in {names}" if inferred[0].name else names
             yield (
-                f"Nobody's membership of {name} is known in {names}: the list is taken not to have "
+                f"Nobody's membership of {name} is known {where}: the list is taken not to have "
                 "operated there, and persons only on it count as hidden. That is inferred. If it did "
                 f"operate, and these persons lack it by chance, say so: operating={{{name!r}: "
                 "'everywhere'} of the table."

@@ -78,7 +78,12 @@ def _histories_said(context: Context, table: CaptureTable) -> str:
     order = np.argsort(-persons, kind="stable")
     parts = []
     for i in order[:MOST_NAMED].tolist():
-        on = [name for name, one in zip(table.lists, patterns[i], strict=True) if one == 1]
+        # With a question mark where membership is not known.
+        on = [
+            f"{name}{'?' if one < 0 else ''}"
+            for name, one in zip(table.lists, patterns[i], strict=True)
+            if one != 0
+        ]
         who = say("alt.only", names=say.listed(on)) if len(on) < table.n_lists else say.listed(on)
         parts.append(f"{who} {say.number(persons[i])}")
     rest = max(len(order) - MOST_NAMED, 0)
