@@ -226,7 +226,8 @@ def silenced(table: CaptureTable, name: str, chosen: Mapping[str, object]) -> Ob
     said = np.full((table.n_lists, table.n_strata), -1, dtype=np.int8)
     if table.operating is not None:
         said[:] = table.operating
-    spread_out(said, table.covariates)[(table.lists.index(name), *np.ix_(*chosen_levels))] = 0
+    # With the dots it is a view also where there is no covariate.
+    spread_out(said, table.covariates)[table.lists.index(name), ...][np.ix_(*chosen_levels)] = 0
     return settled(replace(observations(table), operating=said), stacklevel=4)
 
 

@@ -383,7 +383,8 @@ class CaptureTable(Drawn):
         """Make one row for each pattern, with the count `n`, or `n_low` and `n_high`.
 
         Lists are Int64 columns (NA where not known), covariates are categorical. `from_frame` reads it
-        back. For a table of margins the rows are the lists and, last, their union.
+        back, but for what was said about where lists operated. For a table of margins the rows are the
+        lists and, last, their union.
 
         Examples
         --------

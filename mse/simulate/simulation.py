@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -99,7 +99,7 @@ class Simulation:
             table = _forgotten(table, self.not_operating)
         if self.world.flaws.suppress is not None:
             low, high = _suppressed(table, self.world.flaws.suppress)
-            table = CaptureTable(table.lists, table.covariates, table.patterns, low, high)
+            table = replace(table, low=low, high=high)
         return table.with_info(**_info(self.world, self.seed))
 
     def to_frame(self) -> pd.DataFrame:

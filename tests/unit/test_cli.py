@@ -317,3 +317,60 @@ def test_exit_status_of_the_process(arguments: list[str], status: int) -> None:
         assert json.loads(done.stdout)["total"] == pytest.approx(10356.5, abs=0.1)
     if status == 3:
         assert "nothing is estimable" in done.stderr
+
+
+# Where lists operated ----------------------------------------------------------------------------
+
+YEARS = """a,b,s,n
+1,0,u,4
+0,1,u,3
+1,1,u,8
+1,,v,2
+"""
+BY_S = ("-", "--lists", "a,b", "--covariates", "s", "--count", "n", "--model", "a + b + s")
+
+
+@pytest.mark.parametrize(
+    ("options", "hidden", "said"),
+    [
+        ((), 2.25, "That is inferred"),
+        (("--operating", "b=everywhere"), 1.5, ""),
+        (("--operating", "everywhere"), 1.5, ""),
+        (("--operating", "b=u", "--operating", "b=s:v"), 1.5, ""),
+        (("--operating", "b=s:u"), 2.25, "b did not operate in s=v, as was said"),
+        (("--not-operating", "b=v"), 2.25, "b did not operate in s=v, as was said"),
+    ],
+)
+def test_where_lists_operated(options: tuple[str, ...], hidden: float, said: str) -> None:
+    data = json.loads(run("estimate", *BY_S, *options, "--format", "json", stdin=YEARS))
+    assert data["hidden"] == pytest.approx(hidden)
+    told = [each for each in data["warnings"] if "operat" in each]
+    assert (len(told) == 1 and said in told[0]) if said else not told
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("b", "expected a list and where"),
+        ("b=x", "Levels are: s: 'u', 'v'"),
+        ("b=t:u", "Levels are: s: 'u', 'v'"),
+        ("c=everywhere", "There is no list 'c'"),
+        ("c=u", "There is no list 'c'"),
+    ],
+)
+def test_where_lists_operated_is_understood_or_refused(option: str, told: str) -> None:
+    text = flat(run("estimate", *BY_S, "--operating", option, status=2, stdin=YEARS))
+    assert told in text
+
+
+def test_levels_need_a_covariate(rows: Path) -> None:
+    told = run(
+        "compare", rows, *["--lists", "P,Q,E", "--count", "n", "--operating", "P=x"], status=2
+    )
+    assert "there is no covariate" in told
+
+
+def test_compare_is_told_where_lists_operated() -> None:
+    options = (*BY_S, "--operating", "b=everywhere", "--format", "json")
+    data = json.loads(run("compare", *options, stdin=YEARS))
+    assert data["estimates"][0]["population"]["hidden"] == pytest.approx(1.5)

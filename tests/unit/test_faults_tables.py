@@ -264,3 +264,14 @@ def test_a18_value() -> None:
     more = q.hidden - 60 * 40 / both
     assert 0 < more < 2
     assert q.total == pytest.approx(100 + 7 + more + 60 * 40 / both)
+
+
+def test_what_a_world_says_of_lists_survives_suppression() -> None:
+    world = mse.simulate.netherlands(
+        years=range(2017, 2019), dropout=mse.simulate.Dropout(), suppress=5
+    )
+    table = world.draw(1).table(dropped="unknown")
+    assert table.operating is not None
+    assert (table.operating == 0).any()
+    assert "not operating" in table.describe()
+    assert "inferred" not in table.describe()

@@ -12,9 +12,9 @@ import pytest
 
 import mse
 from mse.errors import InvalidTableError, ModelError
+from mse.intake.inferring import operating_lists
 from mse.loglinear.folding import whole_persons
 from mse.loglinear.incomplete import IncompleteLogLinearFit, fit_partly_known
-from mse.intake.inferring import operating_lists
 from mse.loglinear.observing import look_at, make_data, observable_cells
 from mse.model import parse_model
 from mse.redrawing import drawing_of
