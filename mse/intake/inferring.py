@@ -7,7 +7,7 @@ reported each person, so lists of which a record is the proof did operate.
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -60,8 +60,10 @@ def operating_lists(table: CaptureTable) -> BoolArray:
     What was said stands. Of other lists: a list did not operate in the strata with some level of a
     covariate if persons with that level are known and the list's membership is unknown for all of them.
     Where nobody's membership is unknown beside others of the same stratum whose membership is known, the
-    same holds of combinations of levels: memberships then lack by design only. A list that is unknown
-    for everybody operated nowhere.
+    same holds of combinations of levels: memberships then lack by design only. Persons who lack the list
+    since it did not operate in their year say nothing about it in other years: levels are taken by the
+    persons they explain, fewer levels first, and only those that explain somebody more. A list that is
+    unknown for everybody operated nowhere.
 
     Where that leaves a record without a stratum it can be from, the lists that it knows did operate
     there after all; and if it is not known to be on any list, so did those that it lacks, since
@@ -83,42 +85,83 @@ def operating_lists(table: CaptureTable) -> BoolArray:
         If what was said leaves persons whom nobody can have seen.
     """
     operating = np.ones((table.n_lists, table.n_strata), dtype=np.bool_)
+    said = np.zeros_like(operating) if table.operating is None else table.operating != UNSAID
     for k in np.flatnonzero(np.any(table.patterns[:, : table.n_lists] < 0, axis=0)):
-        operating[k] = ~_silent(table.patterns[:, k] < 0, table)
+        if not said[k].all():
+            operating[k] = ~_silent(table.patterns[:, k] < 0, said[k], table)
     if table.operating is not None:
         operating = np.where(table.operating == UNSAID, operating, table.operating == DID)
     return operating if operating.all() else _with_records(operating, table)
 
 
-def _silent(unknown: BoolArray, table: CaptureTable) -> BoolArray:
-    """Strata in which a list did not operate, from the records that lack it."""
+def _silent(unknown: BoolArray, said: BoolArray, table: CaptureTable) -> BoolArray:
+    """Strata in which a list did not operate, from the records that lack it; not those that are said."""
     sizes = np.asarray(table.shape[table.n_lists :], dtype=np.int64)
     known = table.patterns[:, table.n_lists :]
-    if unknown.all():
-        return np.ones(table.n_strata, dtype=np.bool_)
     silent = np.zeros(table.n_strata, dtype=np.bool_)
+    rows = ~_within(said, known, table)
+    if not rows.any():
+        return silent
+    if unknown[rows].all():
+        return ~said
     if not sizes.size:
         return silent
     strata = np.stack(np.unravel_index(np.arange(table.n_strata), tuple(sizes)), axis=1)
     for size in range(1, min(sizes.size, MAX_COMBINED) + 1):
-        for axes in combinations(range(sizes.size), size):
-            silent |= _silent_blocks(unknown, known, strata, list(axes), sizes)
-        if size == 1 and _mixed(unknown, known, silent, sizes):
+        rows = ~_within(said | silent, known, table)
+        blocks = [
+            block
+            for axes in combinations(range(sizes.size), size)
+            for block in _silent_blocks(unknown[rows], known[rows], list(axes), sizes)
+        ]
+        for axes, levels in _explaining(blocks, known[rows], table.low[rows]):
+            silent |= (strata[:, axes] == levels).all(axis=1)
+        if size == 1 and _mixed(unknown, known, silent | said, sizes):
             break
-    return silent
+    return silent & ~said
+
+
+def _explaining(
+    blocks: list[tuple[list[int], IntArray]], known: IntArray, persons: IntArray
+) -> Iterator[tuple[list[int], IntArray]]:
+    """Yield blocks of levels that explain somebody whom none with more persons does."""
+    inside = [(known[:, axes] == levels).all(axis=1) for axes, levels in blocks]
+    weights = [int(np.maximum(persons[rows], 1).sum()) for rows in inside]
+    explained = np.zeros(len(known), dtype=np.bool_)
+    for _, tied in groupby(np.argsort(weights)[::-1].tolist(), key=lambda i: weights[i]):
+        chosen = [i for i in tied if (inside[i] & ~explained).any()]
+        for i in chosen:
+            explained |= inside[i]
+            yield blocks[i]
+
+
+def _within(chosen: BoolArray, codes: IntArray, table: CaptureTable) -> BoolArray:
+    """Find records all of whose possible strata are among those chosen, (R,) bool."""
+    found = np.zeros(len(codes), dtype=np.bool_)
+    if not chosen.any():
+        return found
+    if not codes.shape[1]:
+        return np.full(len(codes), bool(chosen.all()))
+    whole = np.flatnonzero((codes >= 0).all(axis=1))
+    found[whole] = chosen[np.ravel_multi_index(tuple(codes[whole].T), table.shape[table.n_lists :])]
+    part = np.flatnonzero((codes < 0).any(axis=1))
+    for rows, strata in strata_of(codes[part], table.covariates):
+        found[part[rows]] = chosen[strata].all()
+    return found
 
 
 def _silent_blocks(
-    unknown: BoolArray, known: IntArray, strata: IntArray, axes: list[int], sizes: IntArray
-) -> BoolArray:
-    """Strata whose levels on some axes have records, all of them without the list."""
+    unknown: BoolArray, known: IntArray, axes: list[int], sizes: IntArray
+) -> Iterator[tuple[list[int], IntArray]]:
+    """Yield levels on some axes that records have, all of them without the list."""
     rows = np.all(known[:, axes] >= 0, axis=1)
     shape = tuple(sizes[axes])
     block = np.ravel_multi_index(tuple(known[rows][:, axes].T), shape)
     n_blocks = int(np.prod(shape))
     silent = np.bincount(block, minlength=n_blocks) > 0
     silent &= np.bincount(block, weights=~unknown[rows], minlength=n_blocks) == 0
-    return np.asarray(silent[np.ravel_multi_index(tuple(strata[:, axes].T), shape)])
+    for i in np.flatnonzero(silent):
+        yield axes, np.asarray(np.unravel_index(i, shape), dtype=np.int64)
 
 
 def _mixed(unknown: BoolArray, known: IntArray, silent: BoolArray, sizes: IntArray) -> bool:
@@ -219,16 +262,22 @@ def named_strata(chosen: BoolArray, covariates: Mapping[str, Sequence[Level]]) -
 def _whole_levels(
     chosen: BoolArray, covariates: Mapping[str, Sequence[Level]]
 ) -> Iterator[tuple[str, dict[int, int]]]:
-    """Names of strata with the positions of their levels by axis, whole levels first."""
+    """Names of strata with the positions of their levels by axis, those of fewest levels first."""
     whole = chosen.reshape([len(levels) for levels in covariates.values()])
-    left = whole.copy()
-    for axis, (name, levels) in enumerate(covariates.items()):
-        for i, level in enumerate(levels):
-            index = (slice(None),) * axis + (i,)
-            if whole[index].all() and left[index].any():
-                yield f"{name}={level}", {axis: i}
-                left[index] = False
-    for cell in np.argwhere(left):
-        pairs = zip(covariates.items(), cell, strict=True)
-        text = ", ".join(f"{name}={levels[i]}" for (name, levels), i in pairs)
-        yield f"({text})", dict(enumerate(cell.tolist()))
+    left, names = whole.copy(), list(covariates.items())
+    for size in range(1, whole.ndim + 1):
+        for axes in combinations(range(whole.ndim), size):
+            others = tuple(axis for axis in range(whole.ndim) if axis not in axes)
+            for block in np.argwhere(whole.all(axis=others) & left.any(axis=others)).tolist():
+                index: list[slice | int] = [slice(None)] * whole.ndim
+                for axis, level in zip(axes, block, strict=True):
+                    index[axis] = level
+                if not left[tuple(index)].any():
+                    continue
+                left[tuple(index)] = False
+                words = (
+                    f"{names[axis][0]}={names[axis][1][level]}"
+                    for axis, level in zip(axes, block, strict=True)
+                )
+                text = ", ".join(words)
+                yield (text if size == 1 else f"({text})"), dict(zip(axes, block, strict=True))

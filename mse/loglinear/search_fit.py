@@ -374,11 +374,9 @@ class LogLinearSearchFit(Fitted):
         if not self._estimable.any():
             return self.population
         values: FloatArray = getattr(self._criteria, name)
-        weights = model_weights(np.where(self._estimable, values, np.inf))
-        chosen = heaviest(weights)
-        average = Average(
-            weights[chosen] / weights[chosen].sum(), tuple(self.fit_of(i) for i in chosen)
-        )
+        average, usable = self._averaged(values)
+        if average is None:
+            return self.population
         observed = self.table.n_observed
         return replace(
             self.population,
@@ -386,27 +384,29 @@ class LogLinearSearchFit(Fitted):
             status="boundary" if any(f.status == "boundary" for f in average.fits) else "ok",
             limit="finite",
             reason="",
-            method=averaged(len(chosen), CRITERION_NAMES[name]),
+            method=averaged(len(average.fits), CRITERION_NAMES[name]),
             model="",
             uncertainty=AverageInterval(average, interval, observed),
             warnings=(
-                *self._lost_weight(values, CRITERION_NAMES[name]),
+                *_lost_weight(values, usable, CRITERION_NAMES[name]),
                 *fit_warnings(None, self.table.n_lists),
             ),
             provenance=provenance(self.estimator, self.table),
         )
 
-    def _lost_weight(self, values: FloatArray, name: str) -> tuple[str, ...]:
-        """Say how much weight the models have that are not estimable, if it is worth a word."""
-        everything = model_weights(np.where(np.isnan(values), np.inf, values))
-        lost = float(everything[~self._estimable].sum())
-        if lost < WORTH_SAYING:
-            return ()
-        text = (
-            f"Models that are not estimable would have {lost:.0%} of the {name} weight; the average "
-            "is over the others."
-        )
-        return (text,)
+    def _averaged(self, values: FloatArray) -> tuple[Average | None, BoolArray]:
+        """Weigh the models that have a total; which those are, as far as that was looked into."""
+        usable = np.asarray(self._estimable & np.isfinite(values))
+        while usable.any():
+            weights = model_weights(np.where(usable, values, np.inf))
+            chosen = heaviest(weights)
+            fits = tuple(self.fit_of(i) for i in chosen)
+            # Fitted by itself a model may prove not to be estimable; nor has every stratum a total.
+            lost = [not np.isfinite(fit.population.total) for fit in fits]
+            if not any(lost):
+                return Average(weights[chosen] / weights[chosen].sum(), fits), usable
+            usable[np.asarray(chosen)[lost]] = False
+        return None, usable
 
     def fit_of(self, i: int) -> LogLinearFit:
         """Fit of model number i, in the order in which models were tried."""
@@ -534,3 +534,16 @@ class LogLinearSearchFit(Fitted):
         columns = ["model", "n_parameters", "bic", "aic", "total", "status"]
         head = self.models[columns].head(10).to_string(index=False)
         return f"Best of {self.n_models:,} model{'s' * (self.n_models > 1)}:\n{head}"
+
+
+def _lost_weight(values: FloatArray, usable: BoolArray, name: str) -> tuple[str, ...]:
+    """Say how much weight the models have that are not estimable, if it is worth a word."""
+    everything = model_weights(np.where(np.isnan(values), np.inf, values))
+    lost = float(everything[~usable].sum())
+    if lost < WORTH_SAYING:
+        return ()
+    text = (
+        f"Models that are not estimable would have {lost:.0%} of the {name} weight; the average "
+        "is over the others."
+    )
+    return (text,)

@@ -275,3 +275,31 @@ def test_what_a_world_says_of_lists_survives_suppression() -> None:
     assert (table.operating == 0).any()
     assert "not operating" in table.describe()
     assert "inferred" not in table.describe()
+
+
+def test_a14_a_year_says_nothing_about_other_years() -> None:
+    # Care lacks in the second year, by what is known or said; nobody of group g was seen in the first.
+    rows: list[Row] = [((*r, 1, x), n) for x in ("f", "h") for r, n in THREE]
+    rows += [((1, 1, None, 2, x), 9) for x in ("f", "g", "h")]
+    rows += [((1, 0, None, 2, x), 7) for x in ("f", "g", "h")]
+    table = table_of(rows, 3, ("year", "x"))
+    for each in (table, table.not_operating("c", year=2)):
+        operating = operating_lists(each).reshape(3, 2, 3)
+        assert operating[:2].all()
+        assert operating[2].tolist() == [[True] * 3, [False] * 3]
+    # Without a year that explains it, a group does.
+    silent = table_of([*rows, ((1, 0, None, 1, "g"), 5)], 3, ("year", "x"))
+    assert operating_lists(silent).reshape(3, 2, 3)[2].tolist() == [
+        [True, False, True],
+        [False] * 3,
+    ]
+
+
+def test_averages_leave_out_models_that_prove_not_estimable() -> None:
+    # Of three models within reach one is found not to be estimable once it is fitted by itself.
+    counts = {"001": "0-9", "010": "5-9", "011": 62, "100": "5-9", "110": 65, "111": "<5"}
+    table = CaptureTable.from_counts(counts, ["a", "b", "c"])
+    p = mse.LogLinearSearch().fit(table).average("bic", "buckland")
+    assert p.status == "boundary"
+    assert p.observed < p.total < 200
+    assert any("not estimable would have" in each for each in p.warnings)

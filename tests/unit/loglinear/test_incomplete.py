@@ -458,9 +458,10 @@ def test_the_result_says_what_it_rests_on(incomplete) -> None:
 def test_silent_strata_are_named(rng) -> None:
     frame = people(rng)
     frame.loc[(frame["year"] == 2018) & (frame["sex"] == "m"), "care"] = None
-    notes = mse.LogLinear("main").fit(seen_by(frame)).notes
-    silent = frame[(frame["year"] == 2018) & (frame["sex"] == "m")]
-    assert f"known in (year=2018, sex=m) (of {len(silent)} persons): the list" in notes[0]
+    table = seen_by(frame)
+    notes = mse.LogLinear("main").fit(table).notes
+    there = table.where(year=2018, sex="m").n_observed
+    assert f"known in (year=2018, sex=m) (of {there} persons): the list" in notes[0]
 
 
 def test_json_and_pickle(incomplete) -> None:
