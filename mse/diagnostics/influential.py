@@ -132,7 +132,8 @@ def influence(fit: Fit, *, reselect: bool = False) -> Influence:
     if not table.is_complete:
         raise ModelError(
             "The table holds observations that are known in part, or only as margins: there is no "
-            "single history from which to leave a person out."
+            "single history from which to leave a person out. Ask of a table of fully known records, and "
+            "look at sensitivity.leave_one_out for lists."
         )
     kept = not reselect and isinstance(fit, LogLinearFit | LogLinearSearchFit)
     estimator = chosen(fit).estimator if kept else fit.estimator  # type: ignore[arg-type]
