@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mse.intake.counts import UNBOUNDED
-from mse.intake.inferring import silent_places
+from mse.intake.inferring import doubted_places, silent_places
 
 if TYPE_CHECKING:
     from mse._typing import IntArray
@@ -104,6 +104,7 @@ def _contents(table: CaptureTable) -> list[tuple[str, str]]:
         ("covariates", ", ".join(strata)),
         ("known partly", _partly_known(table)),
         ("not operating", _not_operating(table)),
+        ("operating", _perhaps_operating(table)),
     ]
 
 
@@ -160,6 +161,15 @@ def _not_operating(table: CaptureTable) -> str:
                 else f"{name}, as inferred: nobody's membership is known"
             )
     return "; ".join(parts)
+
+
+def _perhaps_operating(table: CaptureTable) -> str:
+    """Where lists are taken to operate, with nobody known to be on them but those who must be."""
+    return "; ".join(
+        f"{name} {'in ' if doubt.places[0].name else ''}{_first([str(each) for each in doubt.places])}, "
+        f"as inferred from {doubt.persons:,} persons whom no list that is known reported"
+        for name, doubt in doubted_places(table)
+    )
 
 
 def _first(names: list[str]) -> str:

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from mse._typing import BoolArray, IntArray, Level
     from mse.table import CaptureTable
 
-__all__ = ["SilentPlace", "named_strata", "operating_lists", "silent_places"]
+__all__ = [
+    "DoubtedPlaces",
+    "SilentPlace",
+    "doubted_places",
+    "named_strata",
+    "operating_lists",
+    "silent_places",
+]
 
 #: Covariates whose levels in combination may tell where a list did not operate.
 MAX_COMBINED = 3
@@ -222,6 +229,58 @@ def silent_places(
         ]
         if found:
             yield name, found
+
+
+class DoubtedPlaces(NamedTuple):
+    """Strata in which a list is taken to operate, though nothing is known of it but what must be so.
+
+    Attributes
+    ----------
+    places : list of SilentPlace
+        Where, with the persons who lack the list.
+    persons : int
+        Persons whom nobody else can have reported, or of whom nothing tells who did.
+    """
+
+    places: list[SilentPlace]
+    persons: int
+
+
+def doubted_places(
+    table: CaptureTable, operating: BoolArray | None = None
+) -> Iterator[tuple[str, DoubtedPlaces]]:
+    """Yield the lists that operated somewhere for no other reason than that somebody was seen there.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        Any table.
+    operating : bool array (K, S), optional
+        As of `operating_lists`, which is asked otherwise.
+    """
+    if table.margins is not None or not np.any(table.patterns[:, : table.n_lists] < 0):
+        return
+    if table.n_lists * table.n_strata > MAX_ENTRIES:
+        return
+    operating = operating_lists(table) if operating is None else operating
+    lists, codes = table.patterns[:, : table.n_lists], table.patterns[:, table.n_lists :]
+    for k, name in enumerate(table.lists):
+        unknown = lists[:, k] < 0
+        said = np.zeros(table.n_strata, dtype=np.bool_)
+        if table.operating is not None:
+            said = table.operating[k] != UNSAID
+        if said.all() or not unknown.any():
+            continue
+        proof = unknown & ~(lists == 1).any(axis=1)
+        proof |= (lists[:, k] == 1) & (np.delete(lists, k, axis=1) == 0).all(axis=1)
+        chosen = _silent(unknown | proof, said, table) | _silent(unknown, said, table)
+        chosen &= operating[k]
+        if not chosen.any():
+            continue
+        places = [place for place in _places(table, k, chosen, said=False) if place.persons]
+        if places:
+            there = proof & _within(chosen, codes, table)
+            yield name, DoubtedPlaces(places, int(table.low[there].sum()))
 
 
 def _places(table: CaptureTable, k: int, chosen: BoolArray, *, said: bool) -> Iterator[SilentPlace]:

@@ -305,8 +305,11 @@ def _warn(seen: Observations, forgotten: BoolArray, keep: BoolArray, stacklevel:
     ]
     parts = []
     if aside:
-        which = f"no other list than {listed(names)}" if names else "no list that operated"
-        parts.append(f"{aside:,} persons on {which} are set aside where it did not operate.")
+        parts.append(
+            f"{aside:,} persons on no other list than {listed(names)} are set aside where it did not operate."
+            if names
+            else f"{aside:,} persons whom no list that operated can have reported are set aside."
+        )
     if others:
         parts.append(
             f"{others:,} persons are on {listed(names)} where it is said not to have operated, and on "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mse.intake.inferring import silent_places
+from mse.intake.inferring import doubted_places, silent_places
 from mse.loglinear.wording import enumerate_terms
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def boundary_reason(vanishing: Sequence[str], open_terms: Sequence[str], n_zero:
 
 
 def silent_lists(table: CaptureTable, operating: BoolArray | None = None) -> Iterator[str]:
-    """Say where lists did not operate, as was said or inferred; a sentence or two for each list.
+    """Say where lists did not operate, or may not have, as was said or inferred; list by list.
 
     Parameters
     ----------
@@ -87,6 +87,15 @@ def silent_lists(table: CaptureTable, operating: BoolArray | None = None) -> Ite
                 f"operate, and these persons lack it by chance, say so: operating={{{name!r}: "
                 "'everywhere'} of the table."
             )
+    for name, doubt in doubted_places(table, operating):
+        names = enumerate_terms([str(place) for place in doubt.places])
+        where = f"in {names}" if doubt.places[0].name else names
+        yield (
+            f"Nobody's membership of {name} is known {where}, but for {doubt.persons:,} persons whom no "
+            "list can have reported that is known not to have them: the list is taken to have operated "
+            "there, and who else was on it to be missing at random. That is inferred. If it did not "
+            f"operate there, say where it did: operating={{{name!r}: ...}} of the table."
+        )
 
 
 def within_bounds(count: int, more: float) -> str:

@@ -286,6 +286,9 @@ class TestInferred:
         # Two lists of which nothing is known in 2016; a person whom police did not have was on one.
         rows = [*FULL, (1, None, None, 2016, 9), (0, None, None, 2016, 2)]
         assert operating_lists(seen(rows)).all()
+        assert (
+            "care in year=2016 (of 11 persons), as inferred from 2 persons" in seen(rows).describe()
+        )
         assert not operating_lists(seen(rows[:-1])).all()
         # If one is said not to have operated, it was the other.
         table = seen(rows, {"care": {"year": [2014, 2015]}})
@@ -296,6 +299,26 @@ class TestInferred:
             [True, True, False],
             [True, True, True],
         ]
+
+    def test_it_is_announced_where_only_deduction_tells(self) -> None:
+        # Somebody wrote NaN for care in 2016, and left the persons in that care alone had reported.
+        rows = [*FULL, (1, None, 0, 2016, 20), (0, None, 1, 2016, 9), (0, None, 0, 2016, 5)]
+        table = seen(rows)
+        assert operating_lists(table).all()
+        told = "care in year=2016 (of 29 persons), as inferred from 5 persons"
+        assert told in table.describe()
+        p = mse.LogLinear("police + care + labor + year").fit(table).population
+        (note,) = [each for each in p.warnings if "That is inferred" in each]
+        assert "membership of care is known in year=2016 (of 29 persons), but for 5 persons" in note
+        with pytest.warns(MSEWarning, match="5 persons on no other list than 'care' are set aside"):
+            silent = table.with_operating({"care": {"year": [2014, 2015]}})
+        assert silent.n_observed == table.n_observed - 5
+        assert not any("inferred" in each for each in silent.describe().splitlines())
+        said = table.with_operating({"care": "everywhere"})
+        assert "inferred" not in said.describe()
+        # Where others are known to be on the list, or not to be, nothing is in doubt.
+        known = seen([*rows, (1, 0, 0, 2016, 1)])
+        assert "inferred" not in known.describe()
 
     def test_possible_strata(self) -> None:
         operating = np.array([[True, False], [True, True]])
