@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
+from itertools import product
 from math import nan
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -11,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from mse._fitted import Fitted
-from mse._strata import Strata
+from mse._strata import Strata, joint_limit
 from mse.bayes.arviz_bridge import to_arviz
 from mse.bayes.chains import Chains, concern, diagnose, disagreement, warn_of
 from mse.bayes.intervals import CredibleInterval
 from mse.bayes.predictive import PredictiveCheck, check_histories
 from mse.bayes.prior_sensitivity import PriorSensitivity, under_priors
 from mse.loglinear.incomplete_wording import silent_lists
+from mse.loglinear.wording import enumerate_terms
 from mse.population import STANDARD_ASSUMPTIONS, PopulationEstimate, provenance
 
 if TYPE_CHECKING:
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
     from mse.table import CaptureTable
 
 __all__ = ["BayesianFit", "Undetermined", "announce"]
+
+#: Shares of the draws, by their sum, over which means of strata are taken: the first that will do.
+_MIDDLES = (1.0, 0.5, 0.2, 0.1)
+#: Ends of the intervals that points of strata are to lie in.
+_ENDS = (0.025, 0.975)
 
 
 class Undetermined(NamedTuple):
@@ -110,6 +117,15 @@ class BayesianFit(Fitted, ABC):
         """Observed persons by stratum, (S,) int64; of a table known in part as they were allotted."""
         return observed_by_stratum(self.table)
 
+    @property
+    def _lost(self) -> Mapping[int, Limit]:
+        """Strata whose hidden number the data leave to the prior, with where it would go.
+
+        In a stratum in which nobody was observed the figures are the prior's, unless the model ties it
+        to others.
+        """
+        return {}
+
     # What follows ------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
@@ -128,31 +144,42 @@ class BayesianFit(Fitted, ABC):
         return diagnose(self.chains, [] if self.chains.independent else ["log N"])
 
     @property
+    def _settled(self) -> bool:
+        """Whether the draws can be read: of the total, or of some strata at least."""
+        return self._undetermined is None and not disagreement(self.diagnostics)
+
+    @property
     def status(self) -> Status:
         """``ok``, ``not_estimable`` or ``not_converged``."""
         if self._undetermined is not None:
             return "not_estimable"
-        return "not_converged" if disagreement(self.diagnostics) else "ok"
+        if not self._settled:
+            return "not_converged"
+        return "not_estimable" if self._lost else "ok"
 
     @property
     def limit(self) -> Limit:
         """Where the hidden number goes; ``finite`` where the data determine it."""
         if self._undetermined is not None:
             return self._undetermined.limit
-        return "finite" if self.status == "ok" else "indeterminate"
+        if not self._settled:
+            return "indeterminate"
+        return joint_limit(["finite", *self._lost.values()])
 
     @property
     def reason(self) -> str:
         """Why the status is not ``ok``; empty where it is."""
         if self._undetermined is not None:
             return self._undetermined.reason
-        return disagreement(self.diagnostics)
+        if not self._settled:
+            return disagreement(self.diagnostics)
+        return lost_words(self.table, [*self._lost]) if self._lost else ""
 
     @cached_property
     def population(self) -> PopulationEstimate:
         """The answer: the posterior median, credible intervals and draws."""
         known = self.status == "ok"
-        warnings = (*((concern(self.diagnostics),) if known else ()), *self._remarks)
+        warnings = (*((concern(self.diagnostics),) if self._settled else ()), *self._remarks)
         warnings = (*silent_lists(self.table), *warnings)
         return PopulationEstimate(
             observed=self.table.n_observed,
@@ -164,7 +191,7 @@ class BayesianFit(Fitted, ABC):
             uncertainty=self._uncertainty if known else None,
             strata=self._strata(),
             draws=self.chains.flat("N") if known else None,
-            stratum_draws=self._stratum_draws() if known else None,
+            stratum_draws=self._stratum_draws(),
             model=self._model,
             assumptions=self._assumptions,
             warnings=tuple(each for each in warnings if each),
@@ -174,22 +201,32 @@ class BayesianFit(Fitted, ABC):
         )
 
     def _strata(self) -> Strata | None:
-        if not self.table.covariates or self.status != "ok":
+        if not self.table.covariates or not self._settled:
             return None
-        status: list[Status] = ["ok"] * self.table.n_strata
-        limit: list[Limit] = ["finite"] * self.table.n_strata
+        lost, n_strata = self._lost, self.table.n_strata
+        kept = [each for each in range(n_strata) if each not in lost]
+        drawn = self.chains.flat("hidden")[:, kept]
+        total = float(np.median(drawn.sum(axis=1))) if lost else self._median_hidden
+        hidden = np.full(n_strata, nan)
+        hidden[kept] = shared_out(total, drawn)
+        status: list[Status] = ["not_estimable" if i in lost else "ok" for i in range(n_strata)]
         return Strata(
             levels=self.table.covariates,
             observed=self._observed_by_stratum,
-            hidden=shared_out(self._median_hidden, self.chains.flat("hidden")),
+            hidden=hidden,
             status=tuple(status),
-            limit=tuple(limit),
+            limit=tuple(lost.get(i, "finite") for i in range(n_strata)),
         )
 
+    def _totals_by_stratum(self) -> FloatArray:
+        """Draws of the totals, (M, S), persons."""
+        return self.chains.flat("hidden") + self._observed_by_stratum
+
     def _stratum_draws(self) -> pd.DataFrame | None:
-        if not self.table.covariates:
+        if not self.table.covariates or not self._settled:
             return None
-        totals = self.chains.flat("hidden") + self._observed_by_stratum
+        totals = self._totals_by_stratum()
+        totals[:, [*self._lost]] = nan
         names = [*self.table.covariates]
         labels = pd.MultiIndex.from_product([*self.table.covariates.values()], names=names)
         return pd.DataFrame(totals, columns=labels)
@@ -250,11 +287,37 @@ def observed_by_stratum(table: CaptureTable) -> IntArray:
     return np.asarray(table.counts.reshape(-1, table.n_strata).sum(axis=0))
 
 
+def without_observed(table: CaptureTable) -> list[int]:
+    """Strata in which nobody can have been observed, also where records lack entries."""
+    sizes = [len(levels) for levels in table.covariates.values()]
+    found = np.zeros(sizes, dtype=np.bool_)
+    for pattern in table.patterns[table.high > 0, table.n_lists :]:
+        found[tuple(slice(None) if level < 0 else level for level in pattern)] = True
+    return [int(at) for at in np.flatnonzero(~found.ravel())]
+
+
+def lost_words(table: CaptureTable, lost: list[int]) -> str:
+    """Say in which strata the hidden number is left to the prior."""
+    cells = [*product(*table.covariates.values())]
+    names = [
+        ", ".join(f"{n}={each}" for n, each in zip(table.covariates, cells[at], strict=True))
+        for at in lost
+    ]
+    return (
+        f"Nobody was observed in {enumerate_terms(names, 3)}, and nothing in the model tells how many are "
+        "hidden there, so there is no total. The other strata have their estimates; leave these levels "
+        "out, or merge them with others, for a total."
+    )
+
+
 def shared_out(total: float, hidden: FloatArray) -> FloatArray:
     """Points of the strata that add up to the median of their sum.
 
-    Medians do not add up. Those of the strata are scaled by one factor, so that the tables of a
-    report do; the intervals are quantiles of the draws and are left as they are.
+    Medians do not add up: where many strata have few persons each, theirs are 0 and the sum is not. Means
+    do, so posterior means are scaled by one factor. Where few draws are so large that they carry the mean
+    (it may be infinite), scaled means of other strata would leave their own intervals; then the means are
+    taken over the middle half, fifth or tenth of the draws by their sum, the first that leaves none
+    out. The intervals are quantiles of the draws and are left as they are.
 
     Parameters
     ----------
@@ -273,8 +336,16 @@ def shared_out(total: float, hidden: FloatArray) -> FloatArray:
     >>> shared_out(12.0, np.array([[2.0, 8.0], [2.0, 8.0], [2.0, 8.0]]))
     array([2.4, 9.6])
     """
-    medians = np.median(hidden, axis=0)
-    if medians.sum() > 0:
-        return np.asarray(medians * (total / medians.sum()))
-    # All medians at zero and yet a positive sum: share it out evenly rather than lose it.
-    return np.full(medians.size, total / medians.size)
+    if hidden.shape[1] == 0:
+        return np.zeros(0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = hidden.sum(axis=1)
+        low, high = np.quantile(hidden, _ENDS, axis=0, method="inverted_cdf")
+        for share in _MIDDLES:
+            ends = np.quantile(sums, [(1 - share) / 2, (1 + share) / 2], method="inverted_cdf")
+            means = hidden[(sums >= ends[0]) & (sums <= ends[1])].mean(axis=0)
+            points = means * (total / means.sum()) if means.any() else means
+            # The mean of a rare event may lie above all but few draws, by less than a person.
+            if ((points >= low - 1) & (points <= high + 1)).all():
+                break
+    return np.asarray(points)

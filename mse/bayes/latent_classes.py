@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mse.bayes.chains import Chains, diagnose
-from mse.bayes.fit import BayesianFit, Undetermined, announce
+from mse.bayes.fit import BayesianFit, Undetermined, announce, without_observed
 from mse.bayes.latent_classes_sampling import Length, sample
 from mse.bayes.latent_classes_summary import (
     concentrations,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from mse._typing import IntArray
+    from mse._typing import IntArray, Limit
     from mse.bayes.latent_classes_sampling import Sampled
     from mse.bayes.latent_classes_summary import Relabeled
     from mse.core.latent_classes import Target
@@ -68,7 +68,8 @@ class LatentClasses:
         Parameters of the Beta prior of capture probabilities, each 0.5 or more; uniform by default.
     strata : {None, "shared"}, default None
         What to do with covariates. ``"shared"``: classes have the same capture probabilities in all
-        strata, while their weights, and N, are of each stratum.
+        strata, while their weights, and N, are of each stratum. A stratum in which nobody was observed
+        has no estimate, hence nor has the total; ``population.by`` keeps the others.
     draws : int, default 1000
         Draws that are kept of each chain.
     thin : int, default 10
@@ -258,6 +259,11 @@ class LatentClassesFit(BayesianFit):
     def _target(self) -> Target:
         return _target(self.estimator, self.table)
 
+    @property
+    def _lost(self) -> Mapping[int, Limit]:
+        # The weights of classes and N are of each stratum: nothing but p(N) speaks of an empty one.
+        return dict.fromkeys(without_observed(self.table), "indeterminate")
+
     def _need(self) -> Sampled:
         """Give the draws; ``ModelError`` where there are none."""
         if self._sampled is None:
@@ -266,7 +272,11 @@ class LatentClassesFit(BayesianFit):
 
     @cached_property
     def chains(self) -> Chains:
-        """Draws of ``N``, of hidden persons by stratum, and of the concentration ``alpha``."""
+        """Draws of ``N``, of hidden persons by stratum, and of the concentration ``alpha``.
+
+        Strata in which nobody was observed play no part: their hidden persons are 0 here, and ``N``
+        counts the others.
+        """
         if self._sampled is None:
             nothing = np.full((1, FEWEST_DRAWS, self.table.n_strata), np.nan)
             return Chains({"N": nothing.sum(axis=2), "hidden": nothing})
@@ -341,9 +351,6 @@ class LatentClassesFit(BayesianFit):
                 "Three lists fit two classes in many ways, so the total rests on the prior of the "
                 "classes as well; compare priors with prior_sensitivity()."
             )
-        empty = int((self._target.histories.observed == 0).sum())
-        if empty:
-            found.append(f"Nobody was seen in {empty} of the strata; their totals are taken as 0.")
         return tuple(found)
 
     def _predict(self, size: int, rng: np.random.Generator) -> IntArray:

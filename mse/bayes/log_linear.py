@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mse._strata import Strata
 from mse.bayes.chains import Chains
-from mse.bayes.fit import BayesianFit, Undetermined, announce, shared_out
+from mse.bayes.fit import BayesianFit, Undetermined, announce, without_observed
 from mse.bayes.log_linear_models import (
     Enumerated,
     count_models,
@@ -43,7 +42,7 @@ from mse.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mse._typing import FloatArray, IntArray, Seed
+    from mse._typing import FloatArray, IntArray, Limit, Seed
     from mse.bayes.predictive import PredictiveCheck
     from mse.estimators import Estimator
     from mse.model import HierarchicalModel
@@ -263,7 +262,9 @@ class BayesianLogLinearFit(BayesianFit):
 
     @cached_property
     def _existence(self) -> Existence | None:
-        return None if self._ranked is None else examine(self._setting, self._ranked)
+        if self._ranked is None:
+            return None
+        return examine(self._setting, self._ranked, without_observed(self.table))
 
     @property
     def enumerated(self) -> bool:
@@ -397,24 +398,13 @@ class BayesianLogLinearFit(BayesianFit):
             raise ModelError(f"There are no draws: {self.reason}")
         return self._found.persons
 
-    def _strata(self) -> Strata | None:
-        if not self.table.covariates or self.status != "ok":
-            return None
-        n_strata = self.table.n_strata
-        return Strata(
-            levels=self.table.covariates,
-            observed=self._whole.observed,
-            hidden=shared_out(self._median_hidden, self._whole.hidden),
-            status=tuple(["ok"] * n_strata),
-            limit=tuple(["finite"] * n_strata),
-        )
+    @property
+    def _observed_by_stratum(self) -> IntArray:
+        return self._whole.observed
 
-    def _stratum_draws(self) -> pd.DataFrame | None:
-        if not self.table.covariates:
-            return None
-        names = [*self.table.covariates]
-        labels = pd.MultiIndex.from_product([*self.table.covariates.values()], names=names)
-        return pd.DataFrame(self._whole.hidden + self._whole.observed, columns=labels)
+    @property
+    def _lost(self) -> Mapping[int, Limit]:
+        return {} if self._existence is None else self._existence.lost
 
     def posterior_predictive(self, draws: int = 1000, seed: Seed = 1) -> PredictiveCheck:
         """Compare the observed histories with those of tables drawn from the posterior.

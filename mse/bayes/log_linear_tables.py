@@ -14,7 +14,9 @@ from mse.core.batch import STATUSES
 from mse.core.existence import FINITE, LIMITS, ZERO
 
 if TYPE_CHECKING:
-    from mse._typing import BoolArray, FloatArray, IntArray
+    from collections.abc import Sequence
+
+    from mse._typing import BoolArray, FloatArray, IntArray, Limit
     from mse.bayes.log_linear_models import Enumerated
     from mse.bayes.log_linear_sampling import Sampled
     from mse.bayes.log_linear_setting import Setting
@@ -137,25 +139,40 @@ class Existence(NamedTuple):
         Probability of the models in which the data do not determine it.
     worst : {"finite", "infinite", "zero", "indeterminate"}
         Limit of most of these.
+    lost : dict of int to str
+        Strata without anybody observed whose hidden number models of most of the probability do not
+        determine, with where it goes in most of them.
     """
 
     status: list[str]
     limit: list[str]
     left_to_prior: float
     worst: str
+    lost: dict[int, Limit]
 
 
-def examine(setting: Setting, ranked: Ranked) -> Existence:
+def examine(setting: Setting, ranked: Ranked, empty: Sequence[int]) -> Existence:
     """Ask of each model whether its maximum likelihood estimate exists.
 
-    A stratum that goes to zero beside others that are finite is left out of account: it adds next to
-    nobody to the total.
+    A stratum with somebody that goes to zero beside others that are finite is left out of account: it
+    adds next to nobody to the total.
+
+    Parameters
+    ----------
+    setting : Setting
+        Table and models.
+    ranked : Ranked
+        The models.
+    empty : sequence of int
+        Strata in which nobody was observed.
     """
     codes, limits = existence(setting, ranked.members)
-    lost = np.any((limits != FINITE) & (limits != ZERO), axis=1) | np.all(limits == ZERO, axis=1)
     examined = codes >= 0
     weight = np.where(examined, ranked.probability, 0.0)
     weight = weight / max(float(weight.sum()), 1e-300)
+    without = _lost(limits, weight, empty)
+    rest = np.delete(limits, [*without], axis=1)
+    lost = np.any((rest != FINITE) & (rest != ZERO), axis=1) | np.all(rest == ZERO, axis=1)
     names = [str(joint_limit([LIMITS[code] for code in np.unique(row)])) for row in limits]
     shares: dict[str, float] = {}
     for name, share, gone in zip(names, weight, lost, strict=True):
@@ -164,7 +181,18 @@ def examine(setting: Setting, ranked: Ranked) -> Existence:
     status = [STATUSES[code] if code >= 0 else "" for code in codes]
     worst = max(shares, key=lambda name: shares[name]) if shares else "finite"
     shown = [name if known else "" for name, known in zip(names, examined, strict=True)]
-    return Existence(status, shown, float(weight[lost].sum()), worst)
+    return Existence(status, shown, float(weight[lost].sum()), worst, without)
+
+
+def _lost(limits: IntArray, weight: FloatArray, empty: Sequence[int]) -> dict[int, Limit]:
+    """Of some strata, those that most of the probability leaves to the prior."""
+    found: dict[int, Limit] = {}
+    for stratum in empty:
+        shares = np.bincount(limits[:, stratum], weight, minlength=len(LIMITS))
+        shares[FINITE] = 0.0
+        if shares.sum() > DECIDES:
+            found[stratum] = LIMITS[int(np.argmax(shares))]
+    return found
 
 
 def undetermined(found: Existence) -> Undetermined | None:

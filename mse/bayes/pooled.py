@@ -8,7 +8,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from mse.bayes.chains import Chains, diagnose, warn_of
 from mse.bayes.fit import BayesianFit, Undetermined, announce
@@ -21,6 +20,8 @@ from mse.loglinear.folding import whole_persons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pandas as pd
 
     from mse._typing import FloatArray, IntArray, Seed
     from mse.bayes.pooled_sampling import Sampled
@@ -273,11 +274,9 @@ class PooledLogLinearFit(BayesianFit):
     def _observed_by_stratum(self) -> IntArray:
         return whole_persons(self._persons.expected)
 
-    def _stratum_draws(self) -> pd.DataFrame:
+    def _totals_by_stratum(self) -> FloatArray:
         # Persons whose stratum is not known are in another one in each draw.
-        totals = self._persons.observed + self._persons.hidden
-        levels, names = self.table.covariates.values(), [*self.table.covariates]
-        return pd.DataFrame(totals, columns=pd.MultiIndex.from_product([*levels], names=names))
+        return self._persons.observed + self._persons.hidden
 
     @cached_property
     def chains(self) -> Chains:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from mse.bayes.chains import Chains, diagnose, warn_of
-from mse.bayes.fit import BayesianFit, Undetermined, announce
+from mse.bayes.fit import BayesianFit, Undetermined, announce, without_observed
 from mse.bayes.intervals import CredibleInterval
 from mse.bayes.thresholded_effects import effect_sizes, in_doubt, prior_precision
 from mse.core.newton import make_design
@@ -30,7 +30,7 @@ from mse.refitting import GIVEN_MODEL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mse._typing import FloatArray, IntArray
+    from mse._typing import FloatArray, IntArray, Limit
     from mse.estimators import Estimator
     from mse.intervals import IntervalMethod
     from mse.table import CaptureTable
@@ -276,6 +276,17 @@ class ThresholdedLogLinearFit(BayesianFit):
     @property
     def _undetermined(self) -> Undetermined | None:
         return self._reason
+
+    @cached_property
+    def _lost(self) -> Mapping[int, Limit]:
+        empty = [] if self._found is None else without_observed(self.table)
+        if self._found is None or not empty:
+            return {}
+        # Where the likelihood says nothing, the prior of the interactions would be the answer.
+        found = LogLinear(self._found.retained.model.notation()).fit(self._found.active)
+        strata = found.population.strata
+        limits = () if strata is None else strata.limit
+        return {at: limits[at] for at in empty if limits[at] != "finite"}
 
     @cached_property
     def structure(self) -> HierarchicalModel:

@@ -78,8 +78,87 @@ def test_strata_add_up_to_the_median_of_the_total() -> None:
     assert back.by["total"].tolist() == pytest.approx(p.by["total"].tolist())
 
 
-def test_strata_without_a_median_share_the_rest_evenly() -> None:
-    assert shared_out(3.0, np.array([[0.0, 9.0], [0.0, 0.0], [0.0, 0.0]])).tolist() == [1.5, 1.5]
+def inside(points: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    low, high = np.quantile(hidden, [0.025, 0.975], axis=0, method="inverted_cdf")
+    return (points >= low) & (points <= high)
+
+
+def test_points_of_many_small_strata_are_scaled_means() -> None:
+    # Two cities of 100 and 300 places of .6 hidden: medians of the places are 0 and their sum is 180.
+    rng = np.random.default_rng(1)
+    hidden = rng.poisson([100.0] * 2 + [0.6] * 300, (4000, 302)).astype(float)
+    total = float(np.median(hidden.sum(axis=1)))
+    points = shared_out(total, hidden)
+    assert points.sum() == pytest.approx(total)
+    # Means of 4,000 draws have standard errors of 0.16 and 0.012; five of them, over 302 strata.
+    assert points[:2] == pytest.approx([100.0, 100.0], abs=5 * 0.16 + 0.5)
+    assert points[2:] == pytest.approx(0.6, abs=5 * 0.0125)
+    assert inside(points, hidden).all()
+    means = hidden.mean(axis=0)
+    assert points == pytest.approx(means * total / means.sum())
+
+
+def test_a_stratum_of_infinite_mean_leaves_the_others_alone() -> None:
+    # Cauchy-like tails: the mean of the draws is far above all but few of them.
+    rng = np.random.default_rng(2)
+    wild = 500.0 * np.exp(3.0 * rng.standard_t(2, 4000))
+    hidden = np.column_stack([rng.poisson(100.0, 4000), rng.poisson(40.0, 4000), wild])
+    total = float(np.median(hidden.sum(axis=1)))
+    points = shared_out(total, hidden)
+    assert points.sum() == pytest.approx(total)
+    assert inside(points, hidden).all()
+    assert points[:2] == pytest.approx([100.0, 40.0], rel=0.15)
+    with_infinity = np.where(wild > np.quantile(wild, 0.999), np.inf, wild)
+    hidden[:, 2] = with_infinity
+    again = shared_out(float(np.median(hidden.sum(axis=1))), hidden)
+    assert again == pytest.approx(points, rel=1e-9)
+
+
+def test_rare_events_keep_their_share_and_their_interval() -> None:
+    # 1,000 places in which one draw of 50 has a person: each has the interval 0 to 0.
+    class Places(GuessFit):
+        pass
+
+    rng = np.random.default_rng(3)
+    hidden = rng.poisson([100.0] * 2 + [0.02] * 1000, (4, 500, 1002)).astype(float)
+    counts = np.zeros((2, 2, 1002), dtype=int)
+    counts[1, 1] = 1
+    places = {"place": [f"p{i}" for i in range(1002)]}
+    table = mse.CaptureTable.from_array(counts, ["a", "b"], places)
+    chains = Chains({"N": hidden.sum(axis=2) + table.n_observed, "hidden": hidden})
+    p = Places(Guess(), table, chains).population
+    by = p.by
+    assert by["total"].sum() == pytest.approx(p.total)
+    assert by["hidden"][:2].tolist() == pytest.approx([100.0, 100.0], abs=3)
+    assert by["hidden"][2:].sum() == pytest.approx(20.0, abs=1.5)
+    assert (by["low"] <= by["total"]).all()
+    assert (by["total"] <= by["high"]).all()
+    assert (by["high"][2:] < 3).all()
+
+
+def test_no_draw_with_a_hidden_person_gives_points_of_zero() -> None:
+    assert shared_out(0.0, np.zeros((5, 3))).tolist() == [0.0, 0.0, 0.0]
+    assert shared_out(0.0, np.array([[0.0, 9.0], [0.0, 0.0], [0.0, 0.0]])).tolist() == [0.0, 0.0]
+
+
+def test_strata_left_to_the_prior_have_no_estimate_and_the_others_keep_theirs() -> None:
+    class Partly(GuessFit):
+        @property
+        def _lost(self):
+            return {1: "indeterminate"}
+
+    whole = Guess().fit(mse.load_dataset("spina_bifida"))
+    p = Partly(whole.estimator, whole.table, whole.drawn).population
+    assert (p.status, p.limit) == ("not_estimable", "indeterminate")
+    assert np.isnan([p.total, *p.interval()]).all()
+    assert "Nobody was observed in" in p.reason
+    kept = p.by["status"] == "ok"
+    assert (~kept).sum() == 1
+    assert p.by.loc[~kept, ["hidden", "low", "high"]].isna().all(axis=None)
+    assert (p.by.loc[kept, "low"] < p.by.loc[kept, "total"]).all()
+    assert p.stratum_draws.iloc[:, 1].isna().all()
+    back = mse.PopulationEstimate.from_json(p.to_json(draws=True))
+    assert back.by["total"].tolist() == pytest.approx(p.by["total"].tolist(), nan_ok=True)
 
 
 def test_chains_that_agree_raise_no_concern(fit) -> None:

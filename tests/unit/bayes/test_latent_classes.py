@@ -206,6 +206,27 @@ def test_strata_share_classes_and_add_up(shared) -> None:
     assert "sex" in shared.posterior_predictive(50).to_frame()
 
 
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_stratum_without_anybody_has_no_estimate(classes) -> None:
+    # Nobody seen in C: N of C is left to p(N), which is not proper there.
+    counts = np.zeros((2, 2, 2, 3), dtype=int)
+    counts[1, 0, 0], counts[0, 1, 0], counts[0, 0, 1] = (20, 9, 0), (11, 6, 0), (14, 5, 0)
+    counts[1, 1, 0], counts[1, 0, 1], counts[0, 1, 1] = (6, 3, 0), (5, 1, 0), (4, 1, 0)
+    table = mse.CaptureTable.from_array(counts, ["a", "b", "c"], {"place": ["A", "B", "C"]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mse.ConvergenceWarning)
+        shared = replace(QUICK, classes=classes, strata="shared")
+        p = shared.fit(table).population
+        without = shared.fit(table.where(place=["A", "B"])).population
+    assert (p.status, p.limit) == ("not_estimable", "indeterminate")
+    assert "place=C" in p.reason
+    assert p.by["status"].tolist() == ["ok", "ok", "not_estimable"]
+    assert p.by.loc[2, ["hidden", "total", "low", "high"]].isna().all()
+    assert not any("taken as 0" in each for each in p.warnings)
+    # The other strata are as if it were not there.
+    assert p.by["total"][:2].tolist() == pytest.approx(without.by["total"].tolist(), rel=0.1)
+
+
 def test_predicted_tables_tell_a_model_that_fits_from_one_that_does_not() -> None:
     table = mse.load_dataset("kosovo")
     with warnings.catch_warnings():

@@ -149,6 +149,39 @@ def test_two_lists_have_one_model() -> None:
     assert replace(QUICK, strategy="reversible-jump").fit(table).status == "ok"
 
 
+def crossed(last: tuple[int, ...]) -> mse.CaptureTable:
+    """Two places by two sexes; `last` are the histories of the fourth stratum."""
+    counts = np.zeros((2, 2, 2, 4), dtype=int)
+    counts[1, 0, 0], counts[0, 1, 0], counts[0, 0, 1] = (20, 9, 9, 0), (11, 6, 6, 0), (14, 5, 5, 0)
+    counts[1, 1, 0], counts[1, 0, 1], counts[0, 1, 1] = (6, 3, 3, 0), (5, 1, 1, 0), (4, 1, 1, 0)
+    counts[1, 0, 0, 3], counts[0, 1, 0, 3], counts[1, 1, 0, 3] = last
+    strata = {"place": ["A", "B"], "sex": ["f", "m"]}
+    return mse.CaptureTable.from_array(counts.reshape(2, 2, 2, 2, 2), ["a", "b", "c"], strata)
+
+
+def test_a_stratum_without_anybody_is_not_the_priors_to_fill() -> None:
+    # Place by sex is in nearly all models, and under it the hidden number of the empty stratum is 0.
+    fit = mse.BayesianLogLinear(draws=800).fit(crossed((0, 0, 0)))
+    p = fit.population
+    assert (p.status, p.limit) == ("not_estimable", "zero")
+    assert "place=B, sex=m" in p.reason
+    assert p.by["status"].tolist() == ["ok", "ok", "ok", "not_estimable"]
+    assert p.by["hidden"].isna().tolist() == [False, False, False, True]
+    likely = mse.LogLinear("a + b + c + place*sex").fit(crossed((0, 0, 0))).population
+    ends = p.by.loc[:2, ["low", "high"]].to_numpy()
+    assert (ends[:, 0] < likely.by["total"][:3]).all()
+    assert (likely.by["total"][:3] < ends[:, 1]).all()
+
+
+def test_an_empty_level_is_named_by_every_model() -> None:
+    counts = crossed((0, 0, 0)).collapse("sex").counts.copy()
+    counts[..., 1] = 0
+    table = mse.CaptureTable.from_array(counts, ["a", "b", "c"], {"place": ["A", "B"]})
+    p = mse.BayesianLogLinear(draws=500).fit(table).population
+    assert p.status == "not_estimable"
+    assert p.by["status"].tolist() == ["ok", "not_estimable"]
+
+
 def test_nobody() -> None:
     table = mse.load_dataset("kosovo").with_counts(np.zeros((2, 2, 2, 2), dtype=np.int64))
     fit = QUICK.fit(table)

@@ -158,3 +158,29 @@ def test_tables_known_in_part_or_of_two_lists_are_refused() -> None:
         QUICK.fit(mse.CaptureTable.from_margins({"a": 5, "b": 6, "c": 4}, 12))
     with pytest.raises(mse.ModelError, match="2 lists and max_order is 2"):
         QUICK.fit(mse.load_dataset("kosovo").keep_lists(["EXH", "OSCE"]))
+
+
+def test_a_stratum_without_anybody_is_not_the_priors_to_fill() -> None:
+    counts = np.zeros((2, 2, 2, 4), dtype=int)
+    counts[1, 0, 0], counts[0, 1, 0], counts[0, 0, 1] = (
+        (80, 36, 36, 0),
+        (44, 24, 24, 0),
+        (56, 20, 20, 0),
+    )
+    counts[1, 1, 0], counts[1, 0, 1], counts[0, 1, 1] = (
+        (24, 12, 12, 0),
+        (20, 4, 4, 0),
+        (16, 4, 4, 0),
+    )
+    strata = {"place": ["A", "B"], "sex": ["f", "m"]}
+    table = mse.CaptureTable.from_array(counts.reshape(2, 2, 2, 2, 2), ["a", "b", "c"], strata)
+    fit = mse.ThresholdedLogLinear(draws=1000).fit(table)
+    p = fit.population
+    assert "place:sex" in fit.retained
+    assert (p.status, p.limit) == ("not_estimable", "zero")
+    assert p.by["status"].tolist() == ["ok", "ok", "ok", "not_estimable"]
+    assert np.isnan(p.total)
+    # Without the interaction the model ties the stratum to the others, and it has an estimate.
+    tied = mse.ThresholdedLogLinear(threshold=99.0, draws=1000).fit(table).population
+    assert tied.status == "ok"
+    assert tied.by["low"][3] <= tied.by["total"][3] <= tied.by["high"][3]
