@@ -15,6 +15,7 @@ capture-recapture models to epidemiological data. Statistics in Medicine 20, 312
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
 from math import isfinite, nan, sqrt
@@ -218,7 +219,7 @@ def _parts(sums: npt.NDArray[Any], n_lists: int) -> list[npt.NDArray[Any]]:
 
 
 def _total(sums: npt.NDArray[Any], n_lists: int, variant: str) -> Any:
-    """Estimate N from the sums, which may be complex for a derivative."""
+    """Estimate N from the sums: fractions, or complex numbers for a derivative."""
     observed, sizes, alone, both, only_both = _parts(sums, n_lists)
     first, second = np.triu_indices(n_lists, 1)
     coverage = 1 - (alone / sizes).sum() / n_lists
@@ -242,7 +243,9 @@ def _gradient(statistics: _Statistics, n_lists: int, variant: str) -> FloatArray
 
 
 class _Answer(NamedTuple):
-    total: float
+    """Hidden persons, NaN where there is no estimate, and why."""
+
+    hidden: float
     limit: Limit
     reason: str
 
@@ -264,16 +267,25 @@ def _answer(statistics: _Statistics, lists: tuple[str, ...], variant: str) -> _A
             "and not that the lists are complete."
         )
         return _Answer(nan, "zero", reason)
-    with np.errstate(divide="ignore"):
-        total = float(_total(statistics.counts @ statistics.design, len(lists), variant))
+    # Fractions: whether a total is above the observed number, and on which side of a pole, is exact.
+    sums = np.asarray([Fraction(int(each)) for each in statistics.counts @ statistics.design])
+    try:
+        exact = _total(sums, len(lists), variant)
+    except ZeroDivisionError:
+        return _Answer(nan, "infinite", _NO_SOLUTION)
     # The total for high coverage has its pole where overlap explains the singles altogether: past
     # it, and only there, the formula is negative.
-    if total <= 0 or not isfinite(total):
+    if exact <= 0:
         return _Answer(nan, "infinite", _NO_SOLUTION)
-    if total <= observed:
-        reason = f"The formula puts the total at {total:,.1f}, below the {observed:,.0f} observed."
+    hidden = exact - Fraction(int(observed))
+    if hidden <= 0:
+        reason = (
+            f"The formula puts the total at {float(exact):,.1f}, below the {observed:,.0f} observed."
+            if hidden < 0
+            else f"The formula puts the total at the {observed:,.0f} observed and nobody hidden."
+        )
         return _Answer(nan, "zero", reason)
-    return _Answer(total, "finite", "")
+    return _Answer(float(hidden), "finite", "")
 
 
 # The fit -----------------------------------------------------------------------------------------
@@ -323,7 +335,9 @@ class SampleCoverageFit(Fitted):
     @property
     def estimates(self) -> pd.Series[float]:
         """Totals of the three variants, persons; NaN where there is none."""
-        totals = {name: answer.total for name, answer in self._answers.items()}
+        totals = {
+            name: self.table.n_observed + answer.hidden for name, answer in self._answers.items()
+        }
         return pd.Series(totals, name="total")
 
     @property
@@ -335,7 +349,7 @@ class SampleCoverageFit(Fitted):
         """
         names = self.table.lists
         values = np.full((len(names), len(names)), nan)
-        total = self._answers[self.variant].total
+        total = self.table.n_observed + self._answers[self.variant].hidden
         if isfinite(total):
             first, second = np.triu_indices(len(names), 1)
             sizes = self._statistics.sizes
@@ -377,20 +391,22 @@ class SampleCoverageFit(Fitted):
     @cached_property
     def standard_error(self) -> float:
         """Standard error of the total, persons; NaN where it is not estimable."""
-        total = self._answers[self.variant].total
-        if not isfinite(total):
+        hidden = self._answers[self.variant].hidden
+        if not isfinite(hidden):
             return nan
         gradient = _gradient(self._statistics, self.table.n_lists, self.variant)
         counts = self._statistics.counts
-        # Variance under the multinomial distribution of N persons over all histories.
-        return sqrt(float(gradient**2 @ counts - (gradient @ counts) ** 2 / total))
+        # The variance under the multinomial distribution of N persons over all histories is
+        # g^2'n - (g'n)^2 / N. The formulas are of degree one in the counts, so g'n = N, and it is a sum
+        # of squares beside the hidden persons, which no rounding makes negative.
+        return sqrt(float((gradient - 1) ** 2 @ counts) + hidden)
 
     @cached_property
     def population(self) -> PopulationEstimate:
         """The answer: observed, hidden and total persons, with a log-normal interval."""
         observed = self.table.n_observed
         estimable = self.status in ("ok", "boundary")
-        hidden = self._answers[self.variant].total - observed if estimable else nan
+        hidden = self._answers[self.variant].hidden if estimable else nan
         uncertainty = None
         if estimable:
             uncertainty = LognormalInterval(

@@ -79,7 +79,8 @@ class LatentClasses:
     chains : int, default 4
         Chains, from over-dispersed starts. In the warm-up they learn from each other where to jump.
     seed : int, default 1
-        Equal settings give equal answers, whatever the number of workers.
+        Equal settings give equal answers on one machine, whatever the number of workers; draws differ
+        between processors, by Monte Carlo error.
     progress : bool, optional
         Show a bar; by default in a terminal or notebook.
 

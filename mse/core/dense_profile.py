@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, log1p
+from math import exp, log, log1p
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,10 +55,12 @@ def profile_dense(
     _, means = maximize(known, full, fit.coefficients[fit.kept])
     total = float(known.sum())
     # The logs of shares include the sizes of the classes, which are the same for every N. The
-    # means add up to N, so the hidden share is 1 less the others; this keeps its digits.
+    # means add up to N, so a large hidden share is 1 less the others, which keeps its digits; a small
+    # one would drown in the rounding of the others.
     shares = means[:-1] / total
     seen = known[:-1] > 0
-    kernel = float(known[:-1][seen] @ np.log(shares[seen])) + hidden * log1p(-float(shares.sum()))
+    none = log(means[-1] / total) if 2 * hidden < total else log1p(-float(shares.sum()))
+    kernel = float(known[:-1][seen] @ np.log(shares[seen])) + hidden * none
     return log_orderings(total - hidden, hidden) + kernel
 
 

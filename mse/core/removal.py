@@ -8,7 +8,7 @@ sufficient.
 
 from __future__ import annotations
 
-from math import exp, expm1, log
+from math import exp, expm1, log, nan
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,9 @@ from scipy.special import xlog1py, xlogy
 
 from mse.core.dense_profile import log_orderings
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
+
+#: Refits to the correction at the refit before.
+MOST_REFITS = 200
 
 
 class Removal(NamedTuple):
@@ -87,6 +90,57 @@ def removal_variance(data: Removal, b: float) -> float:
     hidden = removal_hidden(data, b)
     slope = hidden * np.asarray([1.0, data.occasions + 1 / expm1(-b)])
     return float(hidden + slope @ np.linalg.solve(rows.T @ (rows * means[:, None]), slope))
+
+
+def removal_correction(data: Removal, b: float) -> float:
+    r"""By how much to lower the sum of the occasions for a hidden count without first-order bias.
+
+    Given n, the hidden count is n r(b) with :math:`r = q^J / (1 - q^J)`, and b solves m(b) = s / n - 1
+    with m the mean of the truncated geometric distribution, whose variance is m'(b). To second order
+    in s its bias is that of a sum raised by
+
+    .. math:: c = \frac12 \left(\frac{r''}{r'} - \frac{m''}{m'}\right)
+        = \frac12 \left(J (1 + 2 r) - \frac{\kappa_3}{\kappa_2}\right),
+
+    :math:`\kappa` the second and third cumulants of that distribution.
+
+    Parameters
+    ----------
+    data : Removal
+        First captures.
+    b : float
+        Log q.
+    """
+    later = np.arange(data.occasions, dtype=np.float64)
+    shares = np.exp(b * later)
+    shares /= shares.sum()
+    away = later - later @ shares
+    skewness = float((away**3) @ shares) / float((away**2) @ shares)
+    ratio = removal_hidden(data, b) / data.caught
+    return 0.5 * (data.occasions * (1 + 2 * ratio) - skewness)
+
+
+def removal_bias(data: Removal, b: float) -> float:
+    """First-order bias of the hidden count, persons, for log q = b."""
+    later = np.arange(data.occasions, dtype=np.float64)
+    shares = np.exp(b * later)
+    shares /= shares.sum()
+    spread = float((later - later @ shares) ** 2 @ shares)
+    ratio = removal_hidden(data, b) / data.caught
+    return removal_correction(data, b) * data.occasions * ratio * (1 + ratio) / spread
+
+
+def unbiased_log_passing(data: Removal) -> float:
+    """Log q for which the hidden count has no first-order bias; NaN where no first captures are left."""
+    b = log_passing(data)
+    for _ in range(MOST_REFITS):
+        modified = data._replace(summed=data.summed - removal_correction(data, b))
+        if removal_limit(modified) != FINITE:
+            return nan
+        before, b = b, log_passing(modified)
+        if abs(b - before) <= 1e-10 * abs(b):
+            return b
+    return nan
 
 
 def profile_removal(data: Removal, log_hidden: float) -> float:

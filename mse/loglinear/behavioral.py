@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from math import exp, expm1, inf, nan, sqrt
+from math import exp, expm1, inf, isnan, nan, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,14 +16,18 @@ from mse.core.removal import (
     Removal,
     log_passing,
     profile_removal,
+    removal_bias,
     removal_hidden,
     removal_limit,
     removal_variance,
+    unbiased_log_passing,
 )
 from mse.loglinear.closed_results import (
+    LEVERAGES,
     MOST_TESTED,
     NOTHING_LEFT,
     ClosedResult,
+    Correction,
     Histories,
     LikelihoodInterval,
     limit_of,
@@ -77,7 +81,7 @@ def _removal(captures: _Captures, n_lists: int, *, first_differs: bool) -> Remov
 
 
 def behavioral_result(
-    histories: Histories, *, first_differs: bool, bias_corrected: bool
+    histories: Histories, *, first_differs: bool, bias_corrected: Correction
 ) -> ClosedResult:
     r"""Fit Mb or Mbh.
 
@@ -87,8 +91,8 @@ def behavioral_result(
         The data; lists in order of time.
     first_differs : bool
         Whether the first occasion has a probability of its own (Mbh).
-    bias_corrected : bool
-        Whether to correct the bias of the total.
+    bias_corrected : bool or {"leverages"}
+        Whether and how to correct the bias of the total.
 
     Notes
     -----
@@ -102,21 +106,29 @@ def behavioral_result(
     added to the first occasion and 1 taken from the second and from the third: a modification of
     frequencies in the manner of Rivest & Levesque (2001, Canadian Journal of Statistics 29,
     555-572). No constant removes the first-order bias for every p here; with p about 0.3 it would
-    be about 3.
+    be about 3. ``"leverages"`` takes what removes it at the fit, see
+    `mse.core.removal.removal_correction`.
     """
     captures = _captures(histories)
     data = _removal(captures, len(histories.lists), first_differs=first_differs)
     result = _fitted(histories, captures, data, first_differs=first_differs)
     if not bias_corrected or result.status == "not_estimable":
         return result
-    if data.occasions < CORRECTED_OCCASIONS:
+    if bias_corrected == LEVERAGES:
+        b = unbiased_log_passing(data)
+        modified = data
+    elif data.occasions < CORRECTED_OCCASIONS:
         return result.without_estimate(INDETERMINATE, _TOO_FEW_TO_CORRECT)
-    modified = data._replace(summed=data.summed - CORRECTION)
-    if removal_limit(modified) != FINITE:
+    else:
+        modified = data._replace(summed=data.summed - CORRECTION)
+        b = log_passing(modified) if removal_limit(modified) == FINITE else nan
+    if isnan(b):
         return result.without_estimate(ZERO, NOTHING_LEFT)
-    b = log_passing(modified)
     hidden, variance = removal_hidden(modified, b), removal_variance(modified, b)
-    return result.corrected(hidden, variance, histories.observed)
+    found = result.corrected(hidden, variance, histories.observed)
+    if bias_corrected == LEVERAGES:
+        return found
+    return found.checked(removal_bias(data, log_passing(data)), hidden - result.hidden)
 
 
 def _fitted(

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf, nan, sqrt
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.special import chdtri
@@ -14,6 +14,7 @@ from scipy.special import chdtri
 from mse._goodness import FitTest, chi_squared_fit
 from mse.core.batch import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, OK, STATUSES
 from mse.core.dense import DenseFit, fit_dense, refit_dense
+from mse.core.dense_bias import bias_of, refit_unbiased
 from mse.core.dense_profile import likelihood_interval, profile_dense
 from mse.core.existence import INDETERMINATE, LIMITS, ZERO
 from mse.errors import ConvergenceWarning
@@ -39,6 +40,15 @@ _LOWER_BOUND = (
 )
 #: Histories of which the fitted means are looked at one by one.
 MOST_TESTED = 2**20
+_PAST_RANGE = (
+    "The published correction of the bias holds where lists hold few of the persons. At the chances "
+    "fitted here the total without it is off by about {bias:+,.1f} persons to first order, and the "
+    "correction changes it by {change:+,.1f}: it adds to the bias. bias_corrected='leverages' corrects it "
+    "at the fitted chances."
+)
+#: Corrections of the bias: none, the published one, or with the leverages of the fit.
+Correction: TypeAlias = "bool | Literal['leverages']"
+LEVERAGES = "leverages"
 NOTHING_LEFT = (
     "The correction of the bias changes the frequencies by up to a few persons, and with these few "
     "observed ones nothing is left to estimate from."
@@ -162,6 +172,13 @@ class ClosedResult:
         interval = LognormalInterval(hidden=hidden, se=sqrt(variance), observed=observed)
         return replace(self, hidden=hidden, variance=variance, uncertainty=interval)
 
+    def checked(self, bias: float, change: float) -> ClosedResult:
+        """Say so if a correction leaves more of the first-order bias than there was."""
+        if abs(bias + change) <= abs(bias):
+            return self
+        note = _PAST_RANGE.format(bias=bias, change=change)
+        return replace(self, notes=(*self.notes, note))
+
 
 def status_of(code: int) -> Status:
     """Name of a status code."""
@@ -177,7 +194,7 @@ def limit_of(code: int) -> Limit:
 
 
 def loglinear_result(
-    histories: Histories, form: str | None, *, lists_differ: bool, bias_corrected: bool
+    histories: Histories, form: str | None, *, lists_differ: bool, bias_corrected: Correction
 ) -> ClosedResult:
     """Fit M0, Mt, Mh or Mth.
 
@@ -189,8 +206,8 @@ def loglinear_result(
         Heterogeneity.
     lists_differ : bool
         Whether every list has its own parameter.
-    bias_corrected : bool
-        Whether to correct the bias of the total.
+    bias_corrected : bool or {"leverages"}
+        Whether and how to correct the bias of the total.
     """
     _, patterns, counts = histories
     if lists_differ:
@@ -201,17 +218,34 @@ def loglinear_result(
     result = _described(histories, closed, fit, within, form)
     if not bias_corrected or result.status not in ("ok", "boundary"):
         return result
-    if form == "chao" and not lists_differ:
-        hidden, variance = moment_estimate(closed.counts)
-        if not hidden > 0:
-            return result.without_estimate(ZERO, NOTHING_LEFT)
-        return result.corrected(hidden, variance, histories.observed)
-    modified = corrected_counts(closed, form)
     try:
-        hidden, variance = refit_dense(modified, closed.design, fit)
+        hidden, variance = _without_bias(closed, fit, form, bias_corrected)
     except ArithmeticError:
         return result.without_estimate(INDETERMINATE, NOTHING_LEFT)
-    return result.corrected(hidden, hidden + hidden**2 * variance, histories.observed)
+    if not hidden > 0:
+        return result.without_estimate(ZERO, NOTHING_LEFT)
+    found = result.corrected(hidden, variance, histories.observed)
+    # The moment estimate is corrected whatever the chances are.
+    if bias_corrected == LEVERAGES or _has_moments(closed, form):
+        return found
+    return found.checked(bias_of(closed.design, fit), hidden - fit.hidden)
+
+
+def _has_moments(closed: ClosedDesign, form: str | None) -> bool:
+    return form == "chao" and not closed.own_parameters
+
+
+def _without_bias(
+    closed: ClosedDesign, fit: DenseFit, form: str | None, how: Correction
+) -> tuple[float, float]:
+    """Hidden persons with their bias corrected, and the variance of the total."""
+    if how == LEVERAGES:
+        hidden, variance = refit_unbiased(closed.counts, closed.design, fit)
+    elif _has_moments(closed, form):
+        return moment_estimate(closed.counts)
+    else:
+        hidden, variance = refit_dense(corrected_counts(closed, form), closed.design, fit)
+    return hidden, hidden + hidden**2 * variance
 
 
 def _described(

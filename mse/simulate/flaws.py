@@ -13,7 +13,7 @@ from mse.simulate.dutch import INVESTIGATIVE, LISTS, REMAINING_2018
 
 __all__ = ["Dropout", "Flaws", "Linkage", "as_tuple", "check_positive", "check_share"]
 
-#: Registers differ in what they leave out; above this the worst would have to leave out everything.
+#: Registers differ in what they leave out; above this the worst would have to leave out nearly everything.
 MOST_MISSING = 0.6
 
 
@@ -66,7 +66,8 @@ class Linkage:
         that person's and get a pseudonym of their own. Estimates go up.
     false : float
         Share of registered persons who are taken for somebody else in the same stratum and get that
-        person's pseudonym. Estimates go down.
+        person's pseudonym. Estimates go down. A stratum keeps one person at least, so a share that
+        small strata do not allow is refused when the world is drawn.
 
     Examples
     --------
@@ -92,8 +93,8 @@ class Flaws:
     dropout : Dropout, optional
         Lists that stop reporting.
     missing : mapping of str to float
-        Covariate to the share of registrations without it. Later lists leave it out more often
-        than earlier ones, up to three times, and nothing else matters: missing at random.
+        Covariate to the share of registrations without it, at most 0.6. Later lists leave it out more
+        often than earlier ones, up to three times, and nothing else matters: missing at random.
     linkage : Linkage
         Errors in telling who is who.
     overcoverage : mapping of str to float

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mse.errors import ModelError
+
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
     from mse.simulate.cells import Cells
     from mse.simulate.flaws import Dropout, Flaws, Linkage
 
 __all__ = ["Drawn", "draw_registrations"]
+
+#: A list leaves out at most this share before the others have to leave out more than in proportion.
+WORST = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +120,27 @@ def _outsiders(drawn: Drawn, register: int, share: float, rng: np.random.Generat
     )
 
 
+def missing_chances(register: IntArray, rates: FloatArray, n_lists: int) -> FloatArray:
+    """Chances that registrations lack each covariate, (D, R), which depend on the list alone.
+
+    The last list leaves out three times as much as the first. Where that would take more than `WORST` of
+    a list, what lacks until the rate is spread over what is left of each: the averages are the rates.
+    """
+    untidy = np.linspace(0.5, 1.5, n_lists)[register]
+    if not untidy.size:
+        return np.zeros((rates.size, 0))
+    chance = np.minimum(rates, WORST * untidy.mean() / untidy.max())[:, None] * untidy
+    chance /= untidy.mean()
+    reached = chance.mean(axis=1)
+    more = np.maximum(rates - reached, 0.0) / (1 - reached)
+    return np.asarray(chance + (1 - chance) * more[:, None])
+
+
 def _missing(
     register: IntArray, rates: FloatArray, n_lists: int, rng: np.random.Generator
 ) -> BoolArray:
-    """Leave covariates out: how often depends on the list alone, and `rates` are the averages."""
-    untidy = np.linspace(0.5, 1.5, n_lists)[register]
-    chance = rates[:, None] * untidy / (untidy.mean() if untidy.size else 1.0)
+    """Leave covariates out."""
+    chance = missing_chances(register, rates, n_lists)
     missing: BoolArray = rng.random(chance.shape) < chance
     return missing
 
@@ -132,7 +152,7 @@ def _linked(drawn: Drawn, linkage: Linkage, rng: np.random.Generator) -> Drawn:
     order = np.lexsort((rng.random(whose.size), stratum))
     # In a random order within strata, some persons are taken for the one before them.
     same = np.diff(stratum[order], prepend=-1) == 0
-    taken = same & (rng.random(whose.size) < linkage.false)
+    taken = same & (rng.random(whose.size) < _false_chance(linkage.false, same))
     identity = np.empty(whose.size, dtype=np.int64)
     identity[order] = np.cumsum(~taken)
     beyond = np.ones(drawn.person.size, dtype=np.bool_)
@@ -141,3 +161,15 @@ def _linked(drawn: Drawn, linkage: Linkage, rng: np.random.Generator) -> Drawn:
     person = identity[number]
     person[split] = whose.size + 1 + np.arange(int(split.sum()))
     return replace(drawn, person=person)
+
+
+def _false_chance(share: float, same: BoolArray) -> float:
+    """Chance for those who have somebody before them in their stratum, for a share of all persons."""
+    possible = int(same.sum())
+    if share * same.size > possible:
+        raise ModelError(
+            f"A share of {share:g} of the registered persons is to be taken for somebody else in the same "
+            f"stratum: expected at most {possible / same.size:.3g}, since each stratum keeps one person. Ask "
+            "for fewer false links, a larger scale, or fewer covariates."
+        )
+    return share * same.size / max(possible, 1)

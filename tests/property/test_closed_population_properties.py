@@ -17,7 +17,7 @@ pytestmark = pytest.mark.property
 
 UNORDERED = [
     estimator
-    for corrected in (False, True)
+    for corrected in (False, True, "leverages")
     for estimator in mse.ClosedPopulation.all(bias_corrected=corrected)
 ]
 LIKELIHOOD = mse.ClosedPopulation.all(ordered=True)
@@ -67,7 +67,11 @@ def test_ten_times_the_table_is_ten_times_the_total(table: mse.CaptureTable) -> 
 @given(tables())
 @settings(max_examples=25)
 def test_estimates_are_numbers_or_have_a_reason(table: mse.CaptureTable) -> None:
-    corrected = mse.ClosedPopulation.all(ordered=True, bias_corrected=True)
+    corrected = [
+        estimator
+        for how in (True, "leverages")
+        for estimator in mse.ClosedPopulation.all(ordered=True, bias_corrected=how)
+    ]
     for estimator in [*LIKELIHOOD, *corrected, *COVERAGE]:
         fit = estimator.fit(table)
         p = fit.population

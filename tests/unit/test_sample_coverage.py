@@ -151,3 +151,48 @@ def test_square_root_of_the_variance() -> None:
     counts, total = np.array(HEPATITIS), fit.population.total
     variance = (gradient**2 * counts).sum() - total
     assert fit.standard_error == pytest.approx(sqrt(variance))
+
+
+def three(**histories: int) -> mse.CaptureTable:
+    named = {name[1:]: n for name, n in histories.items()}
+    return mse.CaptureTable.from_counts(named, lists=["a", "b", "c"])
+
+
+@pytest.mark.parametrize("variant", ["automatic", "independent", "high", "low"])
+def test_a_total_at_the_observed_number_is_no_estimate(variant) -> None:
+    # Everybody is on a: in exact arithmetic the total is the 31 observed, in doubles 4e-15 above.
+    fit = mse.SampleCoverage(variant).fit(three(h100=3, h101=26, h110=2))
+    assert (fit.status, fit.limit) == ("not_estimable", "zero")
+    assert fit.reason == "The formula puts the total at the 31 observed and nobody hidden."
+    assert isnan(fit.standard_error)
+    assert all(map(isnan, fit.population.interval()))
+
+
+@pytest.mark.parametrize("variant", ["independent", "high", "low"])
+def test_totals_a_hair_above_the_observed_number_have_a_standard_error(variant) -> None:
+    # Counts of 10^13 beside ones: hidden persons are few, and the variance is not negative.
+    rng = np.random.default_rng(4)
+    found = 0
+    for _ in range(300):
+        # Nearly everybody is on a, so that the others find nearly nobody whom a does not hold.
+        sizes = np.where(rng.random(7) < 0.5, 10 ** rng.uniform(3, 13, 7), rng.integers(0, 4, 7))
+        counts = sizes.astype(np.int64)
+        counts[:3] = rng.integers(0, 3, 3)
+        fit = mse.SampleCoverage(variant).fit(table(*counts))
+        if fit.status == "not_estimable":
+            continue
+        found += 1
+        hidden = fit.population.hidden
+        assert hidden > 0
+        assert fit.standard_error >= sqrt(hidden)
+        low, high = fit.population.interval()
+        assert counts.sum() <= low <= high
+    assert found > 20
+
+
+def test_the_standard_error_is_that_of_the_multinomial_distribution() -> None:
+    fit = mse.SampleCoverage("high").fit(table(*HEPATITIS))
+    gradient = _gradient(fit._statistics, 3, "high")
+    counts, total = fit._statistics.counts, fit.population.total
+    printed = gradient**2 @ counts - (gradient @ counts) ** 2 / total
+    assert fit.standard_error == pytest.approx(sqrt(printed), rel=1e-9)

@@ -18,6 +18,7 @@ from mse.cli import app
 from mse.errors import InvalidTableError, ModelError
 from mse.simulate import Dropout, Linkage, World, netherlands, population, tables
 from mse.simulate.raking import Margin, rake
+from mse.simulate.registrations import missing_chances
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -297,6 +298,52 @@ def test_missing_covariates_have_their_rates_and_depend_on_the_list_only() -> No
     left = missing["form"][police].groupby(complete["form"][police], observed=True).mean()
     assert left.max() - left.min() < 0.05
     assert not simulation.table().is_complete
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3, 0.45, 0.55, 0.6])
+@pytest.mark.parametrize(
+    "lists",
+    [{"a": 0.5, "b": 0.05, "c": 0.03}, {"a": 0.5, "b": 0.3}, {"a": 0.01, "b": 0.02, "c": 0.5}],
+    ids=["first", "two", "last"],
+)
+def test_the_share_asked_for_is_missing_whatever_lists_hold(lists, rate) -> None:
+    sexes = {"sex": {"f": 0.5, "m": 0.5}}
+    register = population(lists, 40_000, covariates=sexes).draw(SEED).records["register"]
+    codes = pd.Categorical(register, categories=list(lists)).codes.astype(np.int64)
+    chances = missing_chances(codes, np.array([rate]), len(lists))[0]
+    assert chances.mean() == pytest.approx(rate, rel=1e-12)
+    assert chances.max() < 0.97
+    own = [chances[codes == k][0] for k in range(len(lists))]
+    assert own == sorted(own)
+    records = population(lists, 40_000, covariates=sexes, missing=rate).draw(SEED).records
+    # Five standard errors of a share of independent registrations.
+    error = 5 * np.sqrt(rate * (1 - rate) / len(records))
+    assert records["sex"].isna().mean() == pytest.approx(rate, abs=error)
+
+
+def test_the_share_of_false_links_is_that_of_all_persons() -> None:
+    # 200 strata of some five registered persons: one in five has nobody before it in its stratum.
+    places = {"place": {str(i): 1 / 200 for i in range(200)}}
+    lists = {"a": 0.3, "b": 0.3}
+    right = population(lists, 2000, covariates=places).draw(SEED).records["pseudonym"].nunique()
+    share = [
+        1
+        - population(lists, 2000, covariates=places, linkage=Linkage(false=0.3))
+        .draw(seed)
+        .records["pseudonym"]
+        .nunique()
+        / population(lists, 2000, covariates=places).draw(seed).records["pseudonym"].nunique()
+        for seed in range(20)
+    ]
+    # Independent over some 20 x 1,000 persons.
+    assert np.mean(share) == pytest.approx(0.3, abs=5 * np.sqrt(0.3 * 0.7 / (20 * right)))
+
+
+def test_more_false_links_than_strata_allow_are_refused() -> None:
+    places = {"place": {str(i): 1 / 200 for i in range(200)}}
+    world = population({"a": 0.1, "b": 0.1}, 1000, covariates=places, linkage=Linkage(false=0.9))
+    with pytest.raises(ModelError, match=r"share of 0.9 .* expected at most 0\.\d+"):
+        world.draw(SEED)
 
 
 def test_one_number_makes_every_covariate_but_the_year_missing() -> None:

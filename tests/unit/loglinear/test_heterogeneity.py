@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from math import exp, inf, isnan, sqrt
+from itertools import product
+from math import comb, exp, inf, isnan, log, sqrt
 
 import numpy as np
 import pytest
+from scipy.optimize import root
+from scipy.special import gammaln
 
 import mse
-from mse.loglinear.closed_designs import COLUMNS, corrections
+from mse.core.dense import fit_dense
+from mse.core.dense_bias import refit_unbiased
+from mse.core.removal import (
+    Removal,
+    log_passing,
+    removal_bias,
+    removal_correction,
+    removal_hidden,
+)
+from mse.loglinear.closed_designs import COLUMNS, by_list, corrections, exchangeable
 
 HARE = "snowshoe_hare"
 
@@ -277,6 +289,150 @@ def test_correction_lowers_the_bias() -> None:
     error = np.std(corrected) / sqrt(len(corrected))
     assert abs(np.mean(corrected) - total) < 3 * error
     assert abs(np.mean(corrected) - total) < abs(np.mean(plain) - total) / 2
+
+
+def test_leverages_of_two_lists_give_chapman() -> None:
+    for n in ((12, 7, 3), (1, 1, 1), (400, 30, 1)):
+        data = table(**dict(zip(("h10", "h01", "h11"), n, strict=True)))
+        fit = mse.ClosedPopulation("Mt", bias_corrected="leverages").fit(data)
+        assert fit.population.total == pytest.approx(mse.Chapman().fit(data).population.total)
+
+
+@pytest.mark.parametrize("form", [None, *COLUMNS])
+@pytest.mark.parametrize("own", [False, True])
+def test_leverages_solve_the_adjusted_score_equation(form, own) -> None:
+    data = mse.load_dataset(HARE)
+    counts, patterns = data.low.astype(float), data.patterns
+    closed = (
+        by_list(patterns, counts, form, data.lists) if own else exchangeable(patterns, counts, form)
+    )
+    fit = fit_dense(closed.counts, closed.design)
+    hidden, _ = refit_unbiased(closed.counts, closed.design, fit)
+    # By Newton's method on the equation as it stands in Firth (1993), with numerical slopes.
+    rows, sizes = closed.design.rows, np.exp(closed.design.log_sizes)
+
+    def score(b: np.ndarray) -> np.ndarray:
+        means = sizes * np.exp(rows @ b)
+        weighted = rows * np.sqrt(means)[:, None]
+        leverage = np.einsum(
+            "rp,pq,rq->r", weighted, np.linalg.inv(weighted.T @ weighted), weighted
+        )
+        return rows.T @ (closed.counts - means + leverage / 2) - closed.design.hidden / 2
+
+    found = root(score, fit.coefficients, tol=1e-12)
+    assert hidden == pytest.approx(exp(found.x[0]), rel=1e-6)
+
+
+def errors_of_totals(model, n_lists: int, p: float, n: int, worlds: int) -> np.ndarray:
+    """Errors of the totals (none, published, leverages), less what is linear in the counts.
+
+    The linear part has mean zero exactly and most of the variance; without it a few hundred worlds tell
+    biases of a person.
+    """
+    cells = np.array(list(np.ndindex((2,) * n_lists)))[1:]
+    means = n * p ** cells.sum(axis=1) * (1 - p) ** (n_lists - cells.sum(axis=1))
+    rows = np.column_stack([np.ones(len(cells)), cells])
+    slope = np.linalg.solve(rows.T @ (rows * means[:, None]), np.eye(n_lists + 1)[0])
+    linear = 1 + n * (1 - p) ** n_lists * (rows @ slope)
+    rng = np.random.default_rng(7)
+    template = table(**{"h" + "1" * n_lists: 1})
+    errors = []
+    for _ in range(worlds):
+        counts = rng.multinomial(n, np.append(1 - means.sum() / n, means / n))
+        data = template.with_counts(np.append(0, counts[1:]).reshape((2,) * n_lists))
+        totals = [
+            mse.ClosedPopulation(model, bias_corrected=how).fit(data).population.total
+            for how in (False, True, "leverages")
+        ]
+        errors.append(np.array(totals) - n - linear @ (counts[1:] - means))
+    return np.asarray(errors)
+
+
+@pytest.mark.parametrize(("n_lists", "p", "n"), [(4, 0.2, 200), (5, 0.2, 150), (8, 0.1, 300)])
+def test_published_correction_adds_bias_where_it_says_so_and_leverages_remove_it(
+    n_lists, p, n
+) -> None:
+    errors = errors_of_totals("Mt", n_lists, p, n, 150)
+    none, published, leverages = errors.mean(axis=0)
+    # Five standard errors: by chance once in a million.
+    chance = 5 * errors.std(axis=0) / sqrt(len(errors))
+    assert none > chance[0]
+    assert published - none > 5 * np.std(errors[:, 1] - errors[:, 0]) / sqrt(len(errors))
+    assert abs(leverages) < max(none / 2, chance[2])
+
+
+def test_leverages_of_m0_by_exact_expectation() -> None:
+    # Every outcome of 20 persons by number of lists, with its probability; no chance is left.
+    n, n_lists, p = 20, 3, 0.45
+    shares = np.array([comb(n_lists, k) * p**k * (1 - p) ** (n_lists - k) for k in range(4)])
+    bias, seen = np.zeros(2), 0.0
+    for f in product(range(n + 1), repeat=3):
+        if sum(f) > n or f[1] + f[2] == 0:
+            continue
+        counts = np.array([n - sum(f), *f])
+        weight = exp(gammaln(n + 1) - gammaln(counts + 1).sum() + counts @ np.log(shares))
+        if weight < 1e-6:
+            continue
+        data = by_number(*f)
+        fits = [
+            mse.ClosedPopulation("M0", bias_corrected=how).fit(data) for how in (False, "leverages")
+        ]
+        totals = np.array([fit.population.total for fit in fits])
+        if np.isfinite(totals).all():
+            bias += weight * (totals - n)
+            seen += weight
+    assert seen > 0.99
+    assert abs(bias[1] / seen) < 0.25 * abs(bias[0] / seen)
+
+
+def test_the_published_correction_says_where_it_adds_to_the_bias() -> None:
+    hares = mse.load_dataset(HARE)
+    p = mse.ClosedPopulation("Mt", bias_corrected=True).fit(hares).population
+    assert any("adds to the bias" in each for each in p.warnings)
+    # Few are on any list: within its range.
+    rare = table(h1000=40, h0100=35, h0010=44, h0001=38, h1100=2, h0110=3, h0011=2, h1001=1)
+    p = mse.ClosedPopulation("Mt", bias_corrected=True).fit(rare).population
+    assert not any("adds to the bias" in each for each in p.warnings)
+    p = mse.ClosedPopulation("Mt", bias_corrected="leverages").fit(hares).population
+    assert not any("adds to the bias" in each for each in p.warnings)
+    with pytest.raises(mse.ModelError, match="bias_corrected='firth' is not known"):
+        mse.ClosedPopulation("Mt", bias_corrected="firth")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("p", "occasions", "wanted"), [(0.3, 3, 2.89), (0.5, 3, 21 / 13)])
+def test_correction_of_a_removal_model_by_hand(p, occasions, wanted) -> None:
+    data = Removal(100.0, 150.0, occasions)
+    assert removal_correction(data, log(1 - p)) == pytest.approx(wanted, abs=0.02)
+    # The same from second differences of the hidden count as a function of the sum.
+    b = log(1 - p)
+    later = np.arange(occasions)
+    weights = np.exp(b * later)
+    mean = float(later @ weights / weights.sum())
+    at = data._replace(summed=data.caught * (1 + mean))
+    step = 0.05
+
+    def hidden(shift: float) -> float:
+        moved = at._replace(summed=at.summed + shift)
+        return removal_hidden(moved, log_passing(moved))
+
+    first = (hidden(step) - hidden(-step)) / (2 * step)
+    second = (hidden(step) - 2 * hidden(0) + hidden(-step)) / step**2
+    spread = at.caught * float((later - mean) ** 2 @ weights / weights.sum())
+    assert removal_correction(at, b) == pytest.approx(second * spread / 2 / first, rel=1e-3)
+    assert removal_bias(at, b) == pytest.approx(second * spread / 2, rel=1e-3)
+
+
+@pytest.mark.parametrize("model", ["Mb", "Mbh"])
+def test_leverages_of_behavioral_models(model) -> None:
+    data = table(h100=60, h110=14, h010=29, h011=8, h001=19)
+    plain, published, fitted = (
+        mse.ClosedPopulation(model, bias_corrected=how, ordered=True).fit(data)
+        for how in (False, True, "leverages")
+    )
+    assert fitted.status == "ok"
+    assert data.n_observed < fitted.population.total < plain.population.total
+    assert fitted.population.interval_kind == "lognormal"
+    assert published.population.total != fitted.population.total
 
 
 # Behavioral models -------------------------------------------------------------------------------
