@@ -73,7 +73,7 @@ class DecomposableGraphs:
     chains : int, default 4
         Chains, started from graphs between no edges and all of them.
     seed : int, default 1
-        Equal settings give equal answers.
+        Equal settings give equal answers on one machine; draws differ between processors.
 
     Notes
     -----

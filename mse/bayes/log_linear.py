@@ -92,7 +92,8 @@ class BayesianLogLinear:
     thin : int, default 4
         Iterations from draw to draw.
     seed : int, default 1
-        Equal settings give equal answers, whatever the number of processors.
+        Equal settings give equal answers on one machine, whatever the number of workers; draws differ
+        between kinds of processors.
 
     Notes
     -----

@@ -80,7 +80,7 @@ class PooledLogLinear:
     target_accept : float, default 0.9
         Acceptance that the step size is adapted to.
     seed : int, default 1
-        Equal settings give equal answers.
+        Equal settings give equal answers on one machine; draws differ between processors.
 
     Notes
     -----

@@ -73,7 +73,7 @@ class ThresholdedLogLinear:
     chains : int, default 4
         Chains, from over-dispersed starts.
     seed : int, default 1
-        Equal settings give equal answers.
+        Equal settings give equal answers on one machine; draws differ between processors.
 
     Notes
     -----
