@@ -199,12 +199,7 @@ def _interval(
             method="inverted_cdf",
         )
         # Fewer than were seen there cannot be.
-        low, high = (max(float(end), observed) for end in ends)
-        # Draws are whole persons. A point in between, such as the mean of an event that few draws
-        # have, lies beyond the last one by less than a person: then the interval ends there.
-        total = observed + float(strata.hidden[members].sum())
-        low = total if low - 1 < total < low else low
-        return low, total if high < total < high + 1 else high
+        return max(float(ends[0]), observed), max(float(ends[1]), observed)
     if strata.covariance is None:
         return math.nan, math.nan
     # Rounding can leave a variance of a sum slightly below zero.

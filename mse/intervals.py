@@ -45,6 +45,7 @@ __all__ = [
     "bca_levels",
     "bias_correction",
     "check_level",
+    "holding",
     "lognormal_interval",
     "order_quantile",
 ]
@@ -280,6 +281,11 @@ class StoredParts:
 # Intervals read off draws ------------------------------------------------------------------------
 
 
+def holding(low: float, high: float, point: float) -> tuple[float, float]:
+    """Widen an interval to its own point, if draws of a biased estimator leave that out."""
+    return (low, high) if math.isnan(point) else (min(low, point), max(high, point))
+
+
 def order_quantile(draws: FloatArray, level: float) -> float:
     """Quantile by linear interpolation; infinite as soon as an infinite draw takes part in it."""
     ordered = np.sort(draws)
@@ -430,6 +436,7 @@ class BootstrapInterval:
         )
         if self.kind == "basic":
             low, high = 2 * self.estimate - high, 2 * self.estimate - low
+        low, high = holding(low, high, self.estimate)
         return max(low, float(self.observed)), max(high, float(self.observed))
 
     def settling(self, level: float = DEFAULT_LEVEL) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from mse._fitted import Fitted
 from mse._strata import Strata, joint_limit
 from mse.bayes.arviz_bridge import to_arviz
 from mse.bayes.chains import Chains, concern, diagnose, disagreement, warn_of
-from mse.bayes.intervals import CredibleInterval
+from mse.bayes.intervals import CredibleInterval, CredibleParts
 from mse.bayes.predictive import PredictiveCheck, check_histories
 from mse.bayes.prior_sensitivity import PriorSensitivity, under_priors
 from mse.loglinear.incomplete_wording import silent_lists
@@ -210,12 +210,17 @@ class BayesianFit(Fitted, ABC):
         hidden = np.full(n_strata, nan)
         hidden[kept] = shared_out(total, drawn)
         status: list[Status] = ["not_estimable" if i in lost else "ok" for i in range(n_strata)]
+        draws, observed = self._totals_by_stratum(), self._observed_by_stratum
+        draws[:, [*lost]] = nan
         return Strata(
             levels=self.table.covariates,
-            observed=self._observed_by_stratum,
+            observed=observed,
             hidden=hidden,
             status=tuple(status),
             limit=tuple(lost.get(i, "finite") for i in range(n_strata)),
+            intervals=CredibleParts(
+                draws, observed + hidden, None if lost else self._uncertainty
+            ),
         )
 
     def _totals_by_stratum(self) -> FloatArray:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mse.intervals import check_level
+from mse.intervals import check_level, holding
 
 if TYPE_CHECKING:
-    from mse._typing import FloatArray
+    from collections.abc import Sequence
 
-__all__ = ["CredibleInterval", "GridInterval", "grid_quantile"]
+    from mse._typing import FloatArray
+    from mse.intervals import IntervalMethod
+
+__all__ = ["CredibleInterval", "CredibleParts", "GridInterval", "grid_quantile"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,39 @@ class CredibleInterval:
         check_level(level)
         low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
+
+
+@dataclass(frozen=True, eq=False)
+class CredibleParts:
+    """Equal-tailed credible intervals of sums of strata, from the draws of the total.
+
+    Parameters
+    ----------
+    draws : float64 array (M, S)
+        Draws of the totals, persons; NaN in strata that the data leave to the prior.
+    points : float64 array (S,)
+        Point estimates of the totals. Draws are whole persons, and the mean of a rare event may lie above
+        nearly all of them: an interval reaches to its point.
+    whole : IntervalMethod, optional
+        What computes the interval of the sum of all strata.
+    """
+
+    draws: FloatArray = field(repr=False)
+    points: FloatArray = field(repr=False)
+    whole: IntervalMethod | None = None
+
+    @property
+    def kind(self) -> str:
+        """The word ``credible``."""
+        return "credible"
+
+    def of_sum(self, members: Sequence[int], level: float) -> tuple[float, float]:
+        """Compute the ends of the interval of the total of some strata, in persons."""
+        places = list(members)
+        if len(places) == self.points.size and self.whole is not None:
+            return self.whole.interval(level)
+        ends = CredibleInterval(self.draws[:, places].sum(axis=1)).interval(level)
+        return holding(*ends, float(self.points[places].sum()))
 
 
 @dataclass(frozen=True, eq=False)

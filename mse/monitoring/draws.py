@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mse.errors import ModelError
-from mse.intervals import TOO_FEW, order_quantile
+from mse.intervals import TOO_FEW, holding, order_quantile
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def figure(
     unknown = np.isnan(draws)
     low = order_quantile(np.where(unknown, -inf, draws), (1 - level) / 2)
     high = order_quantile(np.where(unknown, inf, draws), (1 + level) / 2)
-    low, high = min(low, float(point)), max(high, float(point))
+    low, high = holding(low, high, float(point))
     return Figure(float(point), max(low, float(least)), min(high, float(most)))
 
 
