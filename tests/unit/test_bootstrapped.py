@@ -38,7 +38,7 @@ def test_validation_of_the_interval_with_the_model_selected_anew() -> None:
     rows = found.to_frame()
     given, anew = (rows[rows["estimator"] == name] for name in found.by_estimator().index)
     assert given["estimate"].tolist() == anew["estimate"].tolist()
-    assert set(anew["interval_kind"]) == {"bca"}
+    assert set(anew["interval_kind"]) == {"percentile"}
     assert anew["covered"].sum() >= given["covered"].sum()
 
 
@@ -49,7 +49,7 @@ def test_sensitivity_takes_it() -> None:
     plain = mse.sensitivity.leave_one_out(mse.LogLinear("main"), table).to_frame()
     assert frame["total"].equals(plain["total"])
     relaxed = mse.sensitivity.highest_order(once.fit(table), (2,)).to_frame()
-    assert relaxed["interval_kind"].tolist() == ["bca, scaled"]
+    assert relaxed["interval_kind"].tolist() == ["percentile, scaled"]
 
 
 def test_what_cannot_be_asked() -> None:

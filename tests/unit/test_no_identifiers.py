@@ -114,7 +114,7 @@ def test_no_output_of_the_command_line_shows_an_identifier(
     records().to_csv(path, index=False)
     arguments = ["monitor", str(path), "--person", "pseudonym", "--register", "source"]
     arguments += ["--groups", "sex", "--model", "police*year + care*year + kmar*year + year*sex"]
-    arguments += ["--replicates", "10", "--workers", "1", "--seed", "1", "--format", form]
+    arguments += ["--replicates", "100", "--workers", "1", "--seed", "1", "--format", form]
     result = RUN.invoke(app, [*arguments, "--disclosure", disclosure])
     assert result.exit_code in (0, 3), result.output
     assert TELLING not in result.stdout
