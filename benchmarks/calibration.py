@@ -19,6 +19,7 @@ import warnings
 from dataclasses import replace
 from math import inf, isnan, nan, sqrt
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ from benchmarks.designs import (
 from benchmarks.tables import markdown_table, replace_between_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mse.intervals import IntervalMethod
 
@@ -69,19 +70,31 @@ SEARCH_WORDS = {EVERYTHING: "all models", PAIRS: "all pairwise models", STEPS: "
 
 
 class Study(NamedTuple):
-    """Designs that are simulated together, the marks of their tables, and the methods in these."""
+    """Designs that are simulated together, the marks of their tables, and the methods in these.
+
+    Methods in `earlier` are not measured again: their rows are those of an earlier run on the same
+    worlds, by the name that they had there.
+    """
 
     designs: tuple[Design | DependentPairs, ...]
     number: int
     results: Path
     prefix: str
     methods: tuple[str, ...]
+    earlier: Mapping[str, str] = MappingProxyType({})
 
 
-#: Averages take a profile of each model, which dense tables of four lists have no need of.
+#: Of the run with n fixed, when that was the default: averages take hours of profiles.
+EARLIER = RESULTS.with_name("calibration_fixed.json")
+_EARLIER = {
+    "fixed percentile": "percentile",
+    "fixed bca": "bca",
+    "mixture": "mixture",
+    "buckland": "buckland",
+}
 _BOOTSTRAPS = ("profile", "percentile", "bca", "basic", "fixed percentile", "fixed bca")
 STUDIES = {
-    "designs": Study(DESIGNS, 0, RESULTS, "", tuple(METHODS)),
+    "designs": Study(DESIGNS, 0, RESULTS, "", tuple(METHODS), MappingProxyType(_EARLIER)),
     "dense": Study(
         DENSE,
         1,
@@ -110,8 +123,7 @@ def measure_world(study: str, number: int, world: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``status``, ``persons``, ``total``, ``average``, ``chosen`` (whether the true model was),
-        ``observed``, and ``intervals`` with the ends by method: NaN where a method gives none.
+        ``status``, ``persons``, ``total``, ``chosen`` (whether the true model was), ``observed``, and ``intervals`` with the ends by method: NaN where a method gives none.
     """
     of = STUDIES[study]
     design = of.designs[number]
@@ -125,7 +137,6 @@ def measure_world(study: str, number: int, world: int) -> dict[str, Any]:
         "persons": persons,
         "observed": table.n_observed,
         "total": fit.population.total,
-        "average": nan,
         "chosen": fit.model == design.model,
         "intervals": {},
     }
@@ -135,12 +146,8 @@ def measure_world(study: str, number: int, world: int) -> dict[str, Any]:
     if fit.status not in ("ok", "boundary"):
         return outcome
     intervals = {"profile": fit.population.uncertainty}
-    if "mixture" in of.methods:
-        average = fit.average()
-        outcome["average"] = average.total
-        intervals["mixture"] = average.uncertainty
-        intervals["buckland"] = replace(average.uncertainty, form="buckland")
     fixed = design.fixed_worlds is None or world < design.fixed_worlds
+    fixed = fixed and "fixed bca" not in of.earlier
     intervals |= _bootstraps(design, fit.table, rng, fixed=fixed)
     for method, interval in intervals.items():
         outcome["intervals"][method] = interval.interval(LEVEL)
@@ -214,10 +221,9 @@ def summarize(
     estimable = [o for o in outcomes if o["status"] in ("ok", "boundary")]
     persons = np.asarray([o["persons"] for o in estimable])
     totals = np.asarray([o["total"] for o in estimable]) / persons
-    averages = np.asarray([o["average"] for o in estimable]) / persons
     methods = {}
     for method in study.methods:
-        if method == "true model" and not design.model:
+        if method in study.earlier or (method == "true model" and not design.model):
             continue
         # A method that was not tried in some worlds is judged on the others.
         tried = [i for i, o in enumerate(estimable) if method in o["intervals"]]
@@ -243,7 +249,6 @@ def summarize(
         "boundary": sum(o["status"] == "boundary" for o in outcomes),
         "true_model_chosen": sum(o["chosen"] for o in outcomes) / len(outcomes),
         "total": _point_summary(totals),
-        "average": _point_summary(averages),
         "methods": methods,
     }
 
@@ -431,6 +436,8 @@ def write_page() -> None:
 def _with_tables(page: str, study: Study) -> str:
     """Put the tables of one study into the page."""
     content = json.loads(study.results.read_text(encoding="utf-8"))
+    if study.earlier:
+        _add_earlier(content, study.earlier)
     methods = study.methods
     interval = [method for method in methods if method != "true model"]
     bounded = [method for method in interval if method not in ("buckland", "basic")]
@@ -445,12 +452,22 @@ def _with_tables(page: str, study: Study) -> str:
             "minutes on two cores."
         ),
     }
-    if "mixture" in methods:
+    if study.earlier:
         parts["answers"] = answer_table(content)
     for mark, text in parts.items():
         if f"<!-- {study.prefix}{mark} -->" in page:
             page = replace_between_marks(page, f"{study.prefix}{mark}", text)
     return page
+
+
+def _add_earlier(content: dict[str, Any], names: Mapping[str, str]) -> None:
+    """Add rows of the earlier run on the same worlds."""
+    before = json.loads(EARLIER.read_text(encoding="utf-8"))
+    by_name = {d["design"]: d for d in before["designs"]}
+    for d in content["designs"]:
+        old = by_name[d["design"]]
+        d["average"] = old["average"]
+        d["methods"] |= {name: old["methods"][there] for name, there in names.items()}
 
 
 def main() -> None:
