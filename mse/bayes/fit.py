@@ -218,9 +218,7 @@ class BayesianFit(Fitted, ABC):
             hidden=hidden,
             status=tuple(status),
             limit=tuple(lost.get(i, "finite") for i in range(n_strata)),
-            intervals=CredibleParts(
-                draws, observed + hidden, None if lost else self._uncertainty
-            ),
+            intervals=CredibleParts(draws, observed + hidden, None if lost else self._uncertainty),
         )
 
     def _totals_by_stratum(self) -> FloatArray:

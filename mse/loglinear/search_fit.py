@@ -298,7 +298,8 @@ class LogLinearSearchFit(Fitted):
     def warnings(self) -> tuple[str, ...]:
         """Sentences about the search that a reader of its answer must know."""
         found = [*self._why_no_range()]
-        first = int(np.nanargmin(self._values))
+        # Where no model converged none has a criterion.
+        first = int(np.argmin(np.where(np.isnan(self._values), np.inf, self._values)))
         if self._eligible.any() and not self._eligible[first]:
             found.append(
                 f"The model with the best {self._criterion_name}, {self._source.notation(first)}, "

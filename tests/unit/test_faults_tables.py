@@ -303,3 +303,13 @@ def test_averages_leave_out_models_that_prove_not_estimable() -> None:
     assert p.status == "boundary"
     assert p.observed < p.total < 200
     assert any("not estimable would have" in each for each in p.warnings)
+
+
+def test_a_search_of_which_no_model_converges_has_a_status() -> None:
+    patterns = np.array([[0, -1, -1], [0, 0, 1], [0, 1, 0], [1, 0, 0]])
+    low, high = np.array([1, 0, 1, 0]), np.array([1, 4, 1, 4])
+    table = CaptureTable(("a", "b", "c"), {}, patterns, low, high)
+    p = mse.estimate(table, replicates=20, seed=1)
+    assert p.status in ("not_estimable", "not_converged")
+    assert p.reason
+    assert mse.LogLinearSearch().fit(table).models["total"].isna().all()
