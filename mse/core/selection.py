@@ -142,7 +142,7 @@ def make_candidates(
 def penalty_of(kind, p, n):  # type: ignore[no-untyped-def]
     """Penalty of p parameters for n observed persons, see `mse.loglinear.criteria`."""
     if kind == BIC:
-        return p * np.log(n)
+        return p * np.log(max(n, 1.0))
     if kind == AIC:
         return 2.0 * p
     return 2.0 * p + 2.0 * p * (p + 1) / (n - p - 1) if n - p - 1 > 0 else np.inf
