@@ -207,30 +207,17 @@ def _restrict(counts, p, asked, limits, partner):  # type: ignore[no-untyped-def
 
 
 @nb.njit(cache=True, nogil=True)
-def _first_attempt(counts, design, work, p, start, ceiling):  # type: ignore[no-untyped-def]
-    """Fit on all cells that are left, in the hope that the estimate exists there."""
-    if p == 0:
-        return CERTIFIED
+def _attempt(counts, design, work, p, start, patience, ceiling):  # type: ignore[no-untyped-def]
+    """Fit on all cells of the face, from coefficients of all parameters or, without them, from the data."""
     arrange(design, work, p)
     code = UNDECIDED
     if start.size > 0:
         for i in range(p):
             work.b[i] = start[work.chosen[i]]
     if start.size > 0 or least_squares_start(counts, design, work, p):
-        code = newton(counts, design, work, p, PATIENCE, ceiling)
+        code = newton(counts, design, work, p, patience, ceiling)
     restore(work, p)
     return code
-
-
-@nb.njit(cache=True, nogil=True)
-def _fit_on_face(counts, design, work, p, asked):  # type: ignore[no-untyped-def]
-    """Fit on the facial set, where the estimate exists, however long it takes."""
-    arrange(design, work, p)
-    code = UNDECIDED
-    if least_squares_start(counts, design, work, p):
-        code = newton(counts, design, work, p, np.inf, np.inf)
-    restore(work, p)
-    return code if code == CERTIFIED else ask(asked, FIT, p)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -285,7 +272,8 @@ def fit_one(counts, sums, member, start, ceiling, design, work, asked, hidden, l
     partner = np.zeros(design.n_hidden if empty else 0, dtype=np.int64)
     if empty:
         _look_at_empty(sums, member, design, limits, partner)
-    code = _first_attempt(counts, design, work, p, start, ceiling)
+    # In the hope that the estimate exists on all cells that are left.
+    code = _attempt(counts, design, work, p, start, PATIENCE, ceiling)
     if code == SURPASSED:
         return PRUNED, p, np.nan
     if code != CERTIFIED:
@@ -293,7 +281,10 @@ def fit_one(counts, sums, member, start, ceiling, design, work, asked, hidden, l
         if rank >= 0:
             n_vanishing += p - rank
             p = rank
-            code = _fit_on_face(counts, design, work, p, asked)
+            # On its face it exists, however long it takes.
+            code = _attempt(counts, design, work, p, start[:0], np.inf, np.inf)
+            if code != CERTIFIED:
+                code = ask(asked, FIT, p)
     if code == CERTIFIED and empty:
         hear_partners(limits, partner)
         if not _rest_of_empty(counts, member, asked, limits):

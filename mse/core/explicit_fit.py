@@ -20,7 +20,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import xlogy
 
-from mse.core.newton import LARGEST_LOG, SMALL_RATIO, spread
+from mse.core.newton import LARGEST_LOG, SMALL_RATIO, misfit, spread
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray
@@ -37,6 +37,12 @@ START_COUNT = 0.1
 STEP_TOLERANCE = 1e-6
 #: An overshooting log mean comes down by one in a step, and means differ by e^700 at most.
 MAX_ITERATIONS = 2000
+#: Newton steps from a fit to one with another hidden total.
+MOST_CHANGES = 300
+#: Eigenvalues of a scaled matrix below this are rounding.
+LEAST_CURVATURE = 1e-13
+#: Relative rounding of a sum: rises within it are none.
+ROUNDED_SUM = 1e-13
 #: Entries of rows beyond which no table is written out: 160 MB.
 MOST_ENTRIES = 20_000_000
 #: Beyond this an exponential in the search for a step length is not worth computing.
@@ -67,6 +73,13 @@ class Basis(NamedTuple):
     cells: IntArray  # (p,)
     seen: FloatArray  # (R, p) rows in these coordinates
     hidden: FloatArray  # (Q, p)
+
+
+class Changes(NamedTuple):
+    """How far log means have moved from a fit."""
+
+    seen: FloatArray  # (R,)
+    hidden: FloatArray  # (Q,)
 
 
 class ExplicitFit(NamedTuple):
@@ -128,6 +141,13 @@ def explicit_rows(
 
 def heaviest_basis(rows: Rows, log_weights: FloatArray) -> Basis:
     """Choose the independent rows with the largest weights and write all rows in terms of them.
+
+    Parameters
+    ----------
+    rows : Rows
+        The model.
+    log_weights : float64 array (R,)
+        Log of what each row weighs.
 
     Raises
     ------
@@ -197,7 +217,7 @@ def _start(counts: FloatArray, rows: Rows) -> tuple[Basis, FloatArray]:
     root = np.sqrt(weight)
     scaled = scaled_rows(basis, np.log(weight))
     target = root * (np.log(weight) - rows.offset)
-    found = np.linalg.lstsq(scaled, target, rcond=None)[0]
+    found = np.linalg.solve(scaled.T @ scaled, scaled.T @ target)
     return basis, np.asarray(found / root[basis.cells])
 
 
@@ -289,7 +309,10 @@ def fit_rows(counts: FloatArray, rows: Rows, start: FloatArray | None = None) ->
         if _is_stale(basis, log_means):
             basis = heaviest_basis(rows, log_means)
             b = log_means[basis.cells] - rows.offset[basis.cells]
-        step, decrement = _step(counts, basis, log_means)
+        try:
+            step, decrement = _step(counts, basis, log_means)
+        except np.linalg.LinAlgError:
+            break
         change, hidden = basis.seen @ step, basis.hidden @ step
         largest = max(np.abs(change).max(), np.abs(hidden).max(initial=0.0))
         if not np.isfinite(largest):
@@ -301,3 +324,80 @@ def fit_rows(counts: FloatArray, rows: Rows, start: FloatArray | None = None) ->
             return ExplicitFit(log_means, basis.hidden @ b, np.asarray(coefficients), basis)
         b = b + damping(np.exp(log_means), change, decrement) * step
     raise ArithmeticError("Newton's method did not reach the maximum of the likelihood")
+
+
+def changes_with_total(means: Changes, rows: Rows, total: float, start: Changes) -> Changes:
+    """Move a fit to the maximum that it has with some persons in all hidden cells together.
+
+    Parameters
+    ----------
+    means : Changes
+        Fitted means of the cells in the likelihood, and of the hidden cells.
+    rows : Rows
+        The model.
+    total : float
+        Persons in the hidden cells, positive.
+    start : Changes
+        Log means to start from, less those of the fit.
+
+    Returns
+    -------
+    Changes
+        Log means at the new maximum, less those of the fit.
+
+    Raises
+    ------
+    ArithmeticError
+        Where Newton's method did not end.
+    """
+    at, value = start, _height(means, start, total)
+    for _ in range(MOST_CHANGES):
+        try:
+            step = _step_with_total(means, rows, total, at)
+        except np.linalg.LinAlgError:
+            break
+        largest = float(max(np.abs(step.seen).max(), np.abs(step.hidden).max()))
+        if not np.isfinite(largest):
+            break
+        t = min(1.0, LARGE_STEP / largest) if largest > 0 else 1.0
+        while True:
+            moved = Changes(at.seen + t * step.seen, at.hidden + t * step.hidden)
+            new = _height(means, moved, total)
+            if new <= value * (1 + ROUNDED_SUM) or t * largest <= STEP_TOLERANCE:
+                break
+            t /= 2
+        at, value = moved, new
+        if largest <= STEP_TOLERANCE:
+            return at
+    raise ArithmeticError(f"no fit with {total:g} hidden persons was found")
+
+
+def _height(means: Changes, at: Changes, total: float) -> float:
+    """Half of the deviance with the hidden total as one more count, less that of the fit without it."""
+    unseen = float(means.hidden @ np.exp(at.hidden))
+    return rise_of_deviance(means.seen, at.seen) + float(misfit(total, unseen))
+
+
+def _step_with_total(means: Changes, rows: Rows, total: float, at: Changes) -> Changes:
+    """Newton step of log means with a hidden total.
+
+    The information is that of the cells one by one, less `total` times the covariance of the hidden rows
+    under the split (Louis 1982, JRSS B 44, 226-233); where what is left of it is rounding, or
+    negative, the step is shorter.
+    """
+    seen, hidden = means.seen * np.exp(at.seen), means.hidden * np.exp(at.hidden)
+    unseen, n_seen = float(hidden.sum()), seen.size
+    together = Rows(np.vstack([rows.seen, rows.hidden]), rows.hidden[:0], rows.offset)
+    log_weights = np.log(np.concatenate([seen, hidden]))
+    basis = heaviest_basis(together, log_weights)
+    scaled = scaled_rows(basis, log_weights)
+    # The fit reproduces the sufficient statistics, so its means do for the counts.
+    residual = np.concatenate([-means.seen * np.expm1(at.seen), hidden * (total / unseen - 1)])
+    score = scaled.T @ (residual * np.exp(-0.5 * log_weights))
+    root = np.sqrt(hidden)
+    apart = scaled[n_seen:] - np.outer(root, root @ scaled[n_seen:]) / unseen
+    values, vectors = np.linalg.eigh(scaled.T @ scaled - total / unseen * (apart.T @ apart))
+    values = np.maximum(np.abs(values), LEAST_CURVATURE)
+    step = vectors @ ((vectors.T @ score) / values) / np.exp(0.5 * log_weights[basis.cells])
+    change = basis.seen @ step
+    return Changes(change[:n_seen], change[n_seen:])

@@ -29,9 +29,10 @@ STEP_TOLERANCE = 1e-6
 PIVOT_TOLERANCE = 1e-10
 #: Unit roundoff of a double.
 ROUNDOFF = 2.0**-53
-#: Most by which rounding of a finished fit's last step may have moved a log mean. A certificate of
-#: existence needs less than 1; the rest is for the figures themselves, which are printed to six digits at most.
-STEP_ERROR = 1e-6
+#: Most that rounding of the last step of a finished fit may change: any log mean, or contrast of them, in
+#: standard errors of it; and the log mean of a cell. A certificate of existence needs less than 1 of the
+#: latter. Beyond either the exact check is asked, and the fit may be done in other coordinates.
+ERROR_IN_ERRORS, ERROR_OF_CELL = 1e-8, 1e-3
 #: A step that lowers some log mean by about one per iteration while the decrement is already
 #: small is what a diverging fit looks like; the exact check then decides.
 RECEDING_STEP = -0.8
@@ -437,16 +438,17 @@ def step_range(design, work):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def step_error(counts, design, work, p):  # type: ignore[no-untyped-def]
-    """Bound what rounding of the last Newton step did to a log mean of the face.
+def rounds_well(counts, design, work, p):  # type: ignore[no-untyped-def]
+    """Whether rounding of the last Newton step did little to any log mean.
 
     The computed h solves (A + E) h = s + e, with e the rounding of the score and E that of the
     information matrix A, its factorization and the shift; so it is off by A^-1 r with r = e - E h.
-    In a cell with mean m that changes the log mean by at most sqrt(r'A^-1 r / m), since the
-    leverage m x'A^-1 x is at most 1. With A = LL', the square of that root is at most the length
-    of the solution z of M z = |r|, where M has the diagonal of L and minus the sizes of its other
-    entries (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 8.3), and at most that
-    of |r| scaled, over the eigenvalue that the shift proves.
+    By the inequality of Cauchy and Schwarz that moves a contrast x'b by at most sqrt(r'A^-1 r) of its
+    standard errors sqrt(x'A^-1 x), and the log mean of a cell with mean m by at most
+    sqrt(r'A^-1 r / m), since the leverage m x'A^-1 x is at most 1. With A = LL', r'A^-1 r is at most the
+    squared length of the solution z of M z = |r|, where M has the diagonal of L and minus the sizes of
+    its other entries (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 8.3), and
+    at most that of |r| scaled, over the eigenvalue that the shift proves.
     """
     residual, least = 0.0, np.inf
     for c in range(counts.size):
@@ -471,7 +473,8 @@ def step_error(counts, design, work, p):  # type: ignore[no-untyped-def]
             error += abs(work.matrix[i, k]) * sizes[k]
         sizes[i] = error / work.matrix[i, i]
         by_factor += sizes[i] * sizes[i]
-    return np.sqrt(min(by_factor, by_shift) / least) if least > 0.0 else np.inf
+    form = min(by_factor, by_shift)
+    return form <= ERROR_IN_ERRORS**2 and form <= ERROR_OF_CELL**2 * least
 
 
 @nb.njit(cache=True, nogil=True)
@@ -580,7 +583,7 @@ def newton(counts, design, work, p, patience, ceiling):  # type: ignore[no-untyp
         for i in range(p):
             work.b[i] += t * work.h[i]
         if max(largest, -smallest, hidden) <= STEP_TOLERANCE:
-            exact_enough = step_error(counts, design, work, p) <= STEP_ERROR
+            exact_enough = rounds_well(counts, design, work, p)
             means_of(design, work, p)
             return CERTIFIED if exact_enough else UNDECIDED
         for c in range(counts.size):

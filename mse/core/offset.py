@@ -9,7 +9,7 @@ section 3). Fits here start from an estimable fit without the offset.
 
 from __future__ import annotations
 
-from math import exp, log
+from math import exp
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ from mse.core.newton import (
     Design,
     gather,
     information,
+    misfit,
     spread,
 )
 
@@ -196,8 +197,8 @@ def offset_profile_interval(
         completed[0] = hidden = exp(log_hidden)
         b, _ = _maximize(b, problem)
         change[:] = _predictor(b - first, problem)
-        ratio = found.means[0] * exp(change[0]) / hidden
+        unseen = found.means[0] * exp(change[0])
         rise = rise_of_deviance(means, change[fit.face])
-        return orderings(n, hidden) - rise - float(hidden * (ratio - 1 - log(ratio)))
+        return orderings(n, hidden) - rise - float(misfit(hidden, unseen))
 
     return FunctionCurve(value, n, float(found.means[0]), spread_of_log).ends(drop)

@@ -11,20 +11,26 @@ with N - n persons spread over the hidden cells in the proportions of the fit it
 
 from __future__ import annotations
 
-from math import exp, log
+from math import exp
 from typing import TYPE_CHECKING
 
 import numba as nb
 import numpy as np
 
 from mse.core.curve import LikelihoodCurve, orderings
-from mse.core.explicit_fit import MOST_ENTRIES, explicit_rows, fit_rows, rise_of_deviance
+from mse.core.explicit_fit import (
+    MOST_ENTRIES,
+    ROUNDED_SUM,
+    Changes,
+    changes_with_total,
+    explicit_rows,
+    rise_of_deviance,
+)
 from mse.core.lattice import superset_sum
 from mse.core.newton import (
     CERTIFIED,
     EXHAUSTED,
     MAX_ITERATIONS,
-    STEP_ERROR,
     STEP_TOLERANCE,
     Design,
     Workspace,
@@ -36,8 +42,8 @@ from mse.core.newton import (
     means_of,
     misfit,
     newton_step,
+    rounds_well,
     spread,
-    step_error,
     step_range,
 )
 
@@ -45,9 +51,6 @@ if TYPE_CHECKING:
     from mse._typing import FloatArray
     from mse.core.batch import ModelFit
     from mse.core.explicit_fit import Rows
-
-#: Relative rounding of a deviance: rises within it are none.
-ROUNDED_SUM = 1e-13
 
 
 @nb.njit(cache=True, nogil=True)
@@ -155,8 +158,8 @@ def fit_with_hidden(counts, hidden, design, work, p):  # type: ignore[no-untyped
 class ProfileCurve(LikelihoodCurve):
     """Profile log likelihood of N under a log-linear model, up to a constant.
 
-    Each evaluation starts from the fit of the one before. With one hidden cell it is a fit of
-    explicit rows where the estimate itself needed that, or where the fit on the lattice fails.
+    Each evaluation starts from the fit of the one before. It is a fit of explicit rows where the
+    estimate itself needed that, or where the fit on the lattice fails.
 
     Parameters
     ----------
@@ -173,6 +176,8 @@ class ProfileCurve(LikelihoodCurve):
     def __init__(self, counts: FloatArray, fit: ModelFit, design: Design, spread: float) -> None:
         self._counts, self._fit, self._design = counts, fit, design
         self._work = _workspace_at(fit, design)
+        self._means = Changes(fit.means[fit.face], fit.hidden)
+        self._at = self._nowhere = Changes(*(np.zeros(each.size) for each in self._means))
         self._rows: Rows | None = None
         if not _is_well_conditioned(counts, fit, design):
             self._write_out()
@@ -187,41 +192,41 @@ class ProfileCurve(LikelihoodCurve):
             Where the inner fit did not converge.
         """
         hidden = exp(log_hidden)
-        b = self._coefficients(hidden)
-        face, unseen = self._fit.face, self._design.n_hidden
-        spread(b - self._fit.coefficients, self._design, self._fit.kept, b.size, self._work.step)
-        rise = rise_of_deviance(self._fit.means[face], self._work.step[face])
-        ratio = float(self._fit.hidden @ np.exp(self._work.step[:unseen])) / hidden
-        return orderings(self.observed, hidden) - rise - hidden * (ratio - 1 - log(ratio))
+        at = self._changes(hidden)
+        unseen = float(self._means.hidden @ np.exp(at.hidden))
+        rise = rise_of_deviance(self._means.seen, at.seen)
+        return orderings(self.observed, hidden) - rise - float(misfit(hidden, unseen))
 
-    def _coefficients(self, hidden: float) -> FloatArray:
-        """Coefficients of the fit with so many hidden persons."""
-        fit, p = self._fit, self._fit.kept.size
+    def _changes(self, hidden: float) -> Changes:
+        """Log means of the fit with so many hidden persons, less those of the fit."""
+        fit, design, work = self._fit, self._design, self._work
+        p = fit.kept.size
         if self._rows is None:
-            code = fit_with_hidden(self._counts, hidden, self._design, self._work, p)
-            if code == CERTIFIED:
-                return self._work.b[:p]
-            self._work.b[:p] = fit.coefficients
+            if fit_with_hidden(self._counts, hidden, design, work, p) == CERTIFIED:
+                spread(work.b[:p] - fit.coefficients, design, fit.kept, p, work.step)
+                return Changes(work.step[fit.face], work.step[: design.n_hidden])
+            work.b[:p] = fit.coefficients
             self._write_out()
         if self._rows is None:
             raise ArithmeticError(f"no fit with {hidden:g} hidden persons was found")
-        known = np.append(self._counts[fit.face], hidden)
-        return fit_rows(known, self._rows, fit.coefficients).coefficients
+        start, self._at = self._at, self._nowhere
+        self._at = changes_with_total(self._means, self._rows, hidden, start)
+        return self._at
 
     def _write_out(self) -> None:
-        """Write the rows out, unless there are several hidden cells or too many entries."""
-        cells = np.append(np.flatnonzero(self._fit.face), 0)
-        if self._design.n_hidden == 1 and cells.size * self._fit.kept.size <= MOST_ENTRIES:
-            self._rows = explicit_rows(self._design, self._fit.kept, cells)
+        """Write the rows out, unless there are too many entries."""
+        seen, hidden = np.flatnonzero(self._fit.face), np.arange(self._design.n_hidden)
+        if (seen.size + hidden.size) * self._fit.kept.size <= MOST_ENTRIES:
+            self._rows = explicit_rows(self._design, self._fit.kept, seen, hidden)
 
 
 def _is_well_conditioned(counts: FloatArray, fit: ModelFit, design: Design) -> bool:
-    """Whether a Newton step at the fit keeps the digits that `STEP_ERROR` asks for."""
+    """Whether a Newton step at the fit keeps its digits."""
     work, p = _workspace_at(fit, design), fit.kept.size
     means_of(design, work, p)
     if np.isnan(newton_step(counts, design, work, p)):
         return False
-    return bool(step_error(counts, design, work, p) <= STEP_ERROR)
+    return bool(rounds_well(counts, design, work, p))
 
 
 def _workspace_at(fit: ModelFit, design: Design) -> Workspace:

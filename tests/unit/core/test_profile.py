@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import gammaln, logsumexp
 
+import mse
 from mse.core.batch import fit_model
 from mse.core.newton import make_design
 from mse.core.profile import ProfileCurve, profile_interval
@@ -60,3 +61,36 @@ def test_low_end_is_the_observed_number_where_nobody_may_be_hidden() -> None:
     low, high = profile_interval(counts, fit, design, 1.92, 1.0)
     assert low == counts.sum()
     assert counts.sum() < high < counts.sum() + 10
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("shape", "n_lists"), [((2, 2, 2), 3), ((2, 2, 2, 3), 3)])
+def test_explicit_rows_give_the_curve_of_the_lattice(shape, n_lists, seed, monkeypatch) -> None:
+    counts, _, cells = random_table(shape, n_lists, all_two_way(len(shape)), 30.0, seed)
+    design = make_design(shape, n_lists, cells)
+    fit = fit_model(counts, np.ones(cells.size, dtype=bool), design)
+    curve = ProfileCurve(counts, fit, design, 0.3)
+    monkeypatch.setattr("mse.core.profile._is_well_conditioned", lambda *_: False)
+    explicit = ProfileCurve(counts, fit, design, 0.3)
+    assert curve._rows is None
+    assert explicit._rows is not None
+    for factor in (1e-4, 0.3, 1.0, 5.0, 1e4):
+        x = np.log(factor * fit.hidden.sum())
+        assert explicit(x) == pytest.approx(curve(x), rel=1e-9, abs=1e-9)
+    assert explicit.ends(1.92) == pytest.approx(curve.ends(1.92), rel=1e-9)
+
+
+@pytest.mark.parametrize("largest", [1e4, 1e9, 1e12])
+def test_strata_with_counts_of_all_sizes_have_an_interval(largest, recwarn) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(6):
+        counts = np.floor(np.exp(rng.random((2, 2, 2, 3)) * np.log(largest)))
+        counts[0, 0, 0] = 0
+        table = mse.CaptureTable.from_array(
+            counts.astype(int), lists=["a", "b", "c"], covariates={"s": ["u", "v", "w"]}
+        )
+        for model in ("main", "a*s + b*s + c*s", "a*b + c*s", "all two-way"):
+            found = mse.LogLinear(model).fit(table).population
+            low, high = found.interval(0.95)
+            assert table.n_observed <= low < high < np.inf
+    assert not recwarn
