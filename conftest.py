@@ -1,4 +1,4 @@
-"""What tests and the examples of docstrings share: pictures without a screen, closed afterwards."""
+"""What tests and the examples of docstrings share: pictures without a screen, and other seeds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that runs tests with other seeds."""
+    parser.addoption(
+        "--reseed",
+        type=int,
+        metavar="N",
+        help="run the tests that draw random numbers with other seeds and fresh examples, set N of them",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Shift all seeds before anything draws."""
+    from tests.reseeding import (
+        reseed,
+    )  # numpy, which reads settings of tests/conftest.py when loaded
+
+    if config.getoption("--reseed") is not None:
+        reseed(config.getoption("--reseed"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests that draw."""
+    from tests.reseeding import choose
+
+    if config.getoption("--reseed") is not None:
+        kept = choose(items)
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
 
 
 @pytest.fixture(autouse=True)
