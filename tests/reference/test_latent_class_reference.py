@@ -28,6 +28,7 @@ import pytest
 from arviz_stats.base import array_stats
 
 import mse
+from tests.chance import FAR
 
 pytestmark = [pytest.mark.reference, pytest.mark.mcmc]
 
@@ -35,8 +36,6 @@ ROWS = json.loads((Path(__file__).parent / "values" / "latent_classes.json").rea
 QUANTILES = {"q025": 0.025, "median": 0.5, "q975": 0.975}
 #: Between the modes of netherlands_5.
 BETWEEN = 80_000
-#: Standard errors of a difference that chance exceeds about once in a million.
-FAR = 5.0
 
 
 def chains_of(dataset: str) -> list[dict[str, float]]:

@@ -8,7 +8,7 @@ the Poisson number of hidden persons would move the 2.5% quantile by 1.5, six of
 How Monte Carlo error was judged: a published quantile at probability q has, under the posterior, a true
 level of q with standard error sqrt(q (1 - q) / ess). A random walk in d dimensions has at best 0.33 / d
 effective draws for each of its draws (Roberts & Rosenthal 2001, Statistical Science 16, 351-367); half
-of that was assumed, and four standard errors allowed. Our own error, of 40,000 draws that are as
+of that was assumed, and five standard errors allowed. Our own error, of 40,000 draws that are as
 good as independent, is added.
 """
 
@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 import mse
+from tests.chance import FAR
 
 pytestmark = pytest.mark.reference
 
@@ -35,7 +36,7 @@ def row(request):
 
 def tolerance(probability: float, n_coefficients: int) -> float:
     effective = 0.5 * 0.33 / n_coefficients * 100_000
-    return 4 * np.sqrt(probability * (1 - probability) * (1 / effective + 1 / (4 * DRAWS)))
+    return FAR * np.sqrt(probability * (1 - probability) * (1 / effective + 1 / (4 * DRAWS)))
 
 
 def test_retained_effects_and_quantiles(row) -> None:

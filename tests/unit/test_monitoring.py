@@ -557,6 +557,7 @@ def test_a_list_that_dropped_out_and_missing_covariates() -> None:
     assert (true < 3 * periods["high"]).all()
 
 
+@pytest.mark.fixed_seed  # a world that has such strata
 def test_strata_that_are_estimable_beside_others_that_are_not() -> None:
     """Every list changes from year to year, and in 2018 three of them are silent."""
     table, _ = registrations("year", "form")
@@ -665,6 +666,7 @@ def by_year(shares: tuple[float, ...], years: dict[int, int], seed: int) -> mse.
     return mse.CaptureTable.from_array(counts, list("ABC"), {"year": list(years)})
 
 
+@pytest.mark.fixed_seed  # a world in which the free search goes wrong; benchmarks have the rate
 def test_lists_that_reach_more_are_not_taken_for_a_rise() -> None:
     table = by_year((0.2, 0.1, 0.1), dict.fromkeys(range(2014, 2018), 3000), seed=2)
     report = mse.monitor(table, replicates=100, seed=1)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import poisson
 
 import mse
 from mse.redrawing import (
@@ -12,6 +13,7 @@ from mse.redrawing import (
     truncated_poisson,
     whole,
 )
+from tests.chance import FAR, error_of_spread
 
 NOBODY = np.zeros(0, dtype=np.int64)
 
@@ -20,8 +22,8 @@ def test_a_fraction_of_a_person_is_rounded_at_random(rng) -> None:
     drawn = whole(np.asarray([3.0, 2.25]), 4000, rng)
     assert set(drawn[:, 0]) == {3}
     assert set(drawn[:, 1]) == {2, 3}
-    # Four standard errors of a share of a quarter.
-    assert drawn[:, 1].mean() == pytest.approx(2.25, abs=4 * np.sqrt(0.1875 / 4000))
+    # A share of a quarter.
+    assert drawn[:, 1].mean() == pytest.approx(2.25, abs=FAR * np.sqrt(0.1875 / 4000))
 
 
 def test_each_stratum_is_drawn_with_its_own_size(rng) -> None:
@@ -73,9 +75,15 @@ def test_a_draw_of_records_known_in_part_has_hidden_persons_in_it(rng) -> None:
     counts = drawing(rng, 4000)
     assert counts.shape == (4000, 4)
     assert (counts[:, 3] == 0).all()
-    # Half of 200 persons are registered, give or take the imputed count.
-    assert counts.sum(axis=1).mean() == pytest.approx(100, abs=1)
-    assert counts.sum(axis=1).std() == pytest.approx(np.sqrt(50), rel=0.15)
+    # Of 80 and the imputed persons beside 100 hidden ones as many are registered in expectation.
+    k = np.arange(15, 31)
+    weights = poisson.pmf(k, 20.0) / poisson.pmf(k, 20.0).sum()
+    mean = 80 + k @ weights
+    given = weights @ ((80 + k) * 100 / (180 + k))
+    spread = np.sqrt(given + weights @ (80 + k - mean) ** 2)
+    assert counts.sum(axis=1).mean() == pytest.approx(mean, abs=FAR * spread / np.sqrt(4000))
+    error = error_of_spread(spread, 4000)
+    assert counts.sum(axis=1).std() == pytest.approx(spread, abs=FAR * error)
     tables, weights = drawing.left_out(rng)
     assert weights.tolist() == [50, 30, 20]
     assert (tables.sum(axis=1) == 99).all()

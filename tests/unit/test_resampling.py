@@ -299,8 +299,9 @@ def test_no_end_lies_below_the_registered_and_the_margin_over_everything_is_the_
     assert (p.by["low"] >= p.by["observed"]).all()
     everything = p.margin()
     assert (everything["low"][0], everything["high"][0]) == pytest.approx(p.interval(0.95))
-    assert (p.draws >= 0).all()
-    np.testing.assert_allclose(p.stratum_draws.sum(axis=1), p.draws)
+    # Some replicates leave the third year without an estimate.
+    assert not (p.draws < 0).any()
+    np.testing.assert_allclose(p.stratum_draws.to_numpy().sum(axis=1), p.draws)
 
 
 def test_a_stratum_without_an_estimate_keeps_its_persons_and_the_others_are_drawn() -> None:

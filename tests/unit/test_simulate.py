@@ -19,6 +19,7 @@ from mse.errors import InvalidTableError, ModelError
 from mse.simulate import Dropout, Linkage, World, netherlands, population, tables
 from mse.simulate.raking import Margin, rake
 from mse.simulate.registrations import missing_chances
+from tests.chance import FAR, error_of_share, error_of_spread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,10 +94,9 @@ def test_drawn_persons_vary_around_the_expected_ones() -> None:
     drawn = [world.draw(seed) for seed in range(40)]
     persons = np.array([simulation.total for simulation in drawn])
     hidden = np.array([s.total - s.table().n_observed for s in drawn])
-    # Poisson: the mean of 40 lies within four of its standard errors.
     for found, mean in ((persons, expected.sum()), (hidden, expected[0].sum())):
-        assert abs(found.mean() - mean) < 4 * np.sqrt(mean / 40)
-        assert 0.6 < found.std() / np.sqrt(mean) < 1.5
+        assert abs(found.mean() - mean) < FAR * np.sqrt(mean / 40)
+        assert found.std() / np.sqrt(mean) == pytest.approx(1, abs=FAR * error_of_spread(1.0, 40))
 
 
 def test_flaws_leave_the_persons_alone(full: Simulation) -> None:
@@ -157,14 +157,16 @@ def test_composition_matches_the_published_shares(full: Simulation) -> None:
 def test_lists_match_the_pooled_table(full: Simulation) -> None:
     pooled, drawn = mse.load_dataset("netherlands"), full.table().where(year=range(2010, 2016))
     assert drawn.lists == pooled.lists
-    assert drawn.n_observed == pytest.approx(8234, rel=0.04)
+    assert drawn.n_observed == pytest.approx(8234, abs=FAR * np.sqrt(8234))
     published, found = (table.overlaps().to_numpy(dtype=float) for table in (pooled, drawn))
     # Poisson counts around the published ones; where none are published half a person is expected.
-    assert (np.abs(found - published) < 4 * np.sqrt(published) + 4).all()
+    assert (np.abs(found - published) < FAR * np.sqrt(published) + 4).all()
     on = drawn.to_frame().groupby(drawn.to_frame()[list(drawn.lists)].sum(axis=1))["n"].sum()
-    assert on[1] / drawn.n_observed == pytest.approx(7802 / 8234, abs=0.01)
-    assert on[2] == pytest.approx(414, rel=0.2)
-    assert on[3] == pytest.approx(18, abs=15)
+    assert on[1] / drawn.n_observed == pytest.approx(
+        7802 / 8234, abs=FAR * error_of_share(0.05, 8234)
+    )
+    assert on[2] == pytest.approx(414, abs=FAR * np.sqrt(414))
+    assert on[3] == pytest.approx(18, abs=FAR * np.sqrt(18))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_investigative_lists_match_the_published_years(
         ("inspectorate", inspectorate),
         ("border_police", border_police),
     ]:
-        assert abs(found[name] - published) < 4 * np.sqrt(published)
+        assert abs(found[name] - published) < FAR * np.sqrt(published)
 
 
 def test_drop_out_matches_what_happened_in_2018(full: Simulation, dropped: Simulation) -> None:
@@ -576,7 +578,7 @@ def test_tables_follow_the_model() -> None:
         logs[i, j, k] = -1.0 * i - 0.5 * j - 1.5 * k + 0.8 * i * j
     expected = 2000 * np.exp(logs) / np.exp(logs).sum()
     expected[0, 0, 0] = 0
-    np.testing.assert_allclose(mean, expected, atol=4 * np.sqrt(expected.max() / 400))
+    np.testing.assert_allclose(mean, expected, atol=FAR * np.sqrt(expected.max() / 400))
     assert drawn[0].lists == ("a", "b", "c")
     assert "True N: 2000" in drawn[0].info.notes
     again = tables(model, N=2000, size=400, seed=1)

@@ -14,6 +14,7 @@ import mse
 from benchmarks.sbc_bayesian_loglinear import FIT, Worlds, calibrate
 from mse.bayes.log_linear import BayesianLogLinearFit
 from mse.bayes.log_linear_setting import bounded_poisson, cell_means, make_setting
+from tests.chance import FAR, RARE, error_of_mean, same_median
 
 QUICK = mse.BayesianLogLinear(draws=500, warmup=200)
 
@@ -47,7 +48,12 @@ def test_models_and_interactions_are_consistent(fit) -> None:
     with_pair = models["model"].str.contains("24")
     assert inclusion.loc["ABA:HRW", "probability"] >= models["probability"][with_pair].sum() - 1e-6
     present = fit.chains.flat("present").mean(axis=0)
-    np.testing.assert_allclose(present, inclusion["probability"], atol=0.05)
+    # Counted in draws, and computed.
+    error = np.hypot(
+        [error_of_mean(each) for each in np.moveaxis(fit.chains.draws["present"], 2, 0)],
+        inclusion["error"],
+    )
+    assert (np.abs(present - inclusion["probability"]) <= FAR * error + 2e-3).all()
 
 
 def test_medians_within_models_are_those_of_their_draws(fit) -> None:
@@ -74,12 +80,12 @@ def test_strata_and_their_draws_add_up(strata) -> None:
 def test_reversible_jump_gives_the_same_answer_as_enumeration(strata) -> None:
     jumping = mse.BayesianLogLinear(strategy="reversible-jump", warmup=1000).fit(strata.table)
     assert not jumping.enumerated
-    assert (jumping.diagnostics["r_hat"] < 1.01).all()
+    assert (jumping.diagnostics["r_hat"] < 1.02).all()
     exact, counted = strata.inclusion, jumping.inclusion
     error = np.hypot(exact["error"], counted["error"]) + 1e-4
-    assert ((exact["probability"] - counted["probability"]).abs() < 4 * error).all()
+    assert ((exact["probability"] - counted["probability"]).abs() < FAR * error + 2e-3).all()
     assert counted["prior"].unique() == [0.5]
-    assert jumping.population.total == pytest.approx(strata.population.total, rel=0.005)
+    assert same_median(jumping.chains, strata.chains)
     assert jumping.models["probability"].sum() == pytest.approx(1.0)
     assert (jumping.moves["to_known_model"] > 0.5).all()
 
@@ -104,17 +110,19 @@ def test_workers_make_no_difference(monkeypatch) -> None:
 def test_another_seed_gives_other_draws_and_the_same_answer(kosovo) -> None:
     one, two = (replace(QUICK, seed=seed).fit(kosovo) for seed in (1, 2))
     assert (one.chains.draws["N"] != two.chains.draws["N"]).any()
-    assert one.population.total == pytest.approx(two.population.total, rel=0.02)
+    assert same_median(one.chains, two.chains)
 
 
 def test_order_of_lists_makes_no_difference(kosovo) -> None:
     there = QUICK.fit(kosovo)
     back = QUICK.fit(kosovo.keep_lists(kosovo.lists[::-1]))
-    assert there.population.total == pytest.approx(back.population.total, rel=0.02)
+    assert same_median(there.chains, back.chains)
     renamed = {":".join(reversed(name.split(":"))): name for name in back.inclusion.index}
     found = back.inclusion.rename({name: old for old, name in renamed.items()})
-    ours = there.inclusion["probability"]
-    np.testing.assert_allclose(found.loc[ours.index, "probability"], ours, atol=0.01)
+    ours = there.inclusion
+    found = found.loc[ours.index]
+    error = np.hypot(found["error"], ours["error"])
+    assert ((found["probability"] - ours["probability"]).abs() <= FAR * error + 1e-4).all()
 
 
 # What the data cannot tell -----------------------------------------------------------------------
@@ -255,7 +263,7 @@ def test_bounded_draws_keep_to_their_bounds_and_their_distribution() -> None:
         weight = np.exp(logs - logs.max())
         expected = (k * weight).sum() / weight.sum()
         spread = np.sqrt(((k - expected) ** 2 * weight).sum() / weight.sum())
-        assert abs(drawn.mean() - expected) <= 4.5 * spread / np.sqrt(4000) + 1e-9
+        assert abs(drawn.mean() - expected) <= FAR * spread / np.sqrt(4000) + 1e-9
 
 
 # Around the answer -------------------------------------------------------------------------------
@@ -339,7 +347,7 @@ def test_ranks_of_true_values_are_uniform() -> None:
     jumping = replace(FIT, strategy="reversible-jump")
     for worlds in (Worlds(3), Worlds(3, vague=True)):
         found = calibrate(worlds, 60, jumping)
-        assert min(each["p_value_ks"] for each in found.values()) > 1e-3
+        assert min(each["p_value_ks"] for each in found.values()) > RARE
 
 
 @pytest.mark.mcmc

@@ -10,6 +10,7 @@ import pytest
 
 import mse
 from mse.bayes.thresholded_effects import in_doubt, prior_precision
+from tests.chance import FAR, same_median
 
 pytestmark = pytest.mark.mcmc
 
@@ -34,7 +35,7 @@ def test_effects_say_what_is_retained(fit) -> None:
 
 def test_chains_are_diagnosed_in_both_models(fit) -> None:
     assert list(fit.diagnostics.index) == ["log N", "log N, all effects"]
-    assert fit.diagnostics["r_hat"].max() < 1.01
+    assert fit.diagnostics["r_hat"].max() < 1.02
     assert fit.diagnostics["ess_bulk"].min() > 400
     names = fit.chains.coords["coefficient"]
     assert names[0] == "intercept"
@@ -88,10 +89,9 @@ def test_order_of_levels_makes_no_difference() -> None:
     one, other = QUICK.fit(table), QUICK.fit(turned)
     assert one.model == other.model
     # Different draws of the same posterior.
-    np.testing.assert_allclose(
-        one.effects["z"].sort_index(), other.effects["z"].sort_index(), atol=0.15
-    )
-    assert one.population.total == pytest.approx(other.population.total, rel=0.01)
+    a, b = one.effects.sort_index(), other.effects.sort_index()
+    assert ((a["z"] - b["z"]).abs() <= FAR * np.hypot(a["mcse"], b["mcse"])).all()
+    assert same_median(one.chains, other.chains)
 
 
 def test_prior_makes_levels_exchangeable() -> None:

@@ -16,11 +16,9 @@ from mse.core.graph_draws import (
 from mse.core.graph_posterior import average, tail
 from mse.core.graphs import adjacency
 from mse.core.hidden_grid import distribution, panel_grid, to_coefficients
+from tests.chance import FAR, RARE
 from tests.unit.core.test_decomposable import problem_of, reciprocal, scores_of
 from tests.unit.core.test_hidden_grid import log_density
-
-#: A test with a fixed seed fails by chance at this level.
-CHANCE = 1e-3
 
 
 @pytest.mark.parametrize(("size", "p"), [(9.0, 0.001), (3.0, 0.2)])
@@ -31,7 +29,7 @@ def test_hidden_counts_follow_their_density(rng, size, p) -> None:
     exact = nbinom(size, p)
     # Spread evenly over its share of the unit interval, a discrete variable is uniform.
     shares = exact.cdf(out - 1) + rng.random(out.size) * exact.pmf(out)
-    assert kstest(shares, "uniform").pvalue > CHANCE
+    assert kstest(shares, "uniform").pvalue > RARE
 
 
 def test_pairs_of_graph_and_hidden_count(rng) -> None:
@@ -40,12 +38,12 @@ def test_pairs_of_graph_and_hidden_count(rng) -> None:
     graphs, hidden = draw_pairs(scores, found.probability, found.panels, 20_000, rng)
     shares = np.bincount(graphs, minlength=8) / graphs.size
     error = np.sqrt(found.probability / graphs.size)
-    assert (np.abs(shares - found.probability) < 4 * error + 1e-4).all()
+    assert (np.abs(shares - found.probability) < FAR * error + 1e-4).all()
     spelled = distribution(found.grid, found.log_density)
     cumulative = np.append(0.0, np.cumsum(spelled.mass))
     at = np.searchsorted(spelled.last, hidden)
     uniform = cumulative[at] + rng.random(at.size) * spelled.mass[at]
-    assert kstest(uniform, "uniform").pvalue > CHANCE
+    assert kstest(uniform, "uniform").pvalue > RARE
 
 
 @pytest.mark.parametrize(
@@ -64,7 +62,7 @@ def test_cell_probabilities_have_the_posterior_mean_of_each_clique(rng, edges, j
             of_cell = (np.arange(8) & inside) == cell
             expected = weights[of_cell].sum() / weights.sum()
             spread = np.sqrt(expected / (weights.sum() + 1) / 4000)
-            assert abs(drawn[:, of_cell].sum(axis=1).mean() - expected) < 4 * spread
+            assert abs(drawn[:, of_cell].sum(axis=1).mean() - expected) < FAR * spread
     if edges == 0b101:  # independent given list 2
         cube = drawn.reshape(-1, 2, 2, 2)
         odds = cube[:, 0, :, 0] * cube[:, 1, :, 1] / (cube[:, 0, :, 1] * cube[:, 1, :, 0])

@@ -34,9 +34,7 @@ from mse.core.latent_classes_jumps import (
 )
 from mse.core.latent_classes_mixture import fit_mixture, log_density
 from mse.core.latent_classes_moves import exchange, make_state, travel
-
-#: Standard errors of a difference that sound code does not exceed: once in 16,000 comparisons.
-FOUR = 4.0
+from tests.chance import FAR
 
 COUNTS = np.array([0, 5, 3, 4, 6, 0, 2, 7])
 OTHER = Priors(shape=0.7, rate=1.3, on=1.5, off=2.0)
@@ -180,8 +178,8 @@ def test_mixture_finds_two_groups(rng) -> None:
     high = rng.multivariate_normal([50.0, -3.0], [[4.0, 0.0], [0.0, 0.01]], 300)
     found = fit_mixture(rng, np.concatenate([low, high]), 2)
     first = int(np.argmin(found.means[:, 0]))
-    # Four standard errors of a mean over 600 draws of variance 1.
-    np.testing.assert_allclose(found.means[first], [0.0, 0.0], atol=4 / np.sqrt(600))
+    # A mean over 600 draws of variance 1.
+    np.testing.assert_allclose(found.means[first], [0.0, 0.0], atol=FAR / np.sqrt(600))
     lower = np.tril(found.factors[first])
     np.testing.assert_allclose(lower @ lower.T, np.cov(low.T), rtol=0.03)
     shares = np.diff(found.cumulative, prepend=0.0)
@@ -275,7 +273,7 @@ def test_chain_without_jumps_agrees_with_quadrature(tiny) -> None:
     given, start, step = tiny
     rng = np.random.default_rng(5)
     kept, _ = run(rng, start[-1].copy(), given, no_atlas(), step, n_draws=10_000, thin=2)
-    assert distance(kept.theta, given) < FOUR
+    assert distance(kept.theta, given) < FAR
 
 
 def test_jumps_agree_with_quadrature_and_misstated_ones_do_not(tiny) -> None:
@@ -292,8 +290,8 @@ def test_jumps_agree_with_quadrature_and_misstated_ones_do_not(tiny) -> None:
         kept, _ = run(rng, start[-1].copy(), given, each, step, n_draws=20_000, thin=1)
         found[name] = distance(kept.theta, given)
         assert kept.stats[:, 2].mean() > 0.1
-    assert found["right"] < FOUR
-    assert found["wrong"] > 2 * FOUR
+    assert found["right"] < FAR
+    assert found["wrong"] > 2 * FAR
 
 
 def test_same_generator_same_chain(tiny) -> None:

@@ -20,6 +20,7 @@ from mse.core.pooled_draws import (
     prior_points,
 )
 from mse.core.pooled_effects import Parameters, Pooled, rotate, vary, vary_transposed
+from tests.chance import FAR
 
 #: Central differences with steps of 1e-5 keep six digits of slopes of some hundreds.
 SLOPE_TOLERANCE = 1e-4
@@ -228,8 +229,10 @@ def test_populations_hold_everybody_who_was_seen(rng) -> None:
     assert (allotted[:, 0] == 4).all()
     assert set(allotted[:, 1]) == {0, 1, 2}
     assert (allotted[:, 1] + allotted[:, 2] == 2 + 3).all()
-    # Four standard errors of the mean of 200 draws of at most two persons, whose spread is at most 1.
-    np.testing.assert_allclose(allotted.mean(axis=0), drawn.expected - exact, atol=4 / np.sqrt(200))
+    # A mean of 200 draws of at most two persons, whose spread is at most 1.
+    np.testing.assert_allclose(
+        allotted.mean(axis=0), drawn.expected - exact, atol=FAR / np.sqrt(200)
+    )
 
 
 def test_hidden_persons_are_those_on_no_list_and_those_beyond_lower_bounds(rng) -> None:
@@ -257,9 +260,8 @@ def test_common_effects_have_their_prior(rng) -> None:
     prior = make_prior(data)
     points = prior_points(rng, 4000, prior, len(data.counts))
     common = common_coefficients(points, prior, data)
-    # Four standard errors of 4,000 draws.
-    np.testing.assert_allclose(common[:, :3].mean(axis=0), -1.5, atol=4 * 0.8 / np.sqrt(4000))
-    np.testing.assert_allclose(common[:, :3].std(axis=0), 0.8, rtol=4 / np.sqrt(8000))
+    np.testing.assert_allclose(common[:, :3].mean(axis=0), -1.5, atol=FAR * 0.8 / np.sqrt(4000))
+    np.testing.assert_allclose(common[:, :3].std(axis=0), 0.8, rtol=FAR / np.sqrt(8000))
 
 
 @pytest.mark.parametrize(("mean", "low", "high"), [(3.0, 0, 4), (0.2, 3, 9), (40.0, 20, 35)])
