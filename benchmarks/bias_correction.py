@@ -62,7 +62,8 @@ def measure(design: tuple, worlds: int) -> tuple[np.ndarray, np.ndarray, float]:
     found = np.asarray(errors)
     kept = found[~np.isnan(found).any(axis=1)]
     lost = 1 - len(kept) / worlds
-    print(f"  (no estimate in {lost:.1%} of the worlds)" if lost else "", file=sys.stderr)
+    if lost:
+        print(f"  (no estimate in {lost:.1%} of the worlds)", file=sys.stderr)
     return kept.mean(axis=0), kept.std(axis=0) / np.sqrt(len(kept)), float(np.mean(warned))
 
 

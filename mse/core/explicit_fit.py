@@ -212,7 +212,8 @@ def _start_at(b: FloatArray, rows: Rows) -> tuple[Basis, FloatArray]:
 
 def _start(counts: FloatArray, rows: Rows) -> tuple[Basis, FloatArray]:
     """Basis and coordinates from one weighted least-squares step at the counts themselves."""
-    weight = counts + START_COUNT
+    # Counts that a correction of the bias has changed may be below zero.
+    weight = np.maximum(counts, 0.0) + START_COUNT
     basis = heaviest_basis(rows, np.log(weight))
     root = np.sqrt(weight)
     scaled = scaled_rows(basis, np.log(weight))
@@ -289,7 +290,7 @@ def fit_rows(counts: FloatArray, rows: Rows, start: FloatArray | None = None) ->
     Parameters
     ----------
     counts : float64 array (R,)
-        Persons; need not be whole.
+        Persons; need not be whole, nor positive where their sufficient statistics allow it.
     rows : Rows
         The model.
     start : float64 array (p,), optional
