@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import pandas as pd
@@ -36,8 +37,10 @@ from mse._console import (
     read_table,
     released,
     rules_asked,
+    table_of,
     write,
 )
+from mse.datasets import load_dataset
 from mse.errors import InvalidTableError, ModelError
 from mse.estimators import Estimator
 from mse.intake.problems import listed
@@ -46,7 +49,7 @@ from mse.simulate.simulation import PERSON, REGISTER
 from mse.table import CaptureTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["monitor_command"]
 
@@ -142,13 +145,14 @@ def monitor_command(
         named = names_in(groups)
         further = [*names_in(covariates), *([scope_column] if scope_column else [])]
         axes = list(dict.fromkeys([period, *named, *further]))
-        table = _read(source, (lists, count, person, register), axes)
+        trends = _trends(trend)
+        table, unused = _read(source, (lists, count, person, register), axes)
         table = operated(table, operating, not_operating, period)
         found = monitor(
             table,
             period,
             named,
-            _estimator(table, period, model, criterion, _trends(trend)),
+            _model(model, criterion, trends),
             replicates,
             seed,
             rates=None if population is None else read_frame(population),
@@ -156,7 +160,9 @@ def monitor_command(
             scope=_scope(table, period, scope_break) if scope_column is None else scope_column,
             across_scopes=across_scopes,
             n_jobs=workers,
+            **({} if model else {"criterion": criterion.value, "trend": trends}),
         )
+        found = replace(found, notes=(*found.notes, *_not_named(unused)))
         shown = released(found, rules, table=table)
         write(_text(shown, form, changes=changes), output)
     if not found.has_estimate:
@@ -168,7 +174,7 @@ def _read(
     source: str,
     columns: tuple[str | None, str | None, str | None, str | None],
     axes: Sequence[str],
-) -> CaptureTable:
+) -> tuple[CaptureTable, list[str]]:
     """Read a table, or registrations; those of `mse simulate` need no word about their columns.
 
     Parameters
@@ -179,22 +185,43 @@ def _read(
         Lists, count, person and register, as given.
     axes : sequence of str
         The period, and the other covariates.
+
+    Returns
+    -------
+    table : CaptureTable
+    unused : list of str
+        What is known of the persons and was not asked for.
     """
     lists, count, person, register = columns
-    if any(each is not None for each in columns) or source in dataset_names():
-        if person is None and register is None:
-            return read_table(source, lists, ",".join(axes), count)
-        return _read_records(read_frame(source), person, register, axes, lists, count)
-    if source == "-" and sys.stdin.isatty():
+    if source != "-" and source in dataset_names() and person is None and register is None:
+        table = read_table(source, lists, ",".join(axes), count)
+        return table, [each for each in load_dataset(source).covariates if each not in axes]
+    if source == "-" and not any(columns) and sys.stdin.isatty():
         msg = (
             "There is nothing to read: name a dataset or a file, or pipe one in, as in "
             "mse simulate netherlands | mse monitor."
         )
         raise InvalidTableError(msg)
     frame = read_frame(source)
-    if not {"synthetic", *SIMULATED} <= set(frame.columns):
-        raise lists_missing(source, frame)
-    return _read_records(frame, *SIMULATED, axes, None, None)
+    if not any(columns) and {"synthetic", *SIMULATED} <= set(frame.columns):
+        person, register = SIMULATED
+    if person is None and register is None:
+        if lists is None:
+            raise lists_missing(source, frame)
+        table = table_of(frame, lists, ",".join(axes), count)
+    else:
+        table = _read_records(frame, person, register, axes, lists, count)
+    used = {*table.axes, *names_in(count), person, register, *axes, "synthetic"}
+    return table, [str(each) for each in frame.columns if each not in used]
+
+
+def _not_named(unused: Sequence[str]) -> Iterator[str]:
+    """Say what was summed over since nobody named it."""
+    if unused:
+        yield (
+            f"Summed over before estimation, and in no model: {listed(unused, 12)}. With --covariates the "
+            "models hold differences between their levels, with --groups the figures too."
+        )
 
 
 def _read_records(
@@ -237,24 +264,18 @@ def _trends(given: Sequence[str] | None) -> dict[str, int]:
     return trends
 
 
-def _estimator(
-    table: CaptureTable,
-    period: str,
-    model: str | None,
-    criterion: CriterionName,
-    trend: Mapping[str, int],
+def _model(
+    model: str | None, criterion: CriterionName, trend: Mapping[str, int]
 ) -> Estimator | None:
+    """Build the model that was named; None for the default search."""
     from mse.loglinear import LogLinear
-    from mse.monitoring.models import default_search
 
-    if model is not None:
-        if criterion is not CriterionName.bic:
-            msg = f"The model {model!r} is named and a search is asked for as well; leave out one."
-            raise ModelError(msg)
-        return LogLinear(model, trend=trend)
-    if period not in table.covariates:
-        return None  # the monitor says so
-    return default_search(table, period, criterion.value, trend)
+    if model is None:
+        return None
+    if criterion is not CriterionName.bic:
+        msg = f"The model {model!r} is named and a search is asked for as well; leave out one."
+        raise ModelError(msg)
+    return LogLinear(model, trend=trend)
 
 
 def _scope(

@@ -10,7 +10,7 @@ below, since EM never lowers the likelihood.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -18,19 +18,22 @@ from mse.core.ascent import curvature_at, empty_completion, make_likelihood
 from mse.core.batch import NOT_ESTIMABLE
 from mse.core.empty_strata import determined, without_persons
 from mse.core.incomplete import fit_from, fit_incomplete
-from mse.core.joint_search import SCREENED, SLACK, Search, screen
+from mse.core.joint_search import FAR, SCREENED, SLACK, Search, is_lower, screen
 from mse.core.newton import Design, make_workspace, means_of, n_parameters
 from mse.core.observed import IMPOSSIBLE, complete
 from mse.core.selection import penalty_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from mse._typing import BoolArray, FloatArray, IntArray
     from mse.core.ascent import Data
+    from mse.core.joint_search import Rank
     from mse.core.newton import Workspace
     from mse.core.solution import IncompleteFit
 
+#: Is told of a model on the way of a search, and of those fitted next to it.
+Note: TypeAlias = "Callable[[Found, list[Found]], None]"
 #: Shares of the information below this tell nothing about a parameter.
 UNINFORMED = 1e-9
 
@@ -183,6 +186,12 @@ class Found(NamedTuple):
     inside: BoolArray  # (T,) terms of the model
     fit: IncompleteFit
     value: float  # criterion, but for a constant; infinite where not estimable
+    criterion: float  # the same of any model that was fitted
+
+    @property
+    def rank(self) -> Rank:
+        """What makes one model better than another: that it may be chosen, then the criterion."""
+        return not np.isfinite(self.value), self.criterion
 
 
 class Question(NamedTuple):
@@ -196,14 +205,11 @@ class Question(NamedTuple):
         What a model may add and drop.
     kind : int
         Code of the criterion, see `mse.core.selection.CRITERIA`.
-    exchanges : bool
-        Whether a term may be exchanged for another where no single change helps.
     """
 
     data: Data
     terms: Terms
     kind: int
-    exchanges: bool
 
 
 def penalty(question: Question, inside: BoolArray) -> float:
@@ -235,15 +241,20 @@ def usable(fit: IncompleteFit, excused: BoolArray) -> bool:
 
 def judged(question: Question, inside: BoolArray, fit: IncompleteFit) -> Found:
     """Put its criterion to a fit."""
-    if not usable(fit, excused_strata(question.data)):
-        return Found(inside, fit, np.inf)
-    return Found(inside, fit, penalty(question, inside) - 2 * fit.value)
+    criterion = np.inf
+    if fit.status <= NOT_ESTIMABLE and np.isfinite(fit.value):
+        criterion = penalty(question, inside) - 2 * fit.value
+    known = usable(fit, excused_strata(question.data))
+    return Found(inside, fit, criterion if known else np.inf, criterion)
 
 
-def improve(question: Question, start: Found) -> Found:
+def improve(question: Question, start: Found, note: Note | None = None) -> Found:
     """Change a model term by term as long as the criterion falls.
 
-    At each step the changes that promise most are fitted, and the best of these fits is taken.
+    At each step the changes of one term that promise most are fitted, and the best of these fits is taken;
+    where none of them is better the others that are near, in the order of their promise, until one is; and
+    then the exchanges of a term inside for one outside that promise most. These are the steps of
+    `mse.core.joint_search.advance`.
 
     Parameters
     ----------
@@ -251,51 +262,86 @@ def improve(question: Question, start: Found) -> Found:
         What is searched.
     start : Found
         Model to start from.
+    note : callable, optional
+        Told of each model on the way and of those fitted next to it.
 
     Returns
     -------
     Found
-        A model that none of the changes tried makes better.
+        A model that none of these changes makes better.
     """
     current = start
     while True:
         changes = promises(question.data, current.fit, current.inside, question.terms)
-        for exchanges in (False, True)[: 1 + question.exchanges]:
-            models = _most_promising(question, current, changes, exchanges=exchanges)
-            tried = [stand(question, inside, current.fit) for inside in models]
-            best = min(tried, key=lambda found: found.value, default=current)
-            if best.value < current.value:
-                break
-        else:
+        changes = np.where(np.isneginf(changes), 0.0, changes)
+        tried: list[Found] = []
+        best = _best_single(question, current, changes, tried)
+        if best is current:
+            best = _best_exchange(question, current, changes, tried)
+        if note is not None:
+            note(current, tried)
+        if best is current:
             return current
         current = best
 
 
-def _most_promising(
-    question: Question, current: Found, changes: FloatArray, *, exchanges: bool
-) -> Iterator[BoolArray]:
-    """Models next to the current one that are worth a fit, the most promising first."""
-    inside, now = current.inside, penalty(question, current.inside)
-    needed, needs = question.terms.below[inside].any(axis=0), question.terms.below
-    free = np.where(inside, ~needed, (inside | ~needs).all(axis=1))
-    flips = [[t] for t in np.flatnonzero(free).tolist()]
-    if exchanges:
-        flips = [
-            [i, j]
-            for i in np.flatnonzero(inside).tolist()
-            for j in np.flatnonzero(~inside).tolist()
-        ]
+def _best_single(
+    question: Question, current: Found, changes: FloatArray, tried: list[Found]
+) -> Found:
+    """Find the best change of one term, among the most promising or else among all."""
+    flips = [[t] for t in range(len(current.inside))]
+    # Nothing says how far a model is off that is not estimable.
+    slack, far = (SLACK, FAR) if np.isfinite(current.value) else (np.inf, np.inf)
+    best = current
+    for number, (change, inside) in enumerate(_ordered(question, current, changes, flips)):
+        promising = number < SCREENED and change <= slack
+        if not promising and (best is not current or change > far):
+            break
+        best = _try(question, current, inside, best, tried)
+    return best
+
+
+def _best_exchange(
+    question: Question, current: Found, changes: FloatArray, tried: list[Found]
+) -> Found:
+    """Find the best exchange of a term inside for one outside, among the most promising."""
+    flips = [
+        [i, j]
+        for i in np.flatnonzero(current.inside).tolist()
+        for j in np.flatnonzero(~current.inside).tolist()
+    ]
+    far, best = FAR if np.isfinite(current.value) else np.inf, current
+    for change, inside in _ordered(question, current, changes, flips)[:SCREENED]:
+        if change > far:
+            break
+        best = _try(question, current, inside, best, tried)
+    return best
+
+
+def _try(
+    question: Question, current: Found, inside: BoolArray, best: Found, tried: list[Found]
+) -> Found:
+    """Fit a model next to the current one; the better one of it and the best so far."""
+    found = stand(question, inside, current.fit)
+    better = is_lower(found.rank, best.rank)
+    # The arrays over cells are needed of the best one only.
+    none = np.zeros(0)
+    tried.append(found._replace(fit=found.fit._replace(means=none, counts=none)))
+    return found if better else best
+
+
+def _ordered(
+    question: Question, current: Found, changes: FloatArray, flips: list[list[int]]
+) -> list[tuple[float, BoolArray]]:
+    """Hierarchical models next to the current one, the most promising first, and what they promise."""
+    now, needs = penalty(question, current.inside), question.terms.below
     ranked = []
     for flip in flips:
-        model = inside.copy()
+        model = current.inside.copy()
         model[flip] = ~model[flip]
-        ranked.append((changes[flip].sum() + penalty(question, model) - now, model))
-    ranked.sort(key=lambda each: each[0])
-    # Nothing says how far a model is off that is not estimable.
-    slack = SLACK if np.isfinite(current.value) else np.inf
-    for change, model in ranked[:SCREENED]:
-        if change <= slack:
-            yield model
+        if (~needs[model] | model).all():
+            ranked.append((changes[flip].sum() + penalty(question, model) - now, model))
+    return sorted(ranked, key=lambda each: each[0])
 
 
 def uninformed(data: Data, fit: IncompleteFit, terms: Terms) -> BoolArray:

@@ -216,6 +216,7 @@ def monitor_with(
         ),
         inhabitants=monitor.inhabitants,
         warnings=tuple(scrubbed(each, publication, levels) for each in monitor.warnings),
+        notes=tuple(scrubbed(each, publication, levels) for each in monitor.notes),
         publication=publication,
         shown=FrozenDict(cells),
         between=FrozenDict(_changes(monitor, cells, publication.rules)),

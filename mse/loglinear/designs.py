@@ -136,6 +136,21 @@ class TableDesign:
                 row[2:4], row[4:6] = strides[list(term)], shape[list(term)] - 1
         return found
 
+    def changing(self, least: HierarchicalModel) -> tuple[tuple[Term, ...], BoolArray, IntArray]:
+        """Find the terms that models may have or not, beyond a smallest one.
+
+        Returns
+        -------
+        terms : tuple of tuple of int
+        fixed : bool array (P,)
+            Parameters of the smallest model.
+        ranges : int64 array (T, 6)
+            See `ranges`.
+        """
+        terms = tuple(term for term in dict.fromkeys(self.terms) if term not in least)
+        fixed = np.asarray([term in least for term in self.terms], dtype=np.bool_)
+        return terms, fixed, self.ranges(terms)
+
 
 def frozen_trend(trend: object) -> FrozenDict[str, int]:
     """Keep the trends of an estimator; ``ModelError`` for what is not a mapping."""

@@ -11,7 +11,7 @@ from mse.core.batch import BOUNDARY, NOT_CONVERGED, fit_models
 from mse.core.descent import descend
 from mse.core.existence import INDETERMINATE
 from mse.core.incomplete import fit_from, starts_of
-from mse.core.joint_search import search_jointly
+from mse.core.joint_search import first_best, search_jointly
 from mse.core.newton import n_parameters
 from mse.core.observed_search import (
     Found,
@@ -163,13 +163,18 @@ class SearchAgain:
         first = self._model_again(question)
         if self.begin == CATALOGUE:
             return self._shortlisted(question, first).fit
-        main = np.zeros_like(self.inside)
-        begin = main if self.begin == MAIN else self._on_completed(first.fit.counts)
-        found = improve(question, stand(question, begin, first.fit))
-        if not np.isfinite(found.value) and begin.any():
+        starts = [np.zeros_like(self.inside)]
+        if self.begin != MAIN:
+            starts = [self._on_completed(first.fit.counts)]
+        # The model of the table is a start as well, so that on its own counts it is found again.
+        ends = [improve(question, first)]
+        for each in starts:
+            if not np.array_equal(each, ends[0].inside):
+                ends.append(improve(question, stand(question, each, first.fit)))
+        if not any(np.isfinite(each.value) for each in ends):
             # The completed counts led to where nothing is estimable.
-            found = improve(question, stand(question, main, first.fit))
-        return found.fit
+            ends.append(improve(question, stand(question, np.zeros_like(self.inside), first.fit)))
+        return ends[first_best([each.rank for each in ends])].fit
 
     def _model_again(self, question: Question) -> Found:
         """Fit the model of the table."""
@@ -185,17 +190,10 @@ class SearchAgain:
     def _on_completed(self, counts: FloatArray) -> BoolArray:
         """Terms of the model that the search of complete tables finds."""
         tables, terms = self._persons(counts)[None], self.question.terms
-        inside = np.zeros_like(self.inside)
         if self.begin == JOINT:
-            own = terms.fixed[: terms.own]
-            ranges = terms.ranges[self.open]
-            inside[self.open] = search_jointly(
-                tables, own, ranges, self.question.kind, self.plain
-            ).members[0]
-        else:
-            pairs = self.plain.cells[terms.ranges[:, 0]]
-            inside[:] = descend(tables, pairs, self.question.kind, self.plain).added[0] >= 0
-        return inside
+            return on_completed(tables, self.question, self.plain, self.open)
+        pairs = self.plain.cells[terms.ranges[:, 0]]
+        return np.asarray(descend(tables, pairs, self.question.kind, self.plain).added[0] >= 0)
 
     def _shortlisted(self, question: Question, first: Found) -> Found:
         """Fit the models that are best on the counts as completed by the best one so far."""
@@ -223,3 +221,32 @@ class SearchAgain:
         values = np.where(fits.status[0] <= BOUNDARY, fits.deviance[0] + penalties, np.inf)
         order = np.argsort(values, kind="stable")[:SHORTLIST]
         return np.asarray(order[np.isfinite(values[order])])
+
+
+def on_completed(
+    tables: FloatArray, question: Question, plain: Design, open_terms: BoolArray
+) -> BoolArray:
+    """Search completed counts over lists and covariates as if they had been seen.
+
+    Parameters
+    ----------
+    tables : float64 array (1, C)
+        Completed counts without the kinds of records.
+    question : Question
+        What is searched.
+    plain : Design
+        Axes and parameters without the kinds of records.
+    open_terms : bool array (T,)
+        Terms that may be added.
+
+    Returns
+    -------
+    bool array (T,)
+        Terms of the model that was found.
+    """
+    terms = question.terms
+    inside = np.zeros(len(terms.ranges), dtype=np.bool_)
+    own = terms.fixed[: terms.own]
+    found = search_jointly(tables, own, terms.ranges[open_terms], question.kind, plain)
+    inside[open_terms] = found.members[0]
+    return inside

@@ -10,26 +10,44 @@ import numpy as np
 
 from mse.catalogue import catalogue
 from mse.core.incomplete import saturated_value
-from mse.core.observed_search import Question, excused_strata, fit_part, uninformed
+from mse.core.joint_search import first_best, starts_of
+from mse.core.observed_search import (
+    Question,
+    excused_strata,
+    fit_part,
+    improve,
+    stand,
+    uninformed,
+)
 from mse.core.selection import CRITERIA as SELECTION_CRITERIA
 from mse.errors import ModelError
 from mse.loglinear.criteria import Criteria, criteria_of
 from mse.loglinear.incomplete import IncompleteLogLinearFit, histories_apart
-from mse.loglinear.incomplete_refitting import CATALOGUE, JOINT, LISTS, MAIN, SearchAgain
+from mse.loglinear.incomplete_refitting import (
+    CATALOGUE,
+    JOINT,
+    LISTS,
+    MAIN,
+    SearchAgain,
+    on_completed,
+)
 from mse.loglinear.incomplete_tried import PartlyTried, Scope, make_scope
 from mse.loglinear.incomplete_wording import silent_lists
 from mse.loglinear.observing import is_vague
+from mse.loglinear.scope import largest_model
 from mse.loglinear.search_fit import (
     CatalogueModels,
     ListedModels,
     LogLinearSearchFit,
     ModelSource,
 )
-from mse.loglinear.steps import stepwise_by_criterion
+from mse.loglinear.steps import steps_of, stepwise_by_criterion
 from mse.model import parse_model
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray
+    from mse.core.observed_search import Found
+    from mse.core.solution import IncompleteFit
     from mse.loglinear.averaging import AverageKind
     from mse.loglinear.search import LogLinearSearch
     from mse.loglinear.steps import Step
@@ -87,18 +105,69 @@ def search_paths(
     table : CaptureTable
         Known in part.
     starts : tuple of HierarchicalModel
-        Where paths start.
+        Where paths start; one more starts from all pairs.
     scope : tuple of HierarchicalModel
         Smallest and largest model.
     """
     tried = _tried(estimator, table, scope)
-    exchanges = not table.covariates
-    paths = [
-        stepwise_by_criterion(tried, start, scope, lambda each: each.values, exchanges=exchanges)
-        for start in starts
-    ]
-    path = min(paths, key=lambda steps: steps[-1].value)
+    if table.covariates and (estimator.max_order or 2) == 2:
+        kind = SELECTION_CRITERIA.index(estimator.criterion)
+        path = _joint_path(tried, kind, scope[0])
+    else:
+        pairs = largest_model(scope[0], min(2, estimator.max_order or 2))
+        paths = [
+            stepwise_by_criterion(tried, start, scope, lambda each: each.values, exchanges=True)
+            for start in dict.fromkeys((*starts, pairs))
+        ]
+        path = min(paths, key=lambda steps: steps[-1].value)
     return _finished(estimator, table, tried, ListedModels(tuple(tried.models)), tuple(path))
+
+
+def _joint_path(tried: PartlyTried, kind: int, least: HierarchicalModel) -> list[Step]:
+    """Search over lists and covariates by the same steps as replicates do; the best path.
+
+    The starts are those of complete tables, and then what these find on the counts as the best model so far
+    completes them, until that is nothing better: replicates go the same way from the model of the table.
+    """
+    scope = tried.scope
+    question = Question(scope.data, scope.terms, kind)
+    paths: list[tuple[Found, list[BoolArray]]] = []
+
+    def follow(start: Found) -> None:
+        tried.note(start)
+        models: list[BoolArray] = []
+
+        def note(current: Found, others: list[Found]) -> None:
+            models.append(current.inside)
+            for each in others:
+                tried.note(each)
+
+        paths.append((improve(question, start, note), models))
+
+    for inside in starts_of(scope.terms.ranges, scope.plain):
+        follow(stand(question, inside, None))
+    while True:
+        best, models = paths[first_best([end.rank for end, _ in paths])]
+        begin = _begin_again(scope, question, best)
+        if begin is None or any(np.array_equal(begin, each) for _, way in paths for each in way):
+            return list(steps_of([tried.model_of(each) for each in models], tried.value_of))
+        follow(stand(question, begin, best.fit))
+
+
+def _begin_again(scope: Scope, question: Question, best: Found) -> BoolArray | None:
+    """Find the model that completed counts lead to; None where there are none."""
+    if best.fit.counts.size == 0 or not np.isfinite(best.value):
+        return None
+    counts = best.fit.counts.reshape(-1, scope.n_kinds).sum(axis=1)[None]
+    return on_completed(counts, question, scope.plain, open_terms(scope, best.fit, best.inside))
+
+
+def open_terms(scope: Scope, fit: IncompleteFit, inside: BoolArray) -> BoolArray:
+    """Find the terms that a search on completed counts may add, (T,) bool.
+
+    Where a list did not operate the completed counts seem to say what they were told.
+    """
+    return np.asarray(inside | ~uninformed(scope.data, fit, scope.terms))
 
 
 def _tried(
@@ -217,9 +286,7 @@ class IncompleteSearchFit(LogLinearSearchFit):
         records = replace(best.refitter(), data=scope.data)
         kind = SELECTION_CRITERIA.index(self.estimator.criterion)
         inside = scope.inside(self.structure)
-        # Where a list did not operate the completed counts seem to say what they were told.
         near = fit_part(scope.data, scope.member(self.structure))
-        closed = uninformed(scope.data, near, scope.terms) & ~inside
         listed = self._source if isinstance(self._source, CatalogueModels) else None
         models = np.zeros((0, inside.size), dtype=np.bool_)
         if listed is not None:
@@ -227,9 +294,15 @@ class IncompleteSearchFit(LogLinearSearchFit):
             models = np.stack(
                 [scope.inside(every.model(i, listed.lists)) for i in range(len(every))]
             )
-        question = Question(scope.data, scope.terms, kind, not self.table.covariates)
+        question = Question(scope.data, scope.terms, kind)
         return SearchAgain(
-            records, question, inside, self._begin(listed), scope.plain, ~closed, models
+            records,
+            question,
+            inside,
+            self._begin(listed),
+            scope.plain,
+            open_terms(scope, near, inside),
+            models,
         )
 
     def _begin(self, listed: CatalogueModels | None) -> str:

@@ -20,6 +20,7 @@ from mse.loglinear.criteria import criteria_of
 from mse.loglinear.designs import table_design
 from mse.loglinear.folding import folded_strata
 from mse.loglinear.observing import look_at, make_data
+from mse.model import HierarchicalModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
     from mse.core.ascent import Data
     from mse.core.newton import Design
+    from mse.core.observed_search import Found
     from mse.core.solution import IncompleteFit
     from mse.loglinear.designs import TableDesign
     from mse.loglinear.observing import Seen
     from mse.loglinear.steps import Change
-    from mse.model import HierarchicalModel
     from mse.notation import Term
     from mse.table import CaptureTable
 
@@ -54,6 +55,8 @@ class Scope(NamedTuple):
         Both, for the core; the kinds of records may be an axis behind the others.
     n_kinds : int
         Levels of that axis.
+    least : HierarchicalModel
+        The smallest model.
     changing : tuple of tuple of int
         Terms that models may have or not.
     terms : Terms
@@ -64,6 +67,7 @@ class Scope(NamedTuple):
     layout: TableDesign
     data: Data
     n_kinds: int
+    least: HierarchicalModel
     changing: tuple[Term, ...]
     terms: Terms
 
@@ -101,7 +105,7 @@ def make_scope(
         [[set(part) < set(term) for part in changing] for term in changing], dtype=np.bool_
     ).reshape(len(changing), len(changing))
     terms = Terms(layout.ranges(changing), fixed, below, own)
-    return Scope(seen, layout, data, n_kinds, changing, terms)
+    return Scope(seen, layout, data, n_kinds, least, changing, terms)
 
 
 class PartlyTried:
@@ -138,6 +142,27 @@ class PartlyTried:
                 self._fits.append(self._fitted(model, start))
         return np.asarray([self._row[model] for model in models], dtype=np.int64)
 
+    def model_of(self, inside: BoolArray) -> HierarchicalModel:
+        """Model of the changing terms inside."""
+        least = self.scope.least
+        added = [each for each, has in zip(self.scope.changing, inside, strict=True) if has]
+        return HierarchicalModel(least.axes, least.n_lists, (*least.generators, *added))
+
+    def note(self, found: Found) -> None:
+        """Keep a model that was fitted elsewhere, unless it is known."""
+        model = self.model_of(found.inside)
+        if model not in self._row:
+            self._row[model] = len(self.models)
+            self.models.append(model)
+            none = np.zeros(0)
+            self._fits.append(
+                found.fit._replace(covariance=np.zeros((0, 0)), means=none, counts=none)
+            )
+
+    def value_of(self, model: HierarchicalModel) -> float:
+        """Criterion of a tried model, infinite where it is not estimable."""
+        return float(self.values[self._row[model]])
+
     def _fitted(self, model: HierarchicalModel, near: IncompleteFit | None = None) -> IncompleteFit:
         found = fit_part(self.scope.data, self.scope.member(model), near)
         # Of thousands of models the covariances would fill the memory.
@@ -168,11 +193,15 @@ class PartlyTried:
             self._confirmed.add(best)
 
     def worth_a_fit(
-        self, changes: list[Change], near: HierarchicalModel, *, exchanges: bool
+        self,
+        changes: list[Change],
+        near: HierarchicalModel,
+        *,
+        exchanges: bool,  # noqa: ARG002 (others ask it)
     ) -> list[Change]:
         """Find the most promising changes of a large table, or all of a small one."""
         scope = self.scope
-        if exchanges or len(changes) * scope.data.base.size <= ALL_FITTED:
+        if len(changes) * scope.data.base.size <= ALL_FITTED:
             return changes
         fit = self._fit_of(near)
         inside = scope.inside(near)

@@ -196,10 +196,14 @@ def joint_refitter(
     scope: tuple[HierarchicalModel, HierarchicalModel],
     trend: Mapping[str, int],
     kind: int,
-) -> JointRefitter:
-    """Repeat a stepwise search over lists and covariates, by the two-way terms between two models."""
+) -> JointRefitter | ModelRefitter:
+    """Repeat a stepwise search over lists and covariates, by the two-way terms between two models.
+
+    Where there is none between them there is nothing to choose, and the one model is fitted again.
+    """
     least, most = scope
     layout = table_design(table, most, trend)
-    kept = np.asarray([term in least for term in layout.terms])
-    pairs = [term for term in dict.fromkeys(layout.terms) if term not in least]
-    return JointRefitter(layout.core, kept, layout.ranges(pairs), kind)
+    terms, kept, ranges = layout.changing(least)
+    if not terms:
+        return ModelRefitter(layout.core, kept)
+    return JointRefitter(layout.core, kept, ranges, kind)

@@ -11,6 +11,7 @@ from mse._frozen import FrozenDict
 from mse.catalogue import catalogue
 from mse.core.batch import fit_models
 from mse.core.empty_strata import without_persons
+from mse.core.selection import CRITERIA as SELECTION_CRITERIA
 from mse.errors import ModelError
 from mse.loglinear.criteria import criteria
 from mse.loglinear.designs import frozen_trend, table_design
@@ -24,13 +25,19 @@ from mse.loglinear.search_fit import (
     list_design,
 )
 from mse.loglinear.single import IntervalKind, LogLinear, complete_counts
-from mse.loglinear.steps import TriedModels, stepwise_by_criterion, stepwise_by_p_value
+from mse.loglinear.steps import (
+    TriedModels,
+    joint_path,
+    stepwise_by_criterion,
+    stepwise_by_p_value,
+)
 from mse.model import parse_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mse._typing import FloatArray
+    from mse.loglinear.steps import Step
     from mse.table import CaptureTable
 
 Criterion = Literal["bic", "aic", "aicc", "pvalue"]
@@ -227,25 +234,26 @@ class LogLinearSearch:
         )
 
     def _fit_stepwise(self, table: CaptureTable) -> LogLinearSearchFit:
+        order = self.max_order or 2
         least = smallest_model(table, self.keep)
-        most = largest_model(least, self.max_order or 2)
-        # With covariates the published searches go up from the main effects, and so does this.
-        lists_only = not table.covariates
-        starts = (least, largest_model(least, min(2, self.max_order or 2)))[: 1 + lists_only]
+        most = largest_model(least, order)
+        starts = (least, largest_model(least, min(2, order)))
         if self.criterion != "pvalue":
             most = within_reach(table, least, most, self.criterion, self.trend, margin=RANGE_WITHIN)
         if not table.is_complete:
             from mse.loglinear.incomplete_search import search_paths
 
             return search_paths(self, table, starts, (least, most))
-        tried = TriedModels(complete_counts(table), table_design(table, most, self.trend))
+        layout = table_design(table, most, self.trend)
+        tried = TriedModels(complete_counts(table), layout)
+        path: list[Step] = []
         if self.criterion == "pvalue":
             path = stepwise_by_p_value(tried, least, self.threshold)
-        else:
+        elif table.covariates and order == 2:
+            path = joint_path(tried, least, SELECTION_CRITERIA.index(self.criterion))
+        if not path:
             paths = [
-                stepwise_by_criterion(
-                    tried, each, (least, most), self._values, exchanges=lists_only
-                )
+                stepwise_by_criterion(tried, each, (least, most), self._values, exchanges=True)
                 for each in starts
             ]
             path = min(paths, key=lambda steps: steps[-1].value)

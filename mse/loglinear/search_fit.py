@@ -32,6 +32,7 @@ from mse.loglinear.averaging import (
 from mse.loglinear.criteria import Criteria, criteria
 from mse.loglinear.refitting import (
     JointRefitter,
+    ModelRefitter,
     SelectionRefitter,
     joint_refitter,
     path_refitter,
@@ -505,7 +506,7 @@ class LogLinearSearchFit(Fitted):
             return self._joint_refitter(kind)
         return path_refitter(self.table.n_lists, self.estimator.threshold, kind)
 
-    def _joint_refitter(self, kind: int) -> JointRefitter:
+    def _joint_refitter(self, kind: int) -> JointRefitter | ModelRefitter:
         table, how = self.table, self.estimator
         least = smallest_model(table, how.keep)
         most = largest_model(least, 2)

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 import numpy as np
 
 from mse.core.batch import BOUNDARY, BatchFit, ModelFit, fit_model, fit_models
+from mse.core.joint_search import Walker, best_walk
+from mse.core.selection import penalty_of
 from mse.core.stepwise import overlap_tails
+from mse.model import HierarchicalModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from mse._typing import FloatArray, IntArray
+    from mse._typing import BoolArray, FloatArray, IntArray
     from mse.core.newton import Design
     from mse.loglinear.designs import TableDesign
-    from mse.model import HierarchicalModel
     from mse.notation import Term
 
 
@@ -208,6 +210,59 @@ def _exchanges(
                 name = f"- {model.term_name(out)} + {model.term_name(term)}"
                 found.append((name, rest.with_term(term)))
     return found
+
+
+def joint_path(tried: TriedModels, least: HierarchicalModel, kind: int) -> list[Step]:
+    """Search over lists and covariates by the same steps as its replicates do.
+
+    Parameters
+    ----------
+    tried : TriedModels
+        Receives every model that is fitted; its layout has those of all two-way terms.
+    least : HierarchicalModel
+        Smallest model.
+    kind : int
+        Code of the criterion, see `mse.core.selection.CRITERIA`.
+
+    Returns
+    -------
+    list of Step
+        The best of the paths, the start first. Empty where every path ended in a fit that failed.
+    """
+    layout = tried.layout
+    terms, fixed, ranges = layout.changing(least)
+
+    def model_of(inside: BoolArray) -> HierarchicalModel:
+        added = [term for term, present in zip(terms, inside, strict=True) if present]
+        return HierarchicalModel(least.axes, least.n_lists, (*least.generators, *added))
+
+    walks = Walker(fixed, ranges, kind, layout.core).walks(tried.counts)
+    for found in walks:
+        for current, others in zip(found.models, found.tried, strict=True):
+            tried.fit([model_of(current)])
+            tried.fit([model_of(each) for each in others], model_of(current))
+    best = best_walk(walks)
+    if best.failed:
+        return []
+    persons = float(tried.counts.sum())
+
+    def value_of(model: HierarchicalModel) -> float:
+        row = tried.fit([model])[0]
+        size = int(tried.n_parameters[row])
+        return float(tried.fits.deviance[0, row] + penalty_of(kind, size, persons))
+
+    return list(steps_of([model_of(each) for each in best.models], value_of))
+
+
+def steps_of(
+    path: list[HierarchicalModel], value_of: Callable[[HierarchicalModel], float]
+) -> Iterator[Step]:
+    """Say what each model of a path changed, and its criterion."""
+    for number, model in enumerate(path):
+        before = path[max(number - 1, 0)]
+        gone = [f"- {model.term_name(t)}" for t in before.terms if t not in model]
+        new = [f"+ {model.term_name(t)}" for t in model.terms if t not in before]
+        yield Step(" ".join([*gone, *new]) or "start", model, value_of(model))
 
 
 def stepwise_by_p_value(

@@ -9,7 +9,7 @@ from mse._frozen import FrozenDict
 from mse.errors import ModelError
 from mse.intervals import DEFAULT_LEVEL, check_level
 from mse.monitoring.draws import joint_draws
-from mse.monitoring.models import default_search
+from mse.monitoring.models import Choice, default_choice, said_of_models
 from mse.monitoring.rates import read_inhabitants
 from mse.monitoring.result import Monitor, check_names
 from mse.monitoring.scopes import breaks_in, scopes_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mse._typing import Level, Seed
-    from mse.estimators import Estimator
+    from mse.estimators import Criterion, Estimator
     from mse.redrawing import Resampling
     from mse.table import CaptureTable
 
@@ -33,6 +33,8 @@ def monitor(
     replicates: int = 1000,
     seed: Seed = None,
     *,
+    criterion: Criterion = "bic",
+    trend: Mapping[str, int] | None = None,
     rates: Any = None,
     level: float = DEFAULT_LEVEL,
     scope: Mapping[Level, str] | str | None = None,
@@ -56,12 +58,17 @@ def monitor(
     groups : sequence of str
         Covariates by which to report, each by itself and by period.
     estimator : Estimator, optional
-        Of lists and covariates together. By default a stepwise search by BIC among models in which
-        every list may reach another share of the population in each period, see the notes.
+        Of lists and covariates together. By default a stepwise search by BIC among models that have all
+        pairs of lists, where there are four lists or more, and in which every list may reach another
+        share of the population in each period, see the notes.
     replicates : int, default 1000
         Bootstrap replicates. A search chooses its model again in each of them.
     seed : int or numpy.random.Generator, optional
         The same seed gives the same figures.
+    criterion : {"bic", "aic", "aicc", "pvalue"}, default "bic"
+        Criterion of the default search.
+    trend : mapping of str to int, optional
+        Covariates that enter the models of the default search by polynomials, ``{"year": 2}``.
     rates : mapping or data frame, optional
         Inhabitants, to report per 100,000: by period, ``{2015: 16_900_000}``, or a frame (or several)
         with columns for the period, groups and ``population``.
@@ -111,7 +118,11 @@ def monitor(
     search that may leave the share constant takes a change of it for one of the number. In worlds like the
     Dutch one (``docs/dropout.md``) it doubled the total over ten years in which the truth hardly moved. So by
     default the terms of list and period are in every model (``LogLinearSearch(..., keep=[...])``), but for
-    lists that did not operate in some period, whose change nobody could see.
+    lists that did not operate in some period, whose change nobody could see. So are all pairs of lists,
+    where there are four or more: that lists avoid each other shows in few persons, a criterion leaves it
+    out, and the total is then up to four times too high (``docs/monitor_worlds.md``). Where the model that
+    has them all leaves more strata without an estimate than the one without them, pairs are searched
+    like other terms. ``notes`` says which it was, and what was summed over.
 
     Examples
     --------
@@ -138,9 +149,9 @@ def monitor(
         )
     inhabitants = read_inhabitants(rates, table.covariates, period)
     table, scopes = scopes_of(table, period, scope)
-    chosen = default_search(table, period) if estimator is None else estimator
+    chosen = _choice(table, period, estimator, criterion, trend)
     joint = joint_draws(
-        chosen,
+        chosen.estimator,
         table,
         replicates=replicates,
         resampling=resampling,
@@ -148,13 +159,46 @@ def monitor(
         n_jobs=n_jobs,
         progress=progress,
     )
-    notes = (*joint.population.warnings, *_notes(chosen, period, scopes, across_scopes))
+    warnings = _warnings(chosen.estimator, period, scopes, across_scopes)
     return Monitor(
-        period, names, FrozenDict(scopes), level, across_scopes, joint, inhabitants, notes
+        period,
+        names,
+        FrozenDict(scopes),
+        level,
+        across_scopes,
+        joint,
+        inhabitants,
+        (*joint.population.warnings, *warnings),
+        (*said_of_models(table, chosen, period), *_summed(table, (period, *names))),
     )
 
 
-def _notes(
+def _choice(
+    table: CaptureTable,
+    period: str,
+    estimator: Estimator | None,
+    criterion: Criterion,
+    trend: Mapping[str, int] | None,
+) -> Choice:
+    """Take the estimator that was given, or the default one."""
+    if estimator is None:
+        return default_choice(table, period, criterion, trend)
+    if criterion != "bic" or trend:
+        raise ModelError(
+            f"estimator={estimator!r} is given, and criterion or trend of the default search as well; leave "
+            "them out, or set them in the estimator."
+        )
+    return Choice(estimator)
+
+
+def _summed(table: CaptureTable, reported: tuple[str, ...]) -> Iterator[str]:
+    """Say which covariates are in the models and not in the figures."""
+    rest = [name for name in table.covariates if name not in reported]
+    if rest:
+        yield f"Summed over, after estimation: {', '.join(rest)}."
+
+
+def _warnings(
     estimator: Estimator, period: str, scopes: Mapping[Level, str], across: bool
 ) -> Iterator[str]:
     """Sentences about breaks of the scope."""

@@ -65,6 +65,8 @@ class Monitor(Result):
         What rates are per.
     warnings : tuple of str
         Sentences for the reader.
+    notes : tuple of str
+        What every model has that was searched, and what was summed over.
     """
 
     period: str
@@ -75,6 +77,7 @@ class Monitor(Result):
     joint: JointDraws
     inhabitants: Inhabitants
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     # Figures -----------------------------------------------------------------------------------
 
@@ -390,6 +393,7 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
             "reason": population.reason,
             "cells": [self._encode_cell(cell) for cell in self.cells.values()],
             "changes": [self._encode_change(each) for each in self._changes(groups)],
+            "notes": self.notes,
             "assumptions": population.assumptions,
             "warnings": self.warnings,
             "provenance": population.provenance,

@@ -70,6 +70,7 @@ def monitor_sections(monitor: Monitor) -> list[Section]:
             "What the intervals take for granted",
             paragraphs=_conditions(monitor.joint.given),
         ),
+        Section("What was modeled, and what was summed over", bullets=monitor.notes),
         Section("Method", rows=_method(monitor)),
         Section("Assumptions", bullets=population.assumptions),
         Section("Warnings", bullets=monitor.warnings),
