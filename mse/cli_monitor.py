@@ -160,7 +160,8 @@ def monitor_command(
             scope=_scope(table, period, scope_break) if scope_column is None else scope_column,
             across_scopes=across_scopes,
             n_jobs=workers,
-            **({} if model else {"criterion": criterion.value, "trend": trends}),
+            criterion=criterion.value,
+            trend=trends if model is None else None,
         )
         found = replace(found, notes=(*found.notes, *_not_named(unused)))
         shown = released(found, rules, table=table)

@@ -691,7 +691,7 @@ def is_lower(one: Rank, other: Rank) -> bool:
 
 
 def first_best(ranks: Sequence[Rank]) -> int:
-    """Number of the best of several ends; the first of those that rounding alone tells apart."""
+    """Find the best of several ends; the first of those that rounding alone tells apart."""
     best = 0
     for number, rank in enumerate(ranks):
         if is_lower(rank, ranks[best]):

@@ -112,7 +112,7 @@ def search_paths(
     tried = _tried(estimator, table, scope)
     if table.covariates and (estimator.max_order or 2) == 2:
         kind = SELECTION_CRITERIA.index(estimator.criterion)
-        path = _joint_path(tried, kind, scope[0])
+        path = _joint_path(tried, kind)
     else:
         pairs = largest_model(scope[0], min(2, estimator.max_order or 2))
         paths = [
@@ -123,7 +123,7 @@ def search_paths(
     return _finished(estimator, table, tried, ListedModels(tuple(tried.models)), tuple(path))
 
 
-def _joint_path(tried: PartlyTried, kind: int, least: HierarchicalModel) -> list[Step]:
+def _joint_path(tried: PartlyTried, kind: int) -> list[Step]:
     """Search over lists and covariates by the same steps as replicates do; the best path.
 
     The starts are those of complete tables, and then what these find on the counts as the best model so far

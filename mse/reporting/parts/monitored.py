@@ -142,7 +142,9 @@ def _sections(context: Context, monitor: Monitor, i: int) -> Iterator[Section]:
     if scopes:
         yield Section(f"monitor-scopes-{i}", say("monitor.scopes"), (Bullets(scopes),))
     given = _given(context, monitor)
-    yield Section(f"monitor-given-{i}", say("monitor.granted"), (Paragraph(inline(given)),))
+    notes = tuple(context.translated(each) for each in monitor.notes)
+    said: tuple[Block, ...] = (Paragraph(inline(given)), *([Bullets(notes)] if notes else []))
+    yield Section(f"monitor-given-{i}", say("monitor.granted"), said)
 
 
 def _given(context: Context, monitor: Monitor) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 import mse
 from mse._text import STANDARD_ASSUMPTIONS
+from mse.cli_monitor import _not_named
 from mse.loglinear.incomplete_wording import within_bounds
 from mse.loglinear.wording import boundary_reason, not_estimable_reason
 from mse.reporting.language import language_of
@@ -195,3 +196,18 @@ def test_what_a_bootstrap_says_is_known(interval: str, replicates: int) -> None:
     assert [text for text in texts_of(p) if not NL.knows(text)] == []
     for text in texts_of(p):
         assert not {"below", "above", "the"} & set(NL.say(text).text.split()), text
+
+
+def test_what_a_monitor_says_of_its_models_is_known() -> None:
+    table = mse.simulate.netherlands(years=[2014, 2015]).draw(1).table().collapse("sex", "age")
+    with pytest.warns(mse.MSEWarning, match="set aside"):
+        silent = table.not_operating("police", year=2015)
+    few = table.keep_lists(["police", "others", "inspectorate"]).collapse("form", "nationality")
+    texts = [
+        text
+        for each in (table, silent, few)
+        for text in mse.monitor(each, replicates=20, seed=1, n_jobs=1).notes
+    ]
+    texts += list(_not_named(["form", "sex"]))
+    assert len(texts) > 6
+    assert [text for text in texts if not NL.knows(text)] == []
