@@ -190,8 +190,10 @@ def test_named_columns_are_not_said_to_be_summed_away() -> None:
     )
     assert json.loads(told.stdout)["notes"][-2:] == [
         "Summed over, after estimation: form, sex.",
-        "Summed over before estimation, and in no model: 'nationality'. With --covariates the models "
-        "hold differences between their levels, with --groups the figures too.",
+        (
+            "Summed over before estimation, and in no model: 'nationality'. With --covariates the models "
+            "hold differences between their levels, with --groups the figures too."
+        ),
     ]
 
 
