@@ -30,7 +30,10 @@ def _log_mixture(square, p):  # type: ignore[no-untyped-def]
     """Log density of the mixture over that of the standard normal distribution, at squared length."""
     log_t = lgamma(0.5 * (HEAVY_DF + p)) - lgamma(0.5 * HEAVY_DF)
     log_t -= 0.5 * p * np.log(0.5 * HEAVY_DF) + 0.5 * (HEAVY_DF + p) * np.log1p(square / HEAVY_DF)
-    ratio = min(log_t + 0.5 * square, 600.0)
+    ratio = log_t + 0.5 * square
+    # So far out, where one draw in 10^5 to 10^6 falls, the normal part does not show, and the power overflows.
+    if ratio > 600.0:
+        return np.log(HEAVY_SHARE) + ratio
     return np.log(1.0 - HEAVY_SHARE + HEAVY_SHARE * np.exp(ratio))
 
 

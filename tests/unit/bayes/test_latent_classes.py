@@ -266,5 +266,5 @@ def test_ranks_of_true_values_are_uniform() -> None:
 
 @pytest.mark.mcmc
 def test_negative_control_another_prior_is_found_out() -> None:
-    ranks = ranks_of_worlds(3, 2, 25, 60, length=SHORT, priors=Priors(on=4.0))
+    ranks = ranks_of_worlds(3, 2, 25, 60, length=SHORT, priors=Priors(on=16.0))
     assert uniformity(ranks["first list"], SHORT.draws, n_bins=10)["p_value"] < FOUND_OUT

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from scipy.integrate import dblquad
-from scipy.special import gammaln
+from scipy.special import gammaln, logsumexp
 from scipy.stats import chi2, multivariate_t, norm, poisson
 
 import mse
@@ -24,10 +24,16 @@ from mse.core.bayes_loglinear_chain import (
     warm_up,
     with_catalog,
 )
-from mse.core.bayes_loglinear_evidence import laplace, sample_weights
+from mse.core.bayes_loglinear_evidence import (
+    HEAVY_DF,
+    HEAVY_SHARE,
+    _log_mixture,
+    laplace,
+    sample_weights,
+)
 from mse.core.bayes_loglinear_maps import log_weight, make_maps, work_out
 from mse.core.bayes_loglinear_terms import propose_terms
-from tests.chance import FAR, RARE
+from tests.chance import FAR, RARE, error_of_mean
 
 UNIT = np.asarray([1.0, 0.0, 0.0])
 HYPER = np.asarray([0.0, 3.0, 2.0])
@@ -192,6 +198,27 @@ def test_weights_are_all_but_constant_where_the_posterior_is_normal() -> None:
     assert np.mean(weights) == pytest.approx(maps.evidence[0], abs=0.01)
 
 
+def test_draws_far_out_do_not_outweigh_all_others() -> None:
+    # Cut off at a power that a double holds, the density made one draw weigh e^500 times too much.
+    for p in (3, 8, 20):
+        for square in (0.1, 10.0, 500.0, 1190.0, 1300.0, 1e5, 1e9):
+            at = np.append(np.sqrt(square), np.zeros(p - 1))
+            log_t = float(multivariate_t.logpdf(at, shape=np.eye(p), df=HEAVY_DF))
+            normal = -0.5 * square - 0.5 * p * np.log(2 * np.pi)
+            parts = [np.log1p(-HEAVY_SHARE), np.log(HEAVY_SHARE) + log_t - normal]
+            found = _log_mixture(square, p)
+            assert found == pytest.approx(logsumexp(parts), rel=1e-9)
+    # With these seeds a draw of one model of 64 went so far.
+    for name in ("three levels", "bounds"):
+        target = make_setting(TABLES[name](), 2, UNIT).target
+        models = all_models(target.scope)
+        sums, scale = sample_weights(
+            target, models, np.full(len(models), 4000), np.random.default_rng([3, 5])
+        )
+        assert (np.abs(np.log(sums[:, 0] / 4000)) < 1).all()
+        assert np.isfinite(scale).all()
+
+
 def test_models_are_those_of_the_catalogue() -> None:
     for n_lists, order in ((3, 2), (4, 3), (5, 2)):
         known = catalogue(n_lists, order)
@@ -238,8 +265,8 @@ def test_proposals_alone_visit_all_models_alike() -> None:
     assert accepted > n
 
 
-def frequencies(target, models, draws, *, known: bool) -> np.ndarray:
-    """How often a chain is in each model."""
+def visits(target, models, draws, *, known: bool) -> np.ndarray:
+    """In which model a chain is."""
     rng = np.random.default_rng(4)
     run = start_run(target, models[0], draws, rng)
     warm_up(run, 500)
@@ -247,8 +274,7 @@ def frequencies(target, models, draws, *, known: bool) -> np.ndarray:
         run = with_catalog(run, make_catalog(models, laplace(target, models), 0.6))
     take_draws(run, 5, 0, draws)
     places = {row.tobytes(): i for i, row in enumerate(models)}
-    found = [places[row.tobytes()] for row in run.parts.record.members]
-    return np.bincount(found, minlength=len(models)) / draws
+    return np.asarray([places[row.tobytes()] for row in run.parts.record.members])
 
 
 @pytest.mark.mcmc
@@ -262,11 +288,16 @@ def test_reversible_jump_agrees_with_marginal_likelihoods(name) -> None:
     evidence = np.log(sums[:, 0] / 4000) + scale
     p = np.exp(evidence - evidence.max())
     p /= p.sum()
+    variance = np.maximum(4000 * sums[:, 1] / sums[:, 0] ** 2 - 1, 0.0) / 4000
+    exact = p**2 * ((1 - 2 * p) * variance + p**2 @ variance)
     for known in (False, True):
-        share = frequencies(target, models, 6000, known=known)
-        # Of 6,000 draws a fifth or more are as good as independent; the sums have errors of 2 %.
-        error = np.sqrt(p * (1 - p) / 1200) + 0.02 * p
-        assert (np.abs(share - p) < FAR * error + 1e-3).all()
+        at = visits(target, models, 6000, known=known)
+        for m in np.flatnonzero(p > 0.005):
+            error = np.hypot(error_of_mean((at == m)[None]), np.sqrt(exact[m]))
+            assert abs((at == m).mean() - p[m]) <= FAR * error
+        seldom = np.isin(at, np.flatnonzero(p <= 0.005))
+        rest = float(p[p <= 0.005].sum())
+        assert abs(seldom.mean() - rest) <= FAR * (error_of_mean(seldom[None]) + 0.1 * rest)
 
 
 @pytest.mark.mcmc

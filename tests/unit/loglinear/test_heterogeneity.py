@@ -353,7 +353,7 @@ def errors_of_totals(model, n_lists: int, p: float, n: int, worlds: int) -> np.n
 
 
 @pytest.mark.parametrize(
-    ("n_lists", "p", "n", "worlds"), [(4, 0.2, 200, 1000), (5, 0.2, 150, 1000), (8, 0.1, 300, 150)]
+    ("n_lists", "p", "n", "worlds"), [(4, 0.2, 200, 1000), (5, 0.2, 150, 1000), (8, 0.1, 300, 600)]
 )
 def test_published_correction_adds_bias_where_it_says_so_and_leverages_remove_it(
     n_lists, p, n, worlds

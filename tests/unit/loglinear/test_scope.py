@@ -173,7 +173,7 @@ def test_nor_where_a_list_did_not_operate() -> None:
     np.testing.assert_allclose(totals[:4], by["total"][:4], rtol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:.* set aside")
+@pytest.mark.filterwarnings("ignore:.*(set aside|said not to have operated)")
 def test_terms_out_of_reach_of_a_table_known_in_part_are_left_out_too(rng, monkeypatch) -> None:
     monkeypatch.setattr("mse.loglinear.scope.MANY_PARAMETERS", 50)
     table = many(rng, 40, 12, 500).not_operating("d", month=[11])
