@@ -86,16 +86,20 @@ class LogLinearSearch:
     a covariate that nobody was observed with count against no model: the others are estimated by the best
     one all the same.
 
-    With covariates the search is stepwise, from the main effects of lists and covariates to all their
-    two-way terms (or ``max_order``), as in Cruyff, van Dijk & van der Heijden (2017). Where these have
-    1,000 parameters or more, as with hundreds of places, terms whose penalty outweighs the whole
-    deviance of the main effects are left out: they could not be chosen.
+    With covariates the search is stepwise, between the main effects of lists and covariates and all their
+    two-way terms (or ``max_order``). The published ones go up from the main effects (Cruyff, van Dijk & van
+    der Heijden 2017), and may end in a trap: so this one starts from all two-way terms, and from all but the
+    pairs of lists, as well. At each step the five changes that promise most by their score and Wald statistics
+    are fitted; where none is better the others that come near are, and then exchanges of two terms. A table and its
+    bootstrap replicates are searched by the same steps. Where the two-way terms have 1,000 parameters or more,
+    as with hundreds of places, terms whose penalty outweighs the whole deviance of the main effects are left out:
+    they could not be chosen; and where those left have more than 1,000, only the first start is taken.
 
     On a table that is known in part the criteria come from the observed-data likelihood, and whether a
     model is estimable is judged at the maximum that was found, not exactly; of the chosen model from
-    several starts. A fit takes some 2 ms without covariates and 5 to 40 ms on 1,000 to 20,000 cells, so
-    of large tables only the changes that promise most are fitted at each step: ten, by the score and Wald
-    statistics of the observed-data likelihood. ``criterion="pvalue"`` needs a complete table.
+    several starts. The steps over covariates are the same, by the score and Wald statistics of the
+    observed-data likelihood; and the search starts once more from the model that the counts lead to as the
+    best one completes them. ``criterion="pvalue"`` needs a complete table.
 
     Examples
     --------
