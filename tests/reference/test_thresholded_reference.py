@@ -54,6 +54,7 @@ def test_retained_effects_and_quantiles(row) -> None:
 
 def test_published_figures_are_of_the_mean() -> None:
     korea = next(row for row in ROWS if row["dataset"] == "korea")
-    fit = mse.ThresholdedLogLinear(hidden="persons").fit(mse.load_dataset("korea"))
+    # The level is 0.045; so many draws that it does not come down to the tolerance by chance.
+    fit = mse.ThresholdedLogLinear(hidden="persons", draws=4 * DRAWS).fit(mse.load_dataset("korea"))
     level = (fit.chains.flat("N") < korea["quantiles"]["2.5%"]).mean()
-    assert level > 0.025 + 1.5 * tolerance(0.025, 6)
+    assert level > 0.025 + tolerance(0.025, 6)

@@ -184,7 +184,7 @@ def test_the_piped_command_finds_the_truth_and_says_what_it_summed_over() -> Non
 def test_named_columns_are_not_said_to_be_summed_away() -> None:
     run = CliRunner()
     made = run.invoke(app, ["simulate", "netherlands", "--seed", "1", "--years", "2014,2015"])
-    options = ["--replicates", "20", "--seed", "1", "--workers", "1", "--covariates", "form,sex"]
+    options = ["--replicates", "100", "--seed", "1", "--workers", "1", "--covariates", "form,sex"]
     told = run.invoke(
         app, ["monitor", *options, "--groups", "age", "--format", "json"], input=made.stdout
     )
