@@ -49,5 +49,7 @@ def test_an_estimate_or_a_status(table: mse.CaptureTable | None) -> None:
     assert found.observed == table.n_observed
     if found.status in ("ok", "boundary"):
         low, high = found.interval(0.95)
-        assert table.n_observed <= low <= high
+        # Fewer than twenty replicates that determine a total give no interval, and say so.
+        without = any("no interval" in each for each in found.warnings)
+        assert table.n_observed <= low <= high or (low != low and without)
     assert found.to_json()

@@ -276,13 +276,14 @@ def test_true_values_rank_anywhere_among_draws() -> None:
     """A short version of benchmarks/sbc_pooled.py: worlds known in part, and a prior that is wrong."""
     short, ranked = replace(SETTINGS, draws=19 * THIN, tune=100), 19
     ranks = [ranks_of_world(world, coarse=True, settings=short) for world in range(6)]
-    wrong = [ranks_of_world(world, False, shrink=0.1, settings=short) for world in range(6)]
-    means, far = ((np.mean(each, axis=0) + 0.5) / (ranked + 1) for each in (ranks, wrong))
+    wrong = [ranks_of_world(world, False, shrink=0.02, settings=short) for world in range(6)]
+    means = (np.mean(ranks, axis=0) + 0.5) / (ranked + 1)
     # A sum of six uniform numbers is below x with probability x^6 / 6!: here once in a million.
     rare = (720 * RARE / 2) ** (1 / 6) / 6
     np.testing.assert_allclose(means, 0.5, atol=0.5 - rare)
-    # The control is beyond three standard errors of such a mean.
-    assert abs(far[QUANTITIES.index("spread of sizes")] - 0.5) > 3 * np.sqrt(1 / 12 / 6)
+    # Of the control nearly all are at an end, where uniform ones are with probability 0.2.
+    far = np.asarray(wrong)[:, QUANTITIES.index("spread of sizes")]
+    assert np.isin(far, [0, 1, ranked - 1, ranked]).sum() >= 5
 
 
 @pytest.mark.parametrize(
