@@ -80,9 +80,9 @@ DESIGNS = (
     Periods("N = 400, p = .6", 400, (0.6,) * 3),
     Periods("N = 400, p = .3", 400, (0.3,) * 3),
     Periods("N = 1,000, p = .12", 1000, (0.12,) * 3),
-    Periods("four lists, N = 400, p = .6", 400, (0.6,) * 4, "", 500, 200),
-    Periods("four lists, N = 400, p = .3", 400, (0.3,) * 4, "", 500, 200),
-    Periods("four lists, N = 1,000, p = .12", 1000, (0.12,) * 4, "", 500, 200),
+    Periods("four lists, N = 400, p = .6", 400, (0.6,) * 4, ""),
+    Periods("four lists, N = 400, p = .3", 400, (0.3,) * 4, ""),
+    Periods("four lists, N = 1,000, p = .12", 1000, (0.12,) * 4, ""),
 )
 
 
