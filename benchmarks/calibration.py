@@ -442,7 +442,6 @@ def _with_tables(page: str, study: Study) -> str:
     interval = [method for method in methods if method != "true model"]
     bounded = [method for method in interval if method not in ("buckland", "basic")]
     parts = {
-        "designs": design_table(content),
         "coverage": coverage_table(content, methods),
         "sides": sides_table(content, interval),
         "width": width_table(content, methods),
@@ -453,7 +452,7 @@ def _with_tables(page: str, study: Study) -> str:
         ),
     }
     if study.earlier:
-        parts["answers"] = answer_table(content)
+        parts |= {"designs": design_table(content), "answers": answer_table(content)}
     for mark, text in parts.items():
         if f"<!-- {study.prefix}{mark} -->" in page:
             page = replace_between_marks(page, f"{study.prefix}{mark}", text)
