@@ -61,7 +61,8 @@ def profile_dense(
     seen = known[:-1] > 0
     none = log(means[-1] / total) if 2 * hidden < total else log1p(-float(shares.sum()))
     kernel = float(known[:-1][seen] @ np.log(shares[seen])) + hidden * none
-    return log_orderings(total - hidden, hidden) + kernel
+    # Not the total less the hidden ones, which far out are all of it.
+    return log_orderings(float(known[:-1].sum()), hidden) + kernel
 
 
 def likelihood_interval(

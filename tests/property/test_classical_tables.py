@@ -74,6 +74,16 @@ def test_every_answer_is_a_number_with_its_interval_or_a_status(size) -> None:
     assert not found
 
 
+def test_an_interval_that_reaches_beyond_what_doubles_tell_apart() -> None:
+    # Walking out to e^30 times the estimate, the observed persons are lost in the total.
+    counts = np.array([0, 5824, 151, 0, 5, 0, 2, 604]).reshape(2, 2, 2)
+    template = mse.CaptureTable.from_counts({"111": 1}, lists=list("abc"))
+    for model in ("Mh", "Mth"):
+        fit = mse.ClosedPopulation(model, heterogeneity="gamma").fit(template.with_counts(counts))
+        low, high = fit.population.interval()
+        assert 6586 <= low <= fit.population.total <= high
+
+
 def test_a_hidden_number_next_to_none_has_an_interval() -> None:
     # Under a gamma form the fitted hidden count is 3e-14; 1 less the other shares is rounding error.
     counts = np.zeros(32, dtype=np.int64)
