@@ -129,4 +129,6 @@ def joint_draws(
         )
     draws = population.stratum_draws
     totals = np.zeros((0, len(strata.cells))) if draws is None else draws.to_numpy(np.float64)
-    return JointDraws(population, strata, totals.copy(), population.interval_given)
+    # Of the strata: where one has no estimate, the total has no interval that could tell.
+    given = getattr(strata.intervals, "given", population.interval_given)
+    return JointDraws(population, strata, totals.copy(), given)

@@ -61,11 +61,17 @@ def test_every_integer_and_panels_agree(table, high) -> None:
     share = inside["probability"].sum()
     if share > 1e-6 and inside["high"].iloc[-1] == table.n_observed + high:
         assert 1 - share == pytest.approx(bounded.tail_mass, rel=1e-5, abs=1e-8)
-        each = inside["probability"].to_numpy() / share
-        # Distribution functions from panels are exact to 1e-9 (tests/unit/core/test_graph_posterior.py), so
-        # the probability of one total is to twice that.
-        assert bounded.posterior["probability"].to_numpy() == pytest.approx(
-            each, rel=1e-6, abs=2e-9 / share
+        # The rows of the two may lie at other totals where panels are narrow, so distribution functions are
+        # compared, at the totals that both have; those from panels are exact to 1e-9
+        # (tests/unit/core/test_graph_posterior.py).
+        one, other = (
+            frame.groupby("high")["probability"].sum().cumsum()
+            for frame in (bounded.posterior, inside)
+        )
+        shared = one.index.intersection(other.index)
+        assert len(shared) >= 0.99 * len(other)
+        assert one[shared].to_numpy() == pytest.approx(
+            other[shared].to_numpy() / share, rel=1e-6, abs=2e-9 / share
         )
 
 

@@ -541,20 +541,25 @@ def test_a_list_that_dropped_out_and_missing_covariates() -> None:
     found = mse.monitor(table, groups=["form"], replicates=20, seed=1, rates=rates)
     periods = found.periods
     assert periods["observed"].sum() == table.n_observed
-    assert (periods["low"] <= periods["high"]).all()
-    assert periods["rate"].to_numpy() == pytest.approx(periods["total"] / 170)
+    # In some worlds a year is not determined, and says so.
+    known = periods["total"].notna().to_numpy()
+    assert known.sum() >= 3
+    assert (known == periods["status"].isin(["ok", "boundary"])).all()
+    assert (periods["low"] <= periods["high"])[known].all()
+    assert periods["rate"].to_numpy() == pytest.approx(periods["total"] / 170, nan_ok=True)
     by_form = found.by_period["form"].groupby("year")
-    np.testing.assert_allclose(by_form["total"].sum(), periods["total"])
+    np.testing.assert_allclose(by_form["total"].sum(min_count=4)[known], periods["total"][known])
     np.testing.assert_allclose(by_form["observed"].sum(), periods["observed"])
-    change = found.change(2017, 2018)
-    assert 0 <= change.rise <= 1
-    assert change.difference.low < change.difference.high
+    if known[1] and known[2]:
+        change = found.change(2017, 2018)
+        assert 0 <= change.rise <= 1
+        assert change.difference.low < change.difference.high
     assert found.joint.given == "the model re-selected in every replicate"
     assert "not exactly" in found.summary().replace("\n", " ")
     # Twenty draws say little, and the interval still is where the truth is.
     true = truth.groupby("year")["persons"].sum().to_numpy()
-    assert (periods["low"] / 3 < true).all()
-    assert (true < 3 * periods["high"]).all()
+    assert (periods["low"] / 3 < true)[known].all()
+    assert (true < 3 * periods["high"])[known].all()
 
 
 @pytest.mark.fixed_seed  # a world that has such strata

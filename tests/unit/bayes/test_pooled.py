@@ -107,7 +107,8 @@ def test_a_stratum_of_three_persons_has_a_sensible_answer(fit) -> None:
     # And less than if everybody had the share registered of all strata together, known for sure.
     coverage = fit.population.coverage
     hidden = nbinom(3 + 1, coverage).ppf([0.025, 0.975])
-    assert three["high"] - three["low"] > np.diff(hidden)[0]
+    # Draws are whole persons, and 800 of them leave an end uncertain by one.
+    assert three["high"] - three["low"] > np.diff(hidden)[0] - 2
 
 
 def test_a_stratum_without_anybody_has_hidden_persons_and_is_named(fit) -> None:
