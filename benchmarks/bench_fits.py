@@ -20,7 +20,7 @@ from benchmarks.harness import (
     table_of_lists,
     table_with_covariates,
 )
-from mse.catalogue import catalogue
+from mse.models.catalogue import catalogue
 
 ALL_PAIRS = mse.LogLinear("all two-way")
 

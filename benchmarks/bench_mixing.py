@@ -25,13 +25,21 @@ import numba as nb
 import numpy as np
 
 import mse
-from mse.bayes import latent_classes_sampling
-from mse.bayes.latent_classes import _target
-from mse.bayes.latent_classes_summary import describe_classes, relabel
-from mse.core.latent_classes import FAST, caught_share, make_workspace, missed_share
-from mse.core.latent_classes_chain import FIRST_STEP, LENGTH, run, scatter
-from mse.core.latent_classes_jumps import no_atlas
-from mse.core.latent_classes_moves import MAX_STEPS, exchange, make_state, regroup, travel
+from mse.bayes import latent_classes
+from mse.bayes.latent_classes import _target, describe_classes, relabel
+from mse.core.latent_classes.chain import (
+    FIRST_STEP,
+    LENGTH,
+    MAX_STEPS,
+    exchange,
+    make_state,
+    no_atlas,
+    regroup,
+    run,
+    scatter,
+    travel,
+)
+from mse.core.latent_classes.density import FAST, caught_share, make_workspace, missed_share
 
 RESULTS = Path(__file__).parent / "results" / "mixing_latent_classes.json"
 PAGE = Path(__file__).parents[1] / "docs" / "mixing.md"
@@ -225,7 +233,7 @@ def main() -> None:
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if asked != ["--table"]:
         # Chains one after the other: seconds of one core.
-        latent_classes_sampling.THREADED = 10**15
+        latent_classes.THREADED = 10**15
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", mse.ConvergenceWarning)
             mse.LatentClasses(draws=100, warmup=100).fit(mse.load_dataset("korea"))

@@ -18,7 +18,7 @@ from mse.reporting import build_report
 from mse.reporting.writing import as_form
 
 if TYPE_CHECKING:
-    from mse.estimators import Fit
+    from mse.answer.protocols import Fit
 
 pytestmark = [pytest.mark.benchmark(group="reports"), pytest.mark.usefixtures("one_core")]
 

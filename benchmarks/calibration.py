@@ -42,7 +42,7 @@ from benchmarks.tables import markdown_table, replace_between_marks
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mse.intervals import IntervalMethod
+    from mse.answer.intervals import IntervalMethod
 
 SEED = 20260101
 LEVEL = 0.95

@@ -1,4 +1,4 @@
-"""How often the test of fit that stands beside every model rejects a true one: `mse._goodness`.
+"""How often the test of fit that stands beside every model rejects a true one: `mse.answer.goodness`.
 
 Of each bundled complete table of at most six lists, tables of as many persons are drawn from the fitted
 means of the main effects and of the model with the best BIC, and the drawn model is fitted again.
@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 import mse
-from mse.core.batch import fit_models
+from mse.core.fitting import fit_models
 
 REPLICATES = 1000
 

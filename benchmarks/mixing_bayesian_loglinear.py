@@ -29,10 +29,9 @@ import numpy as np
 
 import mse
 from benchmarks.bench_bayesian_loglinear import upper_bounds
-from mse.bayes import log_linear_sampling
-from mse.bayes.log_linear_models import all_models, enumerate_models
-from mse.bayes.log_linear_setting import make_setting
-from mse.core.bayes_loglinear_chain import start_run, take_draws, warm_up
+from mse.bayes import model_average_posterior
+from mse.bayes.model_average_posterior import all_models, enumerate_models, make_setting
+from mse.core.model_average.chain import start_run, take_draws, warm_up
 
 RESULTS = Path(__file__).parent / "results" / "mixing_bayesian_loglinear.json"
 PAGE = Path(__file__).parents[1] / "docs" / "mixing.md"
@@ -120,7 +119,7 @@ def agreement(name: str, order: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, and write the results."""
-    log_linear_sampling.THREADED = 10**9
+    model_average_posterior.THREADED = 10**9
     warnings.simplefilter("ignore", mse.ConvergenceWarning)
     mse.BayesianLogLinear(draws=100, warmup=100).fit(mse.load_dataset("korea"))
     with joblib.parallel_config(n_jobs=1):

@@ -29,9 +29,9 @@ import numpy as np
 
 import mse
 from benchmarks.ranks import rank, uniformity
-from mse.bayes import log_linear_sampling
-from mse.bayes.log_linear_setting import cell_means
-from mse.catalogue import catalogue
+from mse.bayes import model_average_posterior
+from mse.bayes.model_average_posterior import cell_means
+from mse.models.catalogue import catalogue
 
 RESULTS = Path(__file__).parent / "results" / "sbc_bayesian_loglinear.json"
 SEED = 53
@@ -247,7 +247,7 @@ def studies() -> dict[str, tuple[Worlds, int, mse.BayesianLogLinear]]:
 
 def main() -> None:
     """Measure, and write the results."""
-    log_linear_sampling.THREADED = 10**9
+    model_average_posterior.THREADED = 10**9
     start = time.process_time()
     results: dict[str, Any] = {}
     for name, (worlds, number, fit) in studies().items():

@@ -25,7 +25,7 @@ from scipy.stats import norm
 
 import mse
 from benchmarks.ranks import rank, uniformity
-from mse.core.graphs import adjacency, decomposable_graphs, list_pairs
+from mse.core.decomposable.graphs import adjacency, decomposable_graphs, list_pairs
 
 RESULTS = Path(__file__).parent / "results" / "sbc_decomposable.json"
 SEED = 1997

@@ -20,9 +20,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.ranks import rank, uniformity
-from mse.bayes.latent_classes_sampling import Length, sample
-from mse.bayes.latent_classes_summary import concentrations, mixture
-from mse.core.latent_classes import LARGEST_LOGIT, Priors, evaluate, make_target, make_workspace
+from mse.bayes.latent_classes import Length, concentrations, mixture, sample
+from mse.core.latent_classes.density import (
+    LARGEST_LOGIT,
+    Priors,
+    evaluate,
+    make_target,
+    make_workspace,
+)
 
 RESULTS = Path(__file__).parent / "results" / "sbc_latent_classes.json"
 SEED = 52

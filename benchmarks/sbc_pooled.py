@@ -6,7 +6,7 @@
                                                       for each negative control
     python -m benchmarks.sbc_pooled --table           writes the page from the results
 
-Worlds are drawn from the prior (`mse.core.pooled_draws.prior_points`): three lists, four years (a random
+Worlds are drawn from the prior (`mse.core.pooled.prior_points`): three lists, four years (a random
 walk) and three places. In half of them all is seen; in the others records lack the place, the third list
 did not operate in the second year, and counts of the last place below five are published as such. Ranks of
 the true totals and of parameters are tested for uniformity. Negative controls: a sampler that believes
@@ -29,10 +29,8 @@ from joblib import Parallel, delayed
 
 import mse
 from benchmarks.ranks import rank, uniformity
-from mse.bayes.pooled_layout import Layout, lay_out
-from mse.bayes.pooled_sampling import sample
-from mse.core.pooled import KIND_SCALE
-from mse.core.pooled_draws import cell_means, common_coefficients, populations, prior_points
+from mse.bayes.pooled_posterior import Layout, lay_out, sample
+from mse.core.pooled import KIND_SCALE, cell_means, common_coefficients, populations, prior_points
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray

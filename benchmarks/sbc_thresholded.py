@@ -20,8 +20,8 @@ import numpy as np
 
 from benchmarks.ranks import rank, uniformity
 from mse.core.newton import make_design
-from mse.core.poisson_posterior import Target, cell_means, draw, find_mode
-from mse.model import parse_model
+from mse.core.thresholded import Target, cell_means, draw, find_mode
+from mse.models.terms import parse_model
 
 RESULTS = Path(__file__).parent / "results" / "sbc_thresholded.json"
 SEED = 51

@@ -23,15 +23,21 @@ if TYPE_CHECKING:
     from mse import plots as plots
     from mse import sensitivity as sensitivity
     from mse import simulate as simulate
+    from mse.answer.population import PopulationEstimate as PopulationEstimate
     from mse.bayes.decomposable import DecomposableGraphs as DecomposableGraphs
     from mse.bayes.latent_classes import LatentClasses as LatentClasses
-    from mse.bayes.log_linear import BayesianLogLinear as BayesianLogLinear
+    from mse.bayes.model_average import BayesianLogLinear as BayesianLogLinear
     from mse.bayes.pooled import PooledLogLinear as PooledLogLinear
     from mse.bayes.thresholded import ThresholdedLogLinear as ThresholdedLogLinear
-    from mse.classical import Chapman as Chapman
-    from mse.classical import LincolnPetersen as LincolnPetersen
-    from mse.datasets import list_datasets as list_datasets
-    from mse.datasets import load_dataset as load_dataset
+    from mse.classical.closed_population import ClosedPopulation as ClosedPopulation
+    from mse.classical.sample_coverage import SampleCoverage as SampleCoverage
+    from mse.classical.two_lists import Chapman as Chapman
+    from mse.classical.two_lists import LincolnPetersen as LincolnPetersen
+    from mse.comparing import compare as compare
+    from mse.comparing import estimate as estimate
+    from mse.data.datasets import list_datasets as list_datasets
+    from mse.data.datasets import load_dataset as load_dataset
+    from mse.data.table import CaptureTable as CaptureTable
     from mse.errors import BoundaryWarning as BoundaryWarning
     from mse.errors import ConvergenceWarning as ConvergenceWarning
     from mse.errors import InconsistentRecordsWarning as InconsistentRecordsWarning
@@ -41,34 +47,28 @@ if TYPE_CHECKING:
     from mse.errors import MSEError as MSEError
     from mse.errors import MSEWarning as MSEWarning
     from mse.errors import SparseTableWarning as SparseTableWarning
-    from mse.estimators import compare as compare
-    from mse.estimators import estimate as estimate
-    from mse.loglinear import ClosedPopulation as ClosedPopulation
     from mse.loglinear import LogLinear as LogLinear
     from mse.loglinear import LogLinearSearch as LogLinearSearch
-    from mse.model import HierarchicalModel as HierarchicalModel
+    from mse.models.terms import HierarchicalModel as HierarchicalModel
     from mse.monitoring import monitor as monitor
-    from mse.population import PopulationEstimate as PopulationEstimate
     from mse.reporting import write_report as write_report
     from mse.resampling import bootstrap as bootstrap
-    from mse.sample_coverage import SampleCoverage as SampleCoverage
-    from mse.table import CaptureTable as CaptureTable
     from mse.validation import validate as validate
 
 #: Where each public name lives. The imports above say the same to type checkers.
 _HOMES = {
-    "BayesianLogLinear": "bayes.log_linear",
+    "BayesianLogLinear": "bayes.model_average",
     "BoundaryWarning": "errors",
-    "CaptureTable": "table",
-    "Chapman": "classical",
-    "ClosedPopulation": "loglinear",
+    "CaptureTable": "data.table",
+    "Chapman": "classical.two_lists",
+    "ClosedPopulation": "classical.closed_population",
     "ConvergenceWarning": "errors",
     "DecomposableGraphs": "bayes.decomposable",
-    "HierarchicalModel": "model",
+    "HierarchicalModel": "models.terms",
     "InconsistentRecordsWarning": "errors",
     "InvalidTableError": "errors",
     "LatentClasses": "bayes.latent_classes",
-    "LincolnPetersen": "classical",
+    "LincolnPetersen": "classical.two_lists",
     "LogLinear": "loglinear",
     "LogLinearSearch": "loglinear",
     "MSEError": "errors",
@@ -76,15 +76,15 @@ _HOMES = {
     "MissingDependencyError": "errors",
     "ModelError": "errors",
     "PooledLogLinear": "bayes.pooled",
-    "PopulationEstimate": "population",
-    "SampleCoverage": "sample_coverage",
+    "PopulationEstimate": "answer.population",
+    "SampleCoverage": "classical.sample_coverage",
     "SparseTableWarning": "errors",
     "ThresholdedLogLinear": "bayes.thresholded",
     "bootstrap": "resampling",
-    "compare": "estimators",
-    "estimate": "estimators",
-    "list_datasets": "datasets",
-    "load_dataset": "datasets",
+    "compare": "comparing",
+    "estimate": "comparing",
+    "list_datasets": "data.datasets",
+    "load_dataset": "data.datasets",
     "monitor": "monitoring",
     "validate": "validation",
     "write_report": "reporting",

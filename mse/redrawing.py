@@ -18,8 +18,8 @@ from mse.errors import ModelError
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray
-    from mse.estimators import Fit
-    from mse.table import CaptureTable
+    from mse.answer.protocols import Fit
+    from mse.data.table import CaptureTable
 
 __all__ = ["RESAMPLING", "Drawing", "Resampling", "drawing_of"]
 

@@ -11,9 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mse._progress import track
-from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
-from mse.errors import ConvergenceWarning, ModelError
-from mse.intervals import (
+from mse.answer.intervals import (
     DEFAULT_LEVEL,
     TOO_FEW,
     BootstrapInterval,
@@ -23,16 +21,18 @@ from mse.intervals import (
     bias_correction,
     order_quantile,
 )
+from mse.answer.protocols import Refits, Refittable, Refitter, TableRefitter
+from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
+from mse.errors import ConvergenceWarning, ModelError
 from mse.redrawing import RESAMPLING, Drawing, Resampling, drawing_of
-from mse.refitting import Refits, Refittable, Refitter, TableRefitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from mse._typing import FloatArray, Seed
-    from mse.estimators import Estimator, Fit
-    from mse.population import PopulationEstimate
-    from mse.table import CaptureTable
+    from mse.answer.population import PopulationEstimate
+    from mse.answer.protocols import Estimator, Fit
+    from mse.data.table import CaptureTable
 
     Limits = np.ndarray[tuple[int, int], np.dtype[np.int8]]
 

@@ -17,15 +17,14 @@ import numpy as np
 import pandas as pd
 
 from mse._progress import track
-from mse._result import Result, layout, span
-from mse._text import Section, persons
-from mse._trial import NOT_APPLICABLE, Trial, attempt_on_other, check_estimator, skipped
+from mse.answer.intervals import DEFAULT_LEVEL, check_level
+from mse.answer.shown import Result, Section, layout, persons, span
+from mse.comparing import NOT_APPLICABLE, Trial, attempt_on_other, check_estimator, skipped
 from mse.errors import ModelError
-from mse.intervals import DEFAULT_LEVEL, check_level
 
 if TYPE_CHECKING:
-    from mse.estimators import Estimator
-    from mse.table import CaptureTable
+    from mse.answer.protocols import Estimator
+    from mse.data.table import CaptureTable
 
 __all__ = ["Target", "Validated", "Validation", "targets", "validate"]
 
@@ -387,7 +386,7 @@ def validate(
     -----
     The lists of a table share their persons, so the rows are not independent: coverage over so
     few lists tells gross failures, not the last percent. For the intervals that include the choice
-    of model give `mse.bootstrapped.Bootstrapped` of an estimator.
+    of model give `mse.comparing.Bootstrapped` of an estimator.
 
     Examples
     --------

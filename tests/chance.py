@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import norm
 
 if TYPE_CHECKING:
-    from mse.bayes.chains import Chains
+    from mse.bayes.base import Chains
 
 #: Standard errors that a difference may have.
 FAR = 5.0

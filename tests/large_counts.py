@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mse.core._compiled import interpreted
 from mse.core.exact import UNLIMITED
+from mse.core.exact_check import interpreted
 from mse.core.existence import FINITE, facial_set
 from mse.core.newton import make_design
 

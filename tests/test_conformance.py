@@ -10,7 +10,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 import pytest
 
 import mse
-from mse.estimators import Estimator, Fit
+from mse.answer.protocols import Estimator, Fit
 from tests.estimators import ALL_ESTIMATORS, load
 
 

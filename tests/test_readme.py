@@ -49,7 +49,7 @@ COMMANDS = [line for line in "".join(blocks("sh")).splitlines() if line.startswi
 def test_command_line_examples_run(command: str, tmp_path: Path) -> None:
     PERSONS.to_csv(tmp_path / "persons.csv", index=False)
     done = subprocess.run(
-        [sys.executable, "-m", "mse.cli", *shlex.split(command)[1:]],
+        [sys.executable, "-m", "mse", *shlex.split(command)[1:]],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -11,23 +11,646 @@ population. Biometrika 84, 19-31.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import isfinite
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import isfinite, log
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+import pandas as pd
+from numpy.polynomial import legendre
 
-from mse.bayes.decomposable_fit import DecomposableGraphsFit
-from mse.bayes.decomposable_posterior import learn
-from mse.bayes.fit import announce
-from mse.core.graph_posterior import FARTHEST
-from mse.core.graphs import MAX_ENUMERATED
+from mse._progress import track
+from mse.answer.assumptions import assumptions
+from mse.answer.intervals import check_level
+from mse.bayes.base import BayesianFit, Chains, Undetermined, announce
+from mse.core.decomposable.chain import (
+    GraphChain,
+    Walk,
+    chain_grid,
+    draw_pairs,
+    frequencies,
+    pooled,
+    predicted_tables,
+    walk_graphs,
+)
+from mse.core.decomposable.graphs import (
+    MAX_ENUMERATED,
+    decomposable_graphs,
+    list_pairs,
+    neighbors,
+    pair_probabilities,
+)
+from mse.core.decomposable.posterior import (
+    FARTHEST,
+    GraphPosterior,
+    Scores,
+    Tail,
+    average,
+    cut,
+    mass_beyond,
+    tail,
+)
+from mse.core.decomposable.scores import Problem, distribution, quantile, quantiles, to_coefficients
 from mse.errors import ModelError
+from mse.models.terms import HierarchicalModel
 
 if TYPE_CHECKING:
-    from mse.table import CaptureTable
+    from collections.abc import Mapping
 
-__all__ = ["DecomposableGraphs", "DecomposableGraphsFit", "LogPrior"]
+    from mse._typing import FloatArray, IntArray
+    from mse.answer.intervals import IntervalMethod
+    from mse.answer.protocols import Estimator
+    from mse.core.decomposable.scores import HiddenGrid
+    from mse.data.table import CaptureTable
+
+
+# From a table and priors to the posterior over decomposable graphs, exact or from chains ----------
+
+#: Copies of a chain, and the power of the posterior in the last: with eight of them half of the
+#: exchanges are made on the bundled tables, and from a twentieth on the moves are nearly free.
+_POWERS = np.geomspace(1.0, 0.05, 8)
+#: A log prior of N may be this far from a polynomial of degree 15 in a panel.
+_SMOOTH = 1e-6
+
+
+class Visits(NamedTuple):
+    """Draws of the chains.
+
+    Attributes
+    ----------
+    graphs, hidden : int64 arrays (chains, draws)
+        Position of each graph, and hidden persons.
+    log_mass : float64 array (chains, draws)
+        Log posterior mass of the graph, up to a constant.
+    """
+
+    graphs: IntArray
+    hidden: IntArray
+    log_mass: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """Posterior over graphs and hidden counts.
+
+    Attributes
+    ----------
+    scores : Scores
+        Graphs and data.
+    tail : Tail
+        How the scores of the graphs end.
+    posterior : GraphPosterior
+        Probabilities, exact or as frequencies.
+    visits : Visits or None
+        Draws of the chains; None where all graphs were summed over.
+    """
+
+    scores: Scores
+    tail: Tail
+    posterior: GraphPosterior
+    visits: Visits | None
+
+    @property
+    def unbounded(self) -> float:
+        """Probability of graphs under which the likelihood does not fall as N grows."""
+        return float(self.posterior.probability[self.tail.surprises == 0].sum())
+
+    @property
+    def support(self) -> tuple[int, int]:
+        """Smallest and largest hidden count."""
+        grid = self.posterior.grid
+        return int(grid.first[0]), int(grid.last[-1])
+
+
+def prepare(estimator: DecomposableGraphs, table: CaptureTable) -> Problem:
+    """Put together histories and priors."""
+    n_lists = table.n_lists
+    kept = table.low > 0
+    bits = 1 << np.arange(n_lists, dtype=np.int64)
+    delta = 2.0**-n_lists if estimator.delta is None else float(estimator.delta)
+    return Problem(
+        n_lists,
+        np.ascontiguousarray(table.patterns[kept] @ bits, dtype=np.int64),
+        table.low[kept].astype(np.float64),
+        delta,
+        _log_prior(estimator),
+    )
+
+
+def _log_prior(estimator: DecomposableGraphs) -> Callable[[FloatArray], FloatArray]:
+    prior = estimator.prior
+    if prior == "reciprocal":
+        return _reciprocal
+    if prior == "uniform":
+        return np.zeros_like
+    return _Asked(prior)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Log prior that the user gave, with a check of what it answers."""
+
+    function: Callable[[FloatArray], FloatArray]
+
+    def __call__(self, total: FloatArray) -> FloatArray:
+        found = np.asarray(self.function(total), dtype=np.float64)
+        if found.shape != total.shape or not np.isfinite(found).all():
+            raise ModelError(
+                "The log prior of N must give a finite number for every total, in an array of the same "
+                f"shape; for {total.size:,} totals from {total.min():,.0f} to {total.max():,.0f} it "
+                f"gave shape {found.shape} with {np.isfinite(found).sum()} finite numbers. Bounds of "
+                "N are set with hidden_from and hidden_max."
+            )
+        return found
+
+
+def _reciprocal(total: FloatArray) -> FloatArray:
+    return -np.log(total)
+
+
+def _prior_decay(estimator: DecomposableGraphs, problem: Problem) -> float:
+    """How fast the prior of N falls: as N to the power of minus this."""
+    if isinstance(estimator.prior, str):
+        return 1.0 if estimator.prior == "reciprocal" else 0.0
+    far = problem.log_prior(np.asarray([FARTHEST / 2, FARTHEST]))
+    return float(far[0] - far[1]) / log(2)
+
+
+def learn(estimator: DecomposableGraphs, table: CaptureTable, *, exact: bool) -> Learned:
+    """Find the posterior, by summing over all graphs or by walking among them."""
+    problem = prepare(estimator, table)
+    find = _exact if exact else _sampled
+    learned = find(estimator, problem, _prior_decay(estimator, problem))
+    if not isinstance(estimator.prior, str):
+        _check_smooth(learned.posterior, problem)
+    return learned
+
+
+def _log_odds(estimator: DecomposableGraphs) -> float:
+    return log(estimator.edge_probability) - log(1 - estimator.edge_probability)
+
+
+def _exact(estimator: DecomposableGraphs, problem: Problem, prior_decay: float) -> Learned:
+    graphs = decomposable_graphs(problem.n_lists)
+    # The last one has all edges.
+    chosen = slice(None) if estimator.complete else slice(-1)
+    priors = np.bitwise_count(graphs.edges[chosen]) * _log_odds(estimator)
+    sets = np.arange(1 << problem.n_lists, dtype=np.int64)
+    scores = Scores(problem, sets, graphs.terms[chosen], priors)
+    ending = tail(scores, prior_decay)
+    last = None if estimator.hidden_max is None else int(estimator.hidden_max)
+    found = average(scores, ending.decay, int(estimator.hidden_from), last)
+    return Learned(scores, ending, found, None)
+
+
+def _sampled(estimator: DecomposableGraphs, problem: Problem, prior_decay: float) -> Learned:
+    last = FARTHEST if estimator.hidden_max is None else int(estimator.hidden_max)
+    grid = chain_grid(problem, int(estimator.hidden_from), last)
+    sweep = problem.n_lists * (problem.n_lists - 1)
+    walk = Walk(_POWERS, _log_odds(estimator), estimator.complete, sweep)
+    chains = _chains(estimator, problem, grid, walk)
+    scores, which, log_density = pooled(chains, problem, walk.log_odds)
+    ending = tail(scores, prior_decay)
+    outside = mass_beyond(scores, ending.decay, last)
+    found = frequencies(scores, which, log_density, grid, outside)
+    if estimator.hidden_max is None:
+        shorter, density, beyond = cut(grid, log_density, found.beyond)
+        found = GraphPosterior(found.probability, shorter, density, shorter, beyond)
+    return Learned(scores, ending, found, _visits(chains, which))
+
+
+def _chains(
+    estimator: DecomposableGraphs, problem: Problem, grid: HiddenGrid, walk: Walk
+) -> list[GraphChain]:
+    """Run the chains in threads, from starts between no edges and all of them."""
+    from joblib import Parallel, delayed
+
+    n_chains = estimator.chains
+    starts = np.linspace(0.0, 1.0, n_chains)
+    seeds = np.random.SeedSequence(estimator.seed).spawn(n_chains)
+    tasks = (
+        delayed(walk_graphs)(
+            problem, grid, walk, estimator.draws, np.random.default_rng(seed), start=float(start)
+        )
+        for seed, start in zip(seeds, starts, strict=True)
+    )
+    found = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(tasks)
+    return list(track(found, n_chains, "Chains over graphs"))
+
+
+def _visits(chains: list[GraphChain], which: IntArray) -> Visits:
+    hidden = np.stack([chain.hidden for chain in chains])
+    return Visits(which, hidden, np.stack([chain.log_mass for chain in chains]))
+
+
+def _check_smooth(posterior: GraphPosterior, problem: Problem) -> None:
+    """Raise `ModelError` if a prior bends more within a panel than its nodes can see."""
+    panels = posterior.panels
+    long = np.diff(panels.start) != panels.last - panels.first + 1
+    for i in np.flatnonzero(long):
+        own = panels.nodes[panels.start[i] : panels.start[i + 1]]
+        values = problem.log_prior(problem.n_observed + own)
+        between = (own[1:] + own[:-1]) / 2
+        count = panels.last[i] - panels.first[i] + 1
+        at = (2 * between - (panels.first[i] + panels.last[i])) / count
+        expected = legendre.legval(at, to_coefficients() @ values)
+        gap = np.abs(problem.log_prior(problem.n_observed + between) - expected).max()
+        if gap > _SMOOTH:
+            raise ModelError(
+                f"The log prior of N is not smooth between N = {problem.n_observed + own[0]:,.0f} and "
+                f"{problem.n_observed + own[-1]:,.0f} (a polynomial misses it by {gap:.2g}). Give a "
+                "smooth function of N, and bounds of N by hidden_from and hidden_max."
+            )
+
+
+# What a posterior over decomposable graphs says about itself, in words ----------------------------
+
+NOBODY = Undetermined("indeterminate", "Nobody is on any list.")
+
+#: A probability that a reader should know of.
+_NOTABLE = 0.01
+#: Where the median of N is that of graphs that leave N open.
+_HALF = 0.5
+
+
+def share(probability: float) -> str:
+    """Write a probability, as a percentage without false precision.
+
+    Examples
+    --------
+    >>> share(0.084), share(0.99997), share(3e-7)
+    ('8.4%', 'more than 99.9%', '3e-07')
+    """
+    if probability > 1 - 5e-4:
+        return "more than 99.9%"
+    return f"{probability:.1%}" if probability >= 5e-4 else f"{probability:.0e}"
+
+
+def undetermined(learned: Learned, *, given: bool) -> Undetermined | None:
+    """Say why the data leave the hidden number to the prior; None if they do not.
+
+    Parameters
+    ----------
+    learned : Learned
+        The posterior.
+    given : bool
+        Whether the user gave a largest hidden count.
+    """
+    if not given and (learned.tail.decay <= 0).any():
+        return Undetermined(
+            "infinite",
+            "With this prior the probabilities of ever larger totals do not add up to a finite number "
+            "under some of the graphs. Use prior='reciprocal', leave out the complete graph with "
+            "complete=False, or bound the hidden number with hidden_max.",
+        )
+    if learned.unbounded <= _HALF:
+        return None
+    complete = _complete_among_unbounded(learned)
+    # Not where nobody is on two lists: then no graph bounds anything.
+    flat = complete > _HALF * learned.unbounded and learned.tail.surprises.any()
+    cure = (
+        "complete=False leaves it out, as most models do."
+        if flat
+        else "More persons on several lists are needed."
+    )
+    return Undetermined(
+        "indeterminate" if flat else "infinite",
+        f"With probability {share(learned.unbounded)} the lists depend on each other in a way under "
+        "which no overlap that was seen speaks against any total, however large (the complete graph: "
+        f"{share(complete)}): the median would be that of the prior. {cure}",
+    )
+
+
+def _complete_among_unbounded(learned: Learned) -> float:
+    """Probability of the graph with all edges."""
+    everything = (1 << learned.scores.problem.n_lists) - 1
+    whole = learned.scores.sets[np.abs(learned.scores.terms[:, 0])] == everything
+    return float(learned.posterior.probability[whole].sum())
+
+
+def remarks(learned: Learned, *, given: bool) -> tuple[str, ...]:
+    """Warnings about the upper tail."""
+    found = []
+    low, high = learned.support
+    beyond = learned.posterior.beyond
+    if given and beyond > _NOTABLE:
+        found.append(
+            f"The hidden number was bounded to {low:,} to {high:,}; without the upper bound "
+            f"{share(beyond)} of the posterior probability would lie above it."
+        )
+    if learned.unbounded > _NOTABLE:
+        found.append(
+            f"With probability {share(learned.unbounded)} the lists depend on each other in a way under "
+            "which the data do not bound the total from above (the complete graph: "
+            f"{share(_complete_among_unbounded(learned))}). The upper end of wide intervals rests on "
+            "the prior."
+        )
+    return tuple(found)
+
+
+def headline(learned: Learned, graphs: pd.DataFrame) -> str:
+    """Say what was averaged, and which graphs are most probable."""
+    best = graphs.head(3)
+    listed = ", ".join(
+        f"{model} {share(probability)}"
+        for model, probability in zip(best["model"], best["probability"], strict=True)
+    )
+    how = "summed over" if learned.visits is None else "visited by chains"
+    return f"{learned.scores.priors.size:,} decomposable graphs {how}; most probable: {listed}"
+
+
+# What an average over decomposable graphs learned from a table ------------------------------------
+
+#: Graphs listed in a fit.
+LISTED = 1000
+#: Cells of predicted tables that are made at once, 1 GB.
+_PREDICTED = 1 << 27
+
+_ASSUMPTIONS = assumptions(
+    "Lists may depend on each other as in any decomposable graph: two lists that are not joined are "
+    "independent given those that separate them. Graphs with a cycle of four lists or more and no "
+    "short cut are left out."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class HiddenInterval:
+    """Equal-tailed credible interval from the posterior of the hidden count.
+
+    Parameters
+    ----------
+    observed : int
+        Observed persons.
+    grid : HiddenGrid
+        Support of the hidden count.
+    log_density : float64 array (G,)
+        Log probability of single hidden counts at its nodes.
+    """
+
+    observed: int
+    grid: HiddenGrid = field(repr=False)
+    log_density: FloatArray = field(repr=False)
+
+    @property
+    def kind(self) -> str:
+        """The word ``credible``."""
+        return "credible"
+
+    @property
+    def given(self) -> str:
+        """Nothing but the priors."""
+        return ""
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Compute the ends of the interval of the total, in persons."""
+        check_level(level)
+        low, high = (
+            self.observed + quantile(self.grid, self.log_density, p)
+            for p in ((1 - level) / 2, (1 + level) / 2)
+        )
+        return float(low), float(high)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DecomposableGraphsFit(BayesianFit):
+    """What an average over decomposable graphs learned from a table.
+
+    Attributes
+    ----------
+    estimator : DecomposableGraphs
+        Assumptions and settings.
+    table : CaptureTable
+        The data.
+    """
+
+    method = "average over decomposable graphs"
+
+    estimator: DecomposableGraphs
+    table: CaptureTable
+    _learned: Learned | None = field(repr=False)
+
+    @property
+    def _known(self) -> Learned:
+        if self._learned is None:
+            raise ModelError(f"There is no posterior: {self.reason}")
+        return self._learned
+
+    @cached_property
+    def _undetermined(self) -> Undetermined | None:
+        if self._learned is None:
+            return NOBODY
+        return undetermined(self._learned, given=self.estimator.hidden_max is not None)
+
+    @property
+    def _remarks(self) -> tuple[str, ...]:
+        if self._learned is None:
+            return ()
+        return remarks(self._learned, given=self.estimator.hidden_max is not None)
+
+    @property
+    def _assumptions(self) -> tuple[str, ...]:
+        return _ASSUMPTIONS
+
+    def _headline(self) -> str:
+        return "" if self._learned is None else headline(self._learned, self.graphs)
+
+    # Posterior of N ----------------------------------------------------------------------------
+
+    @property
+    def support(self) -> tuple[int, int]:
+        """Smallest and largest hidden count that were summed over, persons."""
+        return self._known.support
+
+    @property
+    def tail_mass(self) -> float:
+        """Probability of hidden counts above the support, had it no upper end."""
+        return self._known.posterior.beyond
+
+    @property
+    def unbounded(self) -> float:
+        """Probability of graphs under which the data do not bound N from above."""
+        return self._known.unbounded
+
+    @cached_property
+    def posterior(self) -> pd.DataFrame:
+        """Posterior distribution of the total.
+
+        Returns
+        -------
+        DataFrame
+            ``low`` and ``high``, first and last total of a bin, persons, and ``probability``. Bins
+            hold one total each where there is any probability to speak of and fewer than 4,096
+            totals to a fraction of the posterior's width.
+        """
+        found = distribution(self._known.posterior.grid, self._known.posterior.log_density)
+        n = self.table.n_observed
+        return pd.DataFrame(
+            {"low": found.first + n, "high": found.last + n, "probability": found.mass}
+        )
+
+    @property
+    def _median_hidden(self) -> float:
+        return float(quantile(self._known.posterior.grid, self._known.posterior.log_density, 0.5))
+
+    @property
+    def _uncertainty(self) -> IntervalMethod:
+        found = self._known.posterior
+        return HiddenInterval(self.table.n_observed, found.grid, found.log_density)
+
+    # Posterior of graphs -----------------------------------------------------------------------
+
+    @cached_property
+    def graphs(self) -> pd.DataFrame:
+        """The most probable graphs, at most 1,000 of them.
+
+        Returns
+        -------
+        DataFrame
+            ``model``, the cliques in the notation of the library; ``probability``, exact or the share
+            of draws; ``median``, ``low`` and ``high``, the median and the 95% interval of N under
+            the graph, persons; ``bounded``, whether the data bound N from above under it.
+        """
+        known = self._known
+        best = np.argsort(-known.posterior.probability, kind="stable")[:LISTED]
+        panels = known.posterior.panels
+        densities = known.scores.densities(best, panels.nodes)
+        asked = np.asarray([0.5, 0.025, 0.975])
+        totals = quantiles(panels, to_coefficients(), densities, asked) + self.table.n_observed
+        totals = totals.astype(np.float64)
+        return pd.DataFrame(
+            {
+                "model": [self._notation(graph) for graph in best],
+                "probability": known.posterior.probability[best],
+                "median": totals[:, 0],
+                "low": totals[:, 1],
+                "high": totals[:, 2],
+                "bounded": known.tail.surprises[best] > 0,
+            }
+        )
+
+    def _notation(self, graph: int) -> str:
+        scores, lists = self._known.scores, range(self.table.n_lists)
+        cliques = [int(scores.sets[term]) for term in scores.terms[graph] if term > 0]
+        terms = tuple(tuple(k for k in lists if clique >> k & 1) for clique in cliques)
+        return HierarchicalModel(self.table.lists, self.table.n_lists, terms).notation()
+
+    @cached_property
+    def edges(self) -> pd.DataFrame:
+        """How probable it is that two lists depend on each other, whatever the others tell.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by pair, ``"police:care"``: ``probability`` that the pair is joined, and
+            ``prior``, the same before the data; NaN where graphs were sampled.
+        """
+        known = self._known
+        weights = np.exp(known.scores.priors - known.scores.priors.max())
+        prior = self._joined_share(weights / weights.sum())
+        if known.visits is not None:
+            prior[:] = np.nan
+        posterior = self._joined_share(known.posterior.probability)
+        return pd.DataFrame({"probability": posterior, "prior": prior}, index=self._pairs)
+
+    @property
+    def _pairs(self) -> pd.Index[str]:
+        lists = self.table.lists
+        pairs = list_pairs(self.table.n_lists)
+        return pd.Index([f"{lists[i]}:{lists[j]}" for i, j in pairs], name="pair")
+
+    def _joined_share(self, probability: FloatArray) -> FloatArray:
+        scores, n_lists = self._known.scores, self.table.n_lists
+        joined = pair_probabilities(scores.terms, scores.sets, probability, n_lists)
+        return np.asarray(joined[np.triu_indices(n_lists, 1)])
+
+    # Draws -------------------------------------------------------------------------------------
+
+    @cached_property
+    def _drawn(self) -> tuple[IntArray, IntArray]:
+        """Graphs and hidden counts, (chains, draws) each."""
+        known = self._known
+        if known.visits is not None:
+            return known.visits.graphs, known.visits.hidden
+        shape = (self.estimator.chains, self.estimator.draws)
+        rng = np.random.default_rng(self.estimator.seed)
+        graphs, hidden = draw_pairs(
+            known.scores,
+            known.posterior.probability,
+            known.posterior.panels,
+            shape[0] * shape[1],
+            rng,
+        )
+        return graphs.reshape(shape), hidden.reshape(shape)
+
+    @cached_property
+    def chains(self) -> Chains:
+        """Draws of ``N``, ``hidden``, and of each pair: ``joined`` (1) or not (0)."""
+        graphs, hidden = self._drawn
+        distinct, which = np.unique(graphs, return_inverse=True)
+        near = self._neighbors(distinct)
+        i, j = np.triu_indices(self.table.n_lists, 1)
+        joined = (near[:, i] >> j & 1).astype(np.float64)
+        visits = self._known.visits
+        return Chains(
+            {
+                "N": (hidden + self.table.n_observed).astype(np.float64),
+                "hidden": hidden[:, :, None].astype(np.float64),
+                "joined": joined[which.reshape(graphs.shape)],
+            },
+            coords={"stratum": [""], "pair": list(self._pairs)},
+            dims={"hidden": ("stratum",), "joined": ("pair",)},
+            stats={} if visits is None else {"lp": visits.log_mass},
+            independent=visits is None,
+        )
+
+    def _neighbors(self, graphs: IntArray) -> IntArray:
+        """Neighbors of each list in some graphs, (len(graphs), K)."""
+        scores, n_lists = self._known.scores, self.table.n_lists
+        return np.stack([neighbors(scores.terms[g], scores.sets, n_lists) for g in graphs])
+
+    def _predict(self, size: int, rng: np.random.Generator) -> IntArray:
+        known = self._known
+        if size * self.table.n_cells > _PREDICTED:
+            raise ModelError(
+                f"{size:,} tables of {self.table.n_cells:,} cells were asked for; expected at most "
+                f"{_PREDICTED:,} cells in all. Ask for fewer draws."
+            )
+        if known.visits is None:
+            found = known.posterior
+            graphs, hidden = draw_pairs(known.scores, found.probability, found.panels, size, rng)
+        else:
+            picked = rng.integers(known.visits.graphs.size, size=size)
+            graphs = known.visits.graphs.ravel()[picked]
+            hidden = known.visits.hidden.ravel()[picked]
+        near = self._neighbors(graphs)
+        return predicted_tables(known.scores.problem, near, hidden, rng)
+
+    def _other_priors(self) -> Mapping[str, Estimator]:
+        asked, known = self.estimator, self._known
+        delta = known.scores.problem.delta
+        bounded = asked.hidden_max is not None
+        others: dict[str, Estimator] = {
+            "delta half as large": replace(asked, delta=delta / 2),
+            "delta twice as large": replace(asked, delta=delta * 2),
+            "pairs joined with probability 0.2": replace(asked, edge_probability=0.2),
+        }
+        if asked.complete:
+            others["complete graph left out"] = replace(asked, complete=False)
+        elif asked.prior != "uniform" or bounded:
+            others["complete graph taken in"] = replace(asked, complete=True)
+        if asked.prior != "reciprocal":
+            others["prior of N proportional to 1/N"] = replace(asked, prior="reciprocal")
+        elif bounded or not asked.complete:
+            others["uniform prior of N"] = replace(asked, prior="uniform")
+        else:
+            others["uniform prior of N, complete graph left out"] = replace(
+                asked, prior="uniform", complete=False
+            )
+        return others
+
+
+# Averages over decomposable graphs of dependence between lists ------------------------------------
 
 #: Log prior density of N, up to a constant, at an array of totals.
 LogPrior: TypeAlias = Callable[[np.ndarray], np.ndarray]
@@ -78,10 +701,10 @@ class DecomposableGraphs:
     Notes
     -----
     Given a graph, the cell probabilities have the hyper-Dirichlet prior of Dawid & Lauritzen (1993)
-    and integrate out (Madigan & York 1997); see `mse.core.decomposable`. What remains is summed over
+    and integrate out (Madigan & York 1997); see `mse.core.decomposable.scores`. What remains is summed over
     all graphs and hidden counts. Where a largest count is given, every integer is summed up to 2e8
     pairs of a graph and an integer; elsewhere, panels of 16 nodes stand for their integers to about
-    ten digits (`mse.core.hidden_grid`). Graphs with less than 1e-34 of the probability of the best
+    ten digits (`mse.core.decomposable.scores`). Graphs with less than 1e-34 of the probability of the best
     one are bounded only.
 
     The point estimate is the median. The data do not determine N where graphs with more than half of
@@ -90,7 +713,7 @@ class DecomposableGraphs:
     posterior is not proper, the status is ``not_estimable``.
 
     With more than seven lists, copies of each chain at higher temperatures carry it from mode to
-    mode, and the hidden count is summed out in every step (`mse.core.graph_chain`).
+    mode, and the hidden count is summed out in every step (`mse.core.decomposable.chain`).
 
     Examples
     --------

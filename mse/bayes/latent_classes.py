@@ -11,37 +11,395 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from scipy.special import expit, log_expit
 
-from mse.bayes.chains import Chains, diagnose
-from mse.bayes.fit import BayesianFit, Undetermined, announce, without_observed
-from mse.bayes.latent_classes_sampling import Length, sample
-from mse.bayes.latent_classes_summary import (
-    concentrations,
-    count_occupied,
-    describe_classes,
-    predict,
-    relabel,
-    weights_by_stratum,
-)
-from mse.core.latent_classes import Priors, make_target
+from mse._progress import track
+from mse.bayes.base import BayesianFit, Chains, Undetermined, announce, diagnose, without_observed
+from mse.core.latent_classes.chain import FIRST_STEP, Draws, draw_atlas, no_atlas, run, scatter
+from mse.core.latent_classes.density import Priors, evaluate, make_target, make_workspace
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    import pandas as pd
+    from mse._typing import FloatArray, IntArray, Level, Limit
+    from mse.answer.protocols import Estimator
+    from mse.core.latent_classes.chain import Atlas
+    from mse.core.latent_classes.density import Target
+    from mse.data.table import CaptureTable
 
-    from mse._typing import IntArray, Limit
-    from mse.bayes.latent_classes_sampling import Sampled
-    from mse.bayes.latent_classes_summary import Relabeled
-    from mse.core.latent_classes import Target
-    from mse.estimators import Estimator
-    from mse.table import CaptureTable
 
-__all__ = ["LatentClasses", "LatentClassesFit"]
+# Chains over latent class models, side by side: scouts, warm-up, draws ----------------------------
+# In the first half of the warm-up each chain sends out scouts, short runs from starts far apart, so that
+# places that can be jumped to are known even where a chain would need long to find them by itself. In
+# the second half chains jump to places learned from the scouts of all chains; what they find there, and
+# some of what the scouts found, makes the proposals that are then kept.
+
+#: Scouts of each chain.
+SCOUTS = 8
+#: Share of a run that is left out when it is learned from: the way from its start.
+WAY = 0.5
+#: States of chains and of scouts from which is learned; more make no better proposals.
+MAX_STATES, MAX_SCOUTED = 3000, 1000
+#: Below this share of accepted jumps they cost more than they bring.
+WORTHWHILE = 0.002
+#: Histories times classes times sweeps of a chain from which chains run in parallel.
+THREADED = 1_000_000
+#: Expected hidden persons beyond this are not drawn: 64-bit integers end.
+LARGEST_COUNT = 1e18
+
+
+class Length(NamedTuple):
+    """How long chains run.
+
+    Attributes
+    ----------
+    chains, draws : int
+        Chains, and draws kept of each.
+    thin, warmup : int
+        Sweeps for each draw, and before the first one.
+    """
+
+    chains: int
+    draws: int
+    thin: int
+    warmup: int
+
+
+class Sampled(NamedTuple):
+    """What the chains found.
+
+    Attributes
+    ----------
+    theta : float64 array (chains, M, D)
+        States.
+    hidden : float64 array (chains, M, S)
+        Hidden persons by stratum.
+    stats : float64 array (chains, M, 3)
+        As of `mse.core.latent_classes.chain.Draws`.
+    """
+
+    theta: FloatArray
+    hidden: FloatArray
+    stats: FloatArray
+
+
+class _Walker(NamedTuple):
+    """A chain between two runs."""
+
+    rng: np.random.Generator
+    theta: FloatArray
+    step: float
+
+
+def sample(target: Target, length: Length, seed: int, *, progress: bool | None) -> Sampled:
+    """Draw from the posterior of a latent class model with several chains.
+
+    Parameters
+    ----------
+    target : Target
+        The posterior.
+    length : Length
+        How long.
+    seed : int
+        The same seed gives the same draws, whatever the number of workers.
+    progress : bool or None
+        Show a bar; None shows it in a terminal or notebook.
+
+    Returns
+    -------
+    Sampled
+    """
+    *seeds, own = np.random.SeedSequence(seed).spawn(length.chains + 1)
+    rng = np.random.default_rng(own)
+    walkers = [_Walker(np.random.default_rng(child), np.zeros(0), FIRST_STEP) for child in seeds]
+    atlas, scouted = no_atlas(), np.zeros((0, 0))
+    half = length.warmup // 2
+    for part in track(("scouts", "warm-up", "draws"), 3, "Sampling", progress=progress):
+        if part == "scouts":
+            walkers, drawn = _advance(walkers, target, atlas, half // SCOUTS, 1, scouts=SCOUTS)
+            scouted = _states(drawn, MAX_STATES)
+            atlas = draw_atlas(rng, scouted, target)
+        elif part == "warm-up":
+            walkers, drawn = _advance(walkers, target, atlas, half, 1)
+            seen = np.concatenate([_states(drawn, MAX_STATES), _some(scouted, MAX_SCOUTED)])
+            known = _share_of_jumps(drawn) >= WORTHWHILE
+            atlas = draw_atlas(rng, seen, target) if known else no_atlas()
+        else:
+            walkers, drawn = _advance(
+                walkers, target, atlas, length.draws, length.thin, adapt=False
+            )
+    observed = target.histories.observed
+    pairs = zip(walkers, drawn, strict=True)
+    hidden = [_hidden(walker.rng, each.odds, observed) for walker, (each,) in pairs]
+    return Sampled(
+        np.stack([each.theta for (each,) in drawn]),
+        np.stack(hidden),
+        np.stack([each.stats for (each,) in drawn]),
+    )
+
+
+def _advance(
+    walkers: Sequence[_Walker],
+    target: Target,
+    atlas: Atlas,
+    n_draws: int,
+    thin: int,
+    *,
+    scouts: int = 0,
+    adapt: bool = True,
+) -> tuple[list[_Walker], list[list[Draws]]]:
+    """Let all chains run for a while, or send out scouts."""
+    from joblib import Parallel, delayed
+
+    work = target.histories.counts.size * target.n_classes * n_draws * thin * max(scouts, 1)
+    # Below some tenths of a second a chain, handing it to a thread takes longer than it does.
+    parallel = Parallel(n_jobs=-1 if work > THREADED else 1, prefer="threads")
+    tasks = (
+        delayed(_walk)(walker, target, atlas, n_draws, thin, scouts=scouts, adapt=adapt)
+        for walker in walkers
+    )
+    found = parallel(tasks)
+    return [walker for walker, _ in found], [drawn for _, drawn in found]
+
+
+def _walk(
+    walker: _Walker,
+    target: Target,
+    atlas: Atlas,
+    n_draws: int,
+    thin: int,
+    *,
+    scouts: int,
+    adapt: bool,
+) -> tuple[_Walker, list[Draws]]:
+    """Let one chain run for a while, or send out its scouts; it goes on from the last of them."""
+    rng, theta, step = walker
+    runs = []
+    for _ in range(max(scouts, 1)):
+        if scouts:
+            theta, step = scatter(rng, target), FIRST_STEP
+        drawn, step = run(rng, theta, target, atlas, step, n_draws=n_draws, thin=thin, adapt=adapt)
+        runs.append(drawn)
+    # The generator has moved on, in another process if need be: it comes back with the chain.
+    return _Walker(rng, runs[-1].theta[-1].copy(), step), runs
+
+
+def _share_of_jumps(drawn: Sequence[Sequence[Draws]]) -> float:
+    return float(np.mean([each.stats[:, 2].mean() for runs in drawn for each in runs]))
+
+
+def _states(drawn: Sequence[Sequence[Draws]], most: int) -> FloatArray:
+    """States of all runs to learn from, (M, D)."""
+    runs = [each.theta[int(WAY * len(each.theta)) :] for runs in drawn for each in runs]
+    return _some(np.concatenate(runs), most)
+
+
+def _some(states: FloatArray, most: int) -> FloatArray:
+    """Every so many of the states."""
+    return np.ascontiguousarray(states[:: max(-(-len(states) // most), 1)])
+
+
+def _hidden(rng: np.random.Generator, odds: FloatArray, observed: FloatArray) -> FloatArray:
+    """Draw hidden persons: negative binomial given the odds, as p(N) is proportional to 1/N."""
+    mean = rng.standard_gamma(observed, size=odds.shape) * odds
+    large = mean > LARGEST_COUNT
+    return np.where(large, mean, rng.poisson(np.where(large, 0.0, mean)))
+
+
+# What draws of latent class models say about the classes, and tables they predict -----------------
+# References
+# ----------
+# Papastamoulis, P. and Iliopoulos, G. (2010). An artificial allocations based solution to the label
+# switching problem in Bayesian analysis of mixtures of distributions. Journal of Computational and
+# Graphical Statistics 19, 313-331.
+
+#: Classes with fewer observed persons, in expectation, count as empty.
+NOBODY = 0.5
+#: Ends of the intervals of class parameters.
+TAILS = (0.025, 0.5, 0.975)
+
+
+class Relabeled(NamedTuple):
+    """Parameters of the classes that observed persons are in, the same class in the same place.
+
+    Attributes
+    ----------
+    observed : float64 array (M, h)
+        Observed persons in expectation.
+    weights : float64 array (M, h)
+        Shares of N.
+    by_stratum : float64 array (M, S, h)
+        Weights in each stratum.
+    chances : float64 array (M, K, h)
+        Capture probabilities.
+    """
+
+    observed: FloatArray
+    weights: FloatArray
+    by_stratum: FloatArray
+    chances: FloatArray
+
+
+def mixture(theta: FloatArray, target: Target) -> tuple[FloatArray, FloatArray]:
+    """Read class weights (M, S, H) and capture probabilities (M, K, H) off states (M, D)."""
+    n_strata, h = target.histories.observed.size, target.n_classes
+    sticks = theta[:, : n_strata * (h - 1)].reshape(len(theta), n_strata, h - 1)
+    logs = np.zeros((len(theta), n_strata, h))
+    logs[:, :, :-1] = log_expit(sticks)
+    logs[:, :, 1:] += np.cumsum(log_expit(-sticks), axis=2)
+    logits = theta[:, n_strata * (h - 1) :].reshape(-1, target.histories.n_lists, h)
+    return np.exp(logs), expit(logits)
+
+
+def concentrations(theta: FloatArray, target: Target, seed: int) -> FloatArray:
+    """Draw alpha given the sticks, which is all that it depends on: Gamma.
+
+    Parameters
+    ----------
+    theta : float64 array (chains, M, D)
+        States.
+    target : Target
+        The posterior.
+    seed : int
+        The same seed gives the same draws.
+
+    Returns
+    -------
+    float64 array (chains, M)
+    """
+    n_sticks = target.histories.observed.size * (target.n_classes - 1)
+    length = -log_expit(-theta[:, :, :n_sticks]).sum(axis=2)
+    rng = np.random.default_rng([seed, 1])
+    shape = target.priors.shape + n_sticks
+    return np.asarray(rng.standard_gamma(shape, length.shape) / (target.priors.rate + length))
+
+
+def _expected_shares(theta: FloatArray, target: Target) -> Iterator[FloatArray]:
+    """Observed persons by history and class in expectation, (R, H), state by state."""
+    work = make_workspace(target)
+    for one in theta:
+        evaluate(one, target, work)
+        yield work.shares
+
+
+def count_occupied(theta: FloatArray, target: Target, seed: int) -> pd.Series:
+    """Distribution of the number of classes with observed persons in them.
+
+    Parameters
+    ----------
+    theta : float64 array (chains, M, D)
+        States.
+    target : Target
+        The posterior.
+    seed : int
+        Persons are put into classes at random, the same for the same seed.
+
+    Returns
+    -------
+    Series
+        Probabilities indexed by number of classes.
+    """
+    rng = np.random.default_rng([seed, 2])
+    counts = target.histories.counts.astype(np.int64)
+    states = theta.reshape(-1, theta.shape[2])
+    found = np.zeros(target.n_classes + 1)
+    for shares in _expected_shares(states, target):
+        persons = rng.multinomial(counts, shares / shares.sum(axis=1, keepdims=True))
+        found[(persons.sum(axis=0) > 0).sum()] += 1.0 / len(states)
+    numbers = pd.Index(range(target.n_classes + 1), name="classes")
+    return pd.Series(found, numbers, name="probability").loc[lambda each: each > 0]
+
+
+def relabel(sampled: Sampled, target: Target) -> Relabeled:
+    """Give classes that agree the same place in every draw, and leave out the empty ones."""
+    theta = sampled.theta.reshape(-1, sampled.theta.shape[2])
+    weights, chances = mixture(theta, target)
+    totals = sampled.hidden.reshape(len(theta), -1) + target.histories.observed
+    pivot = np.zeros(0)
+    order = np.zeros((len(theta), target.n_classes), dtype=np.int64)
+    observed = np.zeros(order.shape)
+    best = int(np.argmax(sampled.stats[:, :, 0]))
+    for shares in _expected_shares(theta[best : best + 1], target):
+        pivot = shares / target.histories.counts[:, None]
+    for m, shares in enumerate(_expected_shares(theta, target)):
+        order[m] = linear_sum_assignment(pivot.T @ shares, maximize=True)[1]
+        observed[m] = shares.sum(axis=0)[order[m]]
+    share_of_n = np.einsum("ms,msh->mh", totals, weights) / totals.sum(axis=1, keepdims=True)
+    medians = np.median(observed, axis=0)
+    kept = [int(h) for h in np.argsort(-medians) if medians[h] >= NOBODY]
+    picked = order[:, kept]
+    return Relabeled(
+        observed[:, kept],
+        np.take_along_axis(share_of_n, picked, axis=1),
+        np.take_along_axis(weights, picked[:, None, :], axis=2),
+        np.take_along_axis(chances, picked[:, None, :], axis=2),
+    )
+
+
+def describe_classes(found: Relabeled, lists: Sequence[str]) -> pd.DataFrame:
+    """Tabulate medians and 95% intervals of the parameters of the classes."""
+    columns = {"observed": found.observed, "weight": found.weights}
+    columns |= {name: found.chances[:, k] for k, name in enumerate(lists)}
+    table: dict[str, FloatArray] = {}
+    for name, draws in columns.items():
+        low, middle, high = np.quantile(draws, TAILS, axis=0)
+        table |= {name: middle, f"{name}_low": low, f"{name}_high": high}
+    return pd.DataFrame(table, index=pd.RangeIndex(1, found.observed.shape[1] + 1, name="class"))
+
+
+def weights_by_stratum(
+    found: Relabeled, covariates: Mapping[str, tuple[Level, ...]]
+) -> pd.DataFrame:
+    """Tabulate the median weights of the classes, one column a stratum."""
+    medians = np.median(found.by_stratum, axis=0).T
+    rows = pd.RangeIndex(1, len(medians) + 1, name="class")
+    if not covariates:
+        return pd.DataFrame(medians, rows, ["weight"])
+    columns = pd.MultiIndex.from_product([*covariates.values()], names=[*covariates])
+    return pd.DataFrame(medians, rows, columns)
+
+
+def predict(sampled: Sampled, target: Target, size: int, rng: np.random.Generator) -> IntArray:
+    """Draw tables of the lists that somebody is on: N persons thrown into the cells.
+
+    Parameters
+    ----------
+    sampled : Sampled
+        Draws.
+    target : Target
+        The posterior.
+    size : int
+        Number of tables.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    int64 array (size, C, S)
+    """
+    n_lists, n_strata = target.histories.n_lists, target.histories.observed.size
+    theta = sampled.theta.reshape(-1, sampled.theta.shape[2])
+    hidden = sampled.hidden.reshape(-1, n_strata)
+    tables = np.zeros((size, 2**n_lists, n_strata), dtype=np.int64)
+    for m, at in enumerate(rng.integers(len(theta), size=size)):
+        weights, chances = mixture(theta[at : at + 1], target)
+        cells = np.ones((1, target.n_classes))
+        for chance in chances[0]:
+            cells = np.stack([cells * (1 - chance), cells * chance], axis=1)
+            cells = cells.reshape(-1, target.n_classes)
+        shares = weights[0] @ cells.T
+        persons = (hidden[at] + target.histories.observed).astype(np.int64)
+        tables[m] = rng.multinomial(persons, shares / shares.sum(axis=1, keepdims=True)).T
+    return tables
+
+
+# Latent class models: persons who differ in ways that nobody recorded -----------------------------
 
 #: Smallest number of draws of a chain, and of sweeps before them, that make sense.
 FEWEST_DRAWS, FEWEST_SWEEPS = 100, 100

@@ -14,18 +14,22 @@ is decided by linear programs on rows scaled to 1, not by integer arithmetic.
 
 from __future__ import annotations
 
-from math import exp, nan
+from math import exp, expm1, log, log1p, nan
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.linalg import qr, solve_triangular
+from scipy.special import betaln, gammaln, xlog1py, xlogy
 
-from mse.core.batch import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, OK
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 from mse.core.explicit_fit import Rows, deviance_of, fit_rows
+from mse.core.fitting import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, OK
 from mse.core.newton import START_COUNT
+from mse.core.profile import FunctionCurve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mse._typing import BoolArray, FloatArray, IntArray
 
 #: Slopes of scaled rows below this are zero: their rounding errors are of the order of 1e-14.
@@ -68,7 +72,7 @@ class DenseFit(NamedTuple):
     Attributes
     ----------
     status : int
-        Code of `mse.core.batch.STATUSES`.
+        Code of `mse.core.fitting.STATUSES`.
     limit : int
         Code of `mse.core.existence.LIMITS`.
     hidden : float
@@ -424,3 +428,338 @@ def refit_dense(counts: FloatArray, design: DenseDesign, fit: DenseFit) -> tuple
     coefficients, means = maximize(counts[fit.face], part, fit.coefficients[fit.kept])
     hidden = exp(float(part.hidden @ coefficients))
     return hidden, _log_variance(means, part, coefficients)
+
+
+# First-order bias of the hidden count under the models of `mse.core.dense`, and fits without ------
+# With :math:`h` the leverages of the rows of a Poisson model with log link, the coefficients have the bias
+# :math:`-I^{-1} X'h / 2` (Cordeiro & McCullagh 1991, JRSS B 53, 629-643), and the hidden count, the
+# exponential of :math:`x_0'\beta`, the relative bias of that plus half the variance of its log. Both vanish
+# in the solution of the score equation
+#
+# .. math:: X'(n - \mu(\beta)) + \tfrac12 X'h(\beta) - \tfrac12 x_0 = 0,
+#
+# with the leverages at the solution itself (Firth 1993, Biometrika 80, 27-38; the last term corrects the
+# exponential as well). For two independent lists every leverage is 1 and the total is that of Chapman (1951).
+
+#: Refits to leverages of the refit before; each gains one digit or more where somebody overlaps.
+MOST_CORRECTIONS = 200
+#: Relative change of the hidden count at which they end.
+CHANGE = 1e-10
+
+
+class FirstOrder(NamedTuple):
+    """What first-order theory says of a fit.
+
+    Attributes
+    ----------
+    leverages : float64 array (R,)
+        Of the rows; they add up to the number of coefficients.
+    variance : float
+        Of the log hidden count.
+    bias : float
+        Of the hidden count, as a share of it.
+    """
+
+    leverages: FloatArray
+    variance: float
+    bias: float
+
+
+def first_order(design: DenseDesign, means: FloatArray) -> FirstOrder:
+    """Compute leverages, variance and bias at fitted means.
+
+    Parameters
+    ----------
+    design : DenseDesign
+        Columns of full rank, none at a bound.
+    means : float64 array (R,)
+        Fitted persons.
+    """
+    scale = np.abs(design.rows).max(axis=0)
+    rows, hidden = design.rows / scale, design.hidden / scale
+    orthogonal, triangle = np.linalg.qr(rows * np.sqrt(means)[:, None])
+    leverages = (orthogonal**2).sum(axis=1)
+    half = solve_triangular(triangle, hidden, trans="T")
+    toward = solve_triangular(triangle, half)
+    variance = float(half @ half)
+    return FirstOrder(leverages, variance, (variance - float(toward @ (rows.T @ leverages))) / 2)
+
+
+def unbounded(design: DenseDesign, fit: DenseFit) -> tuple[DenseDesign, FloatArray]:
+    """Keep what a fit determines, its coefficients at a bound taken as given, and their values."""
+    free = [j for j in fit.kept if not (design.nonnegative[j] and fit.coefficients[j] == 0)]
+    part = restricted(design, fit.face, np.asarray(free, dtype=np.int64))
+    return part._replace(nonnegative=np.zeros(len(free), dtype=np.bool_)), fit.coefficients[free]
+
+
+def bias_of(design: DenseDesign, fit: DenseFit) -> float:
+    """First-order bias of the hidden count of a maximum likelihood fit, persons."""
+    part, _ = unbounded(design, fit)
+    return fit.hidden * first_order(part, fit.means[fit.face]).bias
+
+
+def refit_unbiased(counts: FloatArray, design: DenseDesign, fit: DenseFit) -> tuple[float, float]:
+    """Solve the score equation that leaves no first-order bias of the hidden count.
+
+    Parameters
+    ----------
+    counts : float64 array (R,)
+        Persons.
+    design : DenseDesign
+        The model.
+    fit : DenseFit
+        An estimable fit to them.
+
+    Returns
+    -------
+    hidden : float
+        Persons on no list.
+    variance : float
+        Variance of its log.
+
+    Raises
+    ------
+    ArithmeticError
+        Where there is no solution.
+    """
+    part, coefficients = unbounded(design, fit)
+    means, hidden = fit.means[fit.face], fit.hidden
+    # Persons to take away whose sufficient statistics are those of half a hidden person.
+    half = np.linalg.lstsq(part.rows.T, part.hidden / 2, rcond=None)[0]
+    for _ in range(MOST_CORRECTIONS):
+        theory = first_order(part, means)
+        modified = counts[fit.face] + theory.leverages / 2 - half
+        coefficients, means = maximize(modified, part, coefficients)
+        before, hidden = hidden, exp(float(part.hidden @ coefficients))
+        if abs(hidden - before) <= CHANGE * hidden:
+            return hidden, first_order(part, means).variance
+    raise ArithmeticError("the leverages and the fit did not come to agree")
+
+
+# Profile likelihood of the population size under the models of `mse.core.dense`, and its ends -----
+
+
+def log_orderings(observed: float, hidden: float) -> float:
+    """Compute ``lgamma(N + 1) - lgamma(N - n + 1)`` without losing the difference of large numbers."""
+    return float(gammaln(observed) - betaln(hidden + 1, observed))
+
+
+def profile_dense(
+    counts: FloatArray, design: DenseDesign, fit: DenseFit, log_hidden: float
+) -> float:
+    """Compute the profile log likelihood of N (Cormack 1992, Biometrics 48, 567-576).
+
+    Parameters
+    ----------
+    counts : float64 array (R,)
+        Persons.
+    design : DenseDesign
+        The model.
+    fit : DenseFit
+        An estimable fit; each evaluation starts there.
+    log_hidden : float
+        Log of the number of persons on no list.
+
+    Raises
+    ------
+    ArithmeticError
+        Where the inner fit did not converge.
+    """
+    hidden = exp(log_hidden)
+    part = restricted(design, fit.face, fit.kept)
+    known = np.append(counts[fit.face], hidden)
+    full = DenseDesign(
+        np.vstack([part.rows, part.hidden]),
+        np.append(part.log_sizes, 0.0),
+        part.hidden,
+        part.nonnegative,
+    )
+    _, means = maximize(known, full, fit.coefficients[fit.kept])
+    total = float(known.sum())
+    # The logs of shares include the sizes of the classes, which are the same for every N. The
+    # means add up to N, so a large hidden share is 1 less the others, which keeps its digits; a small
+    # one would drown in the rounding of the others.
+    shares = means[:-1] / total
+    seen = known[:-1] > 0
+    none = log(means[-1] / total) if 2 * hidden < total else log1p(-float(shares.sum()))
+    kernel = float(known[:-1][seen] @ np.log(shares[seen])) + hidden * none
+    # Not the total less the hidden ones, which far out are all of it.
+    return log_orderings(float(known[:-1].sum()), hidden) + kernel
+
+
+def likelihood_interval(
+    value: Callable[[float], float], observed: float, hidden: float, spread: float, drop: float
+) -> tuple[float, float]:
+    """Find the ends of the set of N whose profile log likelihood is within `drop` of its maximum.
+
+    Parameters
+    ----------
+    value : callable
+        Profile log likelihood of N as a function of the log hidden count.
+    observed, hidden : float
+        Persons seen, and the estimate of those not seen.
+    spread : float
+        A guess of the standard error of the log hidden count; sets the first strides.
+    drop : float
+        Half the chi-squared quantile of the level wanted.
+
+    Returns
+    -------
+    low, high : float
+        Persons; `high` is infinite where the likelihood stays above the cut.
+    """
+    return FunctionCurve(value, observed, hidden, spread).ends(drop)
+
+
+# Removal models: how many are left when first captures fall off from occasion to occasion ---------
+# Each occasion catches a share p = 1 - q of those not caught before, so the expected numbers of first
+# captures are ``m q^(j-1)`` on the occasions j = 1, ..., J, and ``m q^J / (1 - q)`` are never caught
+# (Zippin 1956, Biometrics 12, 163-189). Their number n and the sum s of the occasions of first capture are
+# sufficient.
+
+#: Refits to the correction at the refit before.
+MOST_REFITS = 200
+
+
+class Removal(NamedTuple):
+    """First captures on J occasions.
+
+    Attributes
+    ----------
+    caught : float
+        Persons caught, n.
+    summed : float
+        Sum over them of the occasion of first capture, from 1 to J.
+    occasions : int
+        Number of occasions J.
+    before : float, default 0
+        Persons caught before, on an occasion with a probability of its own.
+    """
+
+    caught: float
+    summed: float
+    occasions: int
+    before: float = 0.0
+
+
+def removal_limit(data: Removal) -> int:
+    """Where the number never caught goes: a code of `mse.core.existence.LIMITS`.
+
+    The mean occasion of first capture is that of a geometric variable truncated at J. It is 1 only
+    for q = 0, and (J + 1) / 2 or more only for q >= 1 (Otis et al. 1978, Wildlife Monographs 62,
+    section on removal models).
+    """
+    if data.occasions < 2 or data.caught <= 0:
+        return INDETERMINATE
+    if data.summed <= data.caught:
+        return ZERO
+    return FINITE if 2 * data.summed < data.caught * (data.occasions + 1) else INFINITE
+
+
+def log_passing(data: Removal) -> float:
+    """Maximum likelihood estimate of log q, for a finite limit."""
+    from scipy.optimize import brentq
+
+    later = np.arange(data.occasions, dtype=np.float64)
+    wanted = (data.summed - data.caught) / data.caught
+
+    def excess(b: float) -> float:
+        weights = np.exp(b * later)
+        return float(later @ weights / weights.sum()) - wanted
+
+    # The mean of j - 1 is at most 1 / (1 - q) - 1, hence at q = wanted / 2 it is too small.
+    low = log(min(wanted / 2, 0.1))
+    return float(brentq(excess, low, 0.0, xtol=1e-15, rtol=1e-14))
+
+
+def removal_hidden(data: Removal, b: float) -> float:
+    """Persons never caught, for log q = b."""
+    return data.caught / expm1(-data.occasions * b)
+
+
+def removal_variance(data: Removal, b: float) -> float:
+    """Variance of the total, persons squared, by the delta method.
+
+    Poisson information in (log m, log q), plus the Poisson variance of the hidden count itself
+    (Cormack & Jupp 1991, Biometrika 78, 911-916).
+    """
+    later = np.arange(data.occasions, dtype=np.float64)
+    weights = np.exp(b * later)
+    means = data.caught * weights / weights.sum()
+    rows = np.column_stack([np.ones_like(later), later])
+    hidden = removal_hidden(data, b)
+    slope = hidden * np.asarray([1.0, data.occasions + 1 / expm1(-b)])
+    return float(hidden + slope @ np.linalg.solve(rows.T @ (rows * means[:, None]), slope))
+
+
+def removal_correction(data: Removal, b: float) -> float:
+    r"""By how much to lower the sum of the occasions for a hidden count without first-order bias.
+
+    Given n, the hidden count is n r(b) with :math:`r = q^J / (1 - q^J)`, and b solves m(b) = s / n - 1
+    with m the mean of the truncated geometric distribution, whose variance is m'(b). To second order
+    in s its bias is that of a sum raised by
+
+    .. math:: c = \frac12 \left(\frac{r''}{r'} - \frac{m''}{m'}\right)
+        = \frac12 \left(J (1 + 2 r) - \frac{\kappa_3}{\kappa_2}\right),
+
+    :math:`\kappa` the second and third cumulants of that distribution.
+
+    Parameters
+    ----------
+    data : Removal
+        First captures.
+    b : float
+        Log q.
+    """
+    later = np.arange(data.occasions, dtype=np.float64)
+    shares = np.exp(b * later)
+    shares /= shares.sum()
+    away = later - later @ shares
+    skewness = float((away**3) @ shares) / float((away**2) @ shares)
+    ratio = removal_hidden(data, b) / data.caught
+    return 0.5 * (data.occasions * (1 + 2 * ratio) - skewness)
+
+
+def removal_bias(data: Removal, b: float) -> float:
+    """First-order bias of the hidden count, persons, for log q = b."""
+    later = np.arange(data.occasions, dtype=np.float64)
+    shares = np.exp(b * later)
+    shares /= shares.sum()
+    spread = float((later - later @ shares) ** 2 @ shares)
+    ratio = removal_hidden(data, b) / data.caught
+    return removal_correction(data, b) * data.occasions * ratio * (1 + ratio) / spread
+
+
+def unbiased_log_passing(data: Removal) -> float:
+    """Log q for which the hidden count has no first-order bias; NaN where no first captures are left."""
+    b = log_passing(data)
+    for _ in range(MOST_REFITS):
+        modified = data._replace(summed=data.summed - removal_correction(data, b))
+        if removal_limit(modified) != FINITE:
+            return nan
+        before, b = b, log_passing(modified)
+        if abs(b - before) <= 1e-10 * abs(b):
+            return b
+    return nan
+
+
+def profile_removal(data: Removal, log_hidden: float) -> float:
+    """Profile log likelihood of N (Cormack 1992, Biometrics 48, 567-576) for a removal model.
+
+    Parameters
+    ----------
+    data : Removal
+        First captures.
+    log_hidden : float
+        Log of the number of persons never caught.
+    """
+    hidden = exp(log_hidden)
+    remaining = data.caught + hidden
+    total = remaining + data.before
+    # Each person is tried until caught; those never caught on all occasions.
+    trials = data.summed + data.occasions * hidden
+    value = log_orderings(data.caught + data.before, hidden)
+    value += float(xlogy(data.caught, data.caught / trials))
+    value += float(xlog1py(trials - data.caught, -data.caught / trials))
+    value += float(xlogy(data.before, data.before / total))
+    return value + float(xlog1py(remaining, -data.before / total))

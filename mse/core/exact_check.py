@@ -9,27 +9,59 @@ from __future__ import annotations
 
 import ctypes
 import time
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numba as nb
 import numpy as np
 from llvmlite import ir
 from numba.core import types
+from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
-from mse.core._compiled import interpreted
 from mse.core.exact import SAFE, UNLIMITED
 from mse.core.existence import facial_set
 from mse.core.explicit_fit import MOST_ENTRIES, explicit_rows, fit_rows
 from mse.core.newton import CERTIFIED, UNDECIDED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from mse._typing import BoolArray, FloatArray, IntArray
     from mse.core.newton import Design, Workspace
 
     Limits = np.ndarray[tuple[int], np.dtype[np.int8]]
+
+
+# The same source, compiled or interpreted ---------------------------------------------------------
+
+
+def interpreted(kernel: Any) -> Callable[..., Any]:
+    """Return the Python function behind a compiled kernel, its callees interpreted as well.
+
+    Exact arithmetic runs compiled in int64 and, where numbers outgrow that, interpreted on
+    arrays of Python integers; tests use it as the oracle of the compiled code.
+
+    Parameters
+    ----------
+    kernel : numba dispatcher
+        A function compiled with ``numba.njit``.
+
+    Returns
+    -------
+    function
+        Takes the same arguments.
+    """
+    source = kernel.py_func
+    namespace = dict(source.__globals__)
+    for name in source.__code__.co_names:
+        if isinstance(namespace.get(name), Dispatcher):
+            namespace[name] = interpreted(namespace[name])
+    return FunctionType(source.__code__, namespace, source.__name__, source.__defaults__)
+
+
+# What compiled loops leave to Python: exact existence checks, and fits that need other ------------
 
 #: What a loop asks: the facial set, limits by all parameters of a model, a fit on a known face.
 FACE, LIMITS_OF_MODEL, FIT = 0, 1, 2

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from mse.core.blocks import dense_block, first_alike, independent_blocks, longer
 from mse.core.exact import (
     INSIDE,
     UNLIMITED,
@@ -33,6 +32,149 @@ from mse.core.lattice import subset_sum
 
 if TYPE_CHECKING:
     from mse._typing import Limit
+
+
+# Sparse integer rows that fall apart into blocks: no row of one has an entry in a column of -------
+# Rows are held one after the other: row i has its entries ``values[starts[i] : starts[i + 1]]`` in the
+# columns ``places[starts[i] : starts[i + 1]]``.
+
+#: Multiplier and modulus of the key of a column; products stay below 2**51.
+MULTIPLIER, MODULUS = 1000003, 2147483647
+
+
+@nb.njit(cache=True, nogil=True)
+def longer(values):  # type: ignore[no-untyped-def]
+    """Copy an array into one of twice its length."""
+    found = np.zeros(2 * values.size, dtype=values.dtype)
+    found[: values.size] = values
+    return found
+
+
+@nb.njit(cache=True, nogil=True)
+def _root(parent, i):  # type: ignore[no-untyped-def]
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+@nb.njit(cache=True, nogil=True)
+def _number(parent, moved):  # type: ignore[no-untyped-def]
+    """Give each set of columns a number; -1 for columns without an entry."""
+    of_root = np.full(parent.size, -1, dtype=np.int64)
+    block = np.full(parent.size, -1, dtype=np.int64)
+    n = 0
+    for j in range(parent.size):
+        if not moved[j]:
+            continue
+        root = _root(parent, j)
+        if of_root[root] < 0:
+            of_root[root] = n
+            n += 1
+        block[j] = of_root[root]
+    return block, n
+
+
+@nb.njit(cache=True, nogil=True)
+def _grouped(block, n):  # type: ignore[no-untyped-def]
+    order = np.argsort(block, kind="mergesort")  # stable: members of a block stay in order
+    return order, np.searchsorted(block[order], np.arange(n + 1))
+
+
+@nb.njit(cache=True, nogil=True)
+def independent_blocks(starts, places, n_columns):  # type: ignore[no-untyped-def]
+    """Group rows and columns into blocks that have nothing to do with each other.
+
+    Parameters
+    ----------
+    starts, places : int64 arrays (r + 1,), (entries,)
+        Sparse rows.
+    n_columns : int
+        Number of columns.
+
+    Returns
+    -------
+    rows, first_rows : int64 arrays (r,), (n + 1,)
+        ``rows[first_rows[b] : first_rows[b + 1]]`` are the rows of block b, in order. Rows without
+        entries are in no block.
+    columns, first_columns : int64 arrays (n_columns,), (n + 1,)
+        Likewise.
+    """
+    parent = np.arange(n_columns)
+    moved = np.zeros(n_columns, dtype=np.bool_)
+    for i in range(starts.size - 1):
+        for e in range(starts[i], starts[i + 1]):
+            moved[places[e]] = True
+            parent[_root(parent, places[e])] = _root(parent, places[starts[i]])
+    of_column, n = _number(parent, moved)
+    of_row = np.full(starts.size - 1, -1, dtype=np.int64)
+    for i in range(starts.size - 1):
+        if starts[i] < starts[i + 1]:
+            of_row[i] = of_column[places[starts[i]]]
+    rows, first_rows = _grouped(of_row, n)
+    columns, first_columns = _grouped(of_column, n)
+    return rows, first_rows, columns, first_columns
+
+
+@nb.njit(cache=True, nogil=True)
+def dense_block(starts, places, values, rows, columns, position):  # type: ignore[no-untyped-def]
+    """Write the rows of a block in full, in its own columns.
+
+    Parameters
+    ----------
+    starts, places, values : arrays
+        Sparse rows.
+    rows, columns : int64 arrays
+        The block.
+    position : int64 array (n_columns,)
+        Work space, overwritten in the columns of the block.
+    """
+    block = np.zeros((rows.size, columns.size), dtype=values.dtype)
+    for j in range(columns.size):
+        position[columns[j]] = j
+    for i in range(rows.size):
+        for e in range(starts[rows[i]], starts[rows[i] + 1]):
+            block[i, position[places[e]]] = values[e]
+    return block
+
+
+@nb.njit(cache=True, nogil=True)
+def _keys(block):  # type: ignore[no-untyped-def]
+    keys = np.zeros(block.shape[1], dtype=np.int64)
+    for j in range(block.shape[1]):
+        key = 0
+        for i in range(block.shape[0]):
+            key = (key * MULTIPLIER + int(block[i, j])) % MODULUS
+        keys[j] = key
+    return keys
+
+
+@nb.njit(cache=True, nogil=True)
+def _same(block, j, k):  # type: ignore[no-untyped-def]
+    for i in range(block.shape[0]):  # noqa: SIM110 (numba compiles the loop, not the generator)
+        if block[i, j] != block[i, k]:
+            return False
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def first_alike(block):  # type: ignore[no-untyped-def]
+    """Find the first of the equal columns of a block, for each of its columns."""
+    keys = _keys(block)
+    order = np.argsort(keys, kind="mergesort")  # stable: the first of equals comes first
+    first = np.arange(keys.size)
+    for at in range(order.size):
+        j, back = order[at], at - 1
+        while back >= 0 and keys[order[back]] == keys[j]:
+            other = order[back]
+            if first[other] == other and _same(block, j, other):
+                first[j] = other
+                break
+            back -= 1
+    return first
+
+
+# Which cells can be fitted above zero, and which hidden counts the data determine -----------------
 
 #: Codes of a limit, in the order of `LIMITS`.
 FINITE, INFINITE, ZERO, INDETERMINATE = 0, 1, 2, 3
@@ -328,3 +470,124 @@ def facial_set(counts, face, design, chosen, like, limit, keep, limits, partner)
         face[columns[moved[:n]]] = answers[:n] == INSIDE
         limits[columns[moved[n:]]] = answers[n:]
     return rank
+
+
+# Hidden counts of strata in which effects are empty: what settles them without all parameters -----
+# Such an effect is at minus infinity and leaves the fit, and the observable cells that contain it are at
+# zero; the hidden cell need not follow.
+
+
+@nb.njit(cache=True, nogil=True)
+def empty_strata(marks, effects, design, limits, partner):  # type: ignore[no-untyped-def]
+    """Settle hidden cells that contain effects which nobody has, or find what settles them.
+
+    An effect w that nobody has may go to minus infinity alone, so such a hidden count can always
+    vanish. Whether it can also grow takes the algebra of all parameters only in odd cases:
+
+    * If in the hidden cell h there is a w that every list turns into a further effect t(k), within w
+      and k, that nobody has, the direction that raises w and lowers every t(k) more moves no cell of the
+      facial set and raises only h: nothing is determined. Interactions of lists with a level that
+      nobody has do that.
+    * If some list k brings h no further effect that nobody has, every direction that raises h raises
+      the empty cell h + k by as much and by its slope along x(h + k) - x(h). This is made of effects
+      that somebody has; where no direction lowers it, h cannot grow and its limit is zero.
+
+    Parameters
+    ----------
+    marks : float64 array (C,)
+        Number of effects that nobody has in each cell.
+    effects : int64 array
+        Cells of these effects.
+    design : Design
+        Axes and parameters.
+    limits : int8 array (Q,)
+        Limits that are `NOT_ASKED` become `INDETERMINATE` in the first case.
+    partner : int64 array (Q,)
+        Receives the cell h + k of the second case, -1 where there is none.
+    """
+    strong = np.zeros(marks.size)
+    n_lists, stride = 0, marks.size // 2
+    while stride >= design.n_hidden:
+        n_lists, stride = n_lists + 1, stride // 2
+    for w in effects:
+        stride, every = marks.size // 2, True
+        for _ in range(n_lists):
+            off = (w // stride) % 2 == 0
+            every = every and off and marks[w + stride] > marks[w]
+            stride //= 2
+        strong[w] += every
+    subset_sum(strong, design.shape)
+    for h in range(limits.size):
+        partner[h] = -1
+        if limits[h] != NOT_ASKED:
+            continue
+        stride = marks.size // 2
+        for _ in range(n_lists):
+            off = (h // stride) % 2 == 0
+            if off and design.observable[h + stride] and marks[h + stride] == marks[h]:
+                partner[h] = h + stride
+            stride //= 2
+        if strong[h] > 0.0:
+            limits[h] = INDETERMINATE
+
+
+@nb.njit(cache=True, nogil=True)
+def ask_partners(limits, partner):  # type: ignore[no-untyped-def]
+    """Ask about x(partner) - x(h) in place of x(h), where that is open and there is a partner."""
+    for h in range(limits.size):
+        if limits[h] == NOT_ASKED and partner[h] >= 0:
+            limits[h] = FINITE
+        else:
+            partner[h] = -1
+
+
+@nb.njit(cache=True, nogil=True)
+def hear_partners(limits, partner):  # type: ignore[no-untyped-def]
+    """Read the limits of hidden cells off the answers about their partners."""
+    for h in range(limits.size):
+        if partner[h] >= 0:
+            limits[h] = ZERO if limits[h] in (FINITE, INFINITE) else NOT_ASKED
+
+
+@nb.njit(cache=True, nogil=True)
+def without_persons(counts, shape, n_hidden):  # type: ignore[no-untyped-def]
+    """Find the strata of which a covariate has a level that nobody was observed with.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell.
+    shape : int64 array (d,)
+        Levels of each axis, the lists first.
+    n_hidden : int
+        Number of strata Q.
+
+    Returns
+    -------
+    bool array (Q,)
+        None of them where nobody was observed at all.
+    """
+    found = np.zeros(n_hidden, dtype=np.bool_)
+    axis, stride = shape.size - 1, 1
+    while stride < n_hidden:
+        seen = np.zeros(shape[axis], dtype=np.bool_)
+        for c in range(counts.size):
+            if counts[c] > 0.0:
+                seen[(c // stride) % shape[axis]] = True
+        for h in range(n_hidden):
+            if not seen[(h // stride) % shape[axis]]:
+                found[h] = True
+        stride *= shape[axis]
+        axis -= 1
+    if np.all(found):
+        found[:] = False
+    return found
+
+
+@nb.njit(cache=True, nogil=True)
+def determined(limits, excused):  # type: ignore[no-untyped-def]
+    """Whether the hidden counts of all strata but those excused are finite."""
+    for h in range(limits.size):  # noqa: SIM110 (numba compiles the loop, not the generator)
+        if limits[h] != FINITE and not excused[h]:
+            return False
+    return True

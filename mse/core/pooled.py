@@ -13,13 +13,14 @@ its standardized distance from the prior where it has next to none (Papaspiliopo
 Statistical Science 22, 59-73). And the level is that of persons in sight, which the data determine, not
 that of all.
 
-Counts over sets of cells enter as in `mse.core.observed`. Everything is one pass over the strata: subset
+Counts over sets of cells enter as in `mse.core.partly_known`. Everything is one pass over the strata: subset
 sums for the predictors, superset sums for the gradient. A sampler tries points where an exponential leaves
 the range of a double; what is divided by zero there is NaN, which it turns away.
 """
 
 from __future__ import annotations
 
+from math import lgamma
 from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
@@ -27,11 +28,343 @@ import numpy as np
 
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import LARGEST_LOG
-from mse.core.observed import truncated_poisson
-from mse.core.pooled_effects import Effects, effects_back, effects_of
+from mse.core.partly_known import truncated_poisson
 
 if TYPE_CHECKING:
-    from mse._typing import FloatArray
+    from mse._typing import BoolArray, FloatArray, IntArray
+
+
+# Strata around common values: the effects of each stratum from standard normal coordinates, -------
+# The effects of a stratum are the common ones, those of the levels it has on each covariate, and its own
+# deviation. Common effects are sampled in rotated coordinates of which the first moves all of them together,
+# since that is the direction about which the data say least. Levels are exchangeable, or follow a random walk;
+# their effects sum to 0.
+
+
+class Pooled(NamedTuple):
+    """What is known, and how strata hang together.
+
+    Attributes
+    ----------
+    shape : int64 array (K,)
+        Two levels for each list.
+    counts : float64 array (S, C)
+        Persons of fully known histories with exact counts.
+    observable : bool array (S, C)
+        Histories that can be seen in a stratum.
+    anchor, width : float64 arrays (S,)
+        Where u_s lies and how wide, log scale; width 0 where the distance from the prior is sampled.
+    place : int64 array (B, S)
+        Level of each stratum on each of the B covariates.
+    first : int64 array (B + 1,)
+        Where the levels of each covariate start among all levels.
+    steps : float64 array (sum of levels,)
+        Standard deviation of the step to each level of a random walk in units of its scale, 0 for the
+        first; negative throughout where levels are exchangeable.
+    sized : bool array (B,)
+        Whether sizes vary with the levels of the covariate.
+    deviating : bool array (1,)
+        Whether strata deviate from the sum of the effects of their levels.
+    cells : int64 array (P,)
+        History of each effect: single lists, then pairs.
+    rate_prior : float64 array (2,)
+        Prior mean and standard deviation of the common effects of single lists, log odds of being on
+        one if on no other.
+    first_box, boxes, low, high, kind : int64 arrays
+        Counts over sets of cells as in `mse.core.partly_known.Observations`, cells in the order of `counts`;
+        and the kind of record of each by the entries it lacks, fully known ones being 0.
+    n_kinds : int64 array (1,)
+        Kinds of records whose shares are parameters; 1 where they do not matter.
+    """
+
+    shape: IntArray
+    counts: FloatArray
+    observable: BoolArray
+    anchor: FloatArray
+    width: FloatArray
+    place: IntArray
+    first: IntArray
+    steps: FloatArray
+    sized: BoolArray
+    deviating: BoolArray
+    cells: IntArray
+    rate_prior: FloatArray
+    first_box: IntArray
+    boxes: IntArray
+    low: IntArray
+    high: IntArray
+    kind: IntArray
+    n_kinds: IntArray
+
+
+class Parameters(NamedTuple):
+    """A point, or a gradient at one.
+
+    Attributes
+    ----------
+    level : float64 array (1,)
+        Location of the log expected persons in sight of a stratum.
+    scales : float64 array
+        tau; the scale of the common effects of pairs; for each covariate the scale of sizes (if sized), of
+        all lists together, of each list, and of pairs; of deviations that of all lists and of each.
+    z : float64 array
+        Standard normal coordinates: common effects of lists, of pairs; for each covariate levels x (size
+        if sized, all lists, each list, each pair); strata x (all lists, each list) if deviating; kinds
+        of records but the first.
+    r : float64 array (S,)
+        u_s from its anchor in widths, or its standardized distance from the prior.
+    """
+
+    level: FloatArray
+    scales: FloatArray
+    z: FloatArray
+    r: FloatArray
+
+
+class Effects(NamedTuple):
+    """Effects by stratum, or gradients with respect to them."""
+
+    theta: FloatArray  # (S, P)
+    size: FloatArray  # (S,) size effects
+    common: FloatArray  # (P,)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def rotate(x):  # type: ignore[no-untyped-def]
+    """Reflect coordinates in place so that the first one moves all entries alike; its own inverse."""
+    n = x.size
+    if n < 2:
+        return
+    share = 1.0 / np.sqrt(n)
+    # Householder: v = e_1 - 1/sqrt(n), v'v = 2 - 2/sqrt(n).
+    along = x[0]
+    for i in range(n):
+        along -= share * x[i]
+    along *= 2.0 / (2.0 - 2.0 * share)
+    for i in range(n):
+        x[i] += along * share
+    x[0] -= along
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def vary(z, steps):  # type: ignore[no-untyped-def]
+    """Turn standard normal coordinates (L, W), in place, into effects that sum to 0 over levels.
+
+    Exchangeable levels keep variance 1; a random walk has steps of the given standard deviations.
+    """
+    n = z.shape[0]
+    walk = steps[0] >= 0.0
+    factor = 1.0 if walk else np.sqrt(n / max(n - 1.0, 1.0))
+    for j in range(z.shape[1]):
+        mean = 0.0
+        for i in range(n):
+            if walk:
+                z[i, j] = steps[i] * z[i, j] + (z[i - 1, j] if i > 0 else 0.0)
+            mean += z[i, j]
+        mean /= n
+        for i in range(n):
+            z[i, j] = factor * (z[i, j] - mean)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def vary_transposed(g, steps):  # type: ignore[no-untyped-def]
+    """Turn a gradient with respect to effects, in place, into one with respect to coordinates."""
+    n = g.shape[0]
+    walk = steps[0] >= 0.0
+    factor = 1.0 if walk else np.sqrt(n / max(n - 1.0, 1.0))
+    for j in range(g.shape[1]):
+        mean = 0.0
+        for i in range(n):
+            mean += g[i, j]
+        mean /= n
+        for i in range(n - 1, -1, -1):
+            g[i, j] = factor * (g[i, j] - mean)
+            if walk and i + 1 < n:
+                g[i, j] += g[i + 1, j]
+        if walk:
+            for i in range(n):
+                g[i, j] *= steps[i]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _spread_effects(unit, scales, sized, n_lists, theta, size):  # type: ignore[no-untyped-def]
+    """Effects of levels (L, P) and (L,) from unit effects (L, W) and their scales."""
+    start = 1 if sized else 0
+    for i in range(unit.shape[0]):
+        size[i] = scales[0] * unit[i, 0] if sized else 0.0
+        for k in range(n_lists):
+            theta[i, k] = scales[start] * unit[i, start]
+            theta[i, k] += scales[start + 1 + k] * unit[i, start + 1 + k]
+        for q in range(n_lists, theta.shape[1]):
+            theta[i, q] = scales[start + 1 + n_lists] * unit[i, start + 1 + q]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _collect_effects(unit, scales, sized, n_lists, theta, size, g_unit, g_scales):  # type: ignore[no-untyped-def]
+    """Turn gradients with respect to effects into those of unit effects (L, W) and scales."""
+    start = 1 if sized else 0
+    for i in range(unit.shape[0]):
+        if sized:
+            g_unit[i, 0] = scales[0] * size[i]
+            g_scales[0] += unit[i, 0] * size[i]
+        together = 0.0
+        for k in range(n_lists):
+            together += theta[i, k]
+            g_unit[i, start + 1 + k] = scales[start + 1 + k] * theta[i, k]
+            g_scales[start + 1 + k] += unit[i, start + 1 + k] * theta[i, k]
+        g_unit[i, start] = scales[start] * together
+        g_scales[start] += unit[i, start] * together
+        for q in range(n_lists, theta.shape[1]):
+            g_unit[i, start + 1 + q] = scales[start + 1 + n_lists] * theta[i, q]
+            g_scales[start + 1 + n_lists] += unit[i, start + 1 + q] * theta[i, q]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _block(data, b):  # type: ignore[no-untyped-def]
+    """Levels of a covariate, coordinates of each, and scales."""
+    sized = 1 if data.sized[b] else 0
+    n_levels = data.first[b + 1] - data.first[b]
+    return n_levels, sized + 1 + data.cells.size, sized + 2 + data.shape.size
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def common_effects(point, data, common):  # type: ignore[no-untyped-def]
+    """Write the common effects, (P,), of lists and then of pairs."""
+    n_effects, n_lists = data.cells.size, data.shape.size
+    for j in range(n_effects):
+        common[j] = point.z[j]
+    rotate(common[:n_lists])
+    rotate(common[n_lists:])
+    for j in range(n_effects):
+        if j < n_lists:
+            common[j] = data.rate_prior[0] + data.rate_prior[1] * common[j]
+        else:
+            common[j] *= point.scales[1]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def effects_of(point, data, out):  # type: ignore[no-untyped-def]
+    """Put the effects of every stratum together.
+
+    Parameters
+    ----------
+    point : Parameters
+        Where.
+    data : Pooled
+        How strata hang together.
+    out : Effects
+        Receives them.
+    """
+    n_effects, n_lists = data.cells.size, data.shape.size
+    common_effects(point, data, out.common)
+    for s in range(out.size.size):
+        out.size[s] = 0.0
+        for j in range(n_effects):
+            out.theta[s, j] = out.common[j]
+    z_at, scale_at = n_effects, 2
+    for b in range(data.sized.size):
+        n, width, n_scales = _block(data, b)
+        unit = point.z[z_at : z_at + n * width].copy().reshape((n, width))
+        vary(unit, data.steps[data.first[b] : data.first[b + 1]])
+        theta, size = np.zeros((n, n_effects)), np.zeros(n)
+        scales = point.scales[scale_at : scale_at + n_scales]
+        _spread_effects(unit, scales, data.sized[b], n_lists, theta, size)
+        for s in range(out.size.size):
+            level = data.place[b, s]
+            out.size[s] += size[level]
+            for j in range(n_effects):
+                out.theta[s, j] += theta[level, j]
+        z_at, scale_at = z_at + n * width, scale_at + n_scales
+    if data.deviating[0]:
+        own = point.scales[scale_at:]
+        for s in range(out.size.size):
+            at = z_at + s * (n_lists + 1)
+            for k in range(n_lists):
+                out.theta[s, k] += own[0] * point.z[at] + own[1 + k] * point.z[at + 1 + k]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _common_back(point, data, slope, gradient):  # type: ignore[no-untyped-def]
+    n_effects, n_lists = data.cells.size, data.shape.size
+    unrotated = slope.common.copy()
+    for s in range(slope.size.size):
+        for j in range(n_effects):
+            unrotated[j] += slope.theta[s, j]
+    pairs = point.z[n_lists:n_effects].copy()
+    rotate(pairs)
+    for q in range(pairs.size):
+        gradient.scales[1] += pairs[q] * unrotated[n_lists + q]
+    for j in range(n_effects):
+        unrotated[j] *= data.rate_prior[1] if j < n_lists else point.scales[1]
+    rotate(unrotated[:n_lists])
+    rotate(unrotated[n_lists:])
+    for j in range(n_effects):
+        gradient.z[j] += unrotated[j]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def effects_back(point, data, slope, gradient):  # type: ignore[no-untyped-def]
+    """Turn gradients with respect to effects into those of the parameters.
+
+    Parameters
+    ----------
+    point : Parameters
+        Where.
+    data : Pooled
+        How strata hang together.
+    slope : Effects
+        Slopes by the effects of strata; ``common`` beside what the common effects do there.
+    gradient : Parameters
+        The slopes by scales and z are added to it.
+    """
+    n_effects, n_lists = data.cells.size, data.shape.size
+    _common_back(point, data, slope, gradient)
+    z_at, scale_at = n_effects, 2
+    for b in range(data.sized.size):
+        n, width, n_scales = _block(data, b)
+        steps = data.steps[data.first[b] : data.first[b + 1]]
+        unit = point.z[z_at : z_at + n * width].copy().reshape((n, width))
+        vary(unit, steps)
+        theta, size = np.zeros((n, n_effects)), np.zeros(n)
+        for s in range(slope.size.size):
+            level = data.place[b, s]
+            size[level] += slope.size[s]
+            for j in range(n_effects):
+                theta[level, j] += slope.theta[s, j]
+        g_unit = np.zeros((n, width))
+        _collect_effects(
+            unit,
+            point.scales[scale_at : scale_at + n_scales],
+            data.sized[b],
+            n_lists,
+            theta,
+            size,
+            g_unit,
+            gradient.scales[scale_at : scale_at + n_scales],
+        )
+        vary_transposed(g_unit, steps)
+        flat = g_unit.ravel()
+        for i in range(flat.size):
+            gradient.z[z_at + i] += flat[i]
+        z_at, scale_at = z_at + n * width, scale_at + n_scales
+    if data.deviating[0]:
+        _deviations_back(point, slope, n_lists, z_at, scale_at, gradient)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _deviations_back(point, slope, n_lists, z_at, scale_at, gradient):  # type: ignore[no-untyped-def]
+    for s in range(slope.size.size):
+        at, together = z_at + s * (n_lists + 1), 0.0
+        for k in range(n_lists):
+            own = slope.theta[s, k]
+            together += own
+            gradient.z[at + 1 + k] += point.scales[scale_at + 1 + k] * own
+            gradient.scales[scale_at + 1 + k] += point.z[at + 1 + k] * own
+        gradient.z[at] += point.scales[scale_at] * together
+        gradient.scales[scale_at] += point.z[at] * together
+
+
+# Density and gradient of a log-linear model whose coefficients vary over strata around ------------
 
 #: Prior standard deviation of the log odds of a kind of record against fully known ones.
 KIND_SCALE = 2.0
@@ -267,3 +600,305 @@ def make_cells(data):  # type: ignore[no-untyped-def]
     size = data.counts.shape
     u, coverage = np.zeros(size[0]), np.zeros(size[0])
     return Cells(np.zeros(size), np.zeros(size), u, coverage, np.zeros(size[1]))
+
+
+# Posterior density of `mse.core.pooled` for a sampler, populations from its draws, and prior ------
+# A sampler moves y = z (s / s_0)^a instead of a standard normal coordinate z of `mse.core.pooled`, with
+# s the scale of its effect and s_0 a usual value of that: 0 is the non-centered form, 1 the centered one, and
+# what data say much about should be near 1 (Papaspiliopoulos, Roberts & Skold 2003, Bayesian Statistics 7,
+# 307-326). The posterior is the same for any a.
+
+#: Largest mean of a Poisson draw: 64 bits hold what comes of it.
+LARGEST_MEAN = 1e17
+
+
+class Prior(NamedTuple):
+    """Priors of the parameters that are not standard normal.
+
+    Attributes
+    ----------
+    level : float64 array (2,)
+        Mean and standard deviation of the level, log persons.
+    scales : float64 array
+        Scale of the half-normal prior of each scale.
+    cuts : int64 array (3,)
+        Where scales, z and r start in a point: level, log scales, y, r, one after the other.
+    owner : int64 array (Z,)
+        The scale of the effect of each coordinate; -1 where there is none.
+    degree : float64 array (Z,)
+        The power a of each; 0 where there is no scale.
+    usual : float64 array
+        Log of s_0 of each scale.
+    """
+
+    level: FloatArray
+    scales: FloatArray
+    cuts: IntArray
+    owner: IntArray
+    degree: FloatArray
+    usual: FloatArray
+
+
+class Populations(NamedTuple):
+    """Persons by stratum in each draw.
+
+    Attributes
+    ----------
+    observed : float64 array (M, S)
+        Registered persons. Those whose stratum is not known are in another one in each draw, so that only
+        the sum over strata is the same in all; of a count within bounds it is the lower one.
+    hidden : float64 array (M, S)
+        All others: on no list there, or beyond the lower bound of a count.
+    expected : float64 array (S,)
+        Registered persons, those of partly known records in the strata where they are expected.
+    """
+
+    observed: FloatArray
+    hidden: FloatArray
+    expected: FloatArray
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _parameters(x, prior):  # type: ignore[no-untyped-def]
+    cuts = prior.cuts
+    scales = np.zeros(cuts[1] - cuts[0])
+    for i in range(scales.size):
+        scales[i] = np.exp(min(x[cuts[0] + i], LARGEST_LOG))
+    z = x[cuts[1] : cuts[2]].copy()
+    for i in range(z.size):
+        if prior.degree[i] > 0.0:
+            z[i] *= np.exp(-_log_width(x, prior, i))
+    return Parameters(x[: cuts[0]], scales, z, x[cuts[2] :])
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _log_width(x, prior, i):  # type: ignore[no-untyped-def]
+    """Log of y over z."""
+    scale = prior.owner[i]
+    away = max(min(x[prior.cuts[0] + scale] - prior.usual[scale], LARGEST_LOG), -LARGEST_LOG)
+    return prior.degree[i] * away
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def log_posterior(x, prior, data, gradient):  # type: ignore[no-untyped-def]
+    """Log posterior density, but for a constant, and its gradient.
+
+    Parameters
+    ----------
+    x : float64 array
+        Level, log scales, y and r.
+    prior : Prior
+        Priors of level and scales, and what y is.
+    data : Pooled
+        What is known.
+    gradient : float64 array
+        Receives the gradient.
+    """
+    cuts = prior.cuts
+    point = _parameters(x, prior)
+    for i in range(x.size):
+        gradient[i] = 0.0
+    slopes = Parameters(
+        gradient[: cuts[0]],
+        gradient[cuts[0] : cuts[1]],
+        gradient[cuts[1] : cuts[2]],
+        gradient[cuts[2] :],
+    )
+    value = density(point, data, slopes)
+    for i in range(cuts[0], cuts[1]):
+        # Half-normal, and the Jacobian of the logarithm.
+        scale = point.scales[i - cuts[0]]
+        squared = (scale / prior.scales[i - cuts[0]]) ** 2
+        value += x[i] - 0.5 * squared
+        gradient[i] = gradient[i] * scale + 1.0 - squared
+    away = (x[0] - prior.level[0]) / prior.level[1]
+    value -= 0.5 * away * away
+    gradient[0] -= away / prior.level[1]
+    for i in range(point.z.size):
+        z, at = point.z[i], cuts[1] + i
+        value -= 0.5 * z * z
+        gradient[at] -= z
+        if prior.degree[i] > 0.0:
+            # A larger scale makes z smaller at the same y, and y more dispersed.
+            width, scale = _log_width(x, prior, i), cuts[0] + prior.owner[i]
+            value -= width
+            gradient[scale] -= prior.degree[i] * (z * gradient[at] + 1.0)
+            gradient[at] *= np.exp(-width)
+    return value
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _truncated_draw(rng, mean, low, high):  # type: ignore[no-untyped-def]
+    """Poisson number given that it is between bounds: its terms are passed outwards from the largest."""
+    mode = min(max(np.floor(mean), float(low)), float(high))
+    top = mode * np.log(mean) - lgamma(mode + 1.0)
+    # The largest term of probability 1 times the sum of all over it is the sum; draw below that sum.
+    total, k, term = 1.0, mode, 1.0
+    while k < high and term > 1e-18:
+        k += 1.0
+        term *= mean / k
+        total += term
+    k, term = mode, 1.0
+    while k > low and term > 1e-18:
+        term *= k / mean
+        k -= 1.0
+        total += term
+    rest = rng.random() * total - 1.0
+    if rest <= 0.0 or top == -np.inf:
+        return mode
+    k, term = mode, 1.0
+    while k < high and term > 1e-18:
+        k += 1.0
+        term *= mean / k
+        rest -= term
+        if rest <= 0.0:
+            return k
+    k, term = mode, 1.0
+    while k > low:
+        term *= k / mean
+        k -= 1.0
+        rest -= term
+        if rest <= 0.0:
+            return k
+    return k
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _share_out(rng, persons, o, logs, total, data, into):  # type: ignore[no-untyped-def]
+    """Draw the strata of persons of an observation, in proportion to the means."""
+    n_cells, left = data.counts.shape[1], total
+    for k in range(data.first_box[o], data.first_box[o + 1]):
+        if data.boxes[k] >= 0 and persons > 0:
+            mean = np.exp(min(logs[data.boxes[k]], LARGEST_LOG))
+            here = rng.binomial(persons, mean / left) if mean < left else persons
+            into[data.boxes[k] // n_cells] += here
+            persons -= here
+            left -= mean
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _allot(rng, o, kinds, logs, data, out, seen):  # type: ignore[no-untyped-def]
+    """Draw the persons of an observation: the registered ones, and those beyond its lower bound."""
+    total = 0.0
+    for k in range(data.first_box[o], data.first_box[o + 1]):
+        if data.boxes[k] >= 0:
+            total += np.exp(min(logs[data.boxes[k]], LARGEST_LOG))
+    n_cells = data.counts.shape[1]
+    for k in range(data.first_box[o], data.first_box[o + 1]):
+        if data.boxes[k] >= 0:
+            mean = np.exp(min(logs[data.boxes[k]], LARGEST_LOG))
+            seen[data.boxes[k] // n_cells] += data.low[o] * mean / total
+    _share_out(rng, data.low[o], o, logs, total, data, out[0])
+    if data.low[o] < data.high[o]:
+        mean = total * np.exp(kinds[data.kind[o]])
+        persons = np.int64(_truncated_draw(rng, mean, data.low[o], data.high[o]))
+        _share_out(rng, persons - data.low[o], o, logs, total, data, out[1])
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _populations(rng, points, prior, data, drawn, seen):  # type: ignore[no-untyped-def]
+    effects, cells = make_effects(data), make_cells(data)
+    kinds = np.zeros(data.n_kinds[0])
+    n_strata, n_cells = data.counts.shape
+    for m in range(points.shape[0]):
+        point = _parameters(points[m], prior)
+        effects_of(point, data, effects)
+        log_means(point, data, effects, cells)
+        log_shares(point.z, kinds)
+        for s in range(n_strata):
+            mean = 0.0
+            for c in range(n_cells):
+                drawn[0, m, s] += data.counts[s, c]
+                if not data.observable[s, c]:
+                    mean += np.exp(min(cells.logs[s, c], LARGEST_LOG))
+            drawn[1, m, s] += rng.poisson(min(mean, LARGEST_MEAN))
+        logs = cells.logs.ravel()
+        for o in range(data.low.size):
+            _allot(rng, o, kinds, logs, data, drawn[:, m], seen[m])
+
+
+def populations(
+    rng: np.random.Generator, points: FloatArray, prior: Prior, data: Pooled
+) -> Populations:
+    """Draw a population for each point: everybody in each stratum, seen or not.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Randomness.
+    points : float64 array (M, dim)
+        Level, log scales, y and r.
+    prior : Prior
+        Says where they are.
+    data : Pooled
+        What is known. Persons whose stratum is not known are shared out at random in proportion to the
+        means, those counted within bounds drawn between them.
+
+    Returns
+    -------
+    Populations
+    """
+    n_strata = data.counts.shape[0]
+    drawn = np.zeros((2, len(points), n_strata))
+    seen = np.zeros((len(points), n_strata))
+    _populations(rng, points, prior, data, drawn, seen)
+    return Populations(drawn[0], drawn[1], data.counts.sum(axis=1) + seen.mean(axis=0))
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _common(points, prior, data, out):  # type: ignore[no-untyped-def]
+    for m in range(points.shape[0]):
+        common_effects(_parameters(points[m], prior), data, out[m])
+
+
+def common_coefficients(points: FloatArray, prior: Prior, data: Pooled) -> FloatArray:
+    """Compute common effects of lists, then of pairs, (M, P), log scale; see `populations`."""
+    found = np.zeros((len(points), data.cells.size))
+    _common(points, prior, data, found)
+    return found
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _means(points, prior, data, means):  # type: ignore[no-untyped-def]
+    effects, cells = make_effects(data), make_cells(data)
+    for m in range(points.shape[0]):
+        point = _parameters(points[m], prior)
+        effects_of(point, data, effects)
+        log_means(point, data, effects, cells)
+        for s in range(means.shape[1]):
+            for c in range(means.shape[2]):
+                means[m, s, c] = np.exp(min(cells.logs[s, c], LARGEST_LOG))
+
+
+def cell_means(points: FloatArray, prior: Prior, data: Pooled) -> FloatArray:
+    """Means of all cells at some points, (M, S, C), persons; parameters as of `populations`."""
+    means = np.zeros((len(points), *data.counts.shape))
+    _means(points, prior, data, means)
+    return means
+
+
+def prior_points(rng: np.random.Generator, size: int, prior: Prior, n_strata: int) -> FloatArray:
+    """Draw points from the prior, for data in which no stratum has a width (see `Pooled`).
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Randomness.
+    size : int
+        Points M to draw.
+    prior : Prior
+        The prior.
+    n_strata : int
+        Strata S.
+
+    Returns
+    -------
+    float64 array (M, dim)
+    """
+    points = rng.standard_normal((size, int(prior.cuts[2]) + n_strata))
+    points[:, 0] = prior.level[0] + prior.level[1] * points[:, 0]
+    at = slice(prior.cuts[0], prior.cuts[1])
+    points[:, at] = np.log(np.abs(points[:, at]) * prior.scales)
+    away = points[:, at] - prior.usual
+    points[:, prior.cuts[1] : prior.cuts[2]] *= np.exp(prior.degree * away[:, prior.owner])
+    return points

@@ -11,31 +11,39 @@ with N - n persons spread over the hidden cells in the proportions of the fit it
 
 from __future__ import annotations
 
-from math import exp
-from typing import TYPE_CHECKING
+from math import exp, expm1, inf, lgamma, log, sqrt
+from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
 import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.special import xlog1py, xlogy
 
-from mse.core.curve import LikelihoodCurve, orderings
+from mse.core._threads import one_thread
+from mse.core.existence import FINITE, INFINITE, ZERO
 from mse.core.explicit_fit import (
     MOST_ENTRIES,
     ROUNDED_SUM,
     Changes,
     changes_with_total,
+    damping,
     explicit_rows,
+    fit_rows,
     rise_of_deviance,
 )
+from mse.core.fitting import log_hidden_covariance
 from mse.core.lattice import superset_sum
 from mse.core.newton import (
     CERTIFIED,
     EXHAUSTED,
+    LARGEST_LOG,
     MAX_ITERATIONS,
     STEP_TOLERANCE,
     Design,
     Workspace,
     cholesky,
     cholesky_solve,
+    factorial_rest,
     gather,
     information,
     make_workspace,
@@ -46,11 +54,195 @@ from mse.core.newton import (
     spread,
     step_range,
 )
+from mse.core.partly_known_fit import FINISHED, climb, make_likelihood
 
 if TYPE_CHECKING:
-    from mse._typing import FloatArray
-    from mse.core.batch import ModelFit
+    from collections.abc import Callable
+
+    from mse._typing import BoolArray, FloatArray, IntArray
     from mse.core.explicit_fit import Rows
+    from mse.core.fitting import ModelFit
+    from mse.core.partly_known_fit import Data, IncompleteFit
+
+
+# Curves of the log likelihood of the population size, and the intervals that are read off ---------
+
+#: Ends of an interval are found to this accuracy of the log hidden count.
+END_TOLERANCE = 1e-10
+#: Fewest hidden persons that are told from none: the likelihood changes by about as much below, and an
+#: end of an interval with it.
+FEWEST_HIDDEN = 1e-6
+#: Share of the drop at an end by which two evaluations at the mode may differ: the end is then known to
+#: some hundredths of the standard error at worst.
+ROUNDED_SHARE = 0.05
+#: Beyond this many hidden persons (log scale) the upper end is reported as infinite: e^30 is a
+#: hundred times the people that ever lived. An estimate near it or beyond moves the bound up.
+LOG_MOST_HIDDEN, BEYOND_MODE = 30.0, 10.0
+
+
+def orderings(observed: float, hidden: float) -> float:
+    """Return what the profile log likelihood of N has beyond minus half a deviance, less a constant.
+
+    With p(c) = mu(c) / N in ``lgamma(N + 1) - lgamma(N - n + 1) + sum n(c) log p(c) + (N - n) log p(0)``
+    (Cormack 1992) and means that add up to N, the sums are those of the saturated model less half
+    the deviance of the table completed by its N - n hidden persons. Terms of the size of N log N,
+    whose rounding would drown differences of one for large counts, are not formed.
+
+    Parameters
+    ----------
+    observed, hidden : float
+        Persons, n and N - n.
+    """
+    return float(factorial_rest(observed + hidden) - factorial_rest(hidden))
+
+
+class LikelihoodCurve:
+    """Profile log likelihood of N, as a function of the log hidden count.
+
+    A kind of curve defines ``__call__`` and then initializes this class.
+
+    Parameters
+    ----------
+    observed : float
+        Observed persons n.
+    hidden : float
+        Estimated hidden persons, positive; the search for the maximum starts there.
+    spread : float
+        A guess of the standard error of the log hidden count.
+
+    Attributes
+    ----------
+    observed : float
+        Observed persons.
+    mode : float
+        Log hidden count at the maximum.
+    peak : float
+        The maximum.
+    stride : float
+        First step of a search away from the mode.
+    floor : float
+        Log of the fewest hidden persons that are told from none.
+    ceiling : float
+        Log of the most hidden persons that are told from infinitely many.
+    """
+
+    def __init__(self, observed: float, hidden: float, spread: float) -> None:
+        self.observed = observed
+        self.stride = min(max(spread, 1e-3), 2.0)
+        self.mode, self.peak = self._highest(log(hidden))
+        self.floor = min(log(FEWEST_HIDDEN), self.mode - 1.0)
+        self.ceiling = max(LOG_MOST_HIDDEN, self.mode + BEYOND_MODE)
+
+    def _highest(self, start: float) -> tuple[float, float]:
+        """Find the maximum and its place by walking uphill from a start to where both sides fall.
+
+        The Poisson estimate is not the maximum of this curve, and for few persons it may be far
+        from it: then the highest point lies where hardly anybody is hidden.
+        """
+        from scipy.optimize import minimize_scalar
+
+        values = {start: self(start)}
+        self._walk(values, start, -1.0, min(log(FEWEST_HIDDEN), start))
+        self._walk(values, start, 1.0, max(LOG_MOST_HIDDEN, start + BEYOND_MODE))
+        place = max(values, key=lambda x: values[x])
+        low = max((x for x in values if x < place), default=place)
+        high = min((x for x in values if x > place), default=place)
+        if low < high:
+            found = minimize_scalar(lambda x: -self(x), bounds=(low, high), method="bounded")
+            if -float(found.fun) > values[place]:
+                place = float(found.x)
+        return place, self(place)
+
+    def _walk(self, values: dict[float, float], place: float, sign: float, bound: float) -> None:
+        """Evaluate the curve in ever longer strides to one side for as long as that is uphill."""
+        stride = self.stride
+        while place != bound and values[place] >= max(values.values()):
+            place = sign * min(sign * place + stride, sign * bound)
+            values[place] = self(place)
+            stride *= 2
+
+    def __call__(self, log_hidden: float) -> float:
+        """Log likelihood at N = n + exp(log_hidden), maximized over the model.
+
+        Raises
+        ------
+        ArithmeticError
+            Where the inner fit did not converge.
+        """
+        raise NotImplementedError
+
+    def signed_root(self, log_hidden: float) -> float:
+        """Signed root of the likelihood ratio: standard normal, to first order."""
+        root = sqrt(max(2 * (self.peak - self(log_hidden)), 0.0))
+        return root if log_hidden > self.mode else -root
+
+    def ends(self, drop: float) -> tuple[float, float]:
+        """Find the ends of the set of N whose log likelihood is within `drop` of its maximum.
+
+        Parameters
+        ----------
+        drop : float
+            Half the chi-squared quantile of the level wanted.
+
+        Returns
+        -------
+        low, high : float
+            Persons, n <= low <= high; `high` is infinite where the curve stays above the cut.
+
+        Raises
+        ------
+        ArithmeticError
+            Where an inner fit did not converge, or the counts are so large that rounding of the
+            likelihood hides the drop.
+        """
+        if not abs(self(self.mode) - self.peak) <= ROUNDED_SHARE * drop:
+            raise ArithmeticError("counts this large leave too few digits to their likelihood")
+        low = self._crossing(self.peak - drop, -1.0, self.floor)
+        high = self._crossing(self.peak - drop, 1.0, self.ceiling)
+        return (
+            self.observed if low is None else self.observed + exp(low),
+            inf if high is None else self.observed + exp(high),
+        )
+
+    def _crossing(self, cut: float, sign: float, bound: float) -> float | None:
+        """Find where the curve falls through the cut on one side; None if it does not in bounds."""
+        from scipy.optimize import brentq
+
+        reach, stride = abs(bound - self.mode), self.stride
+        while True:
+            outside = self.mode + sign * min(stride, reach)
+            if self(outside) < cut:
+                return float(
+                    brentq(lambda x: self(x) - cut, self.mode, outside, xtol=END_TOLERANCE)
+                )
+            if stride >= reach:
+                return None
+            stride *= 2
+
+
+class FunctionCurve(LikelihoodCurve):
+    """The curve of a function of the log hidden count.
+
+    Parameters
+    ----------
+    value : callable
+        Log likelihood of N, maximized over the model.
+    observed, hidden, spread : float
+        See `LikelihoodCurve`.
+    """
+
+    def __init__(
+        self, value: Callable[[float], float], observed: float, hidden: float, spread: float
+    ) -> None:
+        self._value = value
+        super().__init__(observed, hidden, spread)
+
+    def __call__(self, log_hidden: float) -> float:
+        """Log likelihood at N = n + exp(log_hidden)."""
+        return self._value(log_hidden)
+
+
+# Profile likelihood of the population size --------------------------------------------------------
 
 
 @nb.njit(cache=True, nogil=True)
@@ -266,3 +458,334 @@ def profile_interval(
         Where an inner fit did not converge.
     """
     return ProfileCurve(counts, fit, design, spread).ends(drop)
+
+
+# Independent lists from their totals and their union ----------------------------------------------
+# Under independence the list totals n_j and the union n are sufficient. The maximum likelihood
+# estimate solves
+#
+#     n = N (1 - prod over j of (1 - n_j / N))
+#
+# (Darroch 1958, Biometrika 45, 343-359): the fitted union is the observed one. It is finite if and only if
+# some list overlaps another (n < sum n_j) and no list holds everybody (n_j < n); those are the facets
+# of the cone of the sufficient statistics.
+
+#: Smallest hidden number that is bracketed, in persons.
+LEAST = 1e-12
+
+
+def independent_lists(totals: IntArray, union: int) -> tuple[float, int]:
+    """Estimate the hidden number of persons.
+
+    Parameters
+    ----------
+    totals : int64 array (K,)
+        Persons on each list, positive.
+    union : int
+        Persons on at least one list.
+
+    Returns
+    -------
+    hidden : float
+        Persons; NaN where the limit is not finite.
+    limit : int
+        Code of `mse.core.existence.LIMITS`.
+    """
+    from scipy.optimize import brentq
+
+    overlap = int(totals.sum()) - union
+    if overlap <= 0:
+        return float("nan"), INFINITE
+    if totals.max() >= union:
+        return float("nan"), ZERO
+    pairs = (float(totals.sum()) ** 2 - float((totals.astype(np.float64) ** 2).sum())) / 2
+    # The fitted union is at least sum n_j - pairs / N (Bonferroni), so N is at most pairs / overlap.
+    most = log(max(pairs / overlap - union, 1.0) * 2)
+    least = log(LEAST)
+    while _excess(least, totals, union) >= 0:
+        least *= 2
+    return exp(float(brentq(_excess, least, most, args=(totals, union), xtol=1e-14))), FINITE
+
+
+def _excess(log_hidden: float, totals: IntArray, union: int) -> float:
+    """Hidden persons beyond those that N implies; the union beyond the fitted one is the same."""
+    hidden = exp(log_hidden)
+    log_missed = float(np.log1p(-totals / (union + hidden)).sum())
+    if hidden < union:
+        return hidden - (union + hidden) * exp(log_missed)
+    # The digits of a union that is small beside N are in the chance of being on some list.
+    return -(union + hidden) * expm1(log_missed) - union
+
+
+def hidden_variance(totals: IntArray, union: int, hidden: float) -> float:
+    """Variance of the total, persons squared, by the delta method plus Poisson variance.
+
+    As of `LogLinear`: the information of the full table depends on fitted pairs only.
+    """
+    size = union + hidden
+    information = np.empty((totals.size + 1, totals.size + 1))
+    information[1:, 1:] = np.outer(totals, totals) / size
+    np.fill_diagonal(information[1:, 1:], totals)
+    information[0, 0] = union
+    information[0, 1:] = information[1:, 0] = totals
+    unit = np.zeros(totals.size + 1)
+    unit[0] = 1.0
+    return float(hidden**2 * np.linalg.solve(information, unit)[0] + hidden)
+
+
+def coefficients(totals: IntArray, union: int, hidden: float) -> FloatArray:
+    """Coefficients of the log-linear model: the log hidden number, then the log odds of each list."""
+    odds = np.log(totals) - np.log(union + hidden - totals)
+    return np.concatenate([[log(hidden)], odds])
+
+
+class MarginsProfile(LikelihoodCurve):
+    """Profile log likelihood of N under independence, as a function of the log hidden count.
+
+    Parameters
+    ----------
+    totals : int64 array (K,)
+        Persons on each list.
+    union : int
+        Persons on at least one list.
+    hidden : float
+        Estimated hidden number.
+    spread : float
+        A guess of the standard error of the log hidden count.
+    """
+
+    def __init__(self, totals: IntArray, union: int, hidden: float, spread: float) -> None:
+        self._totals = totals
+        super().__init__(float(union), hidden, spread)
+
+    def __call__(self, log_hidden: float) -> float:
+        """Profile log likelihood at N = n + exp(log_hidden): every list has probability n_j / N."""
+        hidden = exp(log_hidden)
+        size = self.observed + hidden
+        share = self._totals / size
+        lists = xlogy(self._totals, share) + xlog1py(size - self._totals, -share)
+        return lgamma(size + 1) - lgamma(hidden + 1) + float(lists.sum())
+
+
+# Profile likelihood of the population size when records are known in part -------------------------
+# As in `mse.core.profile`, N - n persons in the unseen cells are one more observation, over the set of
+# those cells; partly known records enter with the probabilities of their sets (Cormack 1992, Biometrics
+# 48, 567-576, with sums of cells in place of cells). Counts must be exact: within bounds, n itself is not
+# known.
+
+
+class ObservedProfile(LikelihoodCurve):
+    """Profile log likelihood of N, as a function of the log hidden count.
+
+    It follows the maximum that the fit found; each evaluation starts from the one before.
+
+    Parameters
+    ----------
+    data : Data
+        What was seen, counts exact.
+    fit : IncompleteFit
+        An estimable fit.
+    spread : float
+        A guess of the standard error of the log hidden count.
+    """
+
+    def __init__(self, data: Data, fit: IncompleteFit, spread: float) -> None:
+        self._data, self._found, self._b = data, fit, fit.coefficients
+        observed = float(data.base.sum() + data.seen.low.sum())
+        super().__init__(observed, float(fit.hidden.sum()), spread)
+
+    def __call__(self, log_hidden: float) -> float:
+        """Profile log likelihood at N = n + exp(log_hidden).
+
+        Raises
+        ------
+        ArithmeticError
+            Where the inner fit did not converge.
+        """
+        hidden = exp(log_hidden)
+        problem = make_likelihood(self._data, self._found.face, self._found.kept, hidden)
+        with one_thread:
+            end = climb(problem, self._b, may_recede=False)
+        if end.code != FINISHED:
+            self._b = self._found.coefficients
+            raise ArithmeticError(f"no fit with {hidden:g} hidden persons was found")
+        self._b = end.b
+        total = self.observed + hidden
+        gain = lgamma(total + 1) - lgamma(hidden + 1)
+        return float(gain + end.value + total - total * log(total))
+
+
+# Log-linear fits with an offset: means exp(x(c)'b + o(c)) with o(c) known -------------------------
+# An offset fixes what the data cannot tell: an interaction at a chosen value, or a factor between a
+# hidden cell and its prediction. It multiplies the means by positive constants, so whether the
+# estimate exists, and which hidden counts the data determine, is as without it: those are questions about
+# the counts and the design alone (Fienberg & Rinaldo 2012, Annals of Statistics 40, 996-1023,
+# section 3). Fits here start from an estimable fit without the offset.
+
+#: Cells times parameters up to which a table is written out, where no sizes of counts do harm.
+FEW_ENTRIES = 200_000
+
+
+class OffsetFit(NamedTuple):
+    """A fit with an offset.
+
+    Attributes
+    ----------
+    coefficients : float64 array (p,)
+        Coefficients of the parameters that were kept, log scale.
+    means : float64 array (C,)
+        Means of all cells, hidden ones included; 0 outside the face.
+    """
+
+    coefficients: FloatArray
+    means: FloatArray
+
+
+class _Problem(NamedTuple):
+    counts: FloatArray  # (C,)
+    offset: FloatArray  # (C,)
+    inside: BoolArray  # (C,) cells in the likelihood
+    kept: IntArray  # (p,) positions of the parameters
+    design: Design
+    rows: Rows | None  # of the cells in the likelihood, where the table is not too large for them
+
+
+def _problem(
+    counts: FloatArray, offset: FloatArray, inside: BoolArray, fit: ModelFit, design: Design
+) -> _Problem:
+    cells = np.flatnonzero(inside)
+    rows = None
+    if cells.size * fit.kept.size <= FEW_ENTRIES:
+        rows = explicit_rows(design, fit.kept, cells, offset=offset[cells])
+    return _Problem(counts, offset, inside, fit.kept, design, rows)
+
+
+def _predictor(b: FloatArray, problem: _Problem) -> FloatArray:
+    predictor = np.zeros(problem.counts.size)
+    spread(b, problem.design, problem.kept, b.size, predictor)
+    return predictor
+
+
+def _information(weights: FloatArray, problem: _Problem) -> FloatArray:
+    sums, p = weights.copy(), problem.kept.size
+    superset_sum(sums, problem.design.shape)
+    matrix = np.zeros((p, p))
+    information(sums, problem.design, problem.kept, p, matrix)
+    return np.asarray(matrix + np.tril(matrix, -1).T)
+
+
+def _maximize(b: FloatArray, problem: _Problem) -> tuple[FloatArray, FloatArray]:
+    """Maximize the likelihood by Newton's method: coefficients, log means of all cells."""
+    if problem.rows is not None:
+        b = fit_rows(problem.counts[problem.inside], problem.rows, b).coefficients
+        return b, _predictor(b, problem) + problem.offset
+    eta = _predictor(b, problem) + problem.offset
+    for _ in range(MAX_ITERATIONS):
+        mu = np.where(problem.inside, np.exp(np.minimum(eta, LARGEST_LOG)), 0.0)
+        residual = np.where(problem.inside, problem.counts, 0.0) - mu
+        score = _transposed(residual, problem)
+        try:
+            step = cho_solve(cho_factor(_information(mu, problem)), score)
+        except LinAlgError as error:
+            raise ArithmeticError(f"the information matrix is singular: {error}") from error
+        slope = _predictor(step, problem)
+        if np.abs(slope).max() <= STEP_TOLERANCE:
+            return b + step, eta + slope
+        inside = np.where(problem.inside, slope, 0.0)
+        share = damping(mu, inside, float(score @ step))
+        b, eta = b + share * step, eta + share * slope
+    raise ArithmeticError("no fit with this offset was found")
+
+
+def _transposed(weights: FloatArray, problem: _Problem) -> FloatArray:
+    """X'w over the parameters of the problem."""
+    sums = weights.copy()
+    superset_sum(sums, problem.design.shape)
+    return np.asarray([gather(sums, problem.design, u) for u in problem.kept])
+
+
+def fit_with_offset(
+    counts: FloatArray, offset: FloatArray, fit: ModelFit, design: Design
+) -> OffsetFit:
+    """Maximize the Poisson likelihood of a model with an offset.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell, 0 on unobservable cells.
+    offset : float64 array (C,)
+        Known part of each log mean.
+    fit : ModelFit
+        An estimable fit of the same model to the same counts without the offset.
+    design : Design
+        Axes and parameters.
+
+    Raises
+    ------
+    ArithmeticError
+        Where Newton's method did not end.
+    """
+    problem = _problem(counts, offset, fit.face, fit, design)
+    b, eta = _maximize(fit.coefficients, problem)
+    hidden = np.arange(counts.size) < design.n_hidden
+    return OffsetFit(b, np.where(fit.face | hidden, np.exp(eta), 0.0))
+
+
+def hidden_variance_given_offset(found: OffsetFit, fit: ModelFit, design: Design) -> float:
+    """Variance of the hidden total, persons squared.
+
+    The delta method on the log scale plus the Poisson variance of the counts themselves (Cormack & Jupp
+    1991, Biometrika 78, 911-916).
+    """
+    hidden = found.means[: design.n_hidden]
+    # The gradient of the log hidden counts, weighted by them, is that of the hidden total.
+    covariance = log_hidden_covariance(fit, design, found.means)
+    return float(hidden @ covariance @ hidden + hidden.sum())
+
+
+def offset_profile_interval(
+    counts: FloatArray, offset: FloatArray, fit: ModelFit, design: Design, drop: float
+) -> tuple[float, float]:
+    """Find the profile likelihood interval of N under an offset, for a table without strata.
+
+    With one hidden cell the multinomial likelihood of N is that of a Poisson fit to the counts
+    with N - n persons in that cell (Cormack 1992, Biometrics 48, 567-576).
+
+    Parameters
+    ----------
+    counts, offset, fit, design
+        As of `fit_with_offset`; one hidden cell.
+    drop : float
+        Half the chi-squared quantile of the level wanted.
+
+    Returns
+    -------
+    low, high : float
+        Persons, n <= low <= high; `high` is infinite where the likelihood stays above the cut.
+
+    Raises
+    ------
+    ArithmeticError
+        Where an inner fit did not end.
+    """
+    found = fit_with_offset(counts, offset, fit, design)
+    spread_of_log = hidden_variance_given_offset(found, fit, design) ** 0.5 / found.means[0]
+    inside = fit.face.copy()
+    inside[0] = True
+    n, completed = float(counts.sum()), counts.copy()
+    problem = _problem(completed, offset, inside, fit, design)
+    b = found.coefficients
+
+    first = b
+    means, change = found.means[fit.face], np.zeros(counts.size)
+
+    def value(log_hidden: float) -> float:
+        nonlocal b
+        completed[0] = hidden = exp(log_hidden)
+        b, _ = _maximize(b, problem)
+        change[:] = _predictor(b - first, problem)
+        unseen = found.means[0] * exp(change[0])
+        rise = rise_of_deviance(means, change[fit.face])
+        return orderings(n, hidden) - rise - float(misfit(hidden, unseen))
+
+    return FunctionCurve(value, n, float(found.means[0]), spread_of_log).ends(drop)

@@ -8,9 +8,16 @@ in plain words.
 from __future__ import annotations
 
 from mse.diagnostics.checks import CheckResult, check
-from mse.diagnostics.fit import GoodnessOfFit, Residuals, goodness_of_fit, residuals
-from mse.diagnostics.influential import Influence, influence
-from mse.diagnostics.pairs import Overlaps, overlaps
+from mse.diagnostics.fit import (
+    GoodnessOfFit,
+    Influence,
+    Overlaps,
+    Residuals,
+    goodness_of_fit,
+    influence,
+    overlaps,
+    residuals,
+)
 
 __all__ = [
     "CheckResult",

@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mse._goodness import MISFIT, POOR_FIT, deviance_in_words, short_p
-from mse._histories import in_words
-from mse._trial import NOT_APPLICABLE
-from mse.diagnostics.fit import DEFAULT_SEED, goodness_of_fit
-from mse.diagnostics.influential import influence
+from mse.answer.goodness import MISFIT, POOR_FIT, deviance_in_words, short_p
+from mse.comparing import NOT_APPLICABLE
+from mse.data.histories import in_words
+from mse.diagnostics.fit import DEFAULT_SEED, goodness_of_fit, influence
 from mse.errors import ModelError
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
-from mse.loglinear.single import complete_counts
+from mse.loglinear.fit import complete_counts
 from mse.sensitivity import leave_one_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mse._typing import IntArray, Seed
-    from mse.estimators import Fit
-    from mse.table import CaptureTable
+    from mse.answer.protocols import Fit
+    from mse.data.table import CaptureTable
 
 __all__ = ["CheckResult", "check"]
 

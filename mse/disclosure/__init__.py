@@ -25,17 +25,25 @@ in frames and JSON and ``MARK`` in text; no suppressed count stays in a protecte
 
 from __future__ import annotations
 
-from mse.disclosure.attacking import attack
-from mse.disclosure.checking import DisclosureCheck, check
-from mse.disclosure.comparisons import ProtectedComparison, protect_comparison
-from mse.disclosure.counts import ProtectedCounts, protect_counts
-from mse.disclosure.monitors import ProtectedMonitor, protect_monitor
-from mse.disclosure.populations import ProtectedPopulation, protect_population
-from mse.disclosure.protected import Protected
-from mse.disclosure.protecting import protect
+from mse.disclosure.attack import DisclosureCheck, attack, check
+from mse.disclosure.count_tables import (
+    ProtectedCounts,
+    ProtectedTable,
+    protect_counts,
+    protect_table,
+)
+from mse.disclosure.release import (
+    ProtectedComparison,
+    ProtectedMonitor,
+    ProtectedPopulation,
+    protect,
+    protect_comparison,
+    protect_monitor,
+    protect_population,
+    protect_together,
+)
 from mse.disclosure.rules import MARK, Rules, rules
-from mse.disclosure.tables import ProtectedTable, protect_table
-from mse.disclosure.together import protect_together
+from mse.disclosure.suppression import Protected
 
 __all__ = [
     "MARK",

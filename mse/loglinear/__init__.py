@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from mse.loglinear.heterogeneity import ClosedPopulation, ClosedPopulationFit
-from mse.loglinear.search import LogLinearSearch
-from mse.loglinear.search_fit import LogLinearSearchFit
-from mse.loglinear.single import LogLinear, LogLinearFit
+from mse.loglinear.fit import LogLinear, LogLinearFit
+from mse.loglinear.search_fit import LogLinearSearch, LogLinearSearchFit
 
 __all__ = [
-    "ClosedPopulation",
-    "ClosedPopulationFit",
     "LogLinear",
     "LogLinearFit",
     "LogLinearSearch",

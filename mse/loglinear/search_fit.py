@@ -1,54 +1,242 @@
-"""What a search among log-linear models learned."""
+"""Search among hierarchical log-linear models."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Protocol
+from math import exp, inf, nan
+from operator import attrgetter
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr
 
-from mse._fitted import Fitted
-from mse._goodness import fit_warnings, plain_zero
-from mse._strata import joint_limit
-from mse.catalogue import Catalogue, catalogue
-from mse.core.batch import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit
-from mse.core.empty_strata import without_persons
-from mse.core.existence import LIMITS
+from mse._typing import FrozenDict
+from mse.answer.goodness import fit_warnings, plain_zero
+from mse.answer.intervals import ModelRange, lognormal_interval
+from mse.answer.population import PopulationEstimate, joint_limit, provenance
+from mse.answer.protocols import GIVEN_MODEL, RESELECTED, Fitted, Refitter, TableRefitter
+from mse.answer.reasons import averaged, no_range, none_estimable
+from mse.core.existence import LIMITS, without_persons
+from mse.core.fitting import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit, fit_models
 from mse.core.newton import Design, make_design
-from mse.core.selection import CRITERIA as SELECTION_CRITERIA
-from mse.core.selection import make_candidates
-from mse.errors import ModelError
-from mse.intervals import ModelRange
-from mse.loglinear.averaging import (
-    Average,
-    AverageInterval,
-    AverageKind,
-    check_form,
-    heaviest,
-    model_weights,
+from mse.core.partly_known_fit import saturated_value
+from mse.core.search import CRITERIA as SELECTION_CRITERIA
+from mse.core.search import first_best, make_candidates, starts_of
+from mse.core.stepwise import Question, excused_strata, fit_part, improve, stand, uninformed
+from mse.errors import ConvergenceWarning, ModelError
+from mse.loglinear.design import Criteria, criteria, criteria_of, frozen_trend, table_design
+from mse.loglinear.fit import (
+    IncompleteLogLinearFit,
+    IntervalKind,
+    LogLinear,
+    LogLinearFit,
+    complete_counts,
+    fit_structure,
+    histories_apart,
+    silent_lists,
 )
-from mse.loglinear.criteria import Criteria, criteria
-from mse.loglinear.refitting import (
+from mse.loglinear.partly_known import is_vague
+from mse.loglinear.paths import (
+    PartlyTried,
+    Scope,
+    TriedModels,
+    eligible,
+    joint_path,
+    largest_model,
+    make_scope,
+    smallest_model,
+    steps_of,
+    stepwise_by_criterion,
+    stepwise_by_p_value,
+    within_reach,
+)
+from mse.loglinear.refit import (
+    CATALOGUE,
+    JOINT,
+    LISTS,
+    MAIN,
     JointRefitter,
     ModelRefitter,
+    SearchAgain,
     SelectionRefitter,
     joint_refitter,
+    on_completed,
     path_refitter,
 )
-from mse.loglinear.scope import eligible, largest_model, smallest_model, within_reach
-from mse.loglinear.single import LogLinear, LogLinearFit, complete_counts, fit_structure
-from mse.loglinear.wording import averaged, no_range, none_estimable
-from mse.population import PopulationEstimate, provenance
-from mse.refitting import GIVEN_MODEL, RESELECTED, Refitter, TableRefitter
+from mse.models.catalogue import Catalogue, catalogue
+from mse.models.terms import parse_model
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from mse._typing import BoolArray, FloatArray, IntArray, Limit, Status
-    from mse.loglinear.search import LogLinearSearch
-    from mse.loglinear.steps import Step
-    from mse.model import HierarchicalModel
-    from mse.table import CaptureTable
+    from mse.core.partly_known_fit import IncompleteFit
+    from mse.core.profile import LikelihoodCurve
+    from mse.core.stepwise import Found
+    from mse.data.table import CaptureTable
+    from mse.loglinear.paths import Step
+    from mse.models.terms import HierarchicalModel
+    from mse.redrawing import PatternDrawing, Resampling
+
+
+# Averages over the models of a search, and intervals that hold both sources of uncertainty --------
+
+AverageKind = Literal["mixture", "buckland"]
+
+#: Models that together have no more than this share of the weight are left out of an average: the
+#: tails of a 95 % interval then move by less than a twentieth of themselves.
+NEGLIGIBLE_WEIGHT = 1e-3
+#: What such an interval takes for granted.
+GIVEN_MODELS = "that one of the averaged models is right"
+
+
+class Average(NamedTuple):
+    """Models of a search with their weights, those of negligible weight left out.
+
+    Attributes
+    ----------
+    weights : float64 array (M,)
+        Sum to 1.
+    fits : tuple of LogLinearFit
+        The models.
+    """
+
+    weights: FloatArray
+    fits: tuple[LogLinearFit, ...]
+
+    @property
+    def totals(self) -> FloatArray:
+        """Totals of the models, persons."""
+        return np.asarray([fit.population.total for fit in self.fits])
+
+    @property
+    def total(self) -> float:
+        """Weighted mean of the totals, persons."""
+        return float(self.weights @ self.totals)
+
+
+def model_weights(values: FloatArray) -> FloatArray:
+    """Weights proportional to exp(-value / 2) (Buckland, Burnham & Augustin 1997, equation 2).
+
+    Parameters
+    ----------
+    values : float64 array (M,)
+        AIC, AICc or BIC of each model; infinite for models without weight.
+    """
+    weights = np.exp(-0.5 * (values - values.min()))
+    return np.asarray(weights / weights.sum())
+
+
+def heaviest(weights: FloatArray) -> list[int]:
+    """Models from the heaviest on until the rest is negligible."""
+    order = np.argsort(-weights, kind="stable")
+    rest = 1 - np.cumsum(weights[order])
+    count = int(np.argmax(rest <= NEGLIGIBLE_WEIGHT)) + 1
+    return [int(i) for i in order[:count]]
+
+
+@dataclass(frozen=True, eq=False)
+class AverageInterval:
+    """Interval of N over several models.
+
+    Parameters
+    ----------
+    average : Average
+        Models and weights.
+    form : {"mixture", "buckland"}
+        ``"mixture"``: the tail areas of the models' profile likelihoods are averaged (Turek &
+        Fletcher 2012, Computational Statistics and Data Analysis 56, 2809-2815; Fletcher & Turek
+        2012, JABES 17, 38-51, equation 7). ``"buckland"``: log-normal with the standard error of
+        Buckland, Burnham & Augustin (1997, Biometrics 53, 603-618, equation 9).
+    observed : int
+        Observed persons.
+
+    Notes
+    -----
+    In simulations (``docs/calibration.md``) 95 % intervals held the truth in 94 to 99 % of the worlds of most
+    designs and in 87 to 91 % of those of the hardest sparse ones.
+    """
+
+    average: Average = field(repr=False)
+    form: AverageKind
+    observed: int
+
+    @property
+    def kind(self) -> str:
+        """The word ``averaged``."""
+        return "averaged"
+
+    @property
+    def given(self) -> str:
+        """What the interval takes for granted."""
+        return GIVEN_MODELS
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error over both sources (Buckland et al. 1997, equation 9), persons."""
+        within = np.asarray([fit.standard_error for fit in self.average.fits])
+        between = self.average.totals - self.average.total
+        return float(self.average.weights @ np.sqrt(within**2 + between**2))
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Compute the ends of the interval of the total, in persons.
+
+        Parameters
+        ----------
+        level : float
+            Level of the interval, between 0 and 1.
+
+        Returns
+        -------
+        tuple of float
+            Both NaN, with a `ConvergenceWarning`, where a profile failed.
+        """
+        if self.form == "buckland":
+            hidden = self.average.total - self.observed
+            return lognormal_interval(hidden, self.standard_error, level, self.observed)
+        try:
+            curves = [fit.profile_curve() for fit in self.average.fits]
+            tail = (1 - level) / 2
+            return (
+                _tail_end(curves, self.average.weights, tail),
+                _tail_end(curves, self.average.weights, 1 - tail),
+            )
+        except ArithmeticError as error:
+            message = f"There is no averaged interval: {error}. Use interval='buckland'."
+            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+            return nan, nan
+
+
+def _tail_end(curves: Sequence[LikelihoodCurve], weights: FloatArray, tail: float) -> float:
+    """Find the N at which the averaged tail area is ``tail``, by bisection on log(N - n)."""
+    from scipy.optimize import brentq
+
+    def excess(log_hidden: float) -> float:
+        roots = np.asarray([curve.signed_root(log_hidden) for curve in curves])
+        return float(weights @ ndtr(roots)) - tail
+
+    floor, ceiling = min(curve.floor for curve in curves), max(curve.ceiling for curve in curves)
+    low, high = floor, max(curve.mode for curve in curves)
+    if excess(low) >= 0:
+        return float(curves[0].observed)
+    while excess(high) < 0:
+        high += 1.0
+        if high > ceiling:
+            return inf
+    # A millionth of the hidden count is beyond what anybody reads off.
+    return float(curves[0].observed) + exp(float(brentq(excess, low, high, xtol=1e-6)))
+
+
+def check_form(form: str) -> None:
+    """Raise `ModelError` unless the form of an averaged interval is known."""
+    if form not in ("mixture", "buckland"):
+        raise ModelError(f"interval={form!r} is not known; expected 'mixture' or 'buckland'.")
+
+
+# What a search among log-linear models learned ----------------------------------------------------
 
 #: Models this close to the best criterion count as defensible in the range that is reported:
 #: a difference of 10 in BIC is "very strong" evidence (Kass & Raftery 1995, JASA 90, 773-795).
@@ -348,7 +536,7 @@ class LogLinearSearchFit(Fitted):
         criterion : {"bic", "aic", "aicc"}, optional
             Weights are proportional to exp(-criterion / 2); by default the criterion of the search.
         interval : {"mixture", "buckland"}, default "mixture"
-            See `mse.loglinear.averaging.AverageInterval`.
+            See `mse.loglinear.search_fit.AverageInterval`.
 
         Returns
         -------
@@ -489,7 +677,7 @@ class LogLinearSearchFit(Fitted):
         return self.best.fitted
 
     def refitter(self, candidates: int | None = None) -> Refitter:
-        """Repeat the search on other counts, for the bootstrap; see `mse.refitting`."""
+        """Repeat the search on other counts, for the bootstrap; see `mse.answer.protocols`."""
         if isinstance(self._source, CatalogueModels):
             return self._selection_refitter(self._source, candidates)
         if candidates is not None:
@@ -549,3 +737,502 @@ def _lost_weight(values: FloatArray, usable: BoolArray, name: str) -> tuple[str,
         "is over the others."
     )
     return (text,)
+
+
+# Search among hierarchical log-linear models ------------------------------------------------------
+
+Criterion = Literal["bic", "aic", "aicc", "pvalue"]
+Strategy = Literal["exhaustive", "stepwise"]
+
+MARGINS_ONLY = (
+    "The table holds list totals and their union only, with which no model but that of independent lists "
+    "is determined: there is nothing to search. If you accept independence, ask for LogLinear('main')."
+)
+
+#: Up to this many lists all hierarchical models are tried, and up to pairs for one more.
+_ALL_ORDERS_LISTS = 5
+
+
+@dataclass(frozen=True)
+class LogLinearSearch:
+    """Estimate N by the best of many hierarchical log-linear models.
+
+    Parameters
+    ----------
+    criterion : {"bic", "aic", "aicc", "pvalue"}, default "bic"
+        What makes a model good. ``"pvalue"`` adds pairs of lists by the tail probability of their
+        overlap (Chan, Silverman & Vincent 2021) and needs ``strategy="stepwise"``.
+    strategy : {"exhaustive", "stepwise"}, default "exhaustive"
+        Fit every model, or add, drop or exchange one term at a time, from the main effects and
+        from all two-way terms, and keep the better end.
+    max_order : int, optional
+        Largest interaction. Exhaustive: all orders up to K - 1 for at most 5 lists and pairs for
+        6; stepwise: pairs, of lists and of covariates.
+    threshold : float, default 0.02
+        For ``"pvalue"``: pairs are added for p-values below it.
+    interval : {"profile", "lognormal"}, default "profile"
+        Interval of the chosen model, which takes that model for granted: in simulations of sparse
+        tables (``docs/calibration.md``) such 95 % intervals held the truth in 78 to 85 % of the
+        worlds. `mse.bootstrap` gives one that includes the choice.
+    trend : mapping of str to int, optional
+        Covariates that enter by a polynomial of this degree, see `LogLinear`.
+    keep : sequence of str, optional
+        Terms that every model has, beyond the main effects: ``("police*year", "care*year")``. A
+        criterion drops what it cannot tell from nothing; what the answer rests on should not depend on
+        that. Needs ``strategy="stepwise"`` and a criterion other than ``"pvalue"``.
+
+    Notes
+    -----
+    Models whose hidden count the data do not determine are fitted and listed, but never chosen. Levels of
+    a covariate that nobody was observed with count against no model: the others are estimated by the best
+    one all the same.
+
+    With covariates the search is stepwise, between the main effects of lists and covariates and all their
+    two-way terms (or ``max_order``). The published ones go up from the main effects (Cruyff, van Dijk & van
+    der Heijden 2017), and may end in a trap: so this one starts from all two-way terms, and from all but the
+    pairs of lists, as well. At each step the five changes that promise most by their score and Wald statistics
+    are fitted; where none is better the others that come near are, and then exchanges of two terms. A table and its
+    bootstrap replicates are searched by the same steps. Where the two-way terms have 1,000 parameters or more,
+    as with hundreds of places, terms whose penalty outweighs the whole deviance of the main effects are left out:
+    they could not be chosen; and where those left have more than 1,000, only the first start is taken.
+
+    On a table that is known in part the criteria come from the observed-data likelihood, and whether a
+    model is estimable is judged at the maximum that was found, not exactly; of the chosen model from
+    several starts. The steps over covariates are the same, by the score and Wald statistics of the
+    observed-data likelihood; and the search starts once more from the model that the counts lead to as the
+    best one completes them. ``criterion="pvalue"`` needs a complete table.
+
+    Examples
+    --------
+    >>> import mse
+    >>> fit = mse.LogLinearSearch().fit(mse.load_dataset("kosovo"))
+    >>> fit.model, round(fit.population.total, 1)
+    ('[123,14,34]', 10356.5)
+    >>> fit.models[["model", "bic", "total"]].head(2).round(1).to_numpy().tolist()
+    [['[123,14,34]', 203.0, 10356.5], ['[123,134]', 203.1, 12741.0]]
+    """
+
+    criterion: Criterion = "bic"
+    strategy: Strategy = "exhaustive"
+    max_order: int | None = None
+    threshold: float = 0.02
+    interval: IntervalKind = "profile"
+    trend: Mapping[str, int] = field(default_factory=FrozenDict)
+    keep: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trend", frozen_trend(self.trend))
+        keep = (self.keep,) if isinstance(self.keep, str) else tuple(self.keep)
+        object.__setattr__(self, "keep", keep)
+        if keep and (self.strategy == "exhaustive" or self.criterion == "pvalue"):
+            raise ModelError(
+                f"keep={keep!r} goes with a search step by step by a criterion: expected "
+                "strategy='stepwise' and criterion 'bic', 'aic' or 'aicc'."
+            )
+        if self.criterion not in CRITERION_NAMES:
+            raise ModelError(
+                f"criterion={self.criterion!r} is not known; expected {', '.join(map(repr, CRITERION_NAMES))}."
+            )
+        if self.strategy not in ("exhaustive", "stepwise"):
+            raise ModelError(
+                f"strategy={self.strategy!r} is not known; expected 'exhaustive' or 'stepwise'."
+            )
+        if self.criterion == "pvalue" and self.strategy == "exhaustive":
+            raise ModelError(
+                "criterion='pvalue' compares a model with the next one of a path; ask for it with "
+                "strategy='stepwise'."
+            )
+        if self.criterion == "pvalue" and self.max_order not in (None, 2):
+            raise ModelError(
+                f"criterion='pvalue' adds pairs of lists; max_order={self.max_order} cannot be asked "
+                "of it. Leave max_order out."
+            )
+        if not 0 < self.threshold < 1:
+            raise ModelError(f"threshold={self.threshold!r}; expected a number between 0 and 1.")
+        if self.max_order is not None and self.max_order < 1:
+            raise ModelError(f"max_order={self.max_order!r}; expected 1 or more.")
+        LogLinear("main", self.interval, self.trend)
+
+    def fit(self, table: CaptureTable) -> LogLinearSearchFit:
+        """Search among the models of a table.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            With covariates the search is stepwise. Of a table that is known in part (unknown entries,
+            counts within bounds) the observed-data likelihood is searched, see the notes.
+
+        Returns
+        -------
+        LogLinearSearchFit
+
+        Raises
+        ------
+        ModelError
+            If the table has covariates or more lists than can be searched exhaustively, or consists of
+            margins.
+        """
+        if table.margins is not None:
+            raise ModelError(MARGINS_ONLY)
+        if table.covariates and (self.strategy, self.criterion == "pvalue") != ("stepwise", False):
+            first = next(iter(table.covariates))
+            raise ModelError(
+                f"The table has covariates ({', '.join(table.covariates)}), over which models are "
+                "searched step by step: LogLinearSearch(criterion='bic', strategy='stepwise'). Or "
+                f"search within levels with table.by({first!r}), or sum over a covariate with "
+                f"table.collapse({first!r})."
+            )
+        if self.strategy == "exhaustive":
+            return self._fit_all(table)
+        return self._fit_stepwise(table)
+
+    def asked_of(
+        self, whole: CaptureTable, rest: CaptureTable, renamed: Mapping[str, str]
+    ) -> LogLinearSearch:
+        """Ask the same of a table with other lists: kept terms lose the lists that are left out.
+
+        Parameters
+        ----------
+        whole : CaptureTable
+            The table that the search is written for.
+        rest : CaptureTable
+            The same with lists left out or made one.
+        renamed : mapping of str to str
+            New names of lists that were made one.
+
+        Returns
+        -------
+        LogLinearSearch
+        """
+        if not self.keep:
+            return self
+        kept = smallest_model(whole, self.keep)
+        carried = kept.carried_over(rest.lists, tuple(rest.covariates), renamed)
+        terms = [term for term in carried.generators if len(term) > 1]
+        names = ("*".join(carried.axes[i] for i in term) for term in terms)
+        return replace(self, keep=tuple(names))
+
+    def _fit_all(self, table: CaptureTable) -> LogLinearSearchFit:
+        order = self._exhaustive_order(table.n_lists)
+        if not table.is_complete:
+            main = parse_model("main", table.lists)
+            return search_catalogue(
+                self, table, order, largest_model(main, order or table.n_lists - 1)
+            )
+        models, counts = catalogue(table.n_lists, order), complete_counts(table)
+        design, members = list_design(models)
+        fits = fit_models(counts[None], members, design)
+        source = CatalogueModels(table.lists, order)
+        return LogLinearSearchFit(self, table, source, fits, models.n_parameters, ())
+
+    def _exhaustive_order(self, n_lists: int) -> int | None:
+        if self.max_order is not None or n_lists <= _ALL_ORDERS_LISTS:
+            return self.max_order
+        if n_lists == _ALL_ORDERS_LISTS + 1:
+            return 2
+        raise ModelError(
+            f"{n_lists} lists have too many models to fit them all; expected at most "
+            f"{_ALL_ORDERS_LISTS + 1}. Use strategy='stepwise', name a max_order, or merge lists "
+            "with table.merge_lists({...})."
+        )
+
+    def _fit_stepwise(self, table: CaptureTable) -> LogLinearSearchFit:
+        order = self.max_order or 2
+        least = smallest_model(table, self.keep)
+        most = largest_model(least, order)
+        starts = (least, largest_model(least, min(2, order)))
+        if self.criterion != "pvalue":
+            most = within_reach(table, least, most, self.criterion, self.trend, margin=RANGE_WITHIN)
+        if not table.is_complete:
+            return search_paths(self, table, starts, (least, most))
+        layout = table_design(table, most, self.trend)
+        tried = TriedModels(complete_counts(table), layout)
+        path: list[Step] = []
+        if self.criterion == "pvalue":
+            path = stepwise_by_p_value(tried, least, self.threshold)
+        elif table.covariates and order == 2:
+            path = joint_path(tried, least, SELECTION_CRITERIA.index(self.criterion))
+        if not path:
+            paths = [
+                stepwise_by_criterion(tried, each, (least, most), self._values, exchanges=True)
+                for each in starts
+            ]
+            path = min(paths, key=lambda steps: steps[-1].value)
+        source = ListedModels(tuple(tried.models))
+        return LogLinearSearchFit(self, table, source, tried.fits, tried.n_parameters, tuple(path))
+
+    def _values(self, tried: TriedModels) -> FloatArray:
+        fits = tried.fits
+        values: FloatArray = getattr(
+            criteria(fits.deviance[0], tried.n_parameters, tried.counts), self.criterion
+        )
+        design = tried.design
+        excused = without_persons(tried.counts, design.shape, design.n_hidden)
+        return np.where(eligible(fits, excused), values, np.inf)
+
+
+# What a search learned from a table of which some is known in part --------------------------------
+
+BY_OVERLAPS = (
+    "criterion='pvalue' reads the persons on each pair of lists off the table, and of this one some is "
+    "known only in part. Use criterion='bic'."
+)
+NO_AVERAGE = (
+    "Where counts are known within bounds there is no profile likelihood to average; use "
+    "interval='buckland'."
+)
+
+
+def search_catalogue(
+    estimator: LogLinearSearch, table: CaptureTable, order: int | None, largest: HierarchicalModel
+) -> IncompleteSearchFit:
+    """Fit every model of a catalogue.
+
+    Parameters
+    ----------
+    estimator : LogLinearSearch
+        Settings.
+    table : CaptureTable
+        Lists alone, known in part.
+    order : int or None
+        Largest interaction, see `mse.models.catalogue.catalogue`.
+    largest : HierarchicalModel
+        Contains all of its models.
+    """
+    main = parse_model("main", table.lists)
+    models, tried = catalogue(table.n_lists, order), _tried(estimator, table, (main, largest))
+    every = [models.model(i, table.lists) for i in range(len(models))]
+    tried.fit(every[:1])
+    tried.fit(every, every[0])
+    return _finished(estimator, table, tried, CatalogueModels(table.lists, order), ())
+
+
+def search_paths(
+    estimator: LogLinearSearch,
+    table: CaptureTable,
+    starts: tuple[HierarchicalModel, ...],
+    scope: tuple[HierarchicalModel, HierarchicalModel],
+) -> IncompleteSearchFit:
+    """Search step by step, and keep the better end.
+
+    Parameters
+    ----------
+    estimator : LogLinearSearch
+        Settings.
+    table : CaptureTable
+        Known in part.
+    starts : tuple of HierarchicalModel
+        Where paths start; one more starts from all pairs.
+    scope : tuple of HierarchicalModel
+        Smallest and largest model.
+    """
+    tried = _tried(estimator, table, scope)
+    if table.covariates and (estimator.max_order or 2) == 2:
+        kind = SELECTION_CRITERIA.index(estimator.criterion)
+        path = _joint_path(tried, kind)
+    else:
+        pairs = largest_model(scope[0], min(2, estimator.max_order or 2))
+        paths = [
+            stepwise_by_criterion(tried, start, scope, attrgetter("values"), exchanges=True)
+            for start in dict.fromkeys((*starts, pairs))
+        ]
+        path = min(paths, key=lambda steps: steps[-1].value)
+    return _finished(estimator, table, tried, ListedModels(tuple(tried.models)), tuple(path))
+
+
+def _joint_path(tried: PartlyTried, kind: int) -> list[Step]:
+    """Search over lists and covariates by the same steps as replicates do; the best path.
+
+    The starts are those of complete tables, and then what these find on the counts as the best model so far
+    completes them, until that is nothing better: replicates go the same way from the model of the table.
+    """
+    scope = tried.scope
+    question = Question(scope.data, scope.terms, kind)
+    paths: list[tuple[Found, list[BoolArray]]] = []
+
+    def follow(start: Found) -> None:
+        tried.note(start)
+        models: list[BoolArray] = []
+
+        def note(current: Found, others: list[Found]) -> None:
+            models.append(current.inside)
+            for each in others:
+                tried.note(each)
+
+        paths.append((improve(question, start, note), models))
+
+    for inside in starts_of(scope.terms.ranges, scope.plain):
+        follow(stand(question, inside, None))
+    while True:
+        best, models = paths[first_best([end.rank for end, _ in paths])]
+        begin = _begin_again(scope, question, best)
+        if begin is None or any(np.array_equal(begin, each) for _, way in paths for each in way):
+            return list(steps_of([tried.model_of(each) for each in models], tried.value_of))
+        follow(stand(question, begin, best.fit))
+
+
+def _begin_again(scope: Scope, question: Question, best: Found) -> BoolArray | None:
+    """Find the model that completed counts lead to; None where there are none."""
+    if best.fit.counts.size == 0 or not np.isfinite(best.value):
+        return None
+    counts = best.fit.counts.reshape(-1, scope.n_kinds).sum(axis=1)[None]
+    return on_completed(counts, question, scope.plain, open_terms(scope, best.fit, best.inside))
+
+
+def open_terms(scope: Scope, fit: IncompleteFit, inside: BoolArray) -> BoolArray:
+    """Find the terms that a search on completed counts may add, (T,) bool.
+
+    Where a list did not operate the completed counts seem to say what they were told.
+    """
+    return np.asarray(inside | ~uninformed(scope.data, fit, scope.terms))
+
+
+def _tried(
+    estimator: LogLinearSearch,
+    table: CaptureTable,
+    scope: tuple[HierarchicalModel, HierarchicalModel],
+) -> PartlyTried:
+    if estimator.criterion == "pvalue":
+        raise ModelError(BY_OVERLAPS)
+    return PartlyTried(make_scope(table, *scope, estimator.trend), estimator.criterion)
+
+
+def _finished(
+    estimator: LogLinearSearch,
+    table: CaptureTable,
+    tried: PartlyTried,
+    source: ModelSource,
+    path: tuple[Step, ...],
+) -> IncompleteSearchFit:
+    tried.confirm()
+    saturated = saturated_value(tried.scope.data)
+    return IncompleteSearchFit(
+        estimator,
+        table,
+        source,
+        tried.batch(saturated),
+        tried.n_parameters,
+        path,
+        tried.scope,
+        tried.minus_twice,
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class IncompleteSearchFit(LogLinearSearchFit):
+    """What a search learned from a table of which some is known in part.
+
+    Everything that a `LogLinearSearchFit` has. Criteria come from the observed-data likelihood;
+    ``deviance`` is NaN where the likelihood of a mean for each observable cell was not found. Whether a
+    model is estimable is judged at the maximum that was found, and not exactly: of the chosen model from
+    several starts, of the others from the counts as a neighbor completes them.
+
+    Attributes
+    ----------
+    estimator : LogLinearSearch
+        Assumptions and settings.
+    table : CaptureTable
+        The data.
+
+    Examples
+    --------
+    >>> import mse, pandas as pd
+    >>> df = mse.load_dataset("kosovo").to_frame().astype({"n": str})
+    >>> df.loc[df["n"].str.len() == 1, "n"] = "<10"
+    >>> table = mse.CaptureTable.from_frame(df, ["EXH", "ABA", "OSCE", "HRW"], count="n")
+    >>> fit = mse.LogLinearSearch().fit(table)
+    >>> fit.model, fit.n_models, fit.status
+    ('[123,14,34]', 113, 'ok')
+    """
+
+    _scope: Scope = field(repr=False)
+    _minus_twice: FloatArray = field(repr=False)
+
+    @cached_property
+    def _criteria(self) -> Criteria:
+        persons = max(self.table.n_observed, 1)
+        return criteria_of(self._minus_twice, self._n_parameters, persons)
+
+    @property
+    def _excused(self) -> BoolArray:
+        kinds = excused_strata(self._scope.data).reshape(-1, self._scope.n_kinds)
+        return np.asarray(kinds.all(axis=1))
+
+    @property
+    def _n_observable(self) -> int:
+        return histories_apart(self._scope.seen)
+
+    @property
+    def _best(self) -> IncompleteLogLinearFit:
+        best = self.best
+        if not isinstance(best, IncompleteLogLinearFit):
+            raise TypeError(f"{best!r} is no fit to a table known in part.")
+        return best
+
+    @property
+    def log_likelihood(self) -> float:
+        """Observed-data log likelihood of the best model."""
+        return self._best.log_likelihood
+
+    def average(
+        self,
+        criterion: Literal["bic", "aic", "aicc"] | None = None,
+        interval: AverageKind = "mixture",
+    ) -> PopulationEstimate:
+        """Average over the models that were fitted, see `LogLinearSearchFit.average`.
+
+        Raises
+        ------
+        ModelError
+            If counts are known within bounds and ``interval="mixture"``.
+        """
+        if interval == "mixture" and is_vague(self._scope.seen):
+            raise ModelError(NO_AVERAGE)
+        found = super().average(criterion, interval)
+        silent = silent_lists(self.table, self._scope.seen.operating)
+        return replace(found, warnings=(*silent, *found.warnings))
+
+    def refitter(self, candidates: int | None = None) -> SearchAgain:
+        """Repeat the search on other counts of the same observations, for the bootstrap."""
+        if candidates is not None:
+            raise ModelError(
+                f"On a table known in part all models are candidates in every replicate; candidates="
+                f"{candidates} cannot be asked for."
+            )
+        best, scope = self._best, self._scope
+        records = replace(best.refitter(), data=scope.data)
+        kind = SELECTION_CRITERIA.index(self.estimator.criterion)
+        inside = scope.inside(self.structure)
+        near = fit_part(scope.data, scope.member(self.structure))
+        listed = self._source if isinstance(self._source, CatalogueModels) else None
+        models = np.zeros((0, inside.size), dtype=np.bool_)
+        if listed is not None:
+            every = catalogue(len(listed.lists), listed.max_order)
+            models = np.stack(
+                [scope.inside(every.model(i, listed.lists)) for i in range(len(every))]
+            )
+        question = Question(scope.data, scope.terms, kind)
+        return SearchAgain(
+            records,
+            question,
+            inside,
+            self._begin(listed),
+            scope.plain,
+            open_terms(scope, near, inside),
+            models,
+        )
+
+    def _begin(self, listed: CatalogueModels | None) -> str:
+        if listed is not None:
+            return CATALOGUE
+        if self.table.covariates:
+            return MAIN if (self.estimator.max_order or 2) != 2 else JOINT
+        return MAIN if self.estimator.keep or (self.estimator.max_order or 2) != 2 else LISTS
+
+    def drawing(self, resampling: Resampling) -> PatternDrawing:
+        """Return what draws records as they are, see `IncompleteLogLinearFit.drawing`."""
+        return self._best.drawing(resampling)
+
+    def resampled(self) -> FloatArray:
+        """Return persons by pattern, see `IncompleteLogLinearFit.resampled`."""
+        return self._best.resampled()

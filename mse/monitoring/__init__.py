@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mse.monitoring.asking import monitor
-from mse.monitoring.changes import Change
-from mse.monitoring.result import MONITOR_SCHEMA, Monitor
+from mse.monitoring.monitor_table import monitor
+from mse.monitoring.result import MONITOR_SCHEMA, Change, Monitor
 
 __all__ = ["MONITOR_SCHEMA", "Change", "Monitor", "monitor"]

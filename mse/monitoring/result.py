@@ -4,35 +4,373 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import pairwise, product
-from typing import TYPE_CHECKING, Any, TypeAlias
+from math import isfinite, nan
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from mse._json import jsonable
-from mse._result import Result
+from mse._typing import FrozenDict
+from mse.answer.population import joint_limit, joint_status, jsonable
+from mse.answer.shown import Result, in_words
+from mse.data.checks import listed, near
+from mse.data.patterns import TableInfo
 from mse.errors import ModelError
-from mse.intake.problems import listed, near
-from mse.monitoring.cells import FIGURES, Cell, cell_of
-from mse.monitoring.changes import Change, change_between, refused
-from mse.monitoring.scopes import breaks_in, mixed
-from mse.monitoring.wording import monitor_sections
-from mse.table import TableInfo
+from mse.monitoring.draws import PER, Figure, breaks_in, figure, mixed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from mse._text import Section
-    from mse._typing import Level
-    from mse.monitoring.draws import Figure, JointDraws
-    from mse.monitoring.rates import Inhabitants
-    from mse.monitoring.scopes import ScopeBreaks
-    from mse.population import PopulationEstimate
+    from mse._typing import BoolArray, FloatArray, Level, Limit
+    from mse.answer.population import PopulationEstimate, Strata
+    from mse.answer.shown import Section
+    from mse.monitoring.draws import Inhabitants, JointDraws, ScopeBreaks
 
-__all__ = ["MONITOR_SCHEMA", "Monitor"]
+
+# Changes between two periods, from draws of both together -----------------------------------------
+
+#: Status of a figure that would mix scopes.
+ACROSS_SCOPES = "across_scopes"
+
+
+@dataclass(frozen=True)
+class Change:
+    """Change of an estimated total, and of the share of it that is registered, between two periods.
+
+    Attributes
+    ----------
+    first, last : level
+        The periods.
+    where : mapping of str to level
+        The group; empty for everybody.
+    totals : tuple of float
+        Estimated totals of the periods, persons.
+    difference : Figure
+        Point, low and high of the last total less the first one, persons.
+    ratio : Figure
+        Of the last total over the first one.
+    rise : float
+        Probability of a rise: share of the draws in which the last total is larger. Draws in which
+        they are equal or both have no bound count half.
+    coverage_difference : Figure
+        Of the registered share in the last period less that in the first one.
+    undetermined : int
+        Draws that do not determine the change. Where both totals have no bound their difference may be
+        anything, so it counts towards both ends of the interval; a draw in which a total is not
+        determined says nothing and does not count.
+    status : str
+        ``ok`` or ``boundary``; ``not_estimable`` or ``not_converged``, of a period; or
+        ``across_scopes``, where the change was not computed because the scopes differ.
+    reason : str
+        Why there are no figures; or which scopes they go across.
+    """
+
+    first: Level
+    last: Level
+    where: Mapping[str, Level]
+    totals: tuple[float, float]
+    difference: Figure
+    ratio: Figure
+    rise: float
+    coverage_difference: Figure
+    undetermined: int
+    status: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "where", FrozenDict(self.where))
+
+    def to_row(self) -> dict[str, Any]:
+        """Figures as one row of a frame; the ends of intervals have names with ``_low``, ``_high``."""
+        row: dict[str, Any] = {"total_first": self.totals[0], "total_last": self.totals[1]}
+        for name in ("difference", "ratio", "coverage_difference"):
+            each: Figure = getattr(self, name)
+            row |= {f"{name}_low": each.low, f"{name}_high": each.high, name: each.point}
+        row["rise"] = self.rise
+        row["undetermined"] = self.undetermined
+        return row | {"status": self.status, "reason": self.reason}
+
+
+def change_between(first: Cell, last: Cell, level: float, note: str = "") -> Change:
+    """Compare one group in two periods.
+
+    Parameters
+    ----------
+    first, last : Cell
+        The group in the periods, with draws of the same replicates.
+    level : float
+        Level of the intervals.
+    note : str, optional
+        What a reader has to know of the comparison.
+    """
+    missing = [each for each in (first, last) if np.isnan(each.total)]
+    if missing:
+        return _without(first, last, missing[0].status, missing[0].reason)
+    both = first.determined & last.determined
+    # inf - inf and inf / inf are not determined, nor is 0 / 0.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        differences: FloatArray = (last.draws - first.draws)[both]
+        ratios: FloatArray = (last.draws / first.draws)[both]
+        ratio = np.float64(last.total) / np.float64(first.total)
+    difference = figure(last.total - first.total, differences, level)
+    shares = (last.coverage_draws - first.coverage_draws)[both]
+    return Change(
+        first.period,
+        last.period,
+        first.where,
+        (first.total, last.total),
+        difference,
+        figure(float(ratio), ratios, level, least=0.0),
+        probability_of_rise(differences),
+        figure(last.coverage - first.coverage, shares, level, -1.0, 1.0),
+        int(np.isnan(differences).sum() + (~both).sum()),
+        first.status if first.status != "ok" else last.status,
+        note,
+    )
+
+
+def probability_of_rise(differences: FloatArray) -> float:
+    """Share of the differences above zero; ties and undetermined ones say as much for either side.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> probability_of_rise(np.array([2.0, np.inf, -1.0, np.nan]))
+    0.625
+    """
+    if differences.size == 0:
+        return nan
+    neither = np.isnan(differences) | (differences == 0)
+    return float((differences > 0).mean() + 0.5 * neither.mean())
+
+
+def refused(first: Cell, last: Cell, reason: str) -> Change:
+    """Say that two periods are not compared."""
+    return _without(first, last, ACROSS_SCOPES, reason)
+
+
+def _without(first: Cell, last: Cell, status: str, reason: str) -> Change:
+    totals = (first.total, last.total)
+    return Change(
+        first.period,
+        last.period,
+        first.where,
+        totals,
+        Figure(),
+        Figure(),
+        nan,
+        Figure(),
+        0,
+        status,
+        reason,
+    )
+
+
+# Figures of one period, one group, or one group in one period -------------------------------------
+
+#: Columns of a cell: nothing else in a frame may bear these names.
+FIGURES = (
+    "scope",
+    "observed",
+    "low",
+    "high",
+    "total",
+    "hidden_low",
+    "hidden_high",
+    "hidden",
+    "coverage_low",
+    "coverage_high",
+    "coverage",
+    "population",
+    "rate_low",
+    "rate_high",
+    "rate",
+    "infinite",
+    "undetermined",
+    "status",
+    "limit",
+    "reason",
+)
+
+_WHY: dict[Limit, str] = {
+    "infinite": "the data set no upper limit to the hidden number",
+    "zero": "the hidden number runs to zero, an artifact of empty cells",
+    "indeterminate": "the data do not determine the hidden number",
+    "finite": "the computation failed",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Estimate of some strata together.
+
+    Attributes
+    ----------
+    period : level or None
+        The period; None for all of them.
+    where : mapping of str to level
+        The group; empty for everybody.
+    scope : str
+        Scope of the registers.
+    observed : int
+        Observed persons.
+    total : float
+        Estimated total, persons; NaN where it is not estimable.
+    draws : float64 array (M,)
+        Draws of the total.
+    inhabitants : float
+        Population that the group is part of, persons; NaN where it is not given.
+    status, limit, reason : str
+        Whether it is estimable, and why not.
+    level : float
+        Level of the intervals.
+    """
+
+    _words: ClassVar[str] = "mse.words.monitors"
+
+    period: Level
+    where: Mapping[str, Level]
+    scope: str
+    observed: int
+    total: float
+    draws: FloatArray = field(repr=False)
+    inhabitants: float
+    status: str
+    limit: str
+    reason: str
+    level: float
+
+    @property
+    def coverage(self) -> float:
+        """Observed persons as a share of the estimated total."""
+        return self.observed / self.total if self.total > 0 else nan
+
+    @property
+    def determined(self) -> BoolArray:
+        """Draws that determine the total, (M,)."""
+        return np.asarray(~np.isnan(self.draws))
+
+    @property
+    def coverage_draws(self) -> FloatArray:
+        """Draws of the coverage n / N; a replicate may have a total below the observed number."""
+        if self.observed == 0:
+            return np.full(self.draws.shape, nan)
+        # The maximum of NaN and a number is NaN: what is not determined stays so.
+        return np.asarray(self.observed / np.maximum(self.draws, self.observed))
+
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        """Total, hidden, coverage and rate, with their intervals."""
+        n, known = float(self.observed), self.determined
+        total = figure(self.total, self.draws[known], self.level, least=n)
+        rate = Figure()
+        if isfinite(self.inhabitants):
+            rate = Figure(*(PER * each / self.inhabitants for each in total))
+        return {
+            "total": total,
+            "hidden": Figure(*(each - n for each in total)),
+            "coverage": figure(self.coverage, self.coverage_draws[known], self.level, 0.0, 1.0),
+            "rate": rate,
+        }
+
+    def __str__(self) -> str:
+        """Say in words what share is registered, and how many there are."""
+        return str(in_words(self))
+
+    @property
+    def infinite(self) -> int:
+        """Draws in which the total has no bound."""
+        return int(np.isinf(self.draws).sum())
+
+    @property
+    def undetermined(self) -> int:
+        """Draws that do not determine the total."""
+        return int(np.isnan(self.draws).sum())
+
+    def to_row(self, *, rates: bool) -> dict[str, Any]:
+        """Figures as one row of a frame."""
+        total, hidden, coverage, rate = self.figures.values()
+        values = (
+            self.scope,
+            self.observed,
+            *(total.low, total.high, total.point),
+            *(hidden.low, hidden.high, hidden.point),
+            *(coverage.low, coverage.high, coverage.point),
+            self.inhabitants,
+            *(rate.low, rate.high, rate.point),
+            self.infinite,
+            self.undetermined,
+            *(self.status, self.limit, self.reason),
+        )
+        row = dict(zip(FIGURES, values, strict=True))
+        dropped = () if rates else ("population", "rate_low", "rate_high", "rate")
+        return {name: value for name, value in row.items() if name not in dropped}
+
+
+def cell_of(
+    joint: JointDraws,
+    members: Sequence[int],
+    *,
+    period: Level,
+    where: Mapping[str, Level],
+    scope: str,
+    inhabitants: float,
+    level: float,
+    mixed: str = "",
+) -> Cell:
+    """Sum some strata.
+
+    Parameters
+    ----------
+    joint : JointDraws
+        All strata.
+    members : sequence of int
+        Which ones.
+    period, where, scope, inhabitants, level
+        As of `Cell`.
+    mixed : str
+        Why the sum is not given though its parts are; empty if it is.
+    """
+    strata, chosen = joint.strata, list(members)
+    total = float(strata.observed[chosen].sum() + strata.hidden[chosen].sum())
+    limit = joint_limit([strata.limit[each] for each in chosen])
+    status: str = joint_status([strata.status[each] for each in chosen])
+    reason = "" if status in ("ok", "boundary") else _reason(strata, chosen, limit)
+    if mixed:
+        total, status, reason = nan, ACROSS_SCOPES, mixed
+    return Cell(
+        period=period,
+        where=FrozenDict(where),
+        scope=scope,
+        observed=int(strata.observed[chosen].sum()),
+        total=total,
+        draws=joint.totals[:, chosen].sum(axis=1),
+        inhabitants=inhabitants,
+        status=status,
+        limit=limit,
+        reason=reason,
+        level=level,
+    )
+
+
+def _reason(strata: Strata, members: Sequence[int], limit: Limit) -> str:
+    """Say why a sum is not estimable, and which of its parts are not."""
+    why = _WHY[limit]
+    lost = [each for each in members if strata.status[each] not in ("ok", "boundary")]
+    if len(members) == 1:
+        return f"{why[0].upper()}{why[1:]}."
+    names = [
+        ", ".join(f"{n}={level}" for n, level in zip(strata.names, strata.cells[each], strict=True))
+        for each in lost[:2]
+    ]
+    more = f" and {len(lost) - 2} more" if len(lost) > 2 else ""
+    return f"In {len(lost)} of {len(members)} strata ({'; '.join(names)}{more}) {why}."
+
+
+# The answer of the monitor: every figure read from one joint set of draws -------------------------
 
 MONITOR_SCHEMA = "mse.monitor/1"
 
@@ -68,6 +406,8 @@ class Monitor(Result):
     notes : tuple of str
         What every model has that was searched, and what was summed over.
     """
+
+    _words: ClassVar[str] = "mse.words.monitors"
 
     period: str
     group_names: tuple[str, ...]
@@ -442,7 +782,7 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         )
 
     def _sections(self) -> list[Section]:
-        return monitor_sections(self)
+        return list(in_words(self))
 
 
 def check_names(period: str, groups: tuple[str, ...], covariates: Mapping[str, Any]) -> None:

@@ -25,12 +25,9 @@ likelihood, which is evaluated along its axis.
 from __future__ import annotations
 
 from mse.plots.checks import influence, predictive_check, residuals, validation
-from mse.plots.densities import density
+from mse.plots.densities import density, model_uncertainty, profile_likelihood
 from mse.plots.dependence import dependence_graph
-from mse.plots.histories import upset
-from mse.plots.likelihood import profile_likelihood
-from mse.plots.models import model_uncertainty
-from mse.plots.pairs import overlap_heatmap
+from mse.plots.pairs import overlap_heatmap, upset
 from mse.plots.scenarios import (
     highest_order,
     leave_one_out,

@@ -18,13 +18,14 @@ from mse.plots._canvas import (
     finite,
     headed,
     ink,
+    interval_across,
     is_log,
     limits_of,
     number_axis,
+    said_at,
     width_of,
     wrapped,
 )
-from mse.plots._marks import interval_across, said_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

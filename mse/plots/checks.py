@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mse._drawing import draws
-from mse.bayes.predictive import PredictiveCheck
+from mse.answer.intervals import DEFAULT_LEVEL
+from mse.bayes.checks import PredictiveCheck
 from mse.diagnostics import Influence, Residuals
-from mse.intervals import DEFAULT_LEVEL
 from mse.plots._canvas import BLUE, GRAY, SERIES, Head, ink
 from mse.plots._rows import Row, Rows, picture_of
 from mse.plots.words import Words

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from mse.bayes.fit import BayesianFit
+from mse.bayes.base import BayesianFit
 from mse.errors import ModelError
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
-from mse.model import HierarchicalModel
+from mse.models.terms import HierarchicalModel
 from mse.plots._canvas import (
     BLUE,
     GRAY,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from mse.table import CaptureTable
+    from mse.data.table import CaptureTable
 
 __all__ = ["dependence_graph"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mse._drawing import draws
-from mse.bayes.prior_sensitivity import PriorSensitivity
-from mse.intervals import DEFAULT_LEVEL
+from mse.answer.intervals import DEFAULT_LEVEL
+from mse.bayes.checks import PriorSensitivity
 from mse.plots._canvas import (
     BLUE,
     RED,

@@ -6,23 +6,23 @@ import math
 from typing import TYPE_CHECKING
 
 from mse._drawing import draws
-from mse.classical import TwoListFit
+from mse.answer.intervals import DEFAULT_LEVEL, check_level
+from mse.answer.population import PopulationEstimate
+from mse.classical.closed_population import ClosedPopulationFit
+from mse.classical.sample_coverage import SampleCoverageFit
+from mse.classical.two_lists import TwoListFit
+from mse.comparing import Comparison
 from mse.errors import ModelError
-from mse.estimators import Comparison
-from mse.intervals import DEFAULT_LEVEL, check_level
-from mse.loglinear import ClosedPopulationFit
 from mse.plots._canvas import BLUE, GRAY, RED, Head, ink
 from mse.plots._rows import Row, Rows, picture_of
 from mse.plots.words import Words
-from mse.population import PopulationEstimate
-from mse.sample_coverage import SampleCoverageFit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
 
-    from mse.estimators import Fit
+    from mse.answer.protocols import Fit
     from mse.plots._canvas import Scale
 
 __all__ = ["estimate", "forest", "population_of", "strata"]

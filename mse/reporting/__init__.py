@@ -1,13 +1,13 @@
 """Reports: what was asked, found and assumed, for people who act on it.
 
 `write_report` writes one file. `build_report` makes its content, sections of paragraphs, tables and
-figures (`mse.reporting.content`), from which HTML, Markdown and JSON are laid out.
+figures (`mse.words.content`), from which HTML, Markdown and JSON are laid out.
 """
 
 from __future__ import annotations
 
 from mse.reporting.building import build_report
-from mse.reporting.content import Report
 from mse.reporting.writing import write_report
+from mse.words.content import Report
 
 __all__ = ["Report", "build_report", "write_report"]

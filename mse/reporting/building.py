@@ -6,36 +6,165 @@ import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
+from mse.disclosure import protect_monitor
 from mse.disclosure import rules as rules_of
-from mse.intervals import DEFAULT_LEVEL, check_level
-from mse.reporting.content import Inline, Report, inline
-from mse.reporting.context import Context
-from mse.reporting.evidence import gather
-from mse.reporting.language import language_of
-from mse.reporting.parts.account import account
-from mse.reporting.parts.checked import diagnostics
-from mse.reporting.parts.cited import citation
-from mse.reporting.parts.comparing import comparison
-from mse.reporting.parts.estimates import estimates
-from mse.reporting.parts.further import further
+from mse.disclosure.cells import Book
+from mse.disclosure.count_tables import PARTS, checked_margins, note_table, table_with
+from mse.disclosure.release import (
+    margins_of,
+    monitor_with,
+    note_monitor,
+    parts_beside_estimates,
+    protect_population,
+    protect_with,
+)
+from mse.disclosure.suppression import publish
+from mse.reporting.context import Context, Counts, Estimated, Evidence, Group, counts_of, gather
+from mse.reporting.parts.account import account, citation
+from mse.reporting.parts.checked import diagnostics, sensitivity, validation
+from mse.reporting.parts.estimates import comparison, estimates
 from mse.reporting.parts.lists import lists, overlaps
-from mse.reporting.parts.missing import missing
 from mse.reporting.parts.monitored import monitored
-from mse.reporting.parts.opening import answer, question
-from mse.reporting.parts.resting import assumptions
-from mse.reporting.parts.validated import validation
-from mse.reporting.parts.varied import sensitivity
-from mse.reporting.sentences import Sentences
-from mse.reporting.shielding import shielded
+from mse.reporting.parts.opening import answer, assumptions, further, missing, question
+from mse.words.catalogue import Sentences, language_of
+from mse.words.content import Inline, Report, inline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from mse.disclosure import Rules
-    from mse.reporting.content import Section
-    from mse.reporting.evidence import Reportable
+    from mse.data.table import CaptureTable
+    from mse.disclosure import ProtectedTable, Rules
+    from mse.monitoring import Monitor
+    from mse.reporting.context import Reportable
+    from mse.words.content import Section
 
-__all__ = ["build_report"]
+
+# Disclosure control of a report: everything in it protected before a word is written --------------
+
+
+def shielded(evidence: Evidence, rules: Rules, level: float) -> tuple[Evidence, tuple[Counts, ...]]:
+    """Protect estimates and monitors, and take what may be shown of the tables.
+
+    All counts of a table and of the estimates from it are suppressed together, so that one part of the
+    report does not give away what another hides.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What was given.
+    rules : Rules
+        What is to be protected.
+    level : float
+        Level of the intervals in the report.
+
+    Returns
+    -------
+    Evidence
+        With protected estimates and monitors.
+    tuple of Counts
+        What may be shown of the tables, in their order.
+    """
+    if not rules.active:
+        return evidence, tuple(counts_of(table) for table in evidence.tables)
+    safe = {table.fingerprint: _table(table, evidence, rules) for table in evidence.tables}
+    levels = tuple(dict.fromkeys((level, *STORED_LEVELS)))
+    groups = tuple(_group(group, rules, levels, safe) for group in evidence.groups)
+    monitors = tuple(_monitor(each, evidence, rules, safe) for each in evidence.monitors)
+    counts = tuple(_counts(table, safe[table.fingerprint], rules) for table in evidence.tables)
+    return replace(evidence, groups=groups, monitors=monitors), counts
+
+
+def _table(table: CaptureTable, evidence: Evidence, rules: Rules) -> ProtectedTable:
+    """Protect a table together with the monitors that were made from it, beside the estimates from it."""
+    groups = [group for group in evidence.groups if group.table == table]
+    monitors = [each for each in evidence.monitors if _table_of(evidence, each) == table]
+    margins = checked_margins(table)
+    parts = parts_beside_estimates(table, rules) if groups or monitors else PARTS
+    book = Book()
+    note_table(book, table, rules, margins, parts)
+    for each in monitors if table.is_complete else ():
+        note_monitor(book, each)
+    return table_with(table, publish(book.cells(), rules), margins)
+
+
+def _table_of(evidence: Evidence, monitor: Monitor) -> CaptureTable | None:
+    """Find the table of a monitor among those given; it holds none itself."""
+    fingerprint = monitor.population.provenance.get("table")
+    return next((table for table in evidence.tables if table.fingerprint == fingerprint), None)
+
+
+def _monitor(
+    monitor: Monitor, evidence: Evidence, rules: Rules, safe: dict[str, ProtectedTable]
+) -> Monitor:
+    table = _table_of(evidence, monitor)
+    if table is None or not table.is_complete:
+        return protect_monitor(monitor, rules, table=table)
+    return monitor_with(monitor, safe[table.fingerprint].publication, table=table)
+
+
+def _group(
+    group: Group, rules: Rules, levels: tuple[float, ...], safe: dict[str, ProtectedTable]
+) -> Group:
+    """Protect the estimates from one table, by what was suppressed in the table."""
+    first = group.population
+    margins = margins_of(first)
+    if group.table is not None and group.table.is_complete:
+        publication = safe[group.table.fingerprint].publication
+    else:
+        # Persons who are known in part are allotted to strata: the counts are not those of the table.
+        publication = protect_population(first, rules, levels=levels).publication
+    members = []
+    for i, each in enumerate(group.estimates):
+        population = protect_with(
+            each.population,
+            publication,
+            table=group.table,
+            # Of the others only totals are shown.
+            margins=() if i else margins,
+            levels=levels,
+        )
+        members.append(Estimated(population, each.fit))
+    return Group(tuple(members), group.table)
+
+
+def _counts(table: CaptureTable, safe: ProtectedTable, rules: Rules) -> Counts:
+    overlaps = safe.overlaps.to_numpy(dtype=np.float64, na_value=np.nan)
+    sizes = safe.list_totals.to_numpy(dtype=np.float64, na_value=np.nan)
+    # Beside estimates from few lists overlaps may have no place at all.
+    missing = 0
+    if table.margins is None and len(safe.histories) == 0:
+        missing = table.n_lists * (table.n_lists - 1) // 2
+    return replace(
+        counts_of(table),
+        observed=np.nan if safe.observed is None else float(safe.observed),
+        sizes=dict(zip(table.lists, sizes.tolist(), strict=True)),
+        overlaps=None if table.margins is not None else overlaps,
+        alone=dict(_alone(safe)) if table.is_complete and len(safe.histories) else {},
+        by_number={},
+        fingerprint="" if rules.active else table.fingerprint,
+        table=None,
+        suppressed=len(safe.suppressed) + missing,
+        shown=int(safe.publication.shown.sum()) + missing,
+    )
+
+
+def _alone(safe: ProtectedTable) -> Iterator[tuple[str, float]]:
+    """Persons on one list only, by list; those without a row are nobody."""
+    lists = list(safe.overlaps.columns)
+    frame = safe.histories
+    on = frame[lists].to_numpy(dtype=np.float64, na_value=np.nan)
+    persons = frame["n"].to_numpy(dtype=np.float64, na_value=np.nan)
+    single = on.sum(axis=1) == 1
+    for position, name in enumerate(lists):
+        found = persons[single & (on[:, position] == 1)]
+        yield str(name), float(found[0]) if len(found) else 0.0
+
+
+# From results to a report: which parts it has, in which order -------------------------------------
 
 _SYNTHETIC = "SYNTHETIC: "
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mse.comparing import compare, default_estimator, estimate, usual_estimators
 from mse.diagnostics import check, overlaps
 from mse.diagnostics.fit import DEFAULT_SEED
 from mse.errors import MSEError
-from mse.estimators import compare, default_estimator, estimate, usual_estimators
 from mse.loglinear import LogLinearSearchFit
 from mse.sensitivity import highest_order, leave_one_out, model_range
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mse._typing import Seed
+    from mse.answer.population import PopulationEstimate
+    from mse.answer.protocols import Fit
+    from mse.data.table import CaptureTable
     from mse.diagnostics import CheckResult
-    from mse.estimators import Fit
-    from mse.population import PopulationEstimate
-    from mse.table import CaptureTable
 
 __all__ = ["usual_results"]
 

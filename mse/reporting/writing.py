@@ -6,17 +6,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from mse.answer.intervals import DEFAULT_LEVEL
 from mse.errors import ModelError
-from mse.intervals import DEFAULT_LEVEL
 from mse.reporting.building import build_report
-from mse.reporting.language import language_of
+from mse.words.catalogue import language_of
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from mse.disclosure import Rules
-    from mse.reporting.content import Report
-    from mse.reporting.evidence import Reportable
+    from mse.reporting.context import Reportable
+    from mse.words.content import Report
 
 __all__ = ["FORMS", "Form", "as_form", "form_of", "write_report"]
 
@@ -115,10 +115,10 @@ def as_form(report: Report, form: Form) -> str:
         return json.dumps(report.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     language = language_of(report.language)
     if form == "md":
-        from mse.reporting.markdown import as_markdown
+        from mse.reporting.layout import as_markdown
 
         return as_markdown(report, language)
-    from mse.reporting.html import as_html
+    from mse.reporting.layout import as_html
 
     return as_html(report, language)
 

@@ -8,8 +8,14 @@
 from __future__ import annotations
 
 from mse.sensitivity.assumptions import HighestOrder, OddsRatio, highest_order, odds_ratio
-from mse.sensitivity.lists import LeaveOneOut, MergedLists, leave_one_out, merge
-from mse.sensitivity.models import NearModels, model_range
+from mse.sensitivity.lists import (
+    LeaveOneOut,
+    MergedLists,
+    NearModels,
+    leave_one_out,
+    merge,
+    model_range,
+)
 
 __all__ = [
     "HighestOrder",

@@ -20,25 +20,24 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtri
 
-from mse._result import Result, layout, share, span
-from mse._text import Section, persons
-from mse.core.batch import ModelFit, fit_model
+from mse.answer.intervals import DEFAULT_LEVEL, check_level, lognormal_interval
+from mse.answer.population import PopulationEstimate
+from mse.answer.shown import Result, Section, layout, persons, share, span
+from mse.core.fitting import ModelFit, fit_model
 from mse.core.lattice import levels_of
 from mse.core.newton import Design, make_design
-from mse.core.offset import fit_with_offset, hidden_variance, offset_profile_interval
+from mse.core.profile import fit_with_offset, hidden_variance_given_offset, offset_profile_interval
 from mse.errors import ModelError
-from mse.intervals import DEFAULT_LEVEL, check_level, lognormal_interval
 from mse.loglinear import LogLinear, LogLinearFit, LogLinearSearchFit
-from mse.loglinear.single import complete_counts
-from mse.model import HierarchicalModel, parse_model
-from mse.population import PopulationEstimate
+from mse.loglinear.fit import complete_counts
+from mse.models.terms import HierarchicalModel, parse_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mse._typing import FloatArray, Limit, Status
-    from mse.estimators import Fit
-    from mse.table import CaptureTable
+    from mse.answer.protocols import Fit
+    from mse.data.table import CaptureTable
 
 __all__ = ["HighestOrder", "OddsRatio", "Scenario", "highest_order", "odds_ratio"]
 
@@ -124,7 +123,7 @@ class _Prepared:
             drop = float(chdtri(1, 1 - level)) / 2
             ends = offset_profile_interval(self.counts, offset, self.fit, self.design, drop)
             return hidden, ends, "profile"
-        se = math.sqrt(hidden_variance(found, self.fit, self.design))
+        se = math.sqrt(hidden_variance_given_offset(found, self.fit, self.design))
         return hidden, lognormal_interval(hidden, se, level, int(self.counts.sum())), "lognormal"
 
     def under(self, offset: FloatArray, level: float, scenario: Scenario) -> Scenario:

@@ -15,11 +15,9 @@ Simulation(SYNTHETIC netherlands, seed 1: 60,692 persons, 12,330 registered, 13,
 
 from __future__ import annotations
 
-from mse.simulate.designs import Netherlands, Population
-from mse.simulate.flaws import Dropout, Flaws, Linkage
+from mse.simulate.designs import Dropout, Flaws, Linkage, Netherlands, Population
 from mse.simulate.models import tables
-from mse.simulate.simulation import Simulation
-from mse.simulate.worlds import World, netherlands, population
+from mse.simulate.worlds import Simulation, World, netherlands, population
 
 __all__ = [
     "Dropout",

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from mse.datasets import load_dataset
-from mse.simulate.cells import Cells, codes_of, read_dependence
-from mse.simulate.raking import Margin, rake
+from mse.data.datasets import load_dataset
+from mse.simulate.cells import Cells, Margin, codes_of, rake, read_dependence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mse.data.table import CaptureTable
 from mse.errors import ModelError
 from mse.simulate.cells import member_of, read_dependence
-from mse.table import CaptureTable
 
 if TYPE_CHECKING:
     import numpy.typing as npt

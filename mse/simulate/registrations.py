@@ -16,7 +16,7 @@ from mse.errors import ModelError
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
     from mse.simulate.cells import Cells
-    from mse.simulate.flaws import Dropout, Flaws, Linkage
+    from mse.simulate.designs import Dropout, Flaws, Linkage
 
 __all__ = ["Drawn", "draw_registrations"]
 

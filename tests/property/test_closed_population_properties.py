@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mse
+from mse.classical.closed_fits import by_list, exchangeable
 from mse.core.dense import fit_dense
-from mse.loglinear.closed_designs import by_list, exchangeable
 
 pytestmark = pytest.mark.property
 

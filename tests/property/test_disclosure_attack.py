@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mse.disclosure import Rules, rules
-from mse.disclosure.attacking import attack_publication
-from mse.disclosure.protected import publish
+from mse.disclosure.attack import attack_publication
+from mse.disclosure.suppression import publish
 from tests.unit.disclosure.systems import capture, capture_cells, cross, sparse_counts
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import mse
-from mse.catalogue import catalogue
+from mse.models.catalogue import catalogue
 
 if TYPE_CHECKING:
-    from mse.model import HierarchicalModel
+    from mse.models.terms import HierarchicalModel
 
 pytestmark = pytest.mark.property
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse.model import HierarchicalModel, parse_model
+from mse.models.terms import HierarchicalModel, parse_model
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray

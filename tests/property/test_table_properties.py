@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse.table import UNBOUNDED, CaptureTable
+from mse.data.columns import UNBOUNDED
+from mse.data.table import CaptureTable
 
 pytestmark = pytest.mark.property
 

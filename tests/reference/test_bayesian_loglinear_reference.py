@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 import mse
-from mse.core.bayes_loglinear_evidence import sample_weights
+from mse.core.model_average.maps import sample_weights
 from tests.chance import FAR, error_of_mean
 
 pytestmark = [pytest.mark.reference, pytest.mark.mcmc]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mse
-from mse.catalogue import catalogue
+from mse.models.catalogue import catalogue
 from tests.existence_oracle import classify, design_matrix
 
 DATASETS = {

@@ -18,7 +18,7 @@ import pytest
 import statsmodels.api as sm
 
 import mse
-from mse.model import parse_model
+from mse.models.terms import parse_model
 
 pytestmark = pytest.mark.reference
 

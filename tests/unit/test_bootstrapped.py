@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import mse
-from mse.bootstrapped import Bootstrapped
-from mse.estimators import Estimator, Fit
+from mse.answer.protocols import Estimator, Fit
+from mse.comparing import Bootstrapped
 
 SEARCH = mse.LogLinearSearch(criterion="bic")
 

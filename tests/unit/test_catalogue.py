@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from mse.catalogue import catalogue
 from mse.errors import ModelError
+from mse.models.catalogue import catalogue
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ import math
 import numpy as np
 import pytest
 
-from mse.classical import Chapman, LincolnPetersen
+from mse.answer.protocols import Estimator, Fit
+from mse.classical.two_lists import Chapman, LincolnPetersen
+from mse.data.table import CaptureTable
 from mse.errors import ModelError
-from mse.estimators import Estimator, Fit
-from mse.table import CaptureTable
 
 BOTH = [LincolnPetersen(), Chapman()]
 

@@ -304,7 +304,7 @@ def test_unreadable_files(tmp_path: Path, content: bytes) -> None:
 )
 def test_exit_status_of_the_process(arguments: list[str], status: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "mse.cli", *arguments],
+        [sys.executable, "-m", "mse", *arguments],
         input=APART,
         capture_output=True,
         text=True,

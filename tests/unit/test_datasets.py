@@ -38,7 +38,7 @@ OBSERVED = {
 
 
 def stored(name: str) -> dict[str, Any]:
-    text = resources.files("mse.datasets").joinpath(f"{name}.json").read_text(encoding="utf-8")
+    text = resources.files("mse.data.datasets").joinpath(f"{name}.json").read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text)
     return data
 

@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mse.classical import Chapman, LincolnPetersen
-from mse.datasets import load_dataset
+from mse.answer.intervals import LognormalInterval
+from mse.answer.population import PopulationEstimate
+from mse.answer.protocols import Estimator, Fit
+from mse.classical.sample_coverage import SampleCoverage
+from mse.classical.two_lists import Chapman, LincolnPetersen
+from mse.comparing import Comparison, compare, default_estimator, estimate
+from mse.data.datasets import load_dataset
+from mse.data.table import CaptureTable
 from mse.errors import ModelError
-from mse.estimators import Comparison, Estimator, Fit, compare, default_estimator, estimate
 from mse.loglinear import LogLinear, LogLinearSearch
-from mse.population import LognormalInterval, PopulationEstimate
-from mse.sample_coverage import SampleCoverage
-from mse.table import CaptureTable
 from tests.json_schemas import validator
 
 if TYPE_CHECKING:

@@ -18,12 +18,11 @@ from typer.testing import CliRunner
 
 import mse
 from mse.cli import app
-from mse.core.joint_search import Walker
-from mse.core.selection import CRITERIA
+from mse.core.search import CRITERIA, Walker
 from mse.errors import ModelError
-from mse.loglinear.designs import table_design
-from mse.loglinear.scope import largest_model, smallest_model
-from mse.monitoring.models import default_choice
+from mse.loglinear.design import table_design
+from mse.loglinear.paths import largest_model, smallest_model
+from mse.monitoring.monitor_table import default_choice
 from tests.json_schemas import validator
 
 FIVE = range(2014, 2019)

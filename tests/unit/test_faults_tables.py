@@ -13,7 +13,7 @@ from scipy.special import gammaln
 
 import mse
 from mse import CaptureTable
-from mse.intake.inferring import operating_lists
+from mse.data.operating import operating_lists
 
 Row = tuple[tuple[Any, ...], int]
 

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from mse._frozen import FrozenDict
+from mse._typing import FrozenDict
 
 
 def test_reads_like_a_dictionary() -> None:

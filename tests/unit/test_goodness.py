@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import mse
-from mse._goodness import (
+from mse.answer.goodness import (
     MISFIT,
     NOTHING_LEFT,
     TWO_LISTS,
@@ -20,11 +20,10 @@ from mse._goodness import (
     short_p,
 )
 from mse.reporting.building import build_report
-from mse.reporting.content import Table
-from mse.reporting.language import language_of
-from mse.reporting.sentences import Sentences
 from mse.reporting.usual import usual_results
 from mse.reporting.writing import as_form
+from mse.words.catalogue import Sentences, language_of
+from mse.words.content import Table
 from tests.json_schemas import validator
 
 NL = Sentences(language_of("nl"))

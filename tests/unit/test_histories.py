@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import mse
-from mse._histories import history_frame, in_words
+from mse.data.histories import history_frame, in_words
 
 
 def test_lists_and_covariates() -> None:

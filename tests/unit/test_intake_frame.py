@@ -12,8 +12,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from mse.data.columns import UNBOUNDED
+from mse.data.table import CaptureTable
 from mse.errors import InvalidTableError
-from mse.table import UNBOUNDED, CaptureTable
 
 LISTS = ["a", "b"]
 

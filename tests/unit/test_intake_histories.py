@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mse.data.table import CaptureTable
 from mse.errors import InvalidTableError
-from mse.table import CaptureTable
 
 LISTS = ["a", "b", "c"]
 

@@ -12,8 +12,13 @@ import pytest
 
 import mse
 from mse import CaptureTable, InvalidTableError, MSEWarning
-from mse.intake.inferring import named_strata, operating_lists, silent_places
-from mse.intake.operating import possible_strata, read_operating
+from mse.data.operating import (
+    named_strata,
+    operating_lists,
+    possible_strata,
+    read_operating,
+    silent_places,
+)
 
 LISTS = ["police", "care", "labor"]
 YEARS = {"year": (2014, 2015, 2016), "region": ("n", "s")}

@@ -11,8 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from mse.data.table import CaptureTable
 from mse.errors import InconsistentRecordsWarning, InvalidTableError
-from mse.table import CaptureTable
 
 
 def records() -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mse.errors import ModelError
-from mse.model import HierarchicalModel, parse_model
+from mse.models.terms import HierarchicalModel, parse_model
 
 FOUR = ["police", "care", "border", "other"]
 THREE = ["a", "b", "c"]

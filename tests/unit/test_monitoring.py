@@ -15,9 +15,9 @@ from scipy.stats import norm
 
 import mse
 from mse.loglinear import LogLinear, LogLinearSearch
-from mse.monitoring.changes import probability_of_rise
 from mse.monitoring.draws import figure
-from mse.monitoring.models import default_search
+from mse.monitoring.monitor_table import default_search
+from mse.monitoring.result import probability_of_rise
 from tests.json_schemas import validator
 
 if TYPE_CHECKING:

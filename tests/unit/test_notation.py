@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mse.errors import ModelError
-from mse.notation import check_mentioned, name_terms, read_terms
+from mse.models.terms import check_mentioned, name_terms, read_terms
 
 
 def test_terms_come_back_as_written() -> None:

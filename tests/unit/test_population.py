@@ -13,17 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from mse.answer.intervals import IntervalMethod, LognormalInterval, ModelRange, lognormal_interval
+from mse.answer.population import PopulationEstimate, Strata, provenance
+from mse.data.patterns import TableInfo
+from mse.data.table import CaptureTable
 from mse.errors import ModelError
-from mse.population import (
-    IntervalMethod,
-    LognormalInterval,
-    ModelRange,
-    PopulationEstimate,
-    Strata,
-    lognormal_interval,
-    provenance,
-)
-from mse.table import CaptureTable, TableInfo
 from tests.json_schemas import validator
 
 

@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import norm
 
 import mse
+from mse.answer.protocols import RESELECTED, Refits, TableRefitter
 from mse.errors import ConvergenceWarning, ModelError
 from mse.redrawing import drawing_of
-from mse.refitting import RESELECTED, Refits, TableRefitter
 from mse.resampling import (
     BootstrapInterval,
     _jackknife,

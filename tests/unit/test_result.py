@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mse._result import Result, layout, share, span
-from mse._text import Section
+from mse.answer.shown import Result, Section, layout, share, span
 
 NAN, INF = float("nan"), float("inf")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mse
-from mse.sample_coverage import _gradient, _statistics, _total
+from mse.classical.sample_coverage import _gradient, _statistics, _total
 
 
 def table(*counts: int) -> mse.CaptureTable:

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mse.data.columns import UNBOUNDED
+from mse.data.patterns import Margins, TableInfo
+from mse.data.table import CaptureTable
 from mse.errors import InvalidTableError, MSEError, MSEWarning
-from mse.table import UNBOUNDED, CaptureTable, Margins, TableInfo
 
 LISTS = ["a", "b", "c"]
 

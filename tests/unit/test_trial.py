@@ -7,7 +7,7 @@ import math
 import pytest
 
 import mse
-from mse._trial import attempt, check_estimator, skipped
+from mse.comparing import attempt, check_estimator, skipped
 
 TWO = mse.CaptureTable.from_counts({"10": 5, "01": 10, "11": 5}, lists=["a", "b"])
 

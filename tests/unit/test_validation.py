@@ -14,8 +14,8 @@ from joblib import parallel_config
 
 import mse
 import mse.validation as module
-from mse.intervals import LognormalInterval
-from mse.population import PopulationEstimate
+from mse.answer.intervals import LognormalInterval
+from mse.answer.population import PopulationEstimate
 from mse.validation import targets, validate
 
 THREE = mse.CaptureTable.from_counts(

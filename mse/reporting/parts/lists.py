@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mse.reporting.content import (
+from mse.reporting.figures import histories_figure, overlaps_figure
+from mse.words.content import (
     Block,
     Bullets,
     Cell,
@@ -15,15 +16,13 @@ from mse.reporting.content import (
     Table,
     inline,
 )
-from mse.reporting.figures import histories_figure, overlaps_figure
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
     from typing import Any
 
     from mse.diagnostics import Overlaps
-    from mse.reporting.context import Context
-    from mse.reporting.counts import Counts
+    from mse.reporting.context import Context, Counts
 
 __all__ = ["lists", "overlaps"]
 

@@ -6,10 +6,10 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
-from mse.monitoring.changes import ACROSS_SCOPES
-from mse.monitoring.rates import PER
-from mse.monitoring.wording import SUPPRESSED
-from mse.reporting.content import (
+from mse.monitoring.draws import PER
+from mse.monitoring.result import ACROSS_SCOPES
+from mse.reporting.figures import coverage_figure, group_figure, trend_figure
+from mse.words.content import (
     Block,
     Bullets,
     Cell,
@@ -21,18 +21,18 @@ from mse.reporting.content import (
     Text,
     inline,
 )
-from mse.reporting.figures import coverage_figure, group_figure, trend_figure
+from mse.words.monitors import SUPPRESSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mse._typing import Level
     from mse.monitoring import Monitor
-    from mse.monitoring.cells import Cell as Figures
-    from mse.monitoring.changes import Change
     from mse.monitoring.draws import Figure as Estimated
-    from mse.reporting.content import Inline
+    from mse.monitoring.result import Cell as Figures
+    from mse.monitoring.result import Change
     from mse.reporting.context import Context
+    from mse.words.content import Inline
 
 __all__ = ["monitor_answer", "monitored"]
 

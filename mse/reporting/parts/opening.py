@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mse._goodness import fit_warnings
-from mse._text import fit_record
-from mse.monitoring.wording import SUPPRESSED
-from mse.reporting.content import (
+from mse.answer.goodness import fit_warnings
+from mse.monitoring.result import ACROSS_SCOPES
+from mse.reporting.parts.estimates import spread_of
+from mse.reporting.parts.monitored import monitor_answer
+from mse.sensitivity import LeaveOneOut, MergedLists
+from mse.words.catalogue import SOURCE
+from mse.words.content import (
     Block,
     Bullets,
     Fact,
@@ -16,21 +19,22 @@ from mse.reporting.content import (
     Paragraph,
     Section,
     Text,
+    Verbatim,
     fact,
     inline,
+    plain,
 )
-from mse.reporting.parts.comparing import spread_of
-from mse.reporting.parts.monitored import monitor_answer
+from mse.words.estimates import fit_record
+from mse.words.monitors import SUPPRESSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mse.population import PopulationEstimate
-    from mse.reporting.content import Inline
-    from mse.reporting.context import Context
-    from mse.reporting.evidence import Group
-
-__all__ = ["answer", "question"]
+    from mse.answer.population import PopulationEstimate
+    from mse.answer.shown import Section as Summarized
+    from mse.monitoring import Monitor
+    from mse.reporting.context import Context, Group
+    from mse.words.content import Inline
 
 
 def answer(context: Context) -> Section:
@@ -196,3 +200,154 @@ def _asked(context: Context) -> Inline:
         names = say.listed([monitor.period, *monitor.group_names])
         return say.rich("question.monitor", subject=subject, period=names)
     return say.rich("question.total", subject=subject)
+
+
+# Results of kinds that the report knows nothing of: their own summaries ---------------------------
+
+
+def further(context: Context) -> Section:
+    """Give the summaries of further results as they are."""
+    say = context.say
+    parts: list[Section] = []
+    if context.hides and context.given.others:
+        # Nobody can tell which counts stand in a text.
+        names = say.listed(type(each).__name__ for each in context.given.others)
+        note = Paragraph(inline(say("disclosure.left_out", what=names)), "note")
+        return Section("further", say("heading.further"), (note,))
+    for i, result in enumerate(context.given.others, start=1):
+        for j, part in enumerate(result._sections(), start=1):
+            heading = context.named(part.heading)
+            parts.append(Section(f"further-{i}-{j}", heading, tuple(_blocks(context, part))))
+    return Section("further", say("heading.further"), sections=tuple(parts))
+
+
+def _blocks(context: Context, part: Summarized) -> Iterator[Block]:
+    language = "" if context.say.code == SOURCE else SOURCE
+    if part.rows:
+        yield Facts(tuple((name, context.translated(text)) for name, text in part.rows))
+    yield from (Paragraph(context.translated(text)) for text in part.paragraphs)
+    if part.bullets:
+        yield Bullets(tuple(context.translated(text) for text in part.bullets))
+    if part.verbatim:
+        yield Verbatim(part.verbatim, language)
+
+
+# What could not be estimated, and why -------------------------------------------------------------
+
+#: Strata named in one line.
+MOST_NAMED = 12
+#: Lines beyond this many are counted.
+MOST_LINES = 30
+
+
+def missing(context: Context) -> Section:
+    """List what the data do not determine: methods, strata, models, scenarios."""
+    say = context.say
+    lines = {plain(line): line for line in _lines(context)}
+    items = list(lines.values())
+    if not items:
+        hidden = any(each.status == SUPPRESSED for each in context.given.populations)
+        key = "missing.suppressed" if hidden else "missing.nothing"
+        text = say(key) if context.given.estimates else ""
+        said = (Paragraph(inline(text)),) if text else ()
+        return Section("missing", say("heading.missing"), said)
+    rest = len(items) - MOST_LINES
+    shown = items[:MOST_LINES]
+    if rest > 0:
+        shown.append(inline(say("missing.more", n=say.number(rest))))
+    blocks = (Paragraph(inline(say("missing.intro"))), Bullets(tuple(shown)))
+    return Section("missing", say("heading.missing"), blocks)
+
+
+def _lines(context: Context) -> Iterator[Inline]:
+    for group in context.given.groups:
+        for each in group.estimates:
+            if not each.is_given:
+                reason = context.sentences.say(each.population.reason)
+                yield context.say.rich(
+                    "missing.method", method=context.method(each.population), reason=reason
+                )
+        yield from _strata(context, group.population)
+        yield from _models(context, group.population)
+    for monitor in context.given.monitors:
+        yield from _monitored(context, monitor)
+    yield from _scenarios(context)
+    for found in context.given.validations:
+        for row in found.to_frame().to_dict("records"):
+            if math.isnan(row["estimate"]) and not context.hides:
+                reason = context.sentences.say(row["reason"])
+                yield context.say.rich("missing.validation", list=row["list"], reason=reason)
+
+
+def _strata(context: Context, population: PopulationEstimate) -> Iterator[Inline]:
+    """Name the strata that are not estimable, by where the hidden number goes."""
+    strata = population.strata
+    if strata is None:
+        return
+    say = context.say
+    lost: dict[str, list[str]] = {}
+    for cell, status, limit in zip(strata.cells, strata.status, strata.limit, strict=True):
+        if status not in ("ok", "boundary", SUPPRESSED):
+            name = " ".join(map(str, cell))
+            lost.setdefault(
+                f"status.{status}" if limit == "finite" else f"limit.{limit}", []
+            ).append(name)
+    for key, names in lost.items():
+        yield inline(
+            say.counted(
+                "missing.strata", len(names), names=say.listed(names, MOST_NAMED), reason=say(key)
+            )
+        )
+
+
+def _models(context: Context, population: PopulationEstimate) -> Iterator[Inline]:
+    spread = population.model_range
+    if spread is not None and spread.n_not_estimable:
+        say = context.say
+        near = say("models.near", within=say.general(spread.within), criterion=spread.criterion)
+        text = say.counted("missing.models", spread.n_not_estimable, near=near)
+        yield inline(text)
+
+
+def _monitored(context: Context, monitor: Monitor) -> Iterator[Inline]:
+    for cell in monitor.cells.values():
+        if math.isnan(cell.total) and cell.status not in (ACROSS_SCOPES, SUPPRESSED):
+            labels = [f"{name} {each}" for name, each in cell.where.items()]
+            labels += [] if cell.period is None else [f"{monitor.period} {cell.period}"]
+            reason = context.sentences.say(cell.reason)
+            yield context.say.rich("missing.cell", cell=", ".join(labels), reason=reason)
+
+
+def _scenarios(context: Context) -> Iterator[Inline]:
+    for found in context.given.sensitivities:
+        if not isinstance(found, LeaveOneOut | MergedLists):
+            continue
+        key = "missing.left_out" if isinstance(found, LeaveOneOut) else "missing.merged"
+        for variant in found.variants:
+            if math.isnan(variant.trial.total):
+                reason = context.sentences.say(variant.trial.reason)
+                lists = context.say.listed(variant.lists)
+                yield context.say.rich(key, lists=lists, reason=reason)
+
+
+# The assumptions, in plain language ---------------------------------------------------------------
+
+
+def assumptions(context: Context) -> Section:
+    """Say what the estimates rest on, each assumption once."""
+    say = context.say
+    populations = context.given.populations
+    if not populations:
+        return Section("assumptions", say("heading.assumptions"))
+    own = tuple(dict.fromkeys(populations[0].assumptions))
+    further = dict.fromkeys(
+        text for each in populations[1:] for text in each.assumptions if text not in own
+    )
+    blocks: list[Block] = [
+        Paragraph(inline(say("assumptions.intro"))),
+        Bullets(tuple(context.translated(text) for text in own)),
+    ]
+    if further:
+        blocks.append(Paragraph(inline(say("assumptions.further"))))
+        blocks.append(Bullets(tuple(context.translated(text) for text in further)))
+    return Section("assumptions", say("heading.assumptions"), tuple(blocks))

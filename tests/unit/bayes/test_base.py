@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 
 import mse
-from mse.bayes.chains import Chains, concern, diagnose, disagreement
-from mse.bayes.fit import BayesianFit, Undetermined, announce, shared_out
-from mse.bayes.intervals import CredibleInterval, GridInterval
+from mse.bayes.base import (
+    BayesianFit,
+    Chains,
+    CredibleInterval,
+    GridInterval,
+    Undetermined,
+    announce,
+    concern,
+    diagnose,
+    disagreement,
+    shared_out,
+)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from scipy.stats import kstest, norm
 
 import mse
 from benchmarks.sbc_decomposable import calibrate
-from mse.bayes.decomposable_words import share
-from mse.core.graph_posterior import FARTHEST
+from mse.bayes.decomposable import share
+from mse.core.decomposable.posterior import FARTHEST
 from tests.chance import FAR, RARE, error_of_mean, error_of_quantile, error_of_share
 
 

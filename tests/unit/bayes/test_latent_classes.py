@@ -11,9 +11,9 @@ import pytest
 import mse
 from benchmarks.ranks import uniformity
 from benchmarks.sbc_latent_classes import ranks_of_worlds
-from mse.bayes import latent_classes, latent_classes_sampling
-from mse.bayes.latent_classes_sampling import Length
-from mse.core.latent_classes import Priors
+from mse.bayes import latent_classes
+from mse.bayes.latent_classes import Length
+from mse.core.latent_classes.density import Priors
 from tests.chance import RARE, same_median
 
 #: Settled on small tables in a tenth of a second.
@@ -133,7 +133,7 @@ def test_a_list_that_nobody_is_on_changes_nothing(korea) -> None:
 
 
 def test_the_number_of_workers_changes_nothing(korea, monkeypatch) -> None:
-    monkeypatch.setattr(latent_classes_sampling, "THREADED", 0)
+    monkeypatch.setattr(latent_classes, "THREADED", 0)
     parallel = QUICK.fit(korea.table)
     for name, draws in korea.chains.draws.items():
         assert (parallel.chains.draws[name] == draws).all()

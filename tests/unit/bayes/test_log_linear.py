@@ -12,8 +12,8 @@ import pytest
 
 import mse
 from benchmarks.sbc_bayesian_loglinear import FIT, Worlds, calibrate
-from mse.bayes.log_linear import BayesianLogLinearFit
-from mse.bayes.log_linear_setting import bounded_poisson, cell_means, make_setting
+from mse.bayes.model_average import BayesianLogLinearFit
+from mse.bayes.model_average_posterior import bounded_poisson, cell_means, make_setting
 from tests.chance import FAR, RARE, error_of_mean, same_median
 
 QUICK = mse.BayesianLogLinear(draws=500, warmup=200)
@@ -92,10 +92,10 @@ def test_reversible_jump_gives_the_same_answer_as_enumeration(strata) -> None:
 
 @pytest.mark.mcmc
 def test_workers_make_no_difference(monkeypatch) -> None:
-    from mse.bayes import log_linear_models, log_linear_sampling
+    from mse.bayes import model_average_posterior as posterior
 
-    monkeypatch.setattr(log_linear_sampling, "THREADED", 1)
-    monkeypatch.setattr(log_linear_models, "CHUNK_NUMBERS", 2000)
+    monkeypatch.setattr(posterior, "THREADED", 1)
+    monkeypatch.setattr(posterior, "CHUNK_NUMBERS", 2000)
     table = mse.load_dataset("korea")
     for strategy in ("enumerate", "reversible-jump"):
         estimator = replace(QUICK, strategy=strategy, draws=300)

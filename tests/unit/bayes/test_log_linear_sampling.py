@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 import mse
-from mse.bayes.log_linear_models import all_models
-from mse.bayes.log_linear_sampling import (
+from mse.bayes.model_average_posterior import (
     _affordable,
     _neighbors,
     _shared,
     _starts,
     _suit_jumps,
+    all_models,
+    make_setting,
     sample_models,
 )
-from mse.bayes.log_linear_setting import make_setting
-from mse.core.bayes_loglinear_chain import scout, warm_up
-from mse.core.bayes_loglinear_evidence import laplace
+from mse.core.model_average.chain import scout, warm_up
+from mse.core.model_average.maps import laplace
 
 UNIT = np.asarray([1.0, 0.0, 0.0])
 

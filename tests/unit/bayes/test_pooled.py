@@ -15,10 +15,9 @@ from scipy.stats import nbinom
 
 import mse
 from benchmarks.sbc_pooled import QUANTITIES, SETTINGS, THIN, ranks_of_world
-from mse.bayes.pooled_layout import lay_out
-from mse.bayes.pooled_sampling import _start
-from mse.core.pooled_draws import log_posterior
-from mse.estimators import Estimator, Fit
+from mse.answer.protocols import Estimator, Fit
+from mse.bayes.pooled_posterior import _start, lay_out
+from mse.core.pooled import log_posterior
 from tests.chance import FAR, RARE, same_median
 
 pytestmark = pytest.mark.mcmc

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mse
-from mse.bayes.thresholded_effects import in_doubt, prior_precision
+from mse.bayes.thresholded import in_doubt, prior_precision
 from tests.chance import FAR, same_median
 
 pytestmark = pytest.mark.mcmc

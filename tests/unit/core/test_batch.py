@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from mse.core.batch import (
+from mse.core.existence import LIMITS
+from mse.core.fitting import (
     BOUNDARY,
     NOT_ESTIMABLE,
     OK,
@@ -15,7 +16,6 @@ from mse.core.batch import (
     fit_models,
     log_hidden_covariance,
 )
-from mse.core.existence import LIMITS
 from mse.core.newton import make_design
 from tests.existence_oracle import classify, design_matrix
 

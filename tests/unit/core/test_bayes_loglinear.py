@@ -1,4 +1,4 @@
-"""Densities, maps, marginal likelihoods and chains of `mse.core.bayes_loglinear*`, against plain NumPy."""
+"""Densities, maps, marginal likelihoods and chains of `mse.core.model_average.density*`, against plain NumPy."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from scipy.stats import chi2, multivariate_t, norm, poisson
 
 import mse
 from benchmarks.sbc_bayesian_loglinear import contrasts
-from mse.bayes.log_linear_models import all_models, make_scope
-from mse.bayes.log_linear_setting import make_setting
-from mse.catalogue import catalogue
-from mse.core.bayes_loglinear import choose_effects, log_density, log_prior, make_room
-from mse.core.bayes_loglinear_chain import (
+from mse.bayes.model_average_posterior import all_models, make_scope, make_setting
+from mse.core.model_average.chain import (
     make_catalog,
+    propose_terms,
     start_run,
     take_draws,
     warm_up,
     with_catalog,
 )
-from mse.core.bayes_loglinear_evidence import (
+from mse.core.model_average.density import choose_effects, log_density, log_prior, make_room
+from mse.core.model_average.maps import (
     HEAVY_DF,
     HEAVY_SHARE,
     _log_mixture,
     laplace,
+    log_weight,
+    make_maps,
     sample_weights,
+    work_out,
 )
-from mse.core.bayes_loglinear_maps import log_weight, make_maps, work_out
-from mse.core.bayes_loglinear_terms import propose_terms
+from mse.models.catalogue import catalogue
 from tests.chance import FAR, RARE, error_of_mean
 
 UNIT = np.asarray([1.0, 0.0, 0.0])
@@ -302,7 +303,7 @@ def test_reversible_jump_agrees_with_marginal_likelihoods(name) -> None:
 
 @pytest.mark.mcmc
 def test_maps_that_are_forgotten_are_worked_out_again(monkeypatch) -> None:
-    import mse.core.bayes_loglinear_memory as memory
+    import mse.core.model_average.chain as memory
 
     target = make_setting(mse.load_dataset("spina_bifida"), 2, UNIT).target
     members = ~target.scope.free

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from mse.core.blocks import dense_block, first_alike, independent_blocks
+from mse.core.existence import dense_block, first_alike, independent_blocks
 
 matrices = st.tuples(st.integers(1, 6), st.integers(1, 8)).flatmap(
     lambda shape: st.lists(

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import gammaln
 
 import mse
-from mse.core.curve import FunctionCurve, orderings
+from mse.core.profile import FunctionCurve, orderings
 
 
 def two_list_profile(counts: dict[str, int], total: float) -> float:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from numpy.polynomial.legendre import leggauss
 
-from mse.core.decomposable import (
+from mse.core.decomposable.graphs import adjacency, decomposable_graphs
+from mse.core.decomposable.posterior import Scores, tail
+from mse.core.decomposable.scores import (
     Problem,
     base_row,
     log_gamma_ratio,
@@ -17,8 +19,6 @@ from mse.core.decomposable import (
     set_rows,
     set_tables,
 )
-from mse.core.graph_posterior import Scores, tail
-from mse.core.graphs import adjacency, decomposable_graphs
 
 
 def flat(total: np.ndarray) -> np.ndarray:

@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from mse.core.batch import BOUNDARY, NOT_ESTIMABLE, OK, fit_model
 from mse.core.dense import (
     DenseDesign,
     facial_set,
     fit_dense,
     hidden_limit,
     independent_columns,
+    likelihood_interval,
+    log_orderings,
     maximize,
     null_space,
+    profile_dense,
 )
-from mse.core.dense_profile import likelihood_interval, log_orderings, profile_dense
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, LIMITS
+from mse.core.fitting import BOUNDARY, NOT_ESTIMABLE, OK, fit_model
 from mse.core.newton import make_design
 from mse.core.profile import ProfileCurve, profile_interval
 from tests.existence_oracle import classify

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mse.core._compiled import interpreted
-from mse.core.batch import fit_model
 from mse.core.exact import SAFE, UNLIMITED
+from mse.core.exact_check import interpreted
 from mse.core.existence import INDETERMINATE, ZERO, facial_set
-from mse.loglinear.designs import table_design
-from mse.model import parse_model
-from mse.table import CaptureTable
+from mse.core.fitting import fit_model
+from mse.data.table import CaptureTable
+from mse.loglinear.design import table_design
+from mse.models.terms import parse_model
 
 if TYPE_CHECKING:
     from mse.core.newton import Design

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog
 
-from mse.core._compiled import interpreted
 from mse.core.exact import INSIDE, SAFE, UNLIMITED, nonnegative_support, null_space
+from mse.core.exact_check import interpreted
 
 matrices = st.tuples(st.integers(1, 5), st.integers(1, 7)).flatmap(
     lambda size: arrays(np.int64, size, elements=st.integers(-2, 2))

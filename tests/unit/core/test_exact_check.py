@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from mse.core import exact_check
-from mse.core.batch import BOUNDARY, NOT_CONVERGED, STATUSES, fit_model, fit_models
 from mse.core.exact_check import ExactCheck
 from mse.core.existence import FINITE, LIMITS
 from mse.core.explicit_fit import design_rows
+from mse.core.fitting import BOUNDARY, NOT_CONVERGED, STATUSES, fit_model, fit_models
 from mse.core.newton import make_design, make_workspace
 from tests.large_counts import Case, exact_answer, random_cases, saturated_design
 from tests.precise_fit import log_mean, precise_fit

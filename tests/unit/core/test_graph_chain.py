@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from mse.core import graph_chain
-from mse.core.decomposable import set_constant
-from mse.core.graph_chain import Walk, walk_graphs
-from mse.core.graph_posterior import FARTHEST, average, mass_beyond, tail
-from mse.core.graph_sampled import chain_grid, frequencies, pooled
-from mse.core.graphs import decomposable_graphs, neighbors
-from mse.core.hidden_grid import quantile
+from mse.core.decomposable import chain as graph_chain
+from mse.core.decomposable.chain import Walk, chain_grid, frequencies, pooled, walk_graphs
+from mse.core.decomposable.graphs import decomposable_graphs, neighbors
+from mse.core.decomposable.posterior import FARTHEST, average, mass_beyond, tail
+from mse.core.decomposable.scores import quantile, set_constant
 from tests.unit.core.test_decomposable import problem_of, reciprocal, scores_of
 
 #: 1-2 and 3-4 depend on each other; few overlaps, so that many graphs are likely.

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, nbinom
 
-from mse.core.graph_draws import (
+from mse.core.decomposable.chain import (
     cell_probabilities,
     draw_hidden,
     draw_pairs,
     predicted_tables,
     reverse_bits,
 )
-from mse.core.graph_posterior import average, tail
-from mse.core.graphs import adjacency
-from mse.core.hidden_grid import distribution, panel_grid, to_coefficients
+from mse.core.decomposable.graphs import adjacency
+from mse.core.decomposable.posterior import average, tail
+from mse.core.decomposable.scores import distribution, panel_grid, to_coefficients
 from tests.chance import FAR, RARE
 from tests.unit.core.test_decomposable import problem_of, reciprocal, scores_of
 from tests.unit.core.test_hidden_grid import log_density

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import gammaln, logsumexp
 
-from mse.core import graph_posterior as module
-from mse.core.graph_posterior import FARTHEST, average, mass_beyond, tail
-from mse.core.graphs import decomposable_graphs
-from mse.core.hidden_grid import distribution, quantile
+from mse.core.decomposable import posterior as module
+from mse.core.decomposable.graphs import decomposable_graphs
+from mse.core.decomposable.posterior import FARTHEST, average, mass_beyond, tail
+from mse.core.decomposable.scores import distribution, quantile
 from tests.unit.core.test_decomposable import problem_of, reciprocal, scores_of
 
 COUNTS = {

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mse.core import graph_files
-from mse.core import graphs as module
-from mse.core.graph_files import cache_directory, read_graphs, write_graphs
-from mse.core.graphs import (
+from mse.core.decomposable import graphs as module
+from mse.core.decomposable.graphs import (
     N_GRAPHS,
     adjacency,
+    cache_directory,
     decomposable_graphs,
     eliminate,
     list_pairs,
     may_flip,
     neighbors,
     pair_probabilities,
+    read_graphs,
+    write_graphs,
 )
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def test_damaged_files_are_made_again(cache, damage) -> None:
 
 def test_a_checksum_that_does_not_fit_is_noticed(cache, monkeypatch) -> None:
     good = decomposable_graphs(6)
-    monkeypatch.setattr(graph_files, "_checksum", lambda *_: 1)
+    monkeypatch.setattr(module, "_checksum", lambda *_: 1)
     write_graphs(6, good.edges, good.terms)
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent))
@@ -162,7 +163,7 @@ def test_a_checksum_that_does_not_fit_is_noticed(cache, monkeypatch) -> None:
 def test_without_a_place_to_write_the_graphs_are_enumerated(cache, monkeypatch) -> None:
     cache.parent.joinpath("mse").write_text("a file where the directory should be")
     assert decomposable_graphs(6).edges.size == N_GRAPHS[6]
-    monkeypatch.setattr(graph_files, "cache_directory", nobody_home)
+    monkeypatch.setattr(module, "cache_directory", nobody_home)
     decomposable_graphs.cache_clear()
     assert decomposable_graphs(6).edges.size == N_GRAPHS[6]
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import gammaln
 from scipy.stats import nbinom
 
-from mse.core.hidden_grid import (
+from mse.core.decomposable.scores import (
     ORDER,
     SHORT,
     _partial_sum,

@@ -10,22 +10,11 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import gammaln, logsumexp
 
-from mse.core.ascent import (
-    FINISHED,
-    Data,
-    basis_at,
-    climb,
-    curvature_at,
-    empty_completion,
-    make_likelihood,
-    means_at,
-)
-from mse.core.batch import NOT_ESTIMABLE, OK, fit_model
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
-from mse.core.incomplete import ascend, fit_incomplete, saturated_value, spread_over
+from mse.core.fitting import NOT_ESTIMABLE, OK, fit_model
 from mse.core.lattice import levels_of
 from mse.core.newton import Design, make_design, with_contrasts
-from mse.core.observed import (
+from mse.core.partly_known import (
     complete,
     dual_gap,
     make_observations,
@@ -33,7 +22,21 @@ from mse.core.observed import (
     stratum_totals,
     truncated_poisson,
 )
-from mse.model import parse_model
+from mse.core.partly_known_fit import (
+    FINISHED,
+    Data,
+    ascend,
+    basis_at,
+    climb,
+    curvature_at,
+    empty_completion,
+    fit_incomplete,
+    make_likelihood,
+    means_at,
+    saturated_value,
+    spread_over,
+)
+from mse.models.terms import parse_model
 
 UNBOUNDED = np.iinfo(np.int64).max
 SHAPE = (2, 2, 2, 3, 2)

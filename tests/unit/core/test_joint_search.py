@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import mse
-from mse.core.joint_search import _gain_of_margin, search_jointly
 from mse.core.lattice import superset_sum
-from mse.loglinear.designs import table_design
-from mse.model import parse_model
+from mse.core.search import _gain_of_margin, search_jointly
+from mse.loglinear.design import table_design
+from mse.models.terms import parse_model
 
 
 def sparse_table(seed: int, scale: float, *kept: str) -> mse.CaptureTable:

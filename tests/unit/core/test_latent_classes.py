@@ -13,8 +13,22 @@ from scipy.special import betaln, expit, logsumexp
 from scipy.stats import multivariate_normal
 
 from benchmarks.sbc_latent_classes import target_of
-from mse.bayes.latent_classes_summary import mixture
-from mse.core.latent_classes import (
+from mse.bayes.latent_classes import mixture
+from mse.core.latent_classes.chain import (
+    Atlas,
+    coordinates,
+    draw_atlas,
+    exchange,
+    fit_mixture,
+    log_density,
+    make_state,
+    no_atlas,
+    position,
+    run,
+    scatter,
+    travel,
+)
+from mse.core.latent_classes.density import (
     Priors,
     caught_share,
     evaluate,
@@ -24,16 +38,6 @@ from mse.core.latent_classes import (
     slope,
     total_length,
 )
-from mse.core.latent_classes_chain import run, scatter
-from mse.core.latent_classes_jumps import (
-    Atlas,
-    coordinates,
-    draw_atlas,
-    no_atlas,
-    position,
-)
-from mse.core.latent_classes_mixture import fit_mixture, log_density
-from mse.core.latent_classes_moves import exchange, make_state, travel
 from tests.chance import FAR
 
 COUNTS = np.array([0, 5, 3, 4, 6, 0, 2, 7])

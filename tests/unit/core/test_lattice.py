@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mse.core._compiled import interpreted
+from mse.core.exact_check import interpreted
 from mse.core.lattice import CONFLICT, observable_cells, subset_sum, superset_sum, unions
 from tests.existence_oracle import design_matrix
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mse
-from mse.core.batch import choose
+from mse.core.fitting import choose
 from mse.core.newton import (
     MANY_PARAMETERS,
     arrange,
@@ -13,8 +13,8 @@ from mse.core.newton import (
     make_workspace,
     restore,
 )
-from mse.loglinear.designs import table_design
-from mse.model import parse_model
+from mse.loglinear.design import table_design
+from mse.models.terms import parse_model
 
 
 def places(rng: np.random.Generator, n: int) -> mse.CaptureTable:

@@ -8,10 +8,14 @@ import statsmodels.api as sm
 from scipy.optimize import minimize
 from scipy.special import gammaln
 
-from mse.core.batch import fit_model
+from mse.core.fitting import fit_model
 from mse.core.newton import make_design
-from mse.core.offset import fit_with_offset, hidden_variance, offset_profile_interval
-from mse.core.profile import profile_interval
+from mse.core.profile import (
+    fit_with_offset,
+    hidden_variance_given_offset,
+    offset_profile_interval,
+    profile_interval,
+)
 from tests.unit.core.test_batch import all_two_way, random_table
 
 TWO = np.array([0.0, 73.0, 86.0, 49.0])
@@ -38,7 +42,7 @@ def test_two_lists_are_the_closed_form(ratio: float) -> None:
     hidden = ratio * TWO[1] * TWO[2] / TWO[3]
     assert found.means[0] == pytest.approx(hidden, rel=1e-9)
     variance = hidden**2 * (1 / TWO[1:]).sum() + hidden
-    assert hidden_variance(found, fit, design) == pytest.approx(variance, rel=1e-9)
+    assert hidden_variance_given_offset(found, fit, design) == pytest.approx(variance, rel=1e-9)
 
 
 @pytest.mark.parametrize(("shape", "n_lists"), SHAPE_LISTS)
@@ -62,7 +66,7 @@ def test_offset_agrees_with_a_general_program(shape: tuple[int, ...], n_lists: i
     np.testing.assert_allclose(found.means, means, rtol=1e-6)
     gradient = matrix[: design.n_hidden].T @ means[: design.n_hidden]
     variance = gradient @ glm.cov_params() @ gradient + means[: design.n_hidden].sum()
-    assert hidden_variance(found, fit, design) == pytest.approx(variance, rel=1e-5)
+    assert hidden_variance_given_offset(found, fit, design) == pytest.approx(variance, rel=1e-5)
 
 
 def test_profile_without_offset_is_the_ordinary_profile() -> None:

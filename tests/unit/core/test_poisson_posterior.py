@@ -12,8 +12,8 @@ from scipy.optimize import check_grad
 from benchmarks.ranks import uniformity
 from benchmarks.sbc_thresholded import DRAWS, ranks_of_worlds
 from mse.core.newton import make_design
-from mse.core.poisson_posterior import Target, cell_means, draw, find_mode, log_posterior
-from mse.model import parse_model
+from mse.core.thresholded import Target, cell_means, draw, find_mode, log_posterior
+from mse.models.terms import parse_model
 from tests.chance import FAR, RARE
 
 #: A sound sampler fails a test of uniformity this rarely, and seeds are fixed.

@@ -9,17 +9,22 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import chisquare, norm, poisson
 
-from mse.core.pooled import KIND_SCALE, density
-from mse.core.pooled_draws import (
+from mse.core.pooled import (
+    KIND_SCALE,
+    Parameters,
+    Pooled,
     Prior,
     _truncated_draw,
     cell_means,
     common_coefficients,
+    density,
     log_posterior,
     populations,
     prior_points,
+    rotate,
+    vary,
+    vary_transposed,
 )
-from mse.core.pooled_effects import Parameters, Pooled, rotate, vary, vary_transposed
 from tests.chance import FAR
 
 #: Central differences with steps of 1e-5 keep six digits of slopes of some hundreds.

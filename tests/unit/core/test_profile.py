@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from scipy.special import gammaln, logsumexp
 
 import mse
-from mse.core.batch import fit_model
+from mse.core.fitting import fit_model
 from mse.core.newton import make_design
 from mse.core.profile import ProfileCurve, profile_interval
 from tests.unit.core.test_batch import all_two_way, random_table

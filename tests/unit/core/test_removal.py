@@ -9,8 +9,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 
-from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
-from mse.core.removal import (
+from mse.core.dense import (
     Removal,
     log_passing,
     profile_removal,
@@ -18,6 +17,7 @@ from mse.core.removal import (
     removal_limit,
     removal_variance,
 )
+from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 
 
 def removal(*first_captures: int, before: int = 0) -> Removal:

@@ -9,7 +9,7 @@ import numpy as np
 
 import mse
 from mse.disclosure.cells import Book
-from mse.disclosure.tables import checked_margins, note_table
+from mse.disclosure.count_tables import checked_margins, note_table
 
 if TYPE_CHECKING:
     from collections.abc import Collection

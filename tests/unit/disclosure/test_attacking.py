@@ -10,8 +10,8 @@ import pytest
 
 import mse
 from mse.disclosure import Rules, attack, check, protect_counts, rules
-from mse.disclosure.attacking import attack_publication
-from mse.disclosure.publication import published
+from mse.disclosure.attack import attack_publication
+from mse.disclosure.cells import published
 from tests.unit.disclosure.systems import cross
 
 

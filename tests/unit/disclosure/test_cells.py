@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 import mse
-from mse.disclosure.cells import REST, Book
-from mse.disclosure.publication import label
+from mse.disclosure.cells import REST, Book, label
 
 
 def test_sums_hold_and_repeated_ones_count_once() -> None:

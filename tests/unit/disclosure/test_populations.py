@@ -20,7 +20,7 @@ from mse.disclosure import (
     protect_together,
     rules,
 )
-from mse.disclosure.populations import ProtectedStrata
+from mse.disclosure.release import ProtectedStrata
 from tests.json_schemas import validator
 
 CBS = rules("cbs")
@@ -225,7 +225,7 @@ def test_estimates_read_from_json(estimate: mse.PopulationEstimate) -> None:
 def test_comparisons(table: mse.CaptureTable) -> None:
     comparison = mse.compare(table, [mse.LogLinear(MODEL), mse.LogLinear(MODEL, "lognormal")])
     safe = protect_comparison(comparison, CBS)
-    assert isinstance(safe, mse.estimators.Comparison)
+    assert isinstance(safe, mse.comparing.Comparison)
     assert all(isinstance(each, ProtectedPopulation) for each in safe.populations)
     frame = safe.to_frame()
     assert {"deviance", "aic", "bic", "n_parameters"}.isdisjoint(frame)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mse.disclosure import Rules, rules
-from mse.disclosure.publication import known_bounds, published, round_counts
+from mse.disclosure.cells import known_bounds, published, round_counts
 from tests.unit.disclosure.systems import cross
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 import mse
-from mse.disclosure.ranges import least, least_whole, range_of
+from mse.disclosure.suppression import least, least_whole, range_of
 
 INF = np.inf
 

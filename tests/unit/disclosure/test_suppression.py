@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from mse.disclosure import Rules, rules
-from mse.disclosure.attacking import attack_publication
-from mse.disclosure.demands import primary
-from mse.disclosure.publication import published
-from mse.disclosure.suppression import _Program, choose
+from mse.disclosure.attack import attack_publication
+from mse.disclosure.cells import published
+from mse.disclosure.suppression import _Program, choose, primary
 from tests.unit.disclosure.systems import cross
 
 TEN = Rules(threshold=10)

@@ -11,16 +11,16 @@ from scipy.optimize import root
 from scipy.special import gammaln
 
 import mse
-from mse.core.dense import fit_dense
-from mse.core.dense_bias import refit_unbiased
-from mse.core.removal import (
+from mse.classical.closed_fits import COLUMNS, by_list, corrections, exchangeable
+from mse.core.dense import (
     Removal,
+    fit_dense,
     log_passing,
+    refit_unbiased,
     removal_bias,
     removal_correction,
     removal_hidden,
 )
-from mse.loglinear.closed_designs import COLUMNS, by_list, corrections, exchangeable
 from tests.chance import FAR
 
 HARE = "snowshoe_hare"

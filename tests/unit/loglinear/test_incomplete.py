@@ -11,14 +11,13 @@ import pandas as pd
 import pytest
 
 import mse
+from mse.data.columns import UNBOUNDED
+from mse.data.operating import operating_lists
 from mse.errors import InvalidTableError, ModelError
-from mse.intake.inferring import operating_lists
-from mse.loglinear.folding import whole_persons
-from mse.loglinear.incomplete import IncompleteLogLinearFit, fit_partly_known
-from mse.loglinear.observing import look_at, make_data, observable_cells
-from mse.model import parse_model
+from mse.loglinear.fit import IncompleteLogLinearFit, fit_partly_known
+from mse.loglinear.partly_known import look_at, make_data, observable_cells, whole_persons
+from mse.models.terms import parse_model
 from mse.redrawing import drawing_of
-from mse.table import UNBOUNDED
 from tests.chance import FAR
 
 LISTS = ["police", "kmar", "care"]

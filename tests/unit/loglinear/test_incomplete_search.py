@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 import mse
-from mse.core.selection import CRITERIA
+from mse.core.search import CRITERIA
 from mse.errors import ModelError
-from mse.loglinear.incomplete import fit_partly_known
-from mse.loglinear.incomplete_search import IncompleteSearchFit, search_catalogue, search_paths
-from mse.loglinear.scope import largest_model, smallest_model
+from mse.loglinear.fit import fit_partly_known
+from mse.loglinear.paths import largest_model, smallest_model
+from mse.loglinear.search_fit import IncompleteSearchFit, search_catalogue, search_paths
 
 STEPWISE = mse.LogLinearSearch(strategy="stepwise")
 

@@ -7,7 +7,7 @@ import pytest
 
 import mse
 from mse.errors import ModelError
-from mse.loglinear.scope import smallest_model
+from mse.loglinear.paths import smallest_model
 
 KEEP = ("S1*region", "S2*S4")
 

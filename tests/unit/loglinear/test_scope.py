@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import mse
-from mse.loglinear.scope import MANY_PARAMETERS, within_reach
-from mse.model import HierarchicalModel, parse_model
+from mse.loglinear.paths import MANY_PARAMETERS, within_reach
+from mse.models.terms import HierarchicalModel, parse_model
 
 
 def many(rng: np.random.Generator, n_places: int, n_months: int, persons: int) -> mse.CaptureTable:
@@ -81,7 +81,7 @@ def test_terms_out_of_reach_would_not_have_been_chosen(rng, monkeypatch) -> None
     table = many(rng, 40, 12, 500)
     search = mse.LogLinearSearch(strategy="stepwise")
     everything = search.fit(table)
-    monkeypatch.setattr("mse.loglinear.scope.MANY_PARAMETERS", 50)
+    monkeypatch.setattr("mse.loglinear.paths.MANY_PARAMETERS", 50)
     fit = search.fit(table)
     assert fit.n_models < everything.n_models
     assert not any("place*month" in model for model in fit.models["model"])
@@ -102,7 +102,7 @@ def test_small_scopes_stay_as_they_are(rng) -> None:
 
 
 def test_a_trend_brings_a_long_covariate_within_reach(rng, monkeypatch) -> None:
-    monkeypatch.setattr("mse.loglinear.scope.MANY_PARAMETERS", 20)
+    monkeypatch.setattr("mse.loglinear.paths.MANY_PARAMETERS", 20)
     table = many(rng, 2, 400, 300)
     main, scope = scope_of(table, "main"), scope_of(table, "all two-way")
     by_level = within_reach(table, main, scope, "bic", {}, margin=0.0)
@@ -175,7 +175,7 @@ def test_nor_where_a_list_did_not_operate() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*(set aside|said not to have operated)")
 def test_terms_out_of_reach_of_a_table_known_in_part_are_left_out_too(rng, monkeypatch) -> None:
-    monkeypatch.setattr("mse.loglinear.scope.MANY_PARAMETERS", 50)
+    monkeypatch.setattr("mse.loglinear.paths.MANY_PARAMETERS", 50)
     table = many(rng, 40, 12, 500).not_operating("d", month=[11])
     main, scope = scope_of(table, "main"), scope_of(table, "all two-way")
     reached = within_reach(table, main, scope, "bic", {}, margin=0.0)

@@ -19,8 +19,7 @@ from matplotlib.figure import Figure
 
 import mse
 from mse import plots
-from mse.bayes.predictive import PredictiveCheck
-from mse.bayes.prior_sensitivity import under_priors
+from mse.bayes.checks import PredictiveCheck, under_priors
 from tests.unit.plots.artists import collisions, title
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ import pytest
 
 import mse
 from mse import plots
-from mse.bayes.predictive import PredictiveCheck
-from mse.bayes.prior_sensitivity import under_priors
+from mse.bayes.checks import PredictiveCheck, under_priors
 from tests.unit.plots.artists import marked, rows, said, spans, subtitle, xs
 
 pytestmark = pytest.mark.plot

@@ -10,9 +10,9 @@ import pytest
 
 import mse
 from mse import plots
+from mse.answer.intervals import StoredIntervals
+from mse.answer.population import PopulationEstimate, Strata
 from mse.errors import ModelError
-from mse.intervals import StoredIntervals
-from mse.population import PopulationEstimate, Strata
 from tests.unit.plots.artists import collisions, marked, rows, said, spans, subtitle, title, xs
 
 pytestmark = pytest.mark.plot

@@ -10,12 +10,12 @@ import pytest
 
 import mse
 from mse import plots
-from mse.bayes.fit import BayesianFit
-from mse.bootstrapped import Bootstrapped
-from mse.core.curve import FunctionCurve
+from mse.answer.population import PopulationEstimate
+from mse.bayes.base import BayesianFit
+from mse.comparing import Bootstrapped
+from mse.core.profile import FunctionCurve
 from mse.errors import ModelError
 from mse.loglinear import LogLinearFit
-from mse.population import PopulationEstimate
 from mse.resampling import BootstrapInterval
 from tests.unit.plots.artists import marked, said, spans, subtitle, title, xs
 

@@ -12,7 +12,8 @@ import pytest
 import mse
 from mse.errors import ModelError
 from mse.reporting import Report, build_report
-from mse.reporting.content import (
+from mse.reporting.usual import usual_results
+from mse.words.content import (
     Bullets,
     Facts,
     Figure,
@@ -22,7 +23,6 @@ from mse.reporting.content import (
     inline,
     plain,
 )
-from mse.reporting.usual import usual_results
 from tests.unit.reporting.conftest import DAY
 
 
@@ -177,7 +177,7 @@ def test_without_an_interval_the_uncertainty_is_said_to_be_unknown() -> None:
 
 
 def test_an_interval_without_end() -> None:
-    from mse.intervals import StoredIntervals
+    from mse.answer.intervals import StoredIntervals
 
     p = mse.PopulationEstimate(
         observed=10,
@@ -325,8 +325,8 @@ def test_validation_sensitivity_and_diagnostics() -> None:
 
 
 def test_results_of_unknown_kinds_show_their_summary() -> None:
-    from mse._result import Result
-    from mse._text import Section as Summary
+    from mse.answer.shown import Result
+    from mse.answer.shown import Section as Summary
 
     class Found(Result):
         def _sections(self) -> list[Summary]:

@@ -8,7 +8,7 @@ import pytest
 
 import mse
 from mse.errors import ModelError
-from mse.reporting.evidence import gather
+from mse.reporting.context import gather
 
 TABLE = mse.CaptureTable.from_counts({"11": 12, "10": 41, "01": 28}, lists=["a", "b"])
 FIT = mse.LincolnPetersen().fit(TABLE)

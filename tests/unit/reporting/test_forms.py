@@ -12,8 +12,8 @@ import pytest
 
 import mse
 from mse.errors import ModelError
-from mse.reporting.content import Report, Section, Table, plain
 from mse.reporting.writing import FORMS, Form, as_form, form_of
+from mse.words.content import Report, Section, Table, plain
 from tests.json_schemas import validator
 from tests.unit.reporting.conftest import DAY
 from tests.unit.reporting.test_building import quick

@@ -10,8 +10,8 @@ import pytest
 from mse.errors import ModelError
 from mse.plots import ENGLISH
 from mse.plots.words import Words
-from mse.reporting.content import Text, inline, plain
-from mse.reporting.language import fields_of, language_of, languages
+from mse.words.catalogue import fields_of, language_of, languages
+from mse.words.content import Text, inline, plain
 
 EN, NL = language_of("en"), language_of("nl")
 

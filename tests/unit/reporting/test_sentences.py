@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 import mse
-from mse._text import STANDARD_ASSUMPTIONS
-from mse.cli_monitor import _not_named
-from mse.loglinear.incomplete_wording import within_bounds
-from mse.loglinear.wording import boundary_reason, not_estimable_reason
-from mse.reporting.language import language_of
-from mse.reporting.sentences import Sentences
+from mse.answer.assumptions import STANDARD_ASSUMPTIONS
+from mse.answer.reasons import boundary_reason, not_estimable_reason
+from mse.cli.monitor import _not_named
+from mse.loglinear.fit import within_bounds
+from mse.words.catalogue import Sentences, language_of
 
 if TYPE_CHECKING:
-    from mse.population import PopulationEstimate
+    from mse.answer.population import PopulationEstimate
 
 NL = Sentences(language_of("nl"))
 
@@ -160,8 +159,8 @@ class Filled:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_one_and_several_are_known(count: int) -> None:
+    from mse.answer.reasons import averaged, no_range, none_estimable
     from mse.diagnostics.checks import _more
-    from mse.loglinear.wording import averaged, no_range, none_estimable
 
     texts = [averaged(count, "BIC"), none_estimable(count, "[1,2]")]
     for tried, estimable, failed in ((1, 1, 0), (7, 1, 2), (7, 3, count), (7, 3, 0)):

@@ -11,8 +11,8 @@ import pytest
 import mse
 from mse.disclosure import Rules, rules
 from mse.reporting.building import build_report
-from mse.reporting.content import Figure
 from mse.reporting.writing import as_form
+from mse.words.content import Figure
 from tests.unit.reporting.conftest import DAY
 from tests.unit.reporting.test_building import part, quick, tables, text_of
 

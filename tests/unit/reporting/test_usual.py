@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import mse
+from mse.comparing import usual_estimators
 from mse.diagnostics import CheckResult, Overlaps
-from mse.estimators import usual_estimators
 from mse.reporting.usual import usual_results
 from mse.sensitivity import HighestOrder, LeaveOneOut, NearModels
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mse
-from mse.intervals import lognormal_interval
+from mse.answer.intervals import lognormal_interval
 from mse.sensitivity import highest_order, odds_ratio
 
 TWO = mse.CaptureTable.from_counts({"10": 86, "01": 73, "11": 49}, lists=["P", "Q"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mse
-from mse.bootstrapped import Bootstrapped
+from mse.comparing import Bootstrapped
 from mse.sensitivity import leave_one_out, merge
 
 THREE = mse.CaptureTable.from_counts(

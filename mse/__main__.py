@@ -1,0 +1,7 @@
+"""``python -m mse`` is the command ``mse``."""
+
+from __future__ import annotations
+
+from mse.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The answer to one question, and what gives it."""

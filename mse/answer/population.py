@@ -1,0 +1,823 @@
+"""The answer: how many are hidden, how sure, under which assumptions.
+
+Every method ends in a :class:`PopulationEstimate`. Reports, plots, comparisons and validation know
+only this class.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
+from itertools import product
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from mse._drawing import Drawn
+from mse._typing import FrozenDict
+from mse.answer.assumptions import STANDARD_ASSUMPTIONS
+from mse.answer.intervals import (
+    DEFAULT_LEVEL,
+    STORED_LEVELS,
+    IntervalMethod,
+    ModelRange,
+    PartIntervals,
+    ReplicatedParts,
+    StoredIntervals,
+    StoredParts,
+    check_level,
+    lognormal_interval,
+)
+from mse.answer.shown import as_html, as_text, in_words
+from mse.data.patterns import TableInfo
+from mse.errors import ModelError
+
+if TYPE_CHECKING:
+    from mse._typing import FloatArray, IntArray, Level, Limit, Status
+    from mse.data.table import CaptureTable
+
+
+# Estimates by stratum, and their sums over covariates ---------------------------------------------
+
+_STATUSES: tuple[Status, ...] = ("not_converged", "not_estimable", "boundary", "ok")
+_LIMITS: tuple[Limit, ...] = ("indeterminate", "infinite", "zero", "finite")
+
+
+@dataclass(frozen=True, eq=False)
+class Strata:
+    """What is estimated in each stratum: every combination of covariate levels, in C order.
+
+    Parameters
+    ----------
+    levels : mapping of str to tuple
+        Levels of each covariate, in the order of the table.
+    observed : ndarray of int64, shape (S,)
+        Observed persons.
+    hidden : ndarray of float64, shape (S,)
+        Estimated hidden persons; NaN where they are not estimable.
+    status : tuple of str, length S
+        Status of each stratum.
+    limit : tuple of str, length S
+        Where the hidden number of each stratum goes.
+    covariance : ndarray of float64, shape (S, S), optional
+        Covariance of ``hidden``, in persons squared.
+    intervals : PartIntervals, optional
+        What computes intervals of sums of strata; without it they are quantiles of the draws of the
+        estimate or, without draws, log-normal from the covariance.
+
+    Raises
+    ------
+    ModelError
+        If a part has another length than the covariates have combinations of levels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> strata = Strata(
+    ...     {"sex": ("f", "m")},
+    ...     np.array([3, 4]),
+    ...     np.array([5.0, 6.0]),
+    ...     ("ok", "ok"),
+    ...     ("finite", "finite"),
+    ... )
+    >>> strata.cells
+    (('f',), ('m',))
+    """
+
+    levels: Mapping[str, tuple[Level, ...]]
+    observed: IntArray
+    hidden: FloatArray
+    status: tuple[Status, ...]
+    limit: tuple[Limit, ...]
+    covariance: FloatArray | None = None
+    intervals: PartIntervals | None = None
+
+    def __post_init__(self) -> None:
+        observed = np.array(self.observed, dtype=np.int64)
+        hidden = np.array(self.hidden, dtype=np.float64)
+        covariance = None if self.covariance is None else np.array(self.covariance, np.float64)
+        size = math.prod(len(levels) for levels in self.levels.values())
+        lengths = {observed.size, hidden.size, len(self.status), len(self.limit)}
+        if lengths != {size} or (covariance is not None and covariance.shape != (size, size)):
+            msg = f"The covariates have {size} strata; the parts of Strata have other lengths."
+            raise ModelError(msg)
+        object.__setattr__(self, "levels", FrozenDict(self.levels))
+        for name, value in (("observed", observed), ("hidden", hidden), ("covariance", covariance)):
+            if value is not None:
+                value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the covariates."""
+        return tuple(self.levels)
+
+    @property
+    def cells(self) -> tuple[tuple[Level, ...], ...]:
+        """The combinations of levels, in C order."""
+        return tuple(product(*self.levels.values()))
+
+
+def joint_status(statuses: Sequence[Status]) -> Status:
+    """Status of a sum: the worst of its parts."""
+    return next(status for status in _STATUSES if status in statuses)
+
+
+def joint_limit(limits: Sequence[Limit]) -> Limit:
+    """Limit of a sum: the least determined of its parts."""
+    return next(limit for limit in _LIMITS if limit in limits)
+
+
+def strata_frame(
+    strata: Strata, names: Sequence[str], level: float, draws: FloatArray | None = None
+) -> pd.DataFrame:
+    """Estimates by the covariates in ``names``, summed over the others.
+
+    Parameters
+    ----------
+    strata : Strata
+        Estimates by stratum.
+    names : sequence of str
+        Covariates to keep, in the order of the columns.
+    level : float
+        Level of the intervals.
+    draws : ndarray of float64, shape (M, S), optional
+        Draws of the totals by stratum; without them intervals are log-normal, from the
+        covariance.
+
+    Returns
+    -------
+    DataFrame
+        One row per combination of levels: the covariates, then ``observed``, ``hidden``,
+        ``total``, ``coverage``, ``low``, ``high``, ``status``, ``limit``. The numbers that a
+        stratum that is not estimable would enter are NaN.
+    """
+    check_level(level)
+    _check_names(strata, names)
+    positions = [strata.names.index(name) for name in names]
+    groups: dict[tuple[Level, ...], list[int]] = {
+        key: [] for key in product(*(strata.levels[name] for name in names))
+    }
+    for index, cell in enumerate(strata.cells):
+        groups[tuple(cell[position] for position in positions)].append(index)
+    rows = [
+        dict(zip(names, key, strict=True)) | _sum_over(strata, members, level, draws)
+        for key, members in groups.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _check_names(strata: Strata, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in strata.names:
+            near = get_close_matches(str(name), strata.names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            msg = f"No covariate {name!r}: the estimate has {', '.join(strata.names)}{hint}"
+            raise ModelError(msg)
+    if len(set(names)) < len(names):
+        msg = f"A covariate is named twice in {', '.join(map(repr, names))}; name each once."
+        raise ModelError(msg)
+
+
+def _sum_over(
+    strata: Strata, members: list[int], level: float, draws: FloatArray | None
+) -> dict[str, Any]:
+    """Observed, hidden, total and interval of the sum of some strata."""
+    observed = int(strata.observed[members].sum())
+    hidden = float(strata.hidden[members].sum())
+    total = observed + hidden
+    low = high = math.nan
+    if math.isfinite(hidden):
+        low, high = _interval(strata, members, level, draws)
+    return {
+        "observed": observed,
+        "hidden": hidden,
+        "total": total,
+        "coverage": observed / total if total > 0 else math.nan,
+        "low": low,
+        "high": high,
+        "status": joint_status([strata.status[member] for member in members]),
+        "limit": joint_limit([strata.limit[member] for member in members]),
+    }
+
+
+def _interval(
+    strata: Strata, members: list[int], level: float, draws: FloatArray | None
+) -> tuple[float, float]:
+    observed = int(strata.observed[members].sum())
+    if strata.intervals is not None:
+        return strata.intervals.of_sum(members, level)
+    if draws is not None:
+        # Order statistics rather than interpolated quantiles: a draw may be infinite.
+        ends = np.quantile(
+            draws[:, members].sum(axis=1),
+            [(1 - level) / 2, (1 + level) / 2],
+            method="inverted_cdf",
+        )
+        # Fewer than were seen there cannot be.
+        return max(float(ends[0]), observed), max(float(ends[1]), observed)
+    if strata.covariance is None:
+        return math.nan, math.nan
+    # Rounding can leave a variance of a sum slightly below zero.
+    variance = max(float(strata.covariance[np.ix_(members, members)].sum()), 0.0)
+    return lognormal_interval(
+        float(strata.hidden[members].sum()), math.sqrt(variance), level, observed
+    )
+
+
+# Estimates to and from JSON, schema ``mse.population/1`` ------------------------------------------
+# JSON has neither NaN nor infinity: both become null. An end of an interval that is infinite says so
+# with ``"unbounded": true`` beside it; an estimate without a number says so in ``status`` and
+# ``limit``. The schema is written down in ``mse/schema/population-1.json``.
+
+POPULATION_SCHEMA = "mse.population/1"
+#: Kinds of intervals that draws alone determine.
+READ_OFF_DRAWS = ("percentile", "basic", "credible")
+
+
+def jsonable(value: object) -> Any:
+    """Turn a value into what JSON can hold: NaN and infinity to null, the unknown to text."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if value is pd.NA:
+        return None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, np.ndarray):
+        return jsonable(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, Sequence | set | frozenset):
+        return [jsonable(item) for item in value]
+    return str(value)
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+def encode_population(
+    estimate: PopulationEstimate, levels: Iterable[float], *, draws: bool
+) -> dict[str, Any]:
+    """Write an estimate as a dictionary that ``json.dumps(..., allow_nan=False)`` accepts."""
+    data = {
+        "schema": POPULATION_SCHEMA,
+        "info": {part.name: getattr(estimate.info, part.name) for part in fields(TableInfo)},
+        "lists": estimate.lists,
+        "method": estimate.method,
+        "model": estimate.model,
+        "status": estimate.status,
+        "limit": estimate.limit,
+        "reason": estimate.reason,
+        "observed": estimate.observed,
+        "hidden": estimate.hidden,
+        "total": estimate.total,
+        "coverage": estimate.coverage,
+        "interval": _encode_intervals(estimate, levels),
+        "model_range": _encode_range(estimate.model_range),
+        "strata": _encode_strata(estimate),
+        "assumptions": estimate.assumptions,
+        "warnings": estimate.warnings,
+        "provenance": estimate.provenance,
+    }
+    if draws:
+        data["draws"] = _encode_draws(estimate.draws)
+        data["stratum_draws"] = _encode_draws(estimate.stratum_draws)
+    encoded: dict[str, Any] = jsonable(data)
+    return encoded
+
+
+def _encode_intervals(
+    estimate: PopulationEstimate, levels: Iterable[float]
+) -> dict[str, Any] | None:
+    if estimate.uncertainty is None:
+        return None
+    known = sorted(set(levels))
+    ends = [(level, *estimate.interval(level)) for level in known]
+    return {
+        "kind": estimate.interval_kind,
+        "given": estimate.interval_given,
+        "levels": [
+            {"level": level, "low": low, "high": high, "unbounded": math.isinf(high)}
+            for level, low, high in ends
+        ],
+    }
+
+
+def _encode_range(spread: ModelRange | None) -> dict[str, Any] | None:
+    if spread is None:
+        return None
+    return asdict(spread) | {"unbounded": math.isinf(spread.high)}
+
+
+def _encode_strata(estimate: PopulationEstimate) -> dict[str, Any] | None:
+    strata, frame = estimate.strata, estimate.by
+    if strata is None or frame is None:
+        return None
+    figures = ["observed", "hidden", "total", "coverage", "low", "high", "status", "limit"]
+    cells = [
+        {"levels": cell, **dict(zip(figures, row, strict=True)), "unbounded": math.isinf(row[5])}
+        for cell, row in zip(
+            strata.cells, frame[figures].itertuples(index=False, name=None), strict=True
+        )
+    ]
+    covariance = None
+    if strata.covariance is not None:
+        # The matrix is symmetric and grows with the square of the strata: half of it will do.
+        covariance = [row[: at + 1] for at, row in enumerate(strata.covariance.tolist())]
+    return {
+        "covariates": [{"name": name, "levels": known} for name, known in strata.levels.items()],
+        "interval_level": DEFAULT_LEVEL,
+        "interval_kind": None if strata.intervals is None else strata.intervals.kind,
+        "cells": cells,
+        "covariance": covariance,
+    }
+
+
+def _encode_draws(draws: Any) -> Any:
+    """Draws as nested lists; an infinite one as the text ``inf``, so that it is not lost."""
+    if draws is None:
+        return None
+    values = np.asarray(draws, dtype=np.float64)
+    return np.where(np.isposinf(values), "inf", values.astype(object)).tolist()
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def decode_population(data: object) -> dict[str, Any]:
+    """Arguments of ``PopulationEstimate`` from what :func:`encode_population` wrote.
+
+    Raises
+    ------
+    ModelError
+        If the data name another schema, or lack a part of this one.
+    """
+    schema = data.get("schema") if isinstance(data, Mapping) else None
+    if not isinstance(data, Mapping) or schema != POPULATION_SCHEMA:
+        msg = f"The data name the schema {schema!r}; expected {POPULATION_SCHEMA!r}."
+        raise ModelError(msg)
+    try:
+        return _decode(data)
+    except (KeyError, TypeError, AttributeError) as error:
+        msg = f"The data do not follow {POPULATION_SCHEMA}: {type(error).__name__}: {error}."
+        raise ModelError(msg) from error
+
+
+def _decode(data: Mapping[str, Any]) -> dict[str, Any]:
+    if data["observed"] is None:
+        msg = (
+            "The figures are suppressed, to protect persons: there is no estimate to read. What was "
+            "done is said under the key 'disclosure'."
+        )
+        raise ModelError(msg)
+    intervals = _decode_intervals(data["interval"])
+    strata = _decode_strata(data["strata"])
+    draws = _decode_stratum_draws(data.get("stratum_draws"), strata)
+    if strata is not None:
+        parts = _decode_parts(data["strata"], strata, intervals, draws)
+        strata = replace(strata, intervals=parts)
+    return {
+        "info": TableInfo(**data["info"]),
+        "lists": tuple(data["lists"]),
+        "method": data["method"],
+        "model": data["model"],
+        "status": data["status"],
+        "limit": data["limit"],
+        "reason": data["reason"],
+        "observed": data["observed"],
+        "hidden": _number(data["hidden"]),
+        "uncertainty": intervals,
+        "model_range": _decode_range(data["model_range"]),
+        "strata": strata,
+        "assumptions": tuple(data["assumptions"]),
+        "warnings": tuple(data["warnings"]),
+        "provenance": dict(data["provenance"]),
+        "draws": _decode_draws(data.get("draws")),
+        "stratum_draws": draws,
+    }
+
+
+def _number(value: float | None, *, unbounded: bool = False) -> float:
+    if value is None:
+        return math.inf if unbounded else math.nan
+    return float(value)
+
+
+def _decode_intervals(data: Mapping[str, Any] | None) -> StoredIntervals | None:
+    if data is None:
+        return None
+    ends = {
+        float(row["level"]): (
+            _number(row["low"]),
+            _number(row["high"], unbounded=row["unbounded"]),
+        )
+        for row in data["levels"]
+    }
+    return StoredIntervals(data["kind"], data["given"], ends)
+
+
+def _decode_range(data: Mapping[str, Any] | None) -> ModelRange | None:
+    if data is None:
+        return None
+    return ModelRange(
+        low=_number(data["low"]),
+        high=_number(data["high"], unbounded=data["unbounded"]),
+        n_models=data["n_models"],
+        n_not_estimable=data["n_not_estimable"],
+        criterion=data["criterion"],
+        within=data["within"],
+    )
+
+
+def _decode_strata(data: Mapping[str, Any] | None) -> Strata | None:
+    if data is None or any(cell["observed"] is None for cell in data["cells"]):
+        # Strata of which some are suppressed, to protect persons, cannot be summed again.
+        return None
+    cells = data["cells"]
+    covariance = None
+    if data["covariance"] is not None:
+        covariance = np.zeros((len(cells), len(cells)))
+        for at, row in enumerate(data["covariance"]):
+            covariance[at, : at + 1] = covariance[: at + 1, at] = [_number(v) for v in row]
+    return Strata(
+        levels={item["name"]: tuple(item["levels"]) for item in data["covariates"]},
+        observed=np.array([cell["observed"] for cell in cells], dtype=np.int64),
+        hidden=np.array([_number(cell["hidden"]) for cell in cells]),
+        status=tuple(cell["status"] for cell in cells),
+        limit=tuple(cell["limit"] for cell in cells),
+        covariance=covariance,
+    )
+
+
+def _decode_parts(
+    data: Mapping[str, Any], strata: Strata, total: StoredIntervals | None, draws: Any
+) -> PartIntervals | None:
+    """Intervals of sums of strata, of the kind that was written; None where the covariance gives them."""
+    kind = data.get("interval_kind")
+    if kind is None:
+        return None
+    if draws is not None and kind in READ_OFF_DRAWS:
+        given = "" if total is None else total.given
+        totals = strata.observed + strata.hidden
+        nobody = np.zeros((0, totals.size)), np.zeros(0)
+        return ReplicatedParts(kind, given, totals, strata.observed, draws.to_numpy(), *nobody)
+    ends = tuple(
+        (_number(cell["low"]), _number(cell["high"], unbounded=cell["unbounded"]))
+        for cell in data["cells"]
+    )
+    return StoredParts(kind, data["interval_level"], ends, total)
+
+
+def _decode_draws(data: list[Any] | None) -> FloatArray | None:
+    """Totals of the draws: null becomes NaN, the text ``inf`` infinity."""
+    return None if data is None else pd.Series(data, dtype=object).to_numpy(dtype=np.float64)
+
+
+def _decode_stratum_draws(data: list[Any] | None, strata: Strata | None) -> pd.DataFrame | None:
+    if data is None or strata is None:
+        return None
+    columns = pd.MultiIndex.from_tuples(strata.cells, names=strata.names)
+    return pd.DataFrame(data, columns=columns, dtype=object).astype(float)
+
+
+# The answer: how many are hidden, how sure, under which assumptions -------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PopulationEstimate(Drawn):
+    """The size of a population of which only a part was seen.
+
+    The estimand is N, the number of persons in the population: the observed ones, who are on at
+    least one list, and the hidden ones, who are on none.
+
+    Parameters
+    ----------
+    observed : int
+        Observed persons.
+    hidden : float
+        Estimated hidden persons; NaN unless ``status`` is ``ok`` or ``boundary``.
+    status : {"ok", "boundary", "not_estimable", "not_converged"}
+        Whether the data determine the hidden number.
+    limit : {"finite", "infinite", "zero", "indeterminate"}
+        Where the hidden number goes as the likelihood approaches its supremum.
+    reason : str
+        Why the status is not ``ok``, in words; empty otherwise.
+    method : str
+        The method, in words.
+    uncertainty : IntervalMethod, optional
+        What computes intervals of the total.
+    strata : Strata, optional
+        Estimates by covariates.
+    draws : ndarray of float64, shape (M,), optional
+        Draws of the total (bootstrap or posterior), in persons.
+    stratum_draws : DataFrame, shape (M, S), optional
+        The same draws by stratum, columns in the order of the strata.
+    model : str, optional
+        The model, in the notation of the library.
+    model_range : ModelRange, optional
+        Totals of the models near the best one.
+    assumptions, warnings : tuple of str, optional
+        Sentences for the reader.
+    lists : tuple of str, optional
+        Names of the lists.
+    info : TableInfo, optional
+        What the table is about.
+    provenance : mapping, optional
+        How the estimate was made; values that JSON can hold.
+
+    Raises
+    ------
+    ModelError
+        If ``hidden`` is a number although ``status`` says that there is none, or the reverse.
+
+    Examples
+    --------
+    >>> p = PopulationEstimate(
+    ...     observed=208,
+    ...     hidden=126.0,
+    ...     status="ok",
+    ...     limit="finite",
+    ...     reason="",
+    ...     method="example",
+    ...     uncertainty=LognormalInterval(hidden=126.0, se=29.0, observed=208),
+    ... )
+    >>> p.total
+    334.0
+    >>> [round(end) for end in p.interval(0.95)]
+    [289, 405]
+    >>> p.interval_kind
+    'lognormal'
+    """
+
+    _words: ClassVar[str] = "mse.words.estimates"
+
+    observed: int
+    hidden: float
+    status: Status
+    limit: Limit
+    reason: str
+    method: str
+    uncertainty: IntervalMethod | None = None
+    strata: Strata | None = None
+    draws: FloatArray | None = None
+    stratum_draws: pd.DataFrame | None = None
+    model: str = ""
+    model_range: ModelRange | None = None
+    assumptions: tuple[str, ...] = STANDARD_ASSUMPTIONS
+    warnings: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    info: TableInfo = field(default_factory=TableInfo)
+    provenance: Mapping[str, Any] = field(default_factory=FrozenDict)
+
+    def __post_init__(self) -> None:
+        hidden = float(self.hidden)
+        estimable = self.status in ("ok", "boundary")
+        if estimable != (math.isfinite(hidden) and hidden >= 0):
+            msg = (
+                f"An estimate with status {self.status!r} has {hidden} hidden persons; expected "
+                f"{'a number that is not negative' if estimable else 'NaN'}."
+            )
+            raise ModelError(msg)
+        object.__setattr__(self, "hidden", hidden if estimable else math.nan)
+        object.__setattr__(self, "observed", int(self.observed))
+        object.__setattr__(self, "provenance", FrozenDict(self.provenance))
+        if self.draws is not None:
+            draws = np.array(self.draws, dtype=np.float64)
+            draws.setflags(write=False)
+            object.__setattr__(self, "draws", draws)
+
+    # Figures -----------------------------------------------------------------------------------
+
+    @property
+    def total(self) -> float:
+        """Estimated N, observed and hidden persons together; NaN if it is not estimable."""
+        return self.observed + self.hidden
+
+    @property
+    def coverage(self) -> float:
+        """Observed persons as a share of the estimated total; NaN if that is not estimable."""
+        return self.observed / self.total if self.total > 0 else math.nan
+
+    @property
+    def interval_kind(self) -> str:
+        """How intervals are computed, ``profile`` for instance; empty if there are none."""
+        return "" if self.uncertainty is None else self.uncertainty.kind
+
+    @property
+    def interval_given(self) -> str:
+        """What intervals take for granted, ``given the model`` for instance."""
+        return "" if self.uncertainty is None else self.uncertainty.given
+
+    def interval(self, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
+        """Interval of the total.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Level of the interval, strictly between 0 and 1.
+
+        Returns
+        -------
+        tuple of float
+            Low and high end, in persons; NaN where there is no interval, infinite where it has no
+            upper bound.
+
+        Raises
+        ------
+        ModelError
+            If the level is not between 0 and 1, or was not stored in an estimate read from JSON.
+        """
+        check_level(level)
+        if self.uncertainty is None:
+            return math.nan, math.nan
+        low, high = self.uncertainty.interval(level)
+        return float(low), float(high)
+
+    # Strata ------------------------------------------------------------------------------------
+
+    @property
+    def by(self) -> pd.DataFrame | None:
+        """Estimates by stratum with 95% intervals, one row each; None without covariates."""
+        return None if self.strata is None else self.margin(*self.strata.names)
+
+    def margin(self, *names: str, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
+        """Estimates by some covariates, summed over the others.
+
+        Parameters
+        ----------
+        *names : str
+            Covariates to keep.
+        level : float, default 0.95
+            Level of the intervals: quantiles of the draws where there are any, otherwise
+            log-normal from the covariance.
+
+        Returns
+        -------
+        DataFrame
+            One row per combination of levels: the covariates, then ``observed``, ``hidden``,
+            ``total``, ``coverage``, ``low``, ``high``, ``status``, ``limit``. A sum over a
+            stratum that is not estimable is NaN.
+
+        Raises
+        ------
+        ModelError
+            If the estimate has no covariates, or not the named ones.
+        """
+        if self.strata is None:
+            msg = (
+                "The estimate has no strata: the table it came from has no covariates. Name them "
+                "when the table is made, covariates=[...]."
+            )
+            raise ModelError(msg)
+        draws = None if self.stratum_draws is None else self.stratum_draws.to_numpy(np.float64)
+        return strata_frame(self.strata, names, level, draws)
+
+    # Other shapes ------------------------------------------------------------------------------
+
+    def to_frame(self, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
+        """Show the estimate as a DataFrame of one row."""
+        low, high = self.interval(level)
+        row = {
+            "method": self.method,
+            "model": self.model,
+            "observed": self.observed,
+            "hidden": self.hidden,
+            "total": self.total,
+            "coverage": self.coverage,
+            "low": low,
+            "high": high,
+            "level": level,
+            "interval_kind": self.interval_kind,
+            "given": self.interval_given,
+            "status": self.status,
+            "limit": self.limit,
+            "reason": self.reason,
+        }
+        return pd.DataFrame([row])
+
+    def to_dict(
+        self, *, levels: Iterable[float] = STORED_LEVELS, draws: bool = False
+    ) -> dict[str, Any]:
+        """Write the estimate as a dictionary for JSON, schema ``mse.population/1``.
+
+        Parameters
+        ----------
+        levels : iterable of float, optional
+            Levels of the intervals to write; 50, 80, 90, 95 and 99% by default.
+        draws : bool, default False
+            Write the draws as well. Intervals by stratum that come from draws can be computed
+            again from the JSON only then.
+
+        Returns
+        -------
+        dict
+            Of strings, numbers, booleans, None, lists and dictionaries; never NaN or infinity.
+        """
+        return encode_population(self, levels, draws=draws)
+
+    def to_json(
+        self,
+        *,
+        levels: Iterable[float] = STORED_LEVELS,
+        draws: bool = False,
+        indent: int | None = 2,
+    ) -> str:
+        """Write the estimate as JSON text; parameters as of :meth:`to_dict`."""
+        data = self.to_dict(levels=levels, draws=draws)
+        return json.dumps(data, indent=indent, allow_nan=False, ensure_ascii=False)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PopulationEstimate:
+        """Read the estimate that :meth:`to_dict` wrote, with intervals at the levels it wrote.
+
+        Raises
+        ------
+        ModelError
+            If the data do not follow the schema ``mse.population/1``.
+        """
+        return cls(**decode_population(data))
+
+    @classmethod
+    def from_json(cls, text: str) -> PopulationEstimate:
+        """Read the estimate that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        ModelError
+            If the text is not JSON, or does not follow the schema ``mse.population/1``.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            msg = f"The text is not JSON: {error}."
+            raise ModelError(msg) from error
+        return cls.from_dict(data)
+
+    def summary(self, level: float = DEFAULT_LEVEL) -> str:
+        """Put the estimate in words: question, interval, point, conditions, assumptions, source."""
+        return as_text(in_words(self, level=level))
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        model = f" {self.model}" if self.model else ""
+        head = f"<PopulationEstimate: {self.method}{model}, observed {self.observed:,}"
+        if math.isnan(self.hidden):
+            return f"{head}, {self.status}>"
+        return f"{head}, estimated total {self.total:,.0f}, {self.status}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(in_words(self, level=DEFAULT_LEVEL))
+
+
+def provenance(estimator: object, table: CaptureTable) -> dict[str, Any]:
+    """How an estimate was made: software and its version, estimator, fingerprint of the table.
+
+    Parameters
+    ----------
+    estimator : object
+        The estimator; its ``repr`` shows all its settings.
+    table : CaptureTable
+        The table it was fitted to.
+
+    Returns
+    -------
+    dict
+        Values that JSON can hold.
+    """
+    try:
+        release = version("multiple-systems")
+    except PackageNotFoundError:
+        # Used from a source tree that is not installed.
+        release = "unknown"
+    return {
+        "software": "multiple-systems",
+        "version": release,
+        "estimator": repr(estimator),
+        "table": table.fingerprint,
+    }
+
+
+_KINDS = {
+    "profile": "profile likelihood",
+    "lognormal": "log-normal",
+    "percentile": "bootstrap, percentile",
+    "basic": "bootstrap, basic",
+    "bca": "bootstrap, BCa",
+    "averaged": "averaged over models",
+    "credible": "posterior",
+}
+
+
+def kind_of(estimate: PopulationEstimate) -> str:
+    """Name the kind of interval and what it takes for granted; empty where there is none."""
+    kind = _KINDS.get(estimate.interval_kind, estimate.interval_kind)
+    return ", ".join(part for part in (kind, estimate.interval_given) if part)

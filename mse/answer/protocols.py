@@ -1,0 +1,229 @@
+"""One estimator on many tables: what resampling asks of a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from mse._drawing import Drawn
+from mse.core.existence import FINITE, INDETERMINATE, LIMITS
+
+if TYPE_CHECKING:
+    from mse._typing import FloatArray, IntArray, Limit, Status
+    from mse.answer.population import PopulationEstimate
+    from mse.data.table import CaptureTable
+
+
+@runtime_checkable
+class Fit(Protocol):
+    """What an estimator learned from a table, immutable."""
+
+    @property
+    def estimator(self) -> Any:
+        """What was fitted."""
+        ...
+
+    @property
+    def table(self) -> CaptureTable:
+        """The table it was fitted to."""
+        ...
+
+    @property
+    def status(self) -> Status:
+        """Whether the data determine the hidden number."""
+        ...
+
+    @property
+    def limit(self) -> Limit:
+        """Where the hidden number goes as the likelihood approaches its supremum."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why the status is not ``ok``, in words."""
+        ...
+
+    @property
+    def population(self) -> PopulationEstimate:
+        """The answer."""
+        ...
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """Assumptions and settings, without data: an immutable object with a ``fit`` method.
+
+    Its ``repr`` shows all settings, and equal settings make equal, hashable estimators.
+    """
+
+    def fit(self, table: CaptureTable, /) -> Fit:
+        """Fit to a table. Data that determine nothing give a status, never an exception."""
+        ...
+
+
+#: What an interval takes for granted when the whole method is repeated in each replicate.
+RESELECTED = "the model re-selected in every replicate"
+GIVEN_MODEL = "given the model"
+#: The same for an estimator that may or may not choose anything from the data.
+REPEATED = "the method repeated in every replicate"
+
+
+class Refits(NamedTuple):
+    """Answers for B tables.
+
+    Attributes
+    ----------
+    hidden : float64 array (B, S)
+        Hidden persons by stratum; NaN where not estimable.
+    limits : int8 array (B, S)
+        Codes of `mse.core.existence.LIMITS`.
+    failed : bool array (B,)
+        Tables on which a computation failed.
+    chosen : int64 array (B,)
+        Number of the chosen model, for a search over a list of models; -1 elsewhere.
+    settling : float64 array (B, J)
+        Hidden persons of the choice among fewer and fewer candidates; infinite, zero or NaN like
+        the limits; J is 0 where there are no candidates.
+    """
+
+    hidden: FloatArray
+    limits: np.ndarray[tuple[int, int], np.dtype[np.int8]]
+    failed: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    chosen: IntArray
+    settling: FloatArray
+
+
+class Refitter(Protocol):
+    """Repeats a fitted estimator on other counts of the same table; can be sent to a worker.
+
+    Attributes
+    ----------
+    given : str
+        What intervals from such refits take for granted.
+    releases_gil : bool
+        Whether threads run it in parallel.
+    checkpoints : tuple of int
+        Numbers of candidates for ``Refits.settling``; empty where there are none.
+    """
+
+    @property
+    def given(self) -> str:
+        """What intervals take for granted."""
+        ...
+
+    @property
+    def releases_gil(self) -> bool:
+        """Whether threads run it in parallel."""
+        ...
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        """Numbers of candidates."""
+        ...
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, C), persons by cell."""
+        ...
+
+
+@runtime_checkable
+class Refittable(Protocol):
+    """A fit that knows a fast way to repeat itself."""
+
+    def refitter(self, candidates: int | None = None) -> Refitter:
+        """Return what repeats the fit, choosing among the best ``candidates`` models if given."""
+        ...
+
+
+@dataclass(frozen=True)
+class TableRefitter:
+    """Repeats any estimator by fitting it to one table after another.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        What to repeat.
+    table : CaptureTable
+        Lists and covariates; its counts are replaced.
+    given : str
+        What intervals from such refits take for granted.
+    """
+
+    estimator: Estimator
+    table: CaptureTable
+    given: str = REPEATED
+
+    @property
+    def releases_gil(self) -> bool:
+        """Python code does not."""
+        return False
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        """There are no candidates."""
+        return ()
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, C), persons by cell."""
+        answers = [self._answer(row) for row in counts]
+        hidden = np.stack([answer[0] for answer in answers])
+        limits = np.stack([answer[1] for answer in answers])
+        failed = np.asarray([answer[2] for answer in answers], dtype=np.bool_)
+        none = np.zeros((len(counts), 0))
+        return Refits(hidden, limits, failed, np.full(len(counts), -1, dtype=np.int64), none)
+
+    def _answer(self, row: FloatArray) -> tuple[FloatArray, Any, bool]:
+        table = self.table.with_counts(row.reshape(self.table.shape).astype(np.int64))
+        found = self.estimator.fit(table).population
+        strata = found.strata
+        if strata is None:
+            hidden, limits = np.asarray([found.hidden]), [found.limit]
+        else:
+            hidden, limits = strata.hidden, list(strata.limit)
+        codes = np.asarray([LIMITS.index(limit) for limit in limits], dtype=np.int8)
+        failed = found.status == "not_converged"
+        # A failed fit has no limit to count with.
+        codes[np.isnan(hidden) & (codes == FINITE)] = INDETERMINATE
+        return hidden, codes, failed
+
+
+# Fits shown: what was learned, above the answer, as text and as HTML ------------------------------
+
+
+class _Answering(Protocol):
+    @property
+    def population(self) -> PopulationEstimate: ...
+
+    def _headline(self) -> str: ...
+
+
+class Fitted(Drawn):
+    """What all fits can do beside giving their ``population``.
+
+    Examples
+    --------
+    >>> import mse
+    >>> fit = mse.LogLinear("[12,23]").fit(mse.load_dataset("korea"))
+    >>> print(fit.summary().splitlines()[0])
+    [12,23]: 6 parameters, deviance 1.93 on 1 df, AIC 40.27, BIC 57.14
+    """
+
+    __slots__ = ()
+
+    def _headline(self) -> str:
+        """Say what was fitted and how well; empty where the answer says it all."""
+        return ""
+
+    def summary(self: _Answering) -> str:
+        """Describe what was learned, and the answer, in words."""
+        head = self._headline()
+        answer = self.population.summary()
+        return f"{head}\n\n{answer}" if head else answer
+
+    def _repr_html_(self: _Answering) -> str:
+        head = self._headline()
+        answer = self.population._repr_html_()
+        return f"<pre>{escape(head)}</pre>{answer}" if head else answer

@@ -1,0 +1,1 @@
+"""Classical estimators: two lists, closed populations, sample coverage."""

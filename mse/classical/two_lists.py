@@ -1,0 +1,296 @@
+"""The classical estimators for two lists: Lincoln-Petersen and Chapman.
+
+Both take the lists as independent. With more than two lists use a log-linear model, which can let
+lists depend on each other; independence of all lists is ``LogLinear("main")``.
+
+References
+----------
+Petersen, C. G. J. (1896). The yearly immigration of young plaice into the Limfjord from the German
+Sea. Report of the Danish Biological Station 6, 5-84.
+Lincoln, F. C. (1930). Calculating waterfowl abundance on the basis of banding returns. USDA
+Circular 118.
+Sekar, C. C. and Deming, W. E. (1949). On a method of estimating birth and death rates and the
+extent of registration. JASA 44, 101-115.
+Chapman, D. G. (1951). Some properties of the hypergeometric distribution with applications to
+zoological sample censuses. University of California Publications in Statistics 1, 131-160.
+Seber, G. A. F. (1970). The effects of trap response on tag recapture estimates. Biometrics 26,
+13-22.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mse.answer.assumptions import assumptions
+from mse.answer.goodness import TWO_LISTS
+from mse.answer.intervals import LognormalInterval
+from mse.answer.population import PopulationEstimate, provenance
+from mse.answer.protocols import Fitted
+from mse.errors import ModelError
+
+if TYPE_CHECKING:
+    from mse._typing import Limit, Status
+    from mse.data.table import CaptureTable
+
+_ASSUMPTIONS = assumptions(
+    "Independent lists: being on one list does not change the chance of being on the other. Two "
+    "lists alone cannot show whether that is so. Referral from one to the other lowers the "
+    "estimate, lists that avoid each other's persons raise it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Persons on the first list only, on the second only, and on both."""
+
+    first_only: int
+    second_only: int
+    both: int
+
+    @property
+    def first(self) -> int:
+        return self.first_only + self.both
+
+    @property
+    def second(self) -> int:
+        return self.second_only + self.both
+
+    @property
+    def observed(self) -> int:
+        return self.first_only + self.second_only + self.both
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Hidden number, its variance and its status."""
+
+    hidden: float
+    variance: float
+    status: Status
+    limit: Limit
+    reason: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TwoListFit(Fitted):
+    """Fit of a classical estimator to two lists.
+
+    Attributes
+    ----------
+    estimator : LincolnPetersen or Chapman
+        What was fitted.
+    table : CaptureTable
+        To what.
+    variance : float
+        Estimated variance of the total, in persons squared; NaN if it is not estimable.
+    population : PopulationEstimate
+        The answer.
+    """
+
+    estimator: LincolnPetersen | Chapman
+    table: CaptureTable
+    variance: float
+    population: PopulationEstimate
+
+    @property
+    def status(self) -> Status:
+        """Whether the data determine the total."""
+        return self.population.status
+
+    @property
+    def limit(self) -> Limit:
+        """Where the hidden number goes as the likelihood approaches its supremum."""
+        return self.population.limit
+
+    @property
+    def reason(self) -> str:
+        """Why the status is not ``ok``, in words."""
+        return self.population.reason
+
+    def __repr__(self) -> str:
+        return f"<TwoListFit of {self.estimator!r}: {self.status}>"
+
+
+@dataclass(frozen=True, slots=True)
+class LincolnPetersen:
+    r"""Population size from two independent lists, by maximum likelihood.
+
+    The estimand is N, all persons of the population, on a list or on none.
+
+    Notes
+    -----
+    :math:`\hat N = n_1 n_2 / m` for lists of :math:`n_1` and :math:`n_2` persons with :math:`m` on
+    both (Petersen 1896; Lincoln 1930); its variance is
+    :math:`n_1 n_2 (n_1 - m)(n_2 - m) / m^3` (Sekar & Deming 1949). The interval is log-normal.
+    It is the log-linear model ``[1,2]``: without anybody on both lists the total has no bound, and
+    without anybody on one list alone the hidden number tends to zero; neither is an estimate.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.CaptureTable.from_counts({"10": 5, "01": 10, "11": 5}, lists=["a", "b"])
+    >>> mse.LincolnPetersen().fit(table).population.total
+    30.0
+    """
+
+    def fit(self, table: CaptureTable) -> TwoListFit:
+        """Estimate the population from a table of two lists.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            Two lists without covariates, all counts and memberships known.
+
+        Returns
+        -------
+        TwoListFit
+
+        Raises
+        ------
+        ModelError
+            If the table is of another kind.
+        """
+        counts = _two_lists(self, table)
+        n1, n2, m = counts.first, counts.second, counts.both
+        answer = _undetermined(counts, table.lists)
+        if answer is None and m == 0:
+            answer = _Answer(math.nan, math.nan, "not_estimable", "infinite", _NO_OVERLAP)
+        if answer is None:
+            hidden = counts.first_only * counts.second_only / m
+            variance = n1 * n2 * counts.first_only * counts.second_only / m**3
+            answer = _Answer(hidden, variance, "ok", "finite", "")
+        return _result(self, table, answer, "Lincoln-Petersen, two independent lists")
+
+
+@dataclass(frozen=True, slots=True)
+class Chapman:
+    r"""Population size from two independent lists, nearly unbiased.
+
+    The estimand is N, all persons of the population, on a list or on none.
+
+    Notes
+    -----
+    :math:`\hat N = (n_1 + 1)(n_2 + 1)/(m + 1) - 1` for lists of :math:`n_1` and :math:`n_2` persons
+    with :math:`m` on both (Chapman 1951), with the variance
+    :math:`(n_1 + 1)(n_2 + 1)(n_1 - m)(n_2 - m) / ((m + 1)^2 (m + 2))` (Seber 1970). The interval
+    is log-normal (Chao 1987). Without overlap the formula still gives a number, which rests on the
+    added ones alone; the status is then ``boundary`` and a warning says so.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.CaptureTable.from_counts({"10": 5, "01": 10, "11": 5}, lists=["a", "b"])
+    >>> round(mse.Chapman().fit(table).population.total, 2)
+    28.33
+    """
+
+    def fit(self, table: CaptureTable) -> TwoListFit:
+        """Estimate the population from a table of two lists.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            Two lists without covariates, all counts and memberships known.
+
+        Returns
+        -------
+        TwoListFit
+
+        Raises
+        ------
+        ModelError
+            If the table is of another kind.
+        """
+        counts = _two_lists(self, table)
+        m = counts.both
+        answer = _undetermined(counts, table.lists)
+        if answer is None:
+            single = counts.first_only * counts.second_only
+            hidden = single / (m + 1)
+            numerator = (counts.first + 1) * (counts.second + 1) * single
+            variance = numerator / ((m + 1) ** 2 * (m + 2))
+            answer = _Answer(hidden, variance, "ok", "finite", "")
+            if m == 0:
+                reason = "Nobody is on both lists: the figure rests on Chapman's correction alone."
+                answer = _Answer(hidden, variance, "boundary", "finite", reason)
+        return _result(self, table, answer, "Chapman, two independent lists")
+
+
+_NO_OVERLAP = "Nobody is on both lists, so the total could be of any size."
+
+
+def _two_lists(estimator: object, table: CaptureTable) -> _Counts:
+    """Take the counts of a complete table of two lists without covariates."""
+    name = type(estimator).__name__
+    if table.covariates:
+        msg = (
+            f"{name} takes no covariates and the table has {', '.join(table.covariates)}. Fit each "
+            "of table.by(...), or sum over them with table.collapse(...)."
+        )
+        raise ModelError(msg)
+    if table.n_lists != 2:
+        msg = (
+            f"{name} is for two lists and the table has {table.n_lists}: {', '.join(table.lists)}. "
+            "Choose two with table.keep_lists([...]), or merge lists with table.merge_lists({...}); "
+            'for all lists taken as independent use LogLinear("main").'
+        )
+        raise ModelError(msg)
+    if not table.is_complete:
+        msg = (
+            f"{name} needs every count and every list membership; in the table some are known in "
+            "part, or only as margins."
+        )
+        raise ModelError(msg)
+    counts = table.counts
+    return _Counts(int(counts[1, 0]), int(counts[0, 1]), int(counts[1, 1]))
+
+
+def _undetermined(counts: _Counts, lists: tuple[str, ...]) -> _Answer | None:
+    """Find the cases in which two lists determine no total, whatever the formula says."""
+    if counts.observed == 0:
+        return _Answer(
+            math.nan, math.nan, "not_estimable", "indeterminate", "Nobody is on either list."
+        )
+    for name, size in zip(lists, (counts.first, counts.second), strict=True):
+        if size == 0:
+            reason = f"Nobody is on the list {name}, so it says nothing about the other."
+            return _Answer(math.nan, math.nan, "not_estimable", "indeterminate", reason)
+    for name, alone in zip(lists, (counts.first_only, counts.second_only), strict=True):
+        if alone == 0:
+            reason = (
+                f"Nobody is on the list {name} alone. The formula then hides nobody, which shows "
+                "an empty cell and not that the lists are complete."
+            )
+            return _Answer(math.nan, math.nan, "not_estimable", "zero", reason)
+    return None
+
+
+def _result(
+    estimator: LincolnPetersen | Chapman, table: CaptureTable, answer: _Answer, method: str
+) -> TwoListFit:
+    uncertainty = None
+    if math.isfinite(answer.hidden):
+        uncertainty = LognormalInterval(
+            hidden=answer.hidden, se=math.sqrt(answer.variance), observed=table.n_observed
+        )
+    warnings = [TWO_LISTS]
+    if answer.status == "boundary":
+        warnings.insert(0, answer.reason)
+    population = PopulationEstimate(
+        observed=table.n_observed,
+        hidden=answer.hidden,
+        status=answer.status,
+        limit=answer.limit,
+        reason=answer.reason,
+        method=method,
+        uncertainty=uncertainty,
+        model="[1,2]",
+        assumptions=_ASSUMPTIONS,
+        warnings=tuple(warnings),
+        lists=table.lists,
+        info=table.info,
+        provenance=provenance(estimator, table),
+    )
+    return TwoListFit(estimator, table, answer.variance, population)

@@ -1,0 +1,254 @@
+"""The command ``mse``: estimates for pipelines and for people at a terminal.
+
+Exit status: 0 with an estimate, 2 for bad input (with a message on the error stream that says what
+to mend), 3 when nothing is estimable (the reason is printed all the same). Output holds estimates
+and counts, never rows of the input.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import pandas as pd
+import typer
+
+from mse.answer.intervals import STORED_LEVELS, check_level
+from mse.answer.population import PopulationEstimate
+from mse.answer.protocols import Estimator
+from mse.cli.monitor import monitor_command
+from mse.cli.options import (
+    NOT_ESTIMABLE,
+    Count,
+    Covariates,
+    Criteria,
+    CriterionName,
+    DisclosureOption,
+    Form,
+    Interval,
+    Level,
+    Lists,
+    MaxOrder,
+    Model,
+    Models,
+    NotOperating,
+    OneCriterion,
+    Operating,
+    Output,
+    OutputFormat,
+    Replicates,
+    Search,
+    SeedOption,
+    Source,
+    Workers,
+    json_text,
+    operated,
+    plain_errors,
+    read_table,
+    released,
+    rules_asked,
+    write,
+)
+from mse.cli.report import report_command
+from mse.cli.simulate import simulate_command
+from mse.comparing import (
+    Criterion,
+    Strategy,
+    compare,
+    default_estimator,
+    estimate,
+    usual_estimators,
+)
+from mse.data.datasets import list_datasets
+from mse.data.table import CaptureTable
+from mse.errors import ModelError
+
+app = typer.Typer(
+    help="Estimate the size of a hidden population from overlapping lists.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+# Commands ----------------------------------------------------------------------------------------
+
+
+@app.command("estimate")
+def estimate_command(
+    source: Source,
+    *,
+    lists: Lists = None,
+    covariates: Covariates = None,
+    count: Count = None,
+    operating: Operating = None,
+    not_operating: NotOperating = None,
+    model: Model = None,
+    criterion: OneCriterion = CriterionName.bic,
+    strategy: Search = None,
+    max_order: MaxOrder = None,
+    interval: Interval = None,
+    replicates: Replicates = 1000,
+    workers: Workers = -1,
+    level: Level = 0.95,
+    form: OutputFormat = Form.text,
+    disclosure: DisclosureOption = None,
+    output: Output = None,
+    seed: SeedOption = None,
+) -> None:
+    """Estimate how many persons there are in total, with an interval and the assumptions."""
+    with plain_errors():
+        check_level(level)
+        rules = rules_asked(disclosure)
+        table = read_table(source, lists, covariates, count)
+        table = operated(table, operating, not_operating)
+        population = estimate(
+            table,
+            model=model,
+            criterion=criterion.value,
+            strategy=None if strategy is None else strategy.value,
+            max_order=max_order,
+            interval=None if interval is None else interval.value,
+            replicates=replicates,
+            seed=seed,
+            n_jobs=workers,
+        )
+        if seed is not None:
+            population = replace(population, provenance={**population.provenance, "seed": seed})
+        levels = {*STORED_LEVELS, level}
+        shown = released(population, rules, table=table, levels=levels)
+        write(_estimate_text(shown, form, level), output)
+    _exit_unless_estimable([population])
+
+
+@app.command("compare")
+def compare_command(
+    source: Source,
+    *,
+    lists: Lists = None,
+    covariates: Covariates = None,
+    count: Count = None,
+    operating: Operating = None,
+    not_operating: NotOperating = None,
+    model: Models = None,
+    criterion: Criteria = None,
+    strategy: Search = None,
+    max_order: MaxOrder = None,
+    level: Level = 0.95,
+    form: OutputFormat = Form.text,
+    disclosure: DisclosureOption = None,
+    output: Output = None,
+    seed: SeedOption = None,
+) -> None:
+    """Put several methods side by side; without --model and --criterion the usual ones."""
+    with plain_errors():
+        check_level(level)
+        rules = rules_asked(disclosure)
+        table = read_table(source, lists, covariates, count)
+        table = operated(table, operating, not_operating)
+        chosen = _estimators(
+            table,
+            model or (),
+            [each.value for each in criterion or ()],
+            None if strategy is None else strategy.value,
+            max_order,
+        )
+        comparison = compare(table, chosen)
+        shown = released(comparison, rules, levels={*STORED_LEVELS, level})
+        if form is Form.json:
+            text = json_text(shown.to_dict(levels={*STORED_LEVELS, level}) | {"seed": seed})
+        elif form is Form.csv:
+            text = shown.to_frame(level).reset_index().to_csv(index=False)
+        else:
+            text = shown.summary(level)
+        write(text, output)
+    _exit_unless_estimable(comparison.populations)
+
+
+app.command("monitor")(monitor_command)
+
+
+app.command("report")(report_command)
+
+
+@app.command("datasets")
+def datasets_command(*, form: OutputFormat = Form.text, output: Output = None) -> None:
+    """List the bundled tables: name, lists, observed persons, source."""
+    with plain_errors():
+        frame = list_datasets()
+        if form is Form.json:
+            text = json_text(frame.to_dict(orient="records"))
+        elif form is Form.csv:
+            text = frame.to_csv(index=False)
+        else:
+            text = _datasets_text(frame)
+        write(text, output)
+
+
+app.command("simulate")(simulate_command)
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+# Estimators --------------------------------------------------------------------------------------
+
+
+def _estimators(
+    table: CaptureTable,
+    models: Sequence[str],
+    criteria: Sequence[Criterion],
+    strategy: Strategy | None,
+    max_order: int | None,
+) -> list[Estimator]:
+    """Choose the estimators asked for; without any, those that are usually compared."""
+    if not models and not criteria:
+        return usual_estimators(table, strategy=strategy, max_order=max_order)
+    if not criteria and (strategy is not None or max_order is not None):
+        msg = "--strategy and --max-order belong to a search; name one with --criterion."
+        raise ModelError(msg)
+    chosen = [default_estimator(table, model=model) for model in models]
+    chosen += [
+        default_estimator(table, criterion=criterion, strategy=strategy, max_order=max_order)
+        for criterion in criteria
+    ]
+    return chosen
+
+
+def _exit_unless_estimable(populations: Iterable[PopulationEstimate]) -> None:
+    known = list(populations)
+    if any(_has_estimate(population) for population in known):
+        return
+    reasons = dict.fromkeys(population.reason for population in known if population.reason)
+    typer.echo(f"mse: nothing is estimable. {' '.join(reasons)}".rstrip(), err=True)
+    raise typer.Exit(NOT_ESTIMABLE)
+
+
+def _has_estimate(population: PopulationEstimate) -> bool:
+    if not math.isnan(population.total):
+        return True
+    strata = population.strata
+    return strata is not None and any(status in ("ok", "boundary") for status in strata.status)
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+def _estimate_text(population: PopulationEstimate, form: Form, level: float) -> str:
+    if form is Form.json:
+        return population.to_json(levels={*STORED_LEVELS, level})
+    if form is Form.csv:
+        return population.to_frame(level).to_csv(index=False)
+    return population.summary(level)
+
+
+def _datasets_text(frame: pd.DataFrame) -> str:
+    blocks = []
+    for row in frame.to_dict(orient="records"):
+        covariates = f", by {row['covariates']}" if row["covariates"] else ""
+        size = f"{row['lists']} lists{covariates}, {row['observed']:,} observed"
+        blocks.append(f"{row['name']}: {size}\n  {row['population']}\n  source: {row['source']}\n")
+    return "\n".join(blocks)

@@ -1,0 +1,428 @@
+"""What the commands share: their options, reading tables, writing answers, errors as plain lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TextIO, TypeAlias, TypeVar, cast
+
+import pandas as pd
+import typer
+
+from mse._typing import Level as TableLevel
+from mse.answer.population import jsonable
+from mse.data.checks import listed
+from mse.data.datasets import list_datasets, load_dataset
+from mse.data.operating import EVERYWHERE
+from mse.data.table import CaptureTable
+from mse.disclosure import Rules
+from mse.errors import InvalidTableError, MissingDependencyError, ModelError, MSEError, MSEWarning
+from mse.resampling import FEW
+
+BAD_INPUT = 2
+NOT_ESTIMABLE = 3
+
+#: Counts below this are pointed out where no rules of disclosure were asked for.
+SMALL = 10
+
+_Thing = TypeVar("_Thing")
+
+
+class Form(StrEnum):
+    """Forms of the output."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+
+
+class CriterionName(StrEnum):
+    """Criteria by which a search compares models."""
+
+    bic = "bic"
+    aic = "aic"
+    aicc = "aicc"
+    pvalue = "pvalue"
+
+
+class IntervalChoice(StrEnum):
+    """Intervals of an estimate."""
+
+    percentile = "percentile"
+    bca = "bca"
+    basic = "basic"
+    profile = "profile"
+    lognormal = "lognormal"
+
+
+class StrategyName(StrEnum):
+    """Ways to search."""
+
+    exhaustive = "exhaustive"
+    stepwise = "stepwise"
+
+
+Source: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        help="A bundled dataset (see `mse datasets`), a CSV or Parquet file, or - for CSV on "
+        "standard input.",
+        metavar="SOURCE",
+    ),
+]
+Lists: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="List columns, separated by commas. Of a bundled dataset: lists to keep."),
+]
+Covariates: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Covariate columns, separated by commas. Of a bundled dataset: covariates to keep; "
+        "'' sums over all of them."
+    ),
+]
+Count: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Column with the number of persons, or two with its bounds, separated by a comma. "
+        "Without it every row is one person."
+    ),
+]
+Model: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="One model, '[12,3]', 'police*care + kmar' or 'main', and no search."),
+]
+Models: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--model", help="A model to compare; may be repeated.")
+]
+OneCriterion: TypeAlias = Annotated[
+    CriterionName, typer.Option(help="What the search compares models by.")
+]
+Criteria: TypeAlias = Annotated[
+    list[CriterionName] | None,
+    typer.Option("--criterion", help="A search to compare, by its criterion; may be repeated."),
+]
+Search: TypeAlias = Annotated[
+    StrategyName | None,
+    typer.Option(help="Try all models, or step by step. By default what the table allows."),
+]
+MaxOrder: TypeAlias = Annotated[
+    int | None, typer.Option(help="Largest number of lists in one interaction.", min=1)
+]
+Level: TypeAlias = Annotated[float, typer.Option(help="Level of the intervals.")]
+OutputFormat: TypeAlias = Annotated[Form, typer.Option("--format", help="Form of the output.")]
+Output: TypeAlias = Annotated[
+    Path | None, typer.Option(help="File to write to, in place of standard output.")
+]
+SeedOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        help="Seed of random numbers: the same seed gives the same interval. It is kept in the "
+        "output.",
+    ),
+]
+Interval: TypeAlias = Annotated[
+    IntervalChoice | None,
+    typer.Option(
+        help="Interval: percentile, bca and basic repeat the whole search in every bootstrap "
+        "replicate; profile and lognormal take the model for granted. By default percentile for a "
+        "search and profile for one model."
+    ),
+]
+Replicates: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        help="Bootstrap replicates: at least 100, since the ends of an interval from fewer are chance.",
+        min=FEW,
+    ),
+]
+Workers: TypeAlias = Annotated[
+    int, typer.Option(help="Workers of the bootstrap; -1 takes every core.")
+]
+Operating: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--operating",
+        help="A list and where it operated: care=everywhere, care=2014,2015 (levels of the period, or of "
+        "the only covariate) or care=year:2014,2015;region:north; may be repeated, also for one list. "
+        "'everywhere' by itself is for all lists. What is not said is inferred from who lacks the list.",
+    ),
+]
+NotOperating: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--not-operating",
+        help="A list and where it did not operate, care=2018,2019 or care=year:2018; may be repeated. "
+        "Who was on it there is unknown, not nobody.",
+    ),
+]
+DisclosureOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--disclosure",
+        help="Rules of disclosure under which the output may leave: cbs, none, or a TOML or JSON "
+        "file with your own. Without it nothing is suppressed, and a line on the error stream says so "
+        "where counts are small.",
+    ),
+]
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def read_table(
+    source: str, lists: str | None, covariates: str | None, count: str | None
+) -> CaptureTable:
+    """Read the table that the arguments of a command describe."""
+    if source != "-" and source in dataset_names():
+        return _read_dataset(source, lists, covariates, count)
+    frame = read_frame(source)
+    if lists is None:
+        raise lists_missing(source, frame)
+    return table_of(frame, lists, covariates, count)
+
+
+def lists_missing(source: str, frame: pd.DataFrame) -> InvalidTableError:
+    """Say which columns there are to name as lists."""
+    columns = ", ".join(map(str, frame.columns))
+    return InvalidTableError(
+        f"Name the list columns with --lists; the columns of {source} are: {columns}."
+    )
+
+
+def table_of(
+    frame: pd.DataFrame, lists: str, covariates: str | None, count: str | None
+) -> CaptureTable:
+    """Make a table of a frame, as the arguments of a command describe it."""
+    counts = names_in(count)
+    if len(counts) > 2:
+        msg = f"--count names {len(counts)} columns; expected one, or two with the bounds."
+        raise InvalidTableError(msg)
+    table = CaptureTable.from_frame(
+        frame,
+        lists=names_in(lists),
+        covariates=names_in(covariates),
+        count=(counts[0], counts[1]) if len(counts) == 2 else next(iter(counts), None),
+    )
+    return labeled(table, frame)
+
+
+def operated(
+    table: CaptureTable,
+    operating: Sequence[str] | None,
+    not_operating: Sequence[str] | None,
+    period: str | None = None,
+) -> CaptureTable:
+    """Tell a table where lists operated.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        As read.
+    operating, not_operating : sequence of str
+        As given to the command: ``care=everywhere``, ``care=2014,2015``, ``care=year:2014;sex:f``.
+    period : str, optional
+        The covariate whose levels need no name; by default the only one of the table.
+    """
+    if period is None and len(table.covariates) == 1:
+        period = next(iter(table.covariates))
+    said: dict[str, Any] = {}
+    for each in operating or ():
+        name, _, where = (part.strip() for part in each.partition("="))
+        if not where and name.lower() == EVERYWHERE:
+            said |= {one: EVERYWHERE for one in table.lists if one not in said}
+        elif where.lower() == EVERYWHERE:
+            said[name] = EVERYWHERE
+        else:
+            box = _levels_said("--operating", each, table, period)
+            before = said.get(name, [])
+            said[name] = [*before, box] if isinstance(before, list) else [box]
+    table = table.with_operating(said) if said else table
+    for each in not_operating or ():
+        name = each.partition("=")[0].strip()
+        levels = _levels_said("--not-operating", each, table, period)
+        table = table.not_operating(name, **levels)
+    return table
+
+
+def _levels_said(
+    option: str, each: str, table: CaptureTable, period: str | None
+) -> dict[str, list[TableLevel]]:
+    """Read the levels by covariate behind the name of a list."""
+    found: dict[str, list[TableLevel]] = {}
+    for part in each.partition("=")[2].split(";"):
+        name, colon, rest = (piece.strip() for piece in part.partition(":"))
+        axis, text = (name, rest) if colon and name in table.covariates else (period, part)
+        levels = {str(level): level for level in table.covariates.get(axis or "", ())}
+        wanted = names_in(text)
+        if not wanted or any(one not in levels for one in wanted):
+            known = "; ".join(
+                f"{one}: {listed(map(str, values), 12)}" for one, values in table.covariates.items()
+            )
+            msg = (
+                f"{option} {each!r} is not understood; expected a list and where, care=2018,2019, "
+                f"care=year:2018 or care=everywhere. Levels are: {known or 'none, there is no covariate'}."
+            )
+            raise ModelError(msg)
+        found[str(axis)] = [levels[one] for one in wanted]
+    return found
+
+
+def labeled(table: CaptureTable, frame: pd.DataFrame) -> CaptureTable:
+    """Keep the label of data that `mse simulate` made up: its column ``synthetic``."""
+    if "synthetic" in table.axes or "synthetic" not in frame:
+        return table
+    return table.with_info(
+        population="SYNTHETIC persons, made up by mse simulate",
+        notes="SYNTHETIC DATA: these figures are about nobody.",
+    )
+
+
+def _read_dataset(
+    name: str, lists: str | None, covariates: str | None, count: str | None
+) -> CaptureTable:
+    if count is not None:
+        msg = f"--count is for files; the bundled dataset {name} has its counts already."
+        raise InvalidTableError(msg)
+    table = load_dataset(name)
+    if covariates is not None:
+        keep = names_in(covariates)
+        unknown = [each for each in keep if each not in table.covariates]
+        if unknown:
+            known = ", ".join(table.covariates) or "none"
+            msg = f"{name} has no covariate {unknown[0]!r}; its covariates: {known}."
+            raise InvalidTableError(msg)
+        dropped = [each for each in table.covariates if each not in keep]
+        table = table.collapse(*dropped) if dropped else table
+    return table if lists is None else table.keep_lists(names_in(lists))
+
+
+def dataset_names() -> list[str]:
+    """List the names of the bundled datasets."""
+    return [str(name) for name in list_datasets()["name"]]
+
+
+def names_in(text: str | None) -> list[str]:
+    """Split a list of names at its commas."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def read_frame(source: str) -> pd.DataFrame:
+    """Rows of a CSV or Parquet file, or of CSV on standard input."""
+    try:
+        if source == "-":
+            return _read_csv(io.StringIO(sys.stdin.read().removeprefix("\ufeff")))
+        path = Path(source)
+        if path.suffix.lower() in (".parquet", ".pq"):
+            return pd.read_parquet(path)
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            return _read_csv(handle)
+    except FileNotFoundError:
+        near = get_close_matches(source, dataset_names(), n=1)
+        hint = f" Did you mean the dataset {near[0]!r}?" if near else ""
+        msg = (
+            f"{source!r} is neither a bundled dataset nor a file.{hint} "
+            "`mse datasets` lists the datasets."
+        )
+        raise InvalidTableError(msg) from None
+    except ImportError as error:
+        msg = f"Reading Parquet needs a package that is missing: {error}"
+        raise MissingDependencyError(msg) from error
+    except (OSError, ValueError) as error:
+        msg = (
+            f"{source} cannot be read: {error}. Expected CSV in UTF-8 with column names in the "
+            "first row, or Parquet with the suffix .parquet."
+        )
+        raise InvalidTableError(msg) from error
+
+
+def _read_csv(handle: TextIO) -> pd.DataFrame:
+    """CSV separated by comma, semicolon or tab, whichever the first row has most of."""
+    header = handle.readline()
+    handle.seek(0)
+    return pd.read_csv(handle, sep=max(",;\t", key=header.count))
+
+
+# Disclosure --------------------------------------------------------------------------------------
+
+
+def rules_asked(name: str | None) -> Rules | None:
+    """Rules of disclosure that were asked for, before the work starts; None without the option."""
+    if name is None:
+        return None
+    from mse.disclosure import rules
+
+    return rules(name)
+
+
+def released(thing: _Thing, asked: Rules | None, **options: Any) -> _Thing:
+    """Take out of a result what may not leave under the rules that were asked for."""
+    from mse.disclosure import Rules, check, protect
+
+    if asked is not None:
+        return cast("_Thing", protect(thing, asked, **options))  # type: ignore[call-overload]
+    found = check(thing, Rules(threshold=SMALL)).violations
+    small = sum(each.rule == "threshold" for each in found)
+    if small:
+        counts = "count is" if small == 1 else "counts are"
+        typer.echo(
+            f"mse: note: {small:,} {counts} of fewer than {SMALL} persons. Before this leaves, "
+            "suppress with --disclosure cbs, or say that it may with --disclosure none.",
+            err=True,
+        )
+    return thing
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+def json_text(data: Mapping[str, Any] | list[Any]) -> str:
+    """Write data as JSON for people and programs."""
+    return json.dumps(jsonable(data), indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def write(text: str, output: Path | None) -> None:
+    """Write to a file, or to the standard output."""
+    text = text.rstrip("\n") + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        msg = f"{output} cannot be written: {error}. Choose another file with --output."
+        raise ModelError(msg) from error
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Errors and warnings of the library as plain lines on the error stream."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", MSEWarning)
+        warnings.showwarning = _show_warning
+        try:
+            yield
+        except MSEError as error:
+            typer.echo(f"mse: {error}", err=True)
+            raise typer.Exit(BAD_INPUT) from None
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    del filename, lineno, file, line
+    label = "warning" if issubclass(category, MSEWarning) else category.__name__
+    typer.echo(f"mse: {label}: {message}", err=True)

@@ -1,0 +1,634 @@
+"""How estimators look, the default one, and many of them side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+import pandas as pd
+
+from mse._drawing import Drawn
+from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
+from mse.answer.population import kind_of
+from mse.answer.protocols import Estimator, Fitted
+from mse.answer.shown import as_html, as_text, in_words, persons, span
+from mse.errors import InvalidTableError, ModelError
+from mse.resampling import bootstrap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mse._typing import Limit, Seed, Status
+    from mse.answer.population import PopulationEstimate
+    from mse.answer.protocols import Fit
+    from mse.data.table import CaptureTable
+    from mse.redrawing import Resampling
+    from mse.resampling import IntervalKind
+
+Criterion: TypeAlias = Literal["aic", "aicc", "bic", "pvalue"]
+Strategy: TypeAlias = Literal["exhaustive", "stepwise"]
+
+IntervalName: TypeAlias = Literal["bca", "percentile", "basic", "profile", "lognormal"]
+_BOOTSTRAP_INTERVALS = ("bca", "percentile", "basic")
+
+COMPARISON_SCHEMA = "mse.comparison/1"
+
+#: Tables of more lists than this have too many models to try them all.
+_MAX_EXHAUSTIVE_LISTS = 6
+#: The same of tables known in part, of which a fit takes a hundred times as long.
+_MAX_EXHAUSTIVE_IN_PART = 4
+
+
+def default_estimator(
+    table: CaptureTable,
+    *,
+    model: str | None = None,
+    criterion: Criterion = "bic",
+    strategy: Strategy | None = None,
+    max_order: int | None = None,
+    interval: Literal["profile", "lognormal"] = "profile",
+) -> Estimator:
+    """Choose the estimator that :func:`estimate` uses for a table; parameters as there.
+
+    Returns
+    -------
+    Estimator
+        A log-linear model, or a search for one.
+
+    Raises
+    ------
+    ModelError
+        If the table has no default: it consists of margins, and no model is named.
+    """
+    from mse.loglinear import LogLinear, LogLinearSearch
+
+    if model is not None:
+        if criterion != "bic" or strategy is not None or max_order is not None:
+            msg = (
+                f"The model {model!r} is named and a search is asked for as well (criterion, "
+                "strategy or max_order); leave out one of them."
+            )
+            raise ModelError(msg)
+        return LogLinear(model, interval)
+    _check_searchable(table)
+    if strategy is None:
+        most = _MAX_EXHAUSTIVE_LISTS if table.is_complete else _MAX_EXHAUSTIVE_IN_PART
+        large = table.n_lists > most or bool(table.covariates)
+        strategy = "stepwise" if large or criterion == "pvalue" else "exhaustive"
+    return LogLinearSearch(
+        criterion=criterion, strategy=strategy, max_order=max_order, interval=interval
+    )
+
+
+def usual_estimators(
+    table: CaptureTable, *, strategy: Strategy | None = None, max_order: int | None = None
+) -> list[Estimator]:
+    """Choose the estimators that are usually put side by side; options of the searches among them.
+
+    Returns
+    -------
+    list of Estimator
+        Of two lists the classical ones and a log-linear model; of more lists the two extremes,
+        independence and all pairs, and searches by several criteria.
+    """
+    from mse.classical.two_lists import Chapman, LincolnPetersen
+
+    if table.n_lists == 2:
+        return [LincolnPetersen(), Chapman(), default_estimator(table, model="main")]
+    chosen = [default_estimator(table, model=model) for model in ("main", "all two-way")]
+    criteria: list[Criterion] = ["bic", "aic"] if table.covariates else ["bic", "aic", "pvalue"]
+    for criterion in criteria:
+        # A search by p-value is defined step by step only; the option is for the others.
+        steps = None if criterion == "pvalue" else strategy
+        chosen.append(
+            default_estimator(table, criterion=criterion, strategy=steps, max_order=max_order)
+        )
+    return chosen
+
+
+def _check_searchable(table: CaptureTable) -> None:
+    """Raise ``ModelError`` for a table on which no search is defined, with the ways out."""
+    if table.margins is not None:
+        msg = (
+            "The table holds list totals and their union only. They say nothing about dependence "
+            'between lists; if you accept independence, ask for it: LogLinear("main").'
+        )
+        raise ModelError(msg)
+
+
+def estimate(
+    table: CaptureTable,
+    *,
+    model: str | None = None,
+    criterion: Criterion = "bic",
+    strategy: Strategy | None = None,
+    max_order: int | None = None,
+    interval: IntervalName | None = None,
+    replicates: int = 1000,
+    seed: Seed = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> PopulationEstimate:
+    """Size of the population behind a table of overlapping lists, by the default method.
+
+    The estimand is N, all persons of the population, on a list or on none. Hierarchical log-linear
+    models of the dependence between lists are compared by a criterion, and the best one gives the
+    total. The interval repeats the whole search in every bootstrap replicate, so it includes the
+    choice of model; ``model_range`` tells how far the models near the best one lie apart.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        Counts of histories, with or without covariates, complete or known in part.
+    model : str, optional
+        One model in the notation of :class:`LogLinear`, ``"[12,3]"`` for instance, in place of a
+        search.
+    criterion : {"bic", "aic", "aicc", "pvalue"}, default "bic"
+        How models are compared.
+    strategy : {"exhaustive", "stepwise"}, optional
+        Try all models, or search step by step; by default as in the table of the notes.
+    max_order : int, optional
+        Largest number of lists in one interaction.
+    interval : {"percentile", "bca", "basic", "profile", "lognormal"}, optional
+        Of a search percentiles of the bootstrap by default (:func:`bootstrap`), of one model the profile
+        likelihood interval. ``"profile"`` and ``"lognormal"`` take the model for granted.
+    replicates : int, default 1000
+        Bootstrap replicates.
+    seed : int or numpy.random.Generator, optional
+        The same seed gives the same interval.
+    n_jobs : int, optional
+        Workers, as in joblib.
+    progress : bool, optional
+        Show a bar; by default in terminals and notebooks.
+
+    Returns
+    -------
+    PopulationEstimate
+
+    Raises
+    ------
+    ModelError
+        If the table consists of margins and no model is named.
+
+    Notes
+    -----
+    ===============  ===============================================================
+    lists            search
+    ===============  ===============================================================
+    2 to 5           all hierarchical models but the saturated one
+    6                all models with interactions of pairs
+    7 or more        step by step over pairs: from independent lists and from all
+                     pairs, by adding, dropping and exchanging pairs; the better end
+                     counts
+    with covariates  step by step, from the main effects up to all two-way terms of
+                     lists and covariates
+    ===============  ===============================================================
+
+    A search by ``"pvalue"`` is always step by step. On a table known in part (unknown memberships or
+    covariates, counts within bounds) all models are tried for up to 4 lists, step by step otherwise, by
+    the observed-data likelihood.
+
+    Examples
+    --------
+    >>> import mse
+    >>> p = mse.estimate(mse.load_dataset("kosovo"), seed=1)
+    >>> round(p.total, 1), p.interval_kind
+    (10356.5, 'percentile')
+    """
+    bootstrapped = interval in _BOOTSTRAP_INTERVALS or (interval is None and model is None)
+    single: Literal["profile", "lognormal"] = "lognormal" if interval == "lognormal" else "profile"
+    estimator = default_estimator(
+        table,
+        model=model,
+        criterion=criterion,
+        strategy=strategy,
+        max_order=max_order,
+        interval=single,
+    )
+    if interval is not None and not bootstrapped and interval != single:
+        known = ", ".join(map(repr, (*_BOOTSTRAP_INTERVALS, "profile", "lognormal")))
+        msg = f"interval={interval!r} is not known; expected one of {known}."
+        raise ModelError(msg)
+    if not bootstrapped:
+        return estimator.fit(table).population
+    from mse.resampling import bootstrap
+
+    return bootstrap(
+        estimator,
+        table,
+        replicates,
+        interval=interval or "percentile",  # type: ignore[arg-type]
+        seed=seed,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Drawn):
+    """Several estimators fitted to one table, side by side.
+
+    Attributes
+    ----------
+    table : CaptureTable
+        The table.
+    fits : tuple of Fit
+        One fit an estimator, in the order in which they were given.
+    """
+
+    _words: ClassVar[str] = "mse.words.estimates"
+
+    table: CaptureTable
+    fits: tuple[Fit, ...]
+
+    @property
+    def populations(self) -> tuple[PopulationEstimate, ...]:
+        """The answers, in the order of ``fits``."""
+        return tuple(fit.population for fit in self.fits)
+
+    def to_frame(self, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
+        """Show the answers as a DataFrame, one row an estimator.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Level of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by the estimators' ``repr``; columns ``method``, ``model``, ``observed``,
+            ``hidden``, ``total``, ``low``, ``high``, ``interval_kind``, ``given``, ``status``,
+            ``limit``, ``reason``, then ``n_parameters``, ``deviance``, ``aic`` and ``bic`` of the
+            methods that have them. What is not estimable, or not there, is NaN.
+        """
+        check_level(level)
+        columns = [
+            "method",
+            "model",
+            "observed",
+            "hidden",
+            "total",
+            "low",
+            "high",
+            "interval_kind",
+            "given",
+            "status",
+            "limit",
+            "reason",
+        ]
+        frame = pd.concat([each.to_frame(level) for each in self.populations])
+        frame.index = pd.Index([repr(fit.estimator) for fit in self.fits], name="estimator")
+        measures = {
+            name: [float(getattr(fit, name, math.nan)) for fit in self.fits]
+            for name in ("n_parameters", "deviance", "aic", "bic")
+        }
+        return frame[columns].assign(**measures)
+
+    def to_dict(self, *, levels: Iterable[float] = STORED_LEVELS) -> dict[str, Any]:
+        """Write the comparison as a dictionary for JSON, schema ``mse.comparison/1``."""
+        known = tuple(levels)
+        return {
+            "schema": COMPARISON_SCHEMA,
+            "estimates": [
+                {
+                    "estimator": repr(fit.estimator),
+                    "population": fit.population.to_dict(levels=known),
+                }
+                for fit in self.fits
+            ],
+        }
+
+    def summary(self, level: float = DEFAULT_LEVEL) -> str:
+        """Put the comparison in words: intervals, points, how far apart, what was not estimable."""
+        return as_text(in_words(self, level=level))
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        names = ", ".join(repr(fit.estimator) for fit in self.fits)
+        return f"<Comparison of {len(self.fits)} estimators: {names}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(in_words(self, level=DEFAULT_LEVEL))
+
+
+def compare(table: CaptureTable, estimators: Iterable[Estimator]) -> Comparison:
+    """Fit several estimators to one table.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        The table.
+    estimators : iterable of Estimator
+        At least one. What the data do not determine is a row with a status; an estimator that is
+        not meant for such a table is an error.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ModelError
+        If there is no estimator, one of them is none, or one of them is not meant for this table.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.CaptureTable.from_counts({"10": 5, "01": 10, "11": 5}, lists=["a", "b"])
+    >>> c = mse.compare(table, [mse.LincolnPetersen(), mse.Chapman()])
+    >>> c.to_frame()["total"].round(1).tolist()
+    [30.0, 28.3]
+    """
+    chosen = _check_estimators(estimators)
+    fits = []
+    for estimator in chosen:
+        try:
+            fits.append(estimator.fit(table))
+        except ModelError as error:
+            msg = f"{estimator!r} cannot be asked of this table. {error}"
+            raise ModelError(msg) from error
+    return Comparison(table, tuple(fits))
+
+
+def _check_estimators(estimators: object) -> tuple[Estimator, ...]:
+    if not isinstance(estimators, Iterable):
+        msg = f"Expected a list of estimators, got {estimators!r}."
+        raise ModelError(msg)
+    chosen = tuple(estimators)
+    wrong = [each for each in chosen if isinstance(each, type) or not isinstance(each, Estimator)]
+    if wrong:
+        msg = (
+            f"{wrong[0]!r} is not an estimator; expected objects with a fit method, such as "
+            "mse.Chapman() (with the parentheses)."
+        )
+        raise ModelError(msg)
+    if not chosen:
+        msg = 'There is nothing to compare: give at least one estimator, LogLinear("main") say.'
+        raise ModelError(msg)
+    return chosen
+
+
+# An estimator tried on a table that may not suit it -----------------------------------------------
+
+#: Status where the question could not be asked of a table, beside those of an estimate.
+NOT_APPLICABLE = "not_applicable"
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What came of an estimator on one table.
+
+    Parameters
+    ----------
+    population : PopulationEstimate or None
+        The answer; None where the estimator could not be asked.
+    why_not : str
+        Why it could not; empty otherwise.
+    """
+
+    population: PopulationEstimate | None
+    why_not: str = ""
+
+    @property
+    def total(self) -> float:
+        """Estimated total, persons; NaN where there is none."""
+        return math.nan if self.population is None else self.population.total
+
+    @property
+    def status(self) -> str:
+        """Status of the estimate, or ``not_applicable``."""
+        return NOT_APPLICABLE if self.population is None else self.population.status
+
+    @property
+    def reason(self) -> str:
+        """Why the status is what it is."""
+        return self.why_not if self.population is None else self.population.reason
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Interval of the total, persons; NaN where there is none."""
+        return (math.nan, math.nan) if self.population is None else self.population.interval(level)
+
+    def row(self, level: float) -> dict[str, Any]:
+        """Columns of a tidy table: estimate, interval, status."""
+        low, high = self.interval(level)
+        found = self.population
+        return {
+            "hidden": math.nan if found is None else found.hidden,
+            "total": self.total,
+            "low": low,
+            "high": high,
+            "level": level,
+            "interval_kind": "" if found is None else found.interval_kind,
+            "given": "" if found is None else found.interval_given,
+            "model": "" if found is None else found.model,
+            "status": self.status,
+            "limit": "" if found is None else found.limit,
+            "reason": self.reason,
+        }
+
+    def cells(self, level: float) -> list[str]:
+        """Interval, point and status as text."""
+        point = "-" if math.isnan(self.total) else persons(self.total)
+        return [span(*self.interval(level)), point, self.status]
+
+
+def carried_over(
+    estimator: Estimator,
+    whole: CaptureTable,
+    rest: CaptureTable,
+    renamed: Mapping[str, str] | None = None,
+) -> Estimator:
+    """Let an estimator that names lists ask the same of a table that lacks some of them.
+
+    Without this a model that speaks of a list would be said to give no estimate where the list is
+    left out, though nobody asked it.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        Any; those with a method ``asked_of`` are asked for what suits the other table.
+    whole, rest : CaptureTable
+        The table the estimator is written for, and the same with lists left out or made one.
+    renamed : mapping of str to str, optional
+        New names of lists that were made one.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be asked of the other table.
+    """
+    asked_of = getattr(estimator, "asked_of", None)
+    adapted: Estimator = asked_of(whole, rest, renamed or {}) if callable(asked_of) else estimator
+    return adapted
+
+
+def attempt_on_other(
+    estimator: Estimator,
+    whole: CaptureTable,
+    rest: CaptureTable,
+    renamed: Mapping[str, str] | None = None,
+) -> Trial:
+    """Ask an estimator that is written for one table of the same with other lists; see `carried_over`."""
+    try:
+        adapted = carried_over(estimator, whole, rest, renamed)
+    except (ModelError, InvalidTableError) as error:
+        return skipped(str(error))
+    return attempt(adapted, rest)
+
+
+def attempt(estimator: Estimator, table: CaptureTable) -> Trial:
+    """Fit, and turn "this cannot be asked of such a table" into a reason."""
+    try:
+        return Trial(estimator.fit(table).population)
+    except (ModelError, InvalidTableError) as error:
+        return skipped(str(error))
+
+
+def described(trial: Trial) -> str:
+    """Name the kind of interval and what it takes for granted; empty where there is none."""
+    found = trial.population
+    if found is None or math.isnan(found.total):
+        return ""
+    return kind_of(found)
+
+
+def skipped(reason: str) -> Trial:
+    """Say why nothing was tried."""
+    return Trial(None, reason)
+
+
+def check_estimator(estimator: object) -> None:
+    """Raise ``ModelError`` for what has no ``fit``, or for a class in place of an object."""
+    if isinstance(estimator, type) or not callable(getattr(estimator, "fit", None)):
+        raise ModelError(
+            f"{estimator!r} is not an estimator; expected an object with a fit method, such as "
+            "mse.Chapman() (with the parentheses)."
+        )
+
+
+# An estimator whose intervals come from the bootstrap, for whatever takes estimators --------------
+
+
+@dataclass(frozen=True)
+class Bootstrapped:
+    """Another estimator, with intervals from repeating it on persons drawn anew.
+
+    `mse.bootstrap` answers for one table; this is the same as a setting, so that comparisons,
+    validation and sensitivity analyses can ask for the interval that includes the choice of model.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        Any estimator; a search chooses its model again in every replicate.
+    replicates : int, default 1000
+        Bootstrap replicates of each fit.
+    interval : {"percentile", "bca", "basic"}, default "percentile"
+        Kind of interval.
+    resampling : {"population", "multinomial", "parametric"}, default "population"
+        As of `mse.bootstrap`.
+    seed : int, default 1
+        Of each fit, so that equal settings give equal answers.
+
+    Examples
+    --------
+    >>> import mse
+    >>> from mse.comparing import Bootstrapped
+    >>> table = mse.load_dataset("kosovo")
+    >>> fit = Bootstrapped(mse.LogLinearSearch(), replicates=100).fit(table)
+    >>> fit.population.interval_given
+    'the model re-selected in every replicate'
+    """
+
+    estimator: Estimator
+    replicates: int = 1000
+    interval: IntervalKind = "percentile"
+    resampling: Resampling = "population"
+    seed: int = 1
+
+    def fit(self, table: CaptureTable) -> BootstrappedFit:
+        """Fit the estimator, and repeat it on resampled tables.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            A table that the estimator takes.
+
+        Returns
+        -------
+        BootstrappedFit
+
+        Raises
+        ------
+        ModelError
+            If the estimator cannot be asked of the table, or an option is not known.
+        """
+        population = bootstrap(
+            self.estimator,
+            table,
+            self.replicates,
+            self.resampling,
+            self.interval,
+            self.seed,
+            n_jobs=1,
+            progress=False,
+        )
+        return BootstrappedFit(self, table, population)
+
+    def asked_of(
+        self, whole: CaptureTable, rest: CaptureTable, renamed: Mapping[str, str]
+    ) -> Bootstrapped:
+        """Ask the same of a table with other lists, as the estimator within does.
+
+        Parameters
+        ----------
+        whole : CaptureTable
+            The table that the estimator is written for.
+        rest : CaptureTable
+            The same with lists left out or made one.
+        renamed : mapping of str to str
+            New names of lists that were made one.
+
+        Returns
+        -------
+        Bootstrapped
+        """
+        return replace(self, estimator=carried_over(self.estimator, whole, rest, renamed))
+
+
+@dataclass(frozen=True, eq=False)
+class BootstrappedFit(Fitted):
+    """Answer of a `Bootstrapped` estimator.
+
+    Attributes
+    ----------
+    estimator : Bootstrapped
+        What was fitted.
+    table : CaptureTable
+        To what.
+    population : PopulationEstimate
+        The answer, with draws.
+    """
+
+    estimator: Bootstrapped
+    table: CaptureTable
+    population: PopulationEstimate
+
+    @property
+    def status(self) -> Status:
+        """Whether the data determine the total."""
+        return self.population.status
+
+    @property
+    def limit(self) -> Limit:
+        """Where the hidden number goes as the likelihood approaches its supremum."""
+        return self.population.limit
+
+    @property
+    def reason(self) -> str:
+        """Why the status is not ``ok``, in words."""
+        return self.population.reason

@@ -1,0 +1,1 @@
+"""Posterior over decomposable graphs."""

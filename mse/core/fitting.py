@@ -1,0 +1,463 @@
+"""Fits of many models to many tables: existence, means, deviance and hidden counts in one loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numba as nb
+import numpy as np
+from scipy.sparse import csr_array
+
+from mse.core.exact_check import FACE, FIT, LIMITS_OF_MODEL, ExactCheck, ask
+from mse.core.existence import (
+    FINITE,
+    INDETERMINATE,
+    NOT_ASKED,
+    ask_partners,
+    empty_strata,
+    hear_partners,
+)
+from mse.core.explicit_fit import MOST_ENTRIES, covariance_of, explicit_rows
+from mse.core.lattice import subset_sum, superset_sum
+from mse.core.newton import (
+    CERTIFIED,
+    SURPASSED,
+    UNDECIDED,
+    Design,
+    arrange,
+    cholesky,
+    deviance_of,
+    first_cell,
+    first_cells,
+    information,
+    is_effect,
+    least_squares_start,
+    make_workspace,
+    n_parameters,
+    newton,
+    restore,
+    single_effects,
+    smallest_pivot,
+    spread,
+)
+
+if TYPE_CHECKING:
+    from mse._typing import BoolArray, FloatArray, IntArray
+
+#: Codes of a status, in the order of `STATUSES`. One more is for callers in this package: the fit
+#: was given up since its deviance is too high.
+OK, BOUNDARY, NOT_ESTIMABLE, NOT_CONVERGED, PRUNED = 0, 1, 2, 3, 4
+STATUSES = ("ok", "boundary", "not_estimable", "not_converged")
+
+#: Smallest ratio of a squared Cholesky pivot to its diagonal at which an inverse is taken as it is: it
+#: keeps the digits that a standard error needs.
+CLEAR_PIVOT = 1e-6
+#: Iterations after which a receding fit is asked about rather than followed.
+PATIENCE = 4.0
+
+
+class BatchFit(NamedTuple):
+    """Fits of M models to B tables with Q hidden cells.
+
+    Attributes
+    ----------
+    deviance : float64 array (B, M)
+        Of the extended maximum likelihood estimate; NaN where not converged.
+    hidden : float64 array (B, M, Q)
+        Persons on no list, by stratum; NaN where not estimable.
+    limits : int8 array (B, M, Q)
+        Codes of `mse.core.existence.LIMITS`.
+    status : int8 array (B, M)
+        Codes of `STATUSES`.
+    rank : int64 array (B, M)
+        Rank of the design on the facial set.
+    n_face : int64 array (B, M)
+        Number of cells in the facial set.
+    coefficients : float64 array (B, M, U)
+        Log scale; 0 for parameters that were not fitted.
+    """
+
+    deviance: FloatArray
+    hidden: FloatArray
+    limits: np.ndarray[tuple[int, int, int], np.dtype[np.int8]]
+    status: np.ndarray[tuple[int, int], np.dtype[np.int8]]
+    rank: IntArray
+    n_face: IntArray
+    coefficients: FloatArray
+
+
+class ModelFit(NamedTuple):
+    """One model on one table.
+
+    Attributes
+    ----------
+    deviance : float
+        Of the extended maximum likelihood estimate.
+    hidden : float64 array (Q,)
+        Persons on no list, by stratum; NaN where not estimable.
+    limits : int8 array (Q,)
+        Codes of `mse.core.existence.LIMITS`.
+    status : int
+        Code of `STATUSES`.
+    means : float64 array (C,)
+        Extended maximum likelihood means; 0 outside the facial set, hidden ones included.
+    face : bool array (C,)
+        The facial set.
+    kept : int64 array (rank,)
+        Positions in `Design.cells` of the parameters that were fitted.
+    coefficients : float64 array (rank,)
+        Their values, log scale.
+    vanishing : int64 array
+        Positions of the parameters at minus infinity because nobody has their combination.
+    """
+
+    deviance: float
+    hidden: FloatArray
+    limits: np.ndarray[tuple[int], np.dtype[np.int8]]
+    status: int
+    means: FloatArray
+    face: BoolArray
+    kept: IntArray
+    coefficients: FloatArray
+    vanishing: IntArray
+
+
+@nb.njit(cache=True, nogil=True)
+def choose(sums, member, design, work):  # type: ignore[no-untyped-def]
+    """Choose the parameters that somebody has; cells that contain another one cannot be seen.
+
+    Returns the number of parameters; the face is then the observable cells that stay.
+    """
+    p, n_vanishing = 0, 0
+    for c in range(work.face.size):
+        work.step[c] = 0.0
+        work.face[c] = design.observable[c]
+    for u in range(member.size):
+        if not member[u]:
+            continue
+        if is_effect(design, u) and sums[first_cell(design, u)] <= 0.0:
+            work.step[first_cell(design, u)] = 1.0
+            n_vanishing += 1
+        else:
+            work.chosen[p] = u
+            p += 1
+    if n_vanishing > 0:
+        subset_sum(work.step, design.shape)
+        for c in range(work.face.size):
+            if work.step[c] > 0.0:
+                work.face[c] = False
+    return p, n_vanishing
+
+
+@nb.njit(cache=True, nogil=True)
+def _ask(design, work, n_vanishing, hidden, limits):  # type: ignore[no-untyped-def]
+    """Ask for all hidden limits, later for cells with a vanishing parameter; whether there are such."""
+    some = False
+    for k in range(design.n_hidden):
+        hidden[k] = np.nan
+        later = n_vanishing > 0 and work.step[k] > 0.0
+        limits[k] = NOT_ASKED if later else FINITE
+        some = some or later
+    return some
+
+
+@nb.njit(cache=True, nogil=True)
+def _look_at_empty(sums, member, design, limits, partner):  # type: ignore[no-untyped-def]
+    """Look into hidden cells that contain a vanishing parameter, see `empty_strata`."""
+    marks = np.zeros(sums.size)
+    effects = np.zeros(member.size, dtype=np.int64)
+    n_effects = 0
+    for u in range(member.size):
+        if member[u] and is_effect(design, u) and sums[first_cell(design, u)] <= 0.0:
+            effects[n_effects] = first_cell(design, u)
+            marks[effects[n_effects]] = 1.0
+            n_effects += 1
+    subset_sum(marks, design.shape)
+    empty_strata(marks, effects[:n_effects], design, limits, partner)
+    ask_partners(limits, partner)
+
+
+@nb.njit(cache=True, nogil=True)
+def _rest_of_empty(counts, member, asked, limits):  # type: ignore[no-untyped-def]
+    """Settle the hidden cells that are left by all parameters; False where that failed."""
+    some = False
+    for k in range(limits.size):
+        some = some or limits[k] == NOT_ASKED
+        asked.limits[k] = FINITE if limits[k] == NOT_ASKED else NOT_ASKED
+    if not some:
+        return True
+    for c in range(counts.size):
+        asked.counts[c] = counts[c]
+    for u in range(member.size):
+        asked.member[u] = member[u]
+    if ask(asked, LIMITS_OF_MODEL, 0) < 0:
+        return False
+    for k in range(limits.size):
+        if limits[k] == NOT_ASKED:
+            limits[k] = asked.limits[k]
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def _restrict(counts, p, asked, limits, partner):  # type: ignore[no-untyped-def]
+    """Restrict the fit to its facial set; the number of parameters left, -1 where that failed."""
+    for c in range(counts.size):
+        asked.counts[c] = counts[c]
+    for k in range(limits.size):
+        asked.limits[k] = limits[k]
+        asked.partner[k] = partner[k] if partner.size > 0 else -1
+    rank = ask(asked, FACE, p)
+    for k in range(limits.size):
+        limits[k] = asked.limits[k]
+    return rank
+
+
+@nb.njit(cache=True, nogil=True)
+def _attempt(counts, design, work, p, start, patience, ceiling):  # type: ignore[no-untyped-def]
+    """Fit on all cells of the face, from coefficients of all parameters or, without them, from the data."""
+    arrange(design, work, p)
+    code = UNDECIDED
+    if start.size > 0:
+        for i in range(p):
+            work.b[i] = start[work.chosen[i]]
+    if start.size > 0 or least_squares_start(counts, design, work, p):
+        code = newton(counts, design, work, p, patience, ceiling)
+    restore(work, p)
+    return code
+
+
+@nb.njit(cache=True, nogil=True)
+def _read_off(counts, design, work, n_vanishing, hidden, limits):  # type: ignore[no-untyped-def]
+    """Read the hidden counts off a finished fit; its status."""
+    status = BOUNDARY if n_vanishing > 0 else OK
+    for c in range(counts.size):
+        if work.face[c] != design.observable[c]:
+            status = BOUNDARY
+    for k in range(design.n_hidden):
+        if limits[k] == FINITE:
+            hidden[k] = work.means[k]
+        else:
+            status = NOT_ESTIMABLE
+    return status
+
+
+@nb.njit(cache=True, nogil=True)
+def fit_one(counts, sums, member, start, ceiling, design, work, asked, hidden, limits):  # type: ignore[no-untyped-def]
+    """Fit one model to one table: face, means, hidden counts.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell; 0 on unobservable cells.
+    sums : float64 array (C,)
+        Superset sums of the counts.
+    member : bool array (U,)
+        Parameters of the model.
+    start : float64 array (U,) or (0,)
+        Coefficients to start from; empty for a start from the data.
+    ceiling : float
+        Give up once the deviance is certain to end above this.
+    design, work : Design, Workspace
+        See `mse.core.newton`.
+    asked : Asked
+        Who settles what cannot be certified here, see `mse.core.exact_check.ExactCheck`.
+    hidden : float64 array (Q,)
+        Receives the hidden counts.
+    limits : int8 array (Q,)
+        Receives their limits.
+
+    Returns
+    -------
+    status : int
+    p : int
+        Number of fitted parameters, the rank on the face.
+    deviance : float
+    """
+    p, n_vanishing = choose(sums, member, design, work)
+    empty = _ask(design, work, n_vanishing, hidden, limits)
+    partner = np.zeros(design.n_hidden if empty else 0, dtype=np.int64)
+    if empty:
+        _look_at_empty(sums, member, design, limits, partner)
+    # In the hope that the estimate exists on all cells that are left.
+    code = _attempt(counts, design, work, p, start, PATIENCE, ceiling)
+    if code == SURPASSED:
+        return PRUNED, p, np.nan
+    if code != CERTIFIED:
+        rank = _restrict(counts, p, asked, limits, partner)
+        if rank >= 0:
+            n_vanishing += p - rank
+            p = rank
+            # On its face it exists, however long it takes.
+            code = _attempt(counts, design, work, p, start[:0], np.inf, np.inf)
+            if code != CERTIFIED:
+                code = ask(asked, FIT, p)
+    if code == CERTIFIED and empty:
+        hear_partners(limits, partner)
+        if not _rest_of_empty(counts, member, asked, limits):
+            code = UNDECIDED
+    if code != CERTIFIED:
+        for k in range(design.n_hidden):
+            limits[k] = INDETERMINATE
+        return NOT_CONVERGED, p, np.nan
+    return (
+        _read_off(counts, design, work, n_vanishing, hidden, limits),
+        p,
+        deviance_of(counts, work),
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def _fit_many(tables, members, starts, design, work, asked, out):  # type: ignore[no-untyped-def]
+    sums = np.zeros(tables.shape[1])
+    for t in range(tables.shape[0]):
+        for c in range(sums.size):
+            sums[c] = tables[t, c]
+        superset_sum(sums, design.shape)
+        for m in range(members.shape[0]):
+            status, p, deviance = fit_one(
+                tables[t],
+                sums,
+                members[m],
+                starts[m],
+                np.inf,
+                design,
+                work,
+                asked,
+                out.hidden[t, m],
+                out.limits[t, m],
+            )
+            for i in range(p):
+                out.coefficients[t, m, work.chosen[i]] = work.b[i]
+            out.status[t, m] = status
+            out.rank[t, m] = p
+            out.deviance[t, m] = deviance
+            out.n_face[t, m] = work.face.sum()
+
+
+def fit_models(
+    tables: FloatArray, members: BoolArray, design: Design, start: FloatArray | None = None
+) -> BatchFit:
+    """Fit every model to every table.
+
+    Parameters
+    ----------
+    tables : float64 array (B, C)
+        Counts of persons, 0 on unobservable cells.
+    members : bool array (M, U)
+        Parameters of each model among those of the design; the constant in each.
+    design : Design
+        Axes and parameters.
+    start : float64 array (U,), optional
+        Coefficients to start every fit from; by default each starts from the data.
+
+    Returns
+    -------
+    BatchFit
+    """
+    size = (tables.shape[0], members.shape[0])
+    out = BatchFit(
+        np.full(size, np.nan),
+        np.full((*size, design.n_hidden), np.nan),
+        np.zeros((*size, design.n_hidden), dtype=np.int8),
+        np.zeros(size, dtype=np.int8),
+        np.zeros(size, dtype=np.int64),
+        np.zeros(size, dtype=np.int64),
+        np.zeros((*size, n_parameters(design))),
+    )
+    first = np.zeros(0) if start is None else start
+    starts = np.repeat(first[None], len(members), axis=0)
+    work = make_workspace(design)
+    with ExactCheck(design, work) as check:
+        _fit_many(tables, members, starts, design, work, check.asked, out)
+    return out
+
+
+def fit_model(
+    counts: FloatArray, member: BoolArray, design: Design, start: FloatArray | None = None
+) -> ModelFit:
+    """Fit one model to one table and keep everything that describes the fit.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell, 0 on unobservable cells.
+    member : bool array (U,)
+        Parameters of the model.
+    design : Design
+        Axes and parameters.
+    start : float64 array (U,), optional
+        Coefficients to start from; by default it starts from the data.
+
+    Returns
+    -------
+    ModelFit
+    """
+    work, sums = make_workspace(design), counts.copy()
+    superset_sum(sums, design.shape)
+    hidden = np.full(design.n_hidden, np.nan)
+    limits = np.zeros(design.n_hidden, dtype=np.int8)
+    first = np.zeros(0) if start is None else start
+    with ExactCheck(design, work) as check:
+        status, p, deviance = fit_one(
+            counts, sums, member, first, np.inf, design, work, check.asked, hidden, limits
+        )
+    # The work space is this fit's own, so its arrays become the answer.
+    work.means[~work.face] = 0.0
+    work.means[: design.n_hidden] = hidden
+    return ModelFit(
+        float(deviance),
+        hidden,
+        limits,
+        int(status),
+        work.means,
+        work.face,
+        work.chosen[:p].copy(),
+        work.b[:p].copy(),
+        np.flatnonzero(member & single_effects(design) & (sums[first_cells(design)] <= 0.0)),
+    )
+
+
+def log_hidden_covariance(
+    fit: ModelFit, design: Design, means: FloatArray | None = None
+) -> FloatArray:
+    """Covariance of the log hidden counts by the inverse information on the face.
+
+    Parameters
+    ----------
+    fit : ModelFit
+        A fit whose hidden counts are estimable, at least in part.
+    design : Design
+        Axes and parameters.
+    means : float64 array (C,), optional
+        Other means to take the information at; by default those of the fit.
+
+    Returns
+    -------
+    float64 array (Q, Q)
+        NaN in the rows and columns of strata that are not estimable.
+    """
+    weights = np.where(fit.face, fit.means if means is None else means, 0.0)
+    finite = np.flatnonzero(np.asarray(fit.limits) == FINITE)
+    covariance = np.full((design.n_hidden, design.n_hidden), np.nan)
+    p = fit.kept.size
+    sums, matrix = weights.copy(), np.zeros((p, p))
+    superset_sum(sums, design.shape)
+    information(sums, design, fit.kept, p, matrix)
+    # Pivots this small lose half the digits of the answer.
+    factor = matrix.copy()
+    clear = cholesky(factor, p) and smallest_pivot(factor, p) > CLEAR_PIVOT
+    if clear or int(fit.face.sum() + finite.size) * p > MOST_ENTRIES:
+        rows = np.zeros((finite.size, p))
+        column, one = np.zeros(design.observable.size), np.ones(1)
+        for j in np.flatnonzero(first_cells(design)[fit.kept] < design.n_hidden):
+            spread(one, design, fit.kept[j : j + 1], 1, column)
+            rows[:, j] = column[: design.n_hidden][finite]
+        matrix += np.tril(matrix, -1).T
+        # Few effects are in a hidden cell: the product with the sparse rows costs nearly nothing.
+        known = csr_array(rows) @ np.linalg.solve(matrix, rows.T)
+    else:
+        cells = np.flatnonzero(fit.face)
+        rows_of = explicit_rows(design, fit.kept, cells, finite)
+        known = covariance_of(rows_of, np.log(weights[cells]))
+    covariance[np.ix_(finite, finite)] = known
+    return covariance

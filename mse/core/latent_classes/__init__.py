@@ -1,0 +1,1 @@
+"""Latent classes: density and chain."""

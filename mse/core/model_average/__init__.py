@@ -1,0 +1,1 @@
+"""Averages over log-linear models: density, posterior modes, chain."""

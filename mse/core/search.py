@@ -1,0 +1,1033 @@
+"""The best of a catalogue of models, for many tables: selection repeated in every replicate.
+
+The answer is that of fitting every model. Most are ruled out before: a model that lacks two
+terms has a deviance at least that of the largest model that lacks them, and a Newton step
+bounds the deviance it leads to from below (`mse.core.newton.deviance_below`). Branch and bound
+with the first bound is that of Furnival & Wilson (1974, Technometrics 16, 499-511).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numba as nb
+import numpy as np
+
+from mse.core.exact_check import ExactCheck
+from mse.core.existence import FINITE, INDETERMINATE, determined, without_persons
+from mse.core.fitting import (
+    BOUNDARY,
+    NOT_CONVERGED,
+    NOT_ESTIMABLE,
+    PRUNED,
+    choose,
+    fit_models,
+    fit_one,
+)
+from mse.core.lattice import subset_sum, superset_sum
+from mse.core.newton import (
+    PIVOT_TOLERANCE,
+    Design,
+    cholesky,
+    damping,
+    deviance_below,
+    first_cell,
+    first_cells,
+    gather,
+    information,
+    make_workspace,
+    means_of,
+    n_parameters,
+    newton_step,
+    step_range,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mse._typing import BoolArray, FloatArray, IntArray
+    from mse.core.exact_check import Asked
+
+#: Codes of the criteria, as positions in `CRITERIA`.
+CRITERIA = ("bic", "aic", "aicc")
+BIC, AIC, AICC = 0, 1, 2
+
+#: Newton steps spent on a bound; from a warm start two or three bring it within a fraction of 1.
+BOUND_STEPS = 3
+
+
+class Candidates(NamedTuple):
+    """Models to choose from, best first on the original table.
+
+    Attributes
+    ----------
+    members : bool array (M, U)
+        Parameters of each model.
+    starts : float64 array (M, U)
+        Their coefficients on the original table.
+    sizes : int64 array (M,)
+        Parameters of each model.
+    lacking : int64 array (M, T)
+        Positions of the interactions that a model lacks, -1 after the last.
+    bound_members, bound_starts : arrays (G, U)
+        The largest models without one or two interactions.
+    bound_row : int64 array (T, T)
+        Row in `bound_members` of the largest model without interactions i and j.
+    """
+
+    members: BoolArray
+    starts: FloatArray
+    sizes: IntArray
+    lacking: IntArray
+    bound_members: BoolArray
+    bound_starts: FloatArray
+    bound_row: IntArray
+
+
+class Selection(NamedTuple):
+    """The chosen models of B tables, among the first candidates up to each of J checkpoints.
+
+    Attributes
+    ----------
+    chosen : int64 array (B, J)
+        Row of the chosen model, -1 where none is estimable.
+    hidden : float64 array (B, J)
+        Its hidden persons; NaN where none is estimable.
+    limits : int8 array (B, J)
+        `FINITE`, or the limit of the best model where none is estimable.
+    failed : bool array (B,)
+        Tables on which a fit did not converge.
+    """
+
+    chosen: IntArray
+    hidden: FloatArray
+    limits: np.ndarray[tuple[int, int], np.dtype[np.int8]]
+    failed: BoolArray
+
+
+def make_candidates(
+    counts: FloatArray, members: BoolArray, starts: FloatArray, design: Design
+) -> Candidates:
+    """Prepare models for repeated selection.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        The original table.
+    members : bool array (M, U)
+        Parameters of each model, best model first.
+    starts : float64 array (M, U)
+        Their coefficients on that table.
+    design : Design
+        Axes and parameters; every axis a list, and the parameters together the largest model.
+    """
+    full = np.ones(design.cells.size, dtype=np.bool_)
+    size = np.bitwise_count(design.cells)
+    terms = np.flatnonzero(size > 1)
+    above = (design.cells[:, None] & design.cells[terms][None]) == design.cells[terms][None]
+    pairs = [(i, j) for i in range(terms.size) for j in range(i, terms.size)]
+    bound_members = np.asarray([full & ~above[:, i] & ~above[:, j] for i, j in pairs])
+    if not pairs:
+        bound_members = full[None]
+    bound_members, rows = np.unique(bound_members, axis=0, return_inverse=True)
+    bound_row = np.zeros((terms.size, terms.size), dtype=np.int64)
+    for (i, j), row in zip(pairs, rows.ravel(), strict=False):
+        bound_row[i, j] = bound_row[j, i] = row
+    lacks = ~members[:, terms]
+    lacking = np.full((len(members), terms.size + 1), -1, dtype=np.int64)
+    for m, row in enumerate(lacks):
+        found = np.flatnonzero(row)
+        lacking[m, : found.size] = found
+    return Candidates(
+        members,
+        starts,
+        members.sum(axis=1, dtype=np.int64),
+        lacking,
+        bound_members,
+        fit_models(counts[None], bound_members, design).coefficients[0],
+        bound_row,
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def penalty_of(kind, p, n):  # type: ignore[no-untyped-def]
+    """Penalty of p parameters for n observed persons, see `mse.loglinear.design`."""
+    if kind == BIC:
+        return p * np.log(max(n, 1.0))
+    if kind == AIC:
+        return 2.0 * p
+    return 2.0 * p + 2.0 * p * (p + 1) / (n - p - 1) if n - p - 1 > 0 else np.inf
+
+
+@nb.njit(cache=True, nogil=True)
+def _deviance_bound(counts, sums, member, start, design, work):  # type: ignore[no-untyped-def]
+    """Lower bound on the deviance of a model, from a few Newton steps."""
+    p, _ = choose(sums, member, design, work)
+    for i in range(p):
+        work.b[i] = start[work.chosen[i]]
+    means_of(design, work, p)
+    best = 0.0
+    for _ in range(BOUND_STEPS):
+        decrement = newton_step(counts, design, work, p)
+        if np.isnan(decrement):
+            break
+        best = max(best, deviance_below(counts, work))
+        _, largest, _ = step_range(design, work)
+        t = damping(work, decrement, largest)
+        for c in range(counts.size):
+            work.means[c] *= np.exp(t * work.step[c])
+    return best
+
+
+@nb.njit(cache=True, nogil=True)
+def _floor(lacking, bounds, bound_row):  # type: ignore[no-untyped-def]
+    """Largest bound among the models that contain this one."""
+    floor = 0.0
+    i = 0
+    while lacking[i] >= 0:
+        row = bound_row[lacking[i]]
+        j = i
+        while lacking[j] >= 0:
+            floor = max(floor, bounds[row[lacking[j]]])
+            j += 1
+        i += 1
+    return floor
+
+
+@nb.njit(cache=True, nogil=True)
+def _select_one(  # type: ignore[no-untyped-def]
+    counts, candidates, kind, stops, design, work, asked, bounds, chosen, hidden, limits
+):
+    """Select for one table; whether a fit did not converge."""
+    sums = counts.copy()
+    superset_sum(sums, design.shape)
+    answer, answer_limits = np.zeros(1), np.zeros(1, dtype=np.int8)
+    for g in range(bounds.size):
+        bounds[g] = _deviance_bound(
+            counts,
+            sums,
+            candidates.bound_members[g],
+            candidates.bound_starts[g],
+            design,
+            work,
+        )
+    best, best_hidden, best_row = np.inf, np.nan, -1
+    lost, lost_limit = np.inf, INDETERMINATE
+    failed, j = False, 0
+    for m in range(candidates.sizes.size):
+        penalty = penalty_of(kind, candidates.sizes[m], sums[0])
+        if penalty + _floor(candidates.lacking[m], bounds, candidates.bound_row) < best:
+            status, _, deviance = fit_one(
+                counts,
+                sums,
+                candidates.members[m],
+                candidates.starts[m],
+                best - penalty,
+                design,
+                work,
+                asked,
+                answer,
+                answer_limits,
+            )
+            value = deviance + penalty
+            if status == NOT_CONVERGED:
+                failed = True
+            elif status <= BOUNDARY and value < best:
+                best, best_hidden, best_row = value, answer[0], m
+            elif status != PRUNED and status > BOUNDARY and value < lost:
+                lost, lost_limit = value, answer_limits[0]
+        if m + 1 == stops[j]:
+            chosen[j] = best_row
+            hidden[j] = best_hidden
+            limits[j] = FINITE if best_row >= 0 else lost_limit
+            j += 1
+    return failed
+
+
+def select(
+    tables: FloatArray, candidates: Candidates, kind: int, checkpoints: IntArray, design: Design
+) -> Selection:
+    """Choose the best estimable model for each table.
+
+    Parameters
+    ----------
+    tables : float64 array (B, C)
+        Counts of persons over lists alone, 0 on the unobservable cell.
+    candidates : Candidates
+        Models to choose from.
+    kind : int
+        `BIC`, `AIC` or `AICC`.
+    checkpoints : int64 array (J,)
+        Numbers of candidates, rising, after each of which the choice so far is recorded.
+    design : Design
+        Axes and parameters.
+
+    Returns
+    -------
+    Selection
+    """
+    size = (tables.shape[0], checkpoints.size)
+    out = Selection(
+        np.full(size, -1, dtype=np.int64),
+        np.full(size, np.nan),
+        np.full(size, INDETERMINATE, dtype=np.int8),
+        np.zeros(size[0], dtype=np.bool_),
+    )
+    # One checkpoint more, never reached, spares the loop a comparison of lengths.
+    stops = np.append(checkpoints, np.iinfo(np.int64).max)
+    work, bounds = make_workspace(design), np.zeros(len(candidates.bound_members))
+    with ExactCheck(design, work) as check:
+        for t, counts in enumerate(tables):
+            answer = (out.chosen[t], out.hidden[t], out.limits[t])
+            out.failed[t] = _select_one(
+                counts, candidates, kind, stops, design, work, check.asked, bounds, *answer
+            )
+    return out
+
+
+# Stepwise search over lists and covariates: two-way terms added, dropped and exchanged ------------
+# The search of every replicate would fit some fifty models at each of some twenty steps. Here one
+# information matrix over all parameters gives the score statistic of every term outside the model
+# (Rao 1948; the fall in deviance to second order) and the Wald statistic of every term inside (the
+# rise). Only the few terms with the best approximate criterion are fitted, and the best of these
+# fits is taken. Where none of them is better the others are fitted that are anywhere near, and where none of
+# those is either, the most promising exchanges of a term in the model for one outside. Since a search may
+# end in a trap all the same, it goes from several models.
+#
+# A table is searched by the same steps as its replicates, those of `Walker`: what is chosen there is what a
+# replicate with the same counts would choose.
+
+#: Whether a model may not be chosen, and its criterion: the lower one is better.
+Rank: TypeAlias = "tuple[bool, float]"
+#: Terms that are fitted at a step, and exchanges of two.
+SCREENED = 5
+#: Largest argument of the exponential in a rise of the deviance: beyond it no term would leave.
+LARGEST_LOSS = 30.0
+#: By how much a diagonal is raised where rounding hides that its matrix is positive definite.
+LIFT = 100 * PIVOT_TOLERANCE
+#: Parameters of all terms together beyond which no search starts from the model that has them all: one
+#: of its fits takes as long as the whole search from the other side.
+MOST_AT_START = 1000
+#: Criteria this close, relative to their size, are the same: fits are rounded, and a search must end.
+SAME = 1e-9
+#: A statistic approximates a change in deviance; terms whose approximate criterion is worse than
+#: that of the current model by more than this are not fitted.
+SLACK = 4.0
+#: Before a search ends, changes that promise to be worse by no more than this are fitted all the same. In
+#: 4,556 steps of searches of six lists by year and form two such fits were better, of terms 7th and 8th by
+#: their promise.
+FAR = 10.0
+
+
+class JointPaths(NamedTuple):
+    """Ends of the searches of B tables with Q strata.
+
+    Attributes
+    ----------
+    hidden : float64 array (B, Q)
+        Persons on no list; NaN where not estimable.
+    limits : int8 array (B, Q)
+        Where the hidden counts go.
+    failed : bool array (B,)
+        Tables on which a fit of the chosen path failed.
+    members : bool array (B, T)
+        Terms of the chosen models.
+    """
+
+    hidden: FloatArray
+    limits: np.ndarray[tuple[int, int], np.dtype[np.int8]]
+    failed: BoolArray
+    members: BoolArray
+
+
+class Search(NamedTuple):
+    """Arrays of one search: the model, and what the next step knows of it."""
+
+    member: BoolArray  # (P,)
+    inside: BoolArray  # (T,) terms in the model
+    b: FloatArray  # (P,) coefficients, 0 outside
+    trial: FloatArray  # (P,)
+    change: FloatArray  # (T,) approximate change in deviance if the term is flipped
+    full: FloatArray  # (P, P) information over all parameters
+    score: FloatArray  # (P,)
+
+
+class Problem(NamedTuple):
+    """What is searched.
+
+    Attributes
+    ----------
+    counts, sums : float64 arrays (C,)
+        Persons by cell, and their superset sums.
+    main : bool array (P,)
+        Parameters of every model: the constant, the main effects, terms that are kept.
+    ranges : int64 array (T, 6)
+        Parameters and cells of each other two-way term, see `mse.loglinear.design.TableDesign.ranges`.
+    kind : int
+        Code of the criterion, see `mse.core.search.CRITERIA`.
+    design : Design
+        Axes and parameters of all terms.
+    excused : bool array (Q,)
+        Strata of a level that nobody has: no model can say anything of them, so none is worse for it.
+    """
+
+    counts: FloatArray
+    sums: FloatArray
+    main: BoolArray
+    ranges: IntArray
+    kind: int
+    design: Design
+    excused: BoolArray
+
+
+class Trial(NamedTuple):
+    """Models fitted at a step.
+
+    Attributes
+    ----------
+    inside : bool array (R, T)
+        Terms of each; R is as many as one step may fit.
+    size : int64 array (1,)
+        How many there are.
+    hidden : float64 array (Q,)
+        Hidden counts of the one fitted last.
+    limits : int8 array (Q,)
+        Their limits.
+    """
+
+    inside: BoolArray
+    size: IntArray
+    hidden: FloatArray
+    limits: np.ndarray[tuple[int], np.dtype[np.int8]]
+
+
+@nb.njit(cache=True, nogil=True)
+def _remember(work, p, into):  # type: ignore[no-untyped-def]
+    for u in range(into.size):
+        into[u] = 0.0
+    for k in range(p):
+        into[work.chosen[k]] = work.b[k]
+
+
+@nb.njit(cache=True, nogil=True)
+def _forward_solve(factor, p, x):  # type: ignore[no-untyped-def]
+    for i in range(p):
+        total = x[i]
+        for k in range(i):
+            total -= factor[i, k] * x[k]
+        x[i] = total / factor[i, i]
+
+
+@nb.njit(cache=True, nogil=True)
+def _quadratic(matrix, d, x):  # type: ignore[no-untyped-def]
+    """Return x'M^-1 x over the directions in which M is not singular."""
+    total = 0.0
+    used = np.ones(d, dtype=np.bool_)
+    for i in range(d):
+        diagonal = matrix[i, i]
+        for j in range(i + 1):
+            if not used[j]:
+                matrix[i, j] = 0.0
+                continue
+            value = matrix[i, j]
+            for k in range(j):
+                value -= matrix[i, k] * matrix[j, k]
+            if i == j:
+                if value <= PIVOT_TOLERANCE * diagonal:
+                    used[i] = False
+                    break
+                matrix[i, i] = np.sqrt(value)
+            else:
+                matrix[i, j] = value / matrix[j, j]
+        if not used[i]:
+            continue
+        for k in range(i):
+            x[i] -= matrix[i, k] * x[k]
+        x[i] /= matrix[i, i]
+        total += x[i] * x[i]
+    return total
+
+
+@nb.njit(cache=True, nogil=True)
+def _gain_of_one(score, information):  # type: ignore[no-untyped-def]
+    """Fall in deviance if one parameter enters, as of a Poisson count with that score and variance.
+
+    To second order it is score^2 / information, which is far too much for a strong positive
+    interaction and too little for a pair of lists that share nobody.
+    """
+    after = max(information + score, 0.0)
+    return 2.0 * ((after * np.log(after / information) if after > 0.0 else 0.0) - score)
+
+
+@nb.njit(cache=True, nogil=True)
+def _loss_of_one(b, information):  # type: ignore[no-untyped-def]
+    """Rise in deviance if one parameter of value b leaves, likewise; b^2 information to second order."""
+    return 2.0 * information * (b - 1.0 + np.exp(min(-b, LARGEST_LOSS)))
+
+
+@nb.njit(cache=True, nogil=True)
+def _entering(state, work, p, first, last):  # type: ignore[no-untyped-def]
+    """Approximate the fall in deviance if the parameters first..last-1 enter the model."""
+    d = last - first
+    columns = np.zeros((d, p))
+    block, score = np.zeros((d, d)), np.zeros(d)
+    for i in range(d):
+        u = first + i
+        for k in range(p):
+            v = work.chosen[k]
+            columns[i, k] = state.full[max(u, v), min(u, v)]
+        _forward_solve(work.matrix, p, columns[i])
+        score[i] = state.score[u]
+        for j in range(i + 1):
+            total = state.full[u, first + j]
+            for k in range(p):
+                total -= columns[i, k] * columns[j, k]
+            block[i, j] = total
+    plain, bent = 0.0, 0.0
+    for i in range(d):
+        if block[i, i] > PIVOT_TOLERANCE * state.full[first + i, first + i]:
+            plain += score[i] ** 2 / block[i, i]
+            bent += _gain_of_one(score[i], block[i, i])
+    # One by one the parameters tell how far the quadratic form of all is from the deviance.
+    return _quadratic(block, d, score) * (bent / plain if plain > 0.0 else 1.0)
+
+
+@nb.njit(cache=True, nogil=True)
+def _leaving(state, work, p, inverse, first, last):  # type: ignore[no-untyped-def]
+    """Approximate the rise in deviance if the parameters first..last-1 leave the model."""
+    d = 0
+    rows = np.zeros(last - first, dtype=np.int64)
+    for k in range(p):
+        if first <= work.chosen[k] < last:
+            rows[d] = k
+            d += 1
+    block, b = np.zeros((d, d)), np.zeros(d)
+    plain, bent = 0.0, 0.0
+    for i in range(d):
+        b[i] = state.b[work.chosen[rows[i]]]
+        for j in range(i + 1):
+            total = 0.0
+            for k in range(p):
+                total += inverse[rows[i], k] * inverse[rows[j], k]
+            block[i, j] = total
+        plain += b[i] ** 2 / block[i, i]
+        bent += _loss_of_one(b[i], 1.0 / block[i, i])
+    return _quadratic(block, d, b) * (bent / plain if plain > 0.0 else 1.0)
+
+
+@nb.njit(cache=True, nogil=True)
+def _relative(observed, expected):  # type: ignore[no-untyped-def]
+    if observed <= 0.0:
+        return expected
+    return observed * np.log(observed / expected) - observed + expected if expected > 0.0 else 0.0
+
+
+@nb.njit(cache=True, nogil=True)
+def _gain_of_margin(seen, fitted, term):  # type: ignore[no-untyped-def]
+    """Fall in deviance from scaling the means to the observed margin of a pair of axes.
+
+    It is one step of iterative proportional fitting, so a bound from below on what the term brings.
+
+    Parameters
+    ----------
+    seen, fitted : float64 arrays (C,)
+        Superset sums of the counts, and of the means.
+    term : int64 array (6,)
+        A row of `ranges`, see `search_jointly`.
+    """
+    left, right, n_left, n_right = term[2], term[3], term[4], term[5]
+    total, rest, rest_fitted = 0.0, seen[0], fitted[0]
+    for j in range(1, n_right + 1):
+        column, column_fitted = seen[j * right], fitted[j * right]
+        for i in range(1, n_left + 1):
+            column -= seen[i * left + j * right]
+            column_fitted -= fitted[i * left + j * right]
+        total += _relative(column, column_fitted)
+        rest -= column
+        rest_fitted -= column_fitted
+    for i in range(1, n_left + 1):
+        row, row_fitted = seen[i * left], fitted[i * left]
+        rest -= row
+        rest_fitted -= row_fitted
+        for j in range(1, n_right + 1):
+            cell, cell_fitted = seen[i * left + j * right], fitted[i * left + j * right]
+            total += _relative(cell, cell_fitted)
+            row -= cell
+            row_fitted -= cell_fitted
+        total += _relative(row, row_fitted)
+    return 2.0 * (total + _relative(rest, rest_fitted))
+
+
+@nb.njit(cache=True, nogil=True)
+def _missing_effects(design, work, p, state, first, last, marks):  # type: ignore[no-untyped-def]
+    """Count, for every cell, the parameters first..last-1 of the model in it that are not fitted."""
+    fitted = np.zeros(last - first, dtype=np.bool_)
+    for k in range(p):
+        if first <= work.chosen[k] < last:
+            fitted[work.chosen[k] - first] = True
+    for c in range(marks.size):
+        marks[c] = 0.0
+    any_missing = False
+    for u in range(first, last):
+        if state.member[u] and not fitted[u - first]:
+            marks[first_cell(design, u)] += 1.0
+            any_missing = True
+    if any_missing:
+        subset_sum(marks, design.shape)
+    return any_missing
+
+
+@nb.njit(cache=True, nogil=True)
+def _return_of_cells(design, work, p, state, ranges):  # type: ignore[no-untyped-def]
+    """Add the rise in deviance from cells that are at zero because of one term alone.
+
+    Their counts are zero, and without the term their means would be about those that the other
+    parameters give them.
+    """
+    everything, marks = np.zeros(work.means.size), np.zeros(work.means.size)
+    if not _missing_effects(design, work, p, state, 0, state.member.size, everything):
+        return
+    for t in range(ranges.shape[0]):
+        first, last = ranges[t, 0], ranges[t, 1]
+        if not state.inside[t]:
+            continue
+        if _missing_effects(design, work, p, state, first, last, marks):
+            for c in range(marks.size):
+                if marks[c] > 0.0 and marks[c] == everything[c] and design.observable[c]:
+                    state.change[t] += 2.0 * work.means[c]
+
+
+@nb.njit(cache=True, nogil=True)
+def _factor(work, p, state):  # type: ignore[no-untyped-def]
+    """Factor the information of the parameters of a fit, which is positive definite.
+
+    Where rounding hides that, as it does for counts of very different sizes, the diagonal is raised:
+    the statistics only say which terms are worth fitting.
+    """
+    for lift in (0.0, LIFT):
+        for i in range(p):
+            for j in range(i + 1):
+                u, v = work.chosen[i], work.chosen[j]
+                work.matrix[i, j] = state.full[max(u, v), min(u, v)]
+            work.matrix[i, i] *= 1.0 + lift
+        if cholesky(work.matrix, p):
+            return True
+    return False
+
+
+@nb.njit(cache=True, nogil=True)
+def screen(counts, design, work, p, ranges, state):  # type: ignore[no-untyped-def]
+    """Approximate the change in deviance for every term; False where the information is singular.
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell.
+    design, work, p
+        A fit, see `mse.core.newton`: ``means`` of all cells, ``face``, ``chosen``.
+    ranges : int64 array (T, 6)
+        See `search_jointly`.
+    state : Search
+        ``b``, and ``full`` and ``score`` over all parameters; receives ``change``.
+    """
+    if not _factor(work, p, state):
+        return False
+    inverse = np.zeros((p, p))  # row i is column i of L^-1, so that products of rows give H^-1
+    for i in range(p):
+        inverse[i, i] = 1.0
+        _forward_solve(work.matrix, p, inverse[i])
+    seen, fitted = counts.copy(), np.where(work.face, work.means, 0.0)
+    superset_sum(seen, design.shape)
+    superset_sum(fitted, design.shape)
+    for t in range(ranges.shape[0]):
+        first, last = ranges[t, 0], ranges[t, 1]
+        if state.inside[t]:
+            state.change[t] = _leaving(state, work, p, inverse, first, last)
+        else:
+            gain = _entering(state, work, p, first, last)
+            if ranges[t, 2] > 0:
+                gain = max(gain, _gain_of_margin(seen, fitted, ranges[t]))
+            state.change[t] = -gain
+    _return_of_cells(design, work, p, state, ranges)
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def _slopes(counts, design, work, state):  # type: ignore[no-untyped-def]
+    """Score and information over all parameters at a fit."""
+    sums, residual = work.sums, work.step
+    for c in range(counts.size):
+        sums[c] = work.means[c] if work.face[c] else 0.0
+        residual[c] = counts[c] - work.means[c] if work.face[c] else 0.0
+    superset_sum(sums, design.shape)
+    superset_sum(residual, design.shape)
+    size = state.score.size
+    information(sums, design, np.arange(size), size, state.full)
+    for u in range(size):
+        state.score[u] = gather(residual, design, u)
+
+
+@nb.njit(cache=True, nogil=True)
+def _set_members(state, problem):  # type: ignore[no-untyped-def]
+    """Put the parameters to the terms inside; their number."""
+    size = 0
+    for u in range(problem.main.size):
+        state.member[u] = problem.main[u]
+        size += problem.main[u]
+    for t in range(problem.ranges.shape[0]):
+        if state.inside[t]:
+            for u in range(problem.ranges[t, 0], problem.ranges[t, 1]):
+                state.member[u] = True
+            size += problem.ranges[t, 1] - problem.ranges[t, 0]
+    return size
+
+
+@nb.njit(cache=True, nogil=True)
+def _fit(problem, state, start, best, work, asked, hidden, limits):  # type: ignore[no-untyped-def]
+    """Fit the model of the terms inside, unless it is sure to be no better than the best one.
+
+    Parameters
+    ----------
+    best : tuple of bool and float
+        Whether the best model so far may be chosen, and its criterion.
+
+    Returns
+    -------
+    status, p : int
+    verdict : tuple of bool and float
+        Whether this one may be chosen, and its criterion; infinite where it was given up.
+    """
+    size = _set_members(state, problem)
+    penalty = penalty_of(problem.kind, size, problem.sums[0])
+    # A model that may be chosen is better than any that may not, however high its criterion.
+    ceiling = best[1] - penalty if best[0] else np.inf
+    if ceiling <= 0.0:
+        return PRUNED, 0, (False, np.inf)
+    status, p, deviance = fit_one(
+        problem.counts,
+        problem.sums,
+        state.member,
+        start,
+        ceiling,
+        problem.design,
+        work,
+        asked,
+        hidden,
+        limits,
+    )
+    if status > NOT_ESTIMABLE:
+        return status, p, (False, np.inf)
+    return status, p, (determined(limits, problem.excused), deviance + penalty)
+
+
+@nb.njit(cache=True, nogil=True)
+def _better(one, other):  # type: ignore[no-untyped-def]
+    """Whether a model is better: it may be chosen and the other not, or its criterion is lower."""
+    if one[0] != other[0]:
+        return one[0]
+    return one[1] < other[1] - SAME * (1.0 + abs(other[1])) or (
+        np.isinf(other[1]) and np.isfinite(one[1])
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def _try(problem, state, i, j, best, work, asked, trial):  # type: ignore[no-untyped-def]
+    """Flip a term, or two, fit, and flip back; the better verdict and whether it is this one's."""
+    state.inside[i] = not state.inside[i]
+    if j != i:
+        state.inside[j] = not state.inside[j]
+    _, p, verdict = _fit(problem, state, state.b, best, work, asked, trial.hidden, trial.limits)
+    trial.inside[trial.size[0]] = state.inside
+    trial.size[0] += 1
+    state.inside[i] = not state.inside[i]
+    if j != i:
+        state.inside[j] = not state.inside[j]
+    if not _better(verdict, best):
+        return best, False
+    _remember(work, p, state.trial)
+    return verdict, True
+
+
+@nb.njit(cache=True, nogil=True)
+def _best_single(problem, state, current, work, asked, trial):  # type: ignore[no-untyped-def]
+    """Find the best change of one term, among the most promising or else the others; -1 if none helps."""
+    best, chosen = current, -1
+    # Nothing says how far a model is off that is not estimable.
+    slack = SLACK if current[0] else np.inf
+    order = np.argsort(state.change)
+    for k in range(order.size):
+        t = order[k]
+        promising = k < SCREENED and state.change[t] <= slack
+        if not promising and (chosen >= 0 or (current[0] and state.change[t] > FAR)):
+            break
+        best, found = _try(problem, state, t, t, best, work, asked, trial)
+        if found:
+            chosen = t
+    return best, chosen
+
+
+@nb.njit(cache=True, nogil=True)
+def _best_exchange(problem, state, current, work, asked, trial):  # type: ignore[no-untyped-def]
+    """Find the best exchange of a term inside for one outside, among the most promising."""
+    best, chosen = current, (-1, -1)
+    inside, outside = np.flatnonzero(state.inside), np.flatnonzero(~state.inside)
+    promise = np.zeros(inside.size * outside.size)
+    for a in range(inside.size):
+        for b in range(outside.size):
+            promise[a * outside.size + b] = state.change[inside[a]] + state.change[outside[b]]
+    order = np.argsort(promise)
+    for k in range(min(SCREENED, order.size)):
+        if current[0] and promise[order[k]] > FAR:
+            break
+        i, j = inside[order[k] // outside.size], outside[order[k] % outside.size]
+        best, found = _try(problem, state, i, j, best, work, asked, trial)
+        if found:
+            chosen = (i, j)
+    return best, chosen
+
+
+@nb.njit(cache=True, nogil=True)
+def _penalized(problem, state):  # type: ignore[no-untyped-def]
+    """Turn changes in deviance into changes in the criterion."""
+    size = _set_members(state, problem)
+    now = penalty_of(problem.kind, size, problem.sums[0])
+    for t in range(problem.ranges.shape[0]):
+        width = problem.ranges[t, 1] - problem.ranges[t, 0]
+        after = size - width if state.inside[t] else size + width
+        change = penalty_of(problem.kind, after, problem.sums[0]) - now
+        state.change[t] += change if np.isfinite(change) else np.inf
+
+
+@nb.njit(cache=True, nogil=True)
+def advance(problem, state, start, work, asked, hidden, limits, trial):  # type: ignore[no-untyped-def]
+    """Fit the model of a search and change it to the best one next to it.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is searched.
+    state : Search
+        ``inside`` is the model, and becomes the next one; ``b`` receives coefficients near those of that.
+    start : float64 array (P,) or (0,)
+        Coefficients near those of the model; empty for a start from the data.
+    work : Workspace
+        See `mse.core.newton`.
+    asked : Asked
+        See `mse.core.exact_check`.
+    hidden, limits : float64, int8 arrays (Q,)
+        Receive the hidden counts of the model and their limits.
+    trial : Trial
+        Receives the models that were fitted.
+
+    Returns
+    -------
+    status : int
+        Of the fit of the model.
+    verdict : tuple of bool and float
+        Whether it may be chosen, and its criterion.
+    moved : bool
+        Whether there is a next one.
+    """
+    trial.size[0] = 0
+    status, p, verdict = _fit(problem, state, start, (False, np.inf), work, asked, hidden, limits)
+    if status > NOT_ESTIMABLE:
+        return status, verdict, False
+    _remember(work, p, state.b)
+    _slopes(problem.counts, problem.design, work, state)
+    if not screen(problem.counts, problem.design, work, p, problem.ranges, state):
+        # Nothing is known of any change: all are tried.
+        state.change[:] = 0.0
+    _penalized(problem, state)
+    _, i = _best_single(problem, state, verdict, work, asked, trial)
+    j = i
+    if i < 0:
+        _, (i, j) = _best_exchange(problem, state, verdict, work, asked, trial)
+    if i < 0:
+        return status, verdict, False
+    state.inside[i] = not state.inside[i]
+    if j != i:
+        state.inside[j] = not state.inside[j]
+    state.b[:] = state.trial
+    return status, verdict, True
+
+
+def _make_state(main: BoolArray, n_terms: int) -> Search:
+    size = main.size
+    return Search(
+        main.copy(),
+        np.zeros(n_terms, dtype=np.bool_),
+        np.zeros(size),
+        np.zeros(size),
+        np.zeros(n_terms),
+        np.zeros((size, size)),
+        np.zeros(size),
+    )
+
+
+def _make_trial(n_terms: int, n_hidden: int) -> Trial:
+    return Trial(
+        np.zeros((n_terms + SCREENED, n_terms), dtype=np.bool_),
+        np.zeros(1, dtype=np.int64),
+        np.zeros(n_hidden),
+        np.zeros(n_hidden, dtype=np.int8),
+    )
+
+
+def starts_of(ranges: IntArray, design: Design) -> BoolArray:
+    """Choose the models from which to search.
+
+    They are the one without any of the terms, the one with all of them, and the one with all but the pairs
+    of lists. From the first, and from the last, dependence of lists is added where differences between
+    groups leave some, or before these are known; from the second it is dropped. Where all terms have very many
+    parameters there is the first alone.
+
+    Parameters
+    ----------
+    ranges : int64 array (T, 6)
+        Parameters of each term.
+    design : Design
+        Axes and parameters of all terms.
+
+    Returns
+    -------
+    bool array (S, T)
+    """
+    none = np.zeros(len(ranges), dtype=np.bool_)
+    if n_parameters(design) > MOST_AT_START:
+        return none[None]
+    of_lists = first_cells(design)[ranges[:, 0]] % design.n_hidden == 0
+    several = dict.fromkeys(each.tobytes() for each in (none, ~none, ~of_lists))
+    return np.stack([np.frombuffer(each, dtype=np.bool_) for each in several])
+
+
+class Walk(NamedTuple):
+    """One start of a search on one table, as far as it went.
+
+    Attributes
+    ----------
+    models : list of bool array (T,)
+        The models of the path, the start first.
+    tried : list of bool array (R, T)
+        What was fitted next to each.
+    verdict : tuple of bool and float
+        Whether the last model may be chosen, and its criterion.
+    failed : bool
+        Whether its fit failed.
+    hidden : float64 array (Q,)
+        Its hidden counts; NaN where not estimable.
+    limits : int8 array (Q,)
+        Their limits.
+    """
+
+    models: list[BoolArray]
+    tried: list[BoolArray]
+    verdict: tuple[bool, float]
+    failed: bool
+    hidden: FloatArray
+    limits: np.ndarray[tuple[int], np.dtype[np.int8]]
+
+    @property
+    def rank(self) -> Rank:
+        """What makes one end better than another."""
+        return self.failed or not self.verdict[0], self.verdict[1]
+
+
+def is_lower(one: Rank, other: Rank) -> bool:
+    """Whether a model is better than another by more than rounding.
+
+    A rank is whether the model may not be chosen, and its criterion.
+    """
+    if one[0] != other[0]:
+        return other[0]
+    if np.isinf(other[1]):
+        return one[1] < other[1]
+    return one[1] < other[1] - SAME * (1.0 + abs(other[1]))
+
+
+def first_best(ranks: Sequence[Rank]) -> int:
+    """Find the best of several ends; the first of those that rounding alone tells apart."""
+    best = 0
+    for number, rank in enumerate(ranks):
+        if is_lower(rank, ranks[best]):
+            best = number
+    return best
+
+
+class Walker:
+    """Searches one table from one start after another.
+
+    Parameters
+    ----------
+    main : bool array (P,)
+        Parameters of every model: the constant, the main effects, terms that are kept.
+    ranges : int64 array (T, 6)
+        Parameters and cells of each other two-way term, see `mse.loglinear.design.TableDesign.ranges`.
+    kind : int
+        Code of the criterion, see `mse.core.search.CRITERIA`.
+    design : Design
+        Axes and parameters of all terms.
+    """
+
+    def __init__(self, main: BoolArray, ranges: IntArray, kind: int, design: Design) -> None:
+        self.starts = starts_of(ranges, design)
+        self._asked = main, ranges, kind, design
+        self._state = _make_state(main, len(ranges))
+        self._trial = _make_trial(len(ranges), design.n_hidden)
+        self._work = make_workspace(design)
+
+    def walks(self, counts: FloatArray) -> list[Walk]:
+        """Search a table, (C,) persons by cell, from every start."""
+        main, ranges, kind, design = self._asked
+        sums = counts.copy()
+        superset_sum(sums, design.shape)
+        excused = without_persons(counts, design.shape, design.n_hidden)
+        problem = Problem(counts, sums, main, ranges, kind, design, excused)
+        with ExactCheck(design, self._work) as check:
+            return [self._walk(problem, start, check.asked) for start in self.starts]
+
+    def _walk(self, problem: Problem, start: BoolArray, asked: Asked) -> Walk:
+        state, trial, near = self._state, self._trial, np.zeros(0)
+        hidden = np.full(problem.excused.size, np.nan)
+        limits = np.full(problem.excused.size, INDETERMINATE, dtype=np.int8)
+        state.inside[:] = start
+        models, tried, moved = [start.copy()], [], True
+        while moved:
+            status, verdict, moved = advance(
+                problem, state, near, self._work, asked, hidden, limits, trial
+            )
+            tried.append(trial.inside[: trial.size[0]].copy())
+            near = state.b
+            if moved:
+                models.append(state.inside.copy())
+        return Walk(models, tried, verdict, bool(status > NOT_ESTIMABLE), hidden, limits)
+
+
+def best_walk(walks: list[Walk]) -> Walk:
+    """Choose the walk with the best end."""
+    return walks[first_best([each.rank for each in walks])]
+
+
+def search_jointly(
+    tables: FloatArray, main: BoolArray, ranges: IntArray, kind: int, design: Design
+) -> JointPaths:
+    """Search every table from several models, see `starts_of`, and keep the best end.
+
+    Parameters
+    ----------
+    tables : float64 array (B, C)
+        Counts of persons, 0 on unobservable cells.
+    main, ranges, kind, design
+        As of `Walker`.
+
+    Returns
+    -------
+    JointPaths
+    """
+    walker = Walker(main, ranges, kind, design)
+    ends = [best_walk(walker.walks(counts)) for counts in tables]
+    return JointPaths(
+        np.reshape([each.hidden for each in ends], (len(tables), design.n_hidden)),
+        np.reshape([each.limits for each in ends], (len(tables), design.n_hidden)).astype(np.int8),
+        np.asarray([each.failed for each in ends], dtype=np.bool_),
+        np.reshape([each.models[-1] for each in ends], (len(tables), len(ranges))).astype(np.bool_),
+    )

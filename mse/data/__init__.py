@@ -1,0 +1,1 @@
+"""What was seen: tables, readers, columns, patterns, checks, datasets."""

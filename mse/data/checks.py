@@ -1,0 +1,212 @@
+"""Sentences about what is wrong with the data, gathered and raised together."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mse.errors import InvalidTableError
+
+if TYPE_CHECKING:
+    from mse._typing import BoolArray
+
+SHOWN = 5
+
+
+class Problems:
+    """The problems found so far in one input.
+
+    Examples
+    --------
+    >>> from mse.data.checks import Problems
+    >>> problems = Problems()
+    >>> problems.add("The frame has no rows: expected at least one.")
+    >>> bool(problems)
+    True
+    """
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+    def add(self, problem: str) -> None:
+        """Note one problem, once."""
+        if problem not in self.found:
+            self.found.append(problem)
+
+    def check(self) -> None:
+        """Raise everything found so far, if anything was."""
+        if self.found:
+            raise InvalidTableError(self.found)
+
+
+def listed(values: Iterable[object], limit: int = SHOWN) -> str:
+    """Write values as text, the first few of them when there are many.
+
+    Examples
+    --------
+    >>> from mse.data.checks import listed
+    >>> listed(["a", "b", "c"])
+    "'a', 'b', 'c'"
+    >>> listed(range(9), limit=2)
+    '0, 1 and 7 more'
+    """
+    items = [repr(value) for value in values]
+    if len(items) <= limit + 1:
+        return ", ".join(items)
+    return f"{', '.join(items[:limit])} and {len(items) - limit} more"
+
+
+def near(name: object, options: Sequence[object]) -> str:
+    """Ask whether an option that looks like `name` was meant; empty if none does.
+
+    Examples
+    --------
+    >>> from mse.data.checks import near
+    >>> near("polcie", ["police", "care"])
+    " Did you mean 'police'?"
+    """
+    spelled = {str(option).lower(): option for option in reversed(options)}
+    matches = difflib.get_close_matches(str(name).strip().lower(), list(spelled), n=3, cutoff=0.6)
+    if not matches:
+        return ""
+    return f" Did you mean {' or '.join(repr(spelled[match]) for match in matches)}?"
+
+
+def rows_text(mask: BoolArray) -> str:
+    """Name the rows that a mask marks, counted from 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mse.data.checks import rows_text
+    >>> rows_text(np.array([False, True, False]))
+    'row 1'
+    >>> rows_text(np.ones(20, dtype=bool))
+    '20 rows (0, 1, 2, 3, 4, ...)'
+    """
+    rows = np.flatnonzero(mask)
+    if len(rows) == 1:
+        return f"row {rows[0]}"
+    shown = ", ".join(str(row) for row in rows[:SHOWN])
+    more = ", ..." if len(rows) > SHOWN else ""
+    return f"{len(rows):,} rows ({shown}{more})"
+
+
+# Checks of the names of lists and covariates ------------------------------------------------------
+
+#: Thirty lists are a thousand million capture histories; beyond that codes overflow in no use we know.
+MAX_LISTS = 30
+
+# These build model formulas ("police*care + other", "[12,3]"), so no name may hold one.
+FORBIDDEN = "*+:[],"
+# The columns that tables of counts carry next to the lists and covariates.
+RESERVED = ("n", "n_low", "n_high")
+
+
+def as_names(names: object, what: str, problems: Problems) -> tuple[str, ...]:
+    """Names given by the user as a tuple of strings.
+
+    Parameters
+    ----------
+    names : iterable of str or str
+        One name may be given without a list around it.
+    what : str
+        What is named, for the messages: "list" or "covariate".
+    problems : Problems
+        Receives a problem for each name that is not a string.
+    """
+    if isinstance(names, str):
+        return (names,)
+    if not isinstance(names, Iterable):
+        problems.add(
+            f"`{what}s` is {names!r} ({type(names).__name__}): expected the names of the {what}s, "
+            f'such as ["police", "care"].'
+        )
+        return ()
+    given = tuple(names)
+    wrong = [name for name in given if not isinstance(name, str)]
+    if wrong:
+        problems.add(
+            f"The {what} names {listed(wrong)} are not strings: rename them to strings, "
+            f"such as {str(wrong[0])!r}."
+        )
+    return tuple(str(name) for name in given)
+
+
+def check_names(lists: Sequence[str], covariates: Sequence[str], problems: Problems) -> None:
+    """Check the names of the lists and covariates of one table.
+
+    Parameters
+    ----------
+    lists, covariates : sequence of str
+        Names of the axes, in order.
+    problems : Problems
+        Receives what is wrong: too few or too many lists, doubles, names that a model could not mention.
+    """
+    if len(lists) < 2:
+        found = f"only one list, {lists[0]!r}" if lists else "no list"
+        problems.add(
+            f"There is {found}: expected at least two, because the overlap between lists is what "
+            "tells how many persons are on none."
+        )
+    if len(lists) > MAX_LISTS:
+        problems.add(
+            f"There are {len(lists)} lists: at most {MAX_LISTS} are possible, since {len(lists)} lists "
+            f"have 2**{len(lists)} capture histories. Merge related lists into one column (on any of "
+            "them) or leave out the smallest."
+        )
+    for what, names in (("list", lists), ("covariate", covariates)):
+        doubles = sorted({name for name in names if list(names).count(name) > 1})
+        if doubles:
+            problems.add(
+                f"The {what} names {listed(doubles)} occur twice: give each {what} its own name."
+            )
+        for name in names:
+            _check_one(name, what, problems)
+    both = [name for name in lists if name in covariates]
+    if both:
+        problems.add(f"{listed(both)} is used both as a list and as a covariate: name it once.")
+
+
+def _check_one(name: str, what: str, problems: Problems) -> None:
+    held = [character for character in FORBIDDEN if character in name]
+    if held:
+        problems.add(
+            f"The {what} name {name!r} holds {listed(held)}, which have a meaning in model formulas: "
+            f"rename it, for example to {_cleaned(name)!r}."
+        )
+    elif not name.strip():
+        problems.add(f"The {what} name {name!r} is blank: give it a name of letters and digits.")
+    elif name != name.strip():
+        problems.add(
+            f"The {what} name {name!r} begins or ends with a space, so no model could mention it: "
+            f"rename it to {name.strip()!r}."
+        )
+    elif name in RESERVED:
+        problems.add(f"The {what} name {name!r} is the name of a column of counts: choose another.")
+
+
+def _cleaned(name: str) -> str:
+    for character in FORBIDDEN:
+        name = name.replace(character, "_")
+    return name.strip() or "list_1"
+
+
+def find_unknown(names: Sequence[object], options: Sequence[object]) -> list[object]:
+    """Names that are not among the options, in order."""
+    return [name for name in names if name not in options]
+
+
+def check_unknown(
+    names: Sequence[object], options: Sequence[object], what: str, problems: Problems
+) -> None:
+    """Note every name that is not among the options, with what it might have been meant to be."""
+    for name in find_unknown(names, options):
+        some = f"there are {listed(options, 10)}" if options else "there are none"
+        problems.add(f"There is no {what} {name!r}: {some}.{near(name, options)}")

@@ -1,0 +1,117 @@
+"""Published tables, each with its source, its population and the traps that are known.
+
+One JSON file per table: `lists` in order, `covariates` with their levels in order, and `strata`, each
+with its levels and the counts by capture history. To add a table, add a file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mse.data.table import CaptureTable
+from mse.errors import InvalidTableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["list_datasets", "load_dataset"]
+
+
+def load_dataset(name: str) -> CaptureTable:
+    """Load a published table.
+
+    Parameters
+    ----------
+    name : str
+        One of the names in `list_datasets()`.
+
+    Returns
+    -------
+    CaptureTable
+        Its `info` tells the population, the period, the source, what the lists are, and in `notes` what
+        to beware of.
+
+    Raises
+    ------
+    InvalidTableError
+        If there is no table of that name.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.load_dataset("korea")
+    >>> table.counts.tolist()
+    [[[0, 41], [5, 0]], [[5, 6], [54, 12]]]
+    >>> table.info.source
+    'Ball, Shin & Yang (2018)'
+    """
+    if name not in _names():
+        close = difflib.get_close_matches(str(name).lower(), _names(), n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        msg = f"There is no dataset {name!r}.{hint} The datasets are: {', '.join(_names())}."
+        raise InvalidTableError(msg)
+    return _table(name)
+
+
+def list_datasets() -> pd.DataFrame:
+    """List the published tables.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per table: `name`, number of `lists`, `observed` persons, names of the `covariates`,
+        `population`, `source`.
+
+    Examples
+    --------
+    >>> import mse
+    >>> tables = mse.list_datasets().set_index("name")
+    >>> int(tables.loc["netherlands", "observed"])
+    8234
+    """
+    import pandas as pd
+
+    rows = []
+    for name in _names():
+        table = _table(name)
+        period = f", {table.info.period}" if table.info.period else ""
+        rows.append(
+            {
+                "name": name,
+                "lists": table.n_lists,
+                "observed": table.n_observed,
+                "covariates": ", ".join(table.covariates),
+                "population": table.info.population + period,
+                "source": table.info.source,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    files = (item.name for item in resources.files(__name__).iterdir())
+    return tuple(sorted(name.removesuffix(".json") for name in files if name.endswith(".json")))
+
+
+@cache
+def _table(name: str) -> CaptureTable:
+    text = resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)
+    lists = [part["name"] for part in data["lists"]]
+    levels: dict[str, list[Any]] = data["covariates"]
+    counts = np.zeros((2,) * len(lists) + tuple(map(len, levels.values())), dtype=np.int64)
+    for stratum in data["strata"]:
+        where = tuple(levels[key].index(level) for key, level in stratum["levels"].items())
+        for history, persons in stratum["counts"].items():
+            counts[(*map(int, history), *where)] = persons
+    described = {part["name"]: part["description"] for part in data["lists"] if part["description"]}
+    texts = {key: data[key] for key in ("name", "population", "period", "scope", "source", "notes")}
+    table = CaptureTable.from_array(counts, lists, levels)
+    return table.with_info(list_descriptions=described, **texts)

@@ -1,0 +1,768 @@
+"""Data frames with one column per list: individual persons or aggregated counts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mse.data.checks import Problems, as_names, check_names, check_unknown, listed, rows_text
+from mse.data.columns import (
+    REASONS,
+    UNBOUNDED,
+    UNKNOWN_WORDS,
+    Factor,
+    check_sum,
+    count_column,
+    factor,
+    factorize,
+    list_column,
+    read_columns,
+    read_count,
+)
+from mse.data.operating import read_operating, settled
+from mse.data.patterns import Group, Observations, distinct, rows_of, total, without_unused_levels
+from mse.errors import InconsistentRecordsWarning, InvalidTableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mse._typing import BoolArray, IntArray, Level
+
+
+def from_frame(
+    frame: Any,
+    lists: object,
+    covariates: object = (),
+    count: object = None,
+    operating: object = None,
+) -> Observations:
+    """Count the persons of a data frame with one column per list.
+
+    Parameters
+    ----------
+    frame : pandas, polars or pyarrow data frame
+        One row per person (`count` is None) or per cell of the table.
+    lists, covariates : sequence of str
+        Columns.
+    count : str or pair of str, optional
+        Column of counts, or the columns of their lower and upper bounds.
+    operating : "everywhere" or mapping, optional
+        Where lists operated, see `mse.data.operating.read_operating`.
+
+    Raises
+    ------
+    InvalidTableError
+        With every problem found in the data.
+    """
+    problems = Problems()
+    names, groups = as_names(lists, "list", problems), as_names(covariates, "covariate", problems)
+    counts = _count_names(count, (*names, *groups), problems)
+    check_names(names, groups, problems)
+    columns = read_columns(frame, [*names, *groups, *counts], problems)
+    members = [list_column(columns[name], name, problems) for name in names if name in columns]
+    factors = {name: factor(columns[name], name, problems) for name in groups if name in columns}
+    if problems:
+        # The cells are not known, so nothing can be said about them; the counts may be wrong too.
+        _bounds(columns, counts, None, problems)
+        problems.check()
+    nowhere = np.all([member == 0 for member in members], axis=0)
+    low, high = _bounds(columns, counts, nowhere, problems)
+    cells: list[npt.NDArray[Any]] = [*members, *(column.codes for column in factors.values())]
+    group = distinct(cells, [2] * len(names) + [len(column.levels) for column in factors.values()])
+    _check_nowhere(nowhere & (high > 0), bool(counts), problems)
+    if counts:
+        _check_repeats(group, names, factors, problems, cells=cells)
+    else:
+        _check_empty(np.all([codes < 0 for codes in cells], axis=0), problems)
+    check_nobody(names, [bool(np.any(high[on] > 0)) for on in _on_it(members)], problems)
+    check_sum(low, high, problems)
+    problems.check()
+    low, high = total(group, low, high)
+    kept = high > 0
+    levels = {name: column.levels for name, column in factors.items()}
+    patterns = rows_of(cells, group.first[kept])
+    return finish(Observations(names, levels, patterns, low[kept], high[kept]), operating)
+
+
+def _on_it(members: list[IntArray]) -> list[BoolArray]:
+    """Who is on each list: those who are known to be, or can be on no other one."""
+    unknown = np.sum([member < 0 for member in members], axis=0)
+    last = (unknown == 1) & ~np.any([member == 1 for member in members], axis=0)
+    return [(member == 1) | ((member < 0) & last) for member in members]
+
+
+def _count_names(count: object, axes: Sequence[str], problems: Problems) -> tuple[str, ...]:
+    if count is None:
+        return ()
+    names = (count,) if isinstance(count, str) else count
+    if (
+        not isinstance(names, tuple | list)
+        or len(names) not in (1, 2)
+        or not all(isinstance(name, str) for name in names)
+    ):
+        problems.add(
+            f"`count` is {count!r}: expected the name of a column, a pair of names for the lower and "
+            "the upper bound, or None when each row is one person."
+        )
+        return ()
+    for name in names:
+        if name in axes:
+            problems.add(
+                f"Column {name!r} is used both as the count and as a list or covariate: name it once."
+            )
+    return tuple(names)
+
+
+def _bounds(
+    columns: dict[str, pd.Series[Any]],
+    counts: tuple[str, ...],
+    nowhere: BoolArray | None,
+    problems: Problems,
+) -> tuple[IntArray, IntArray]:
+    if any(name not in columns for name in counts):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    if not counts:
+        ones = np.ones(0 if nowhere is None else len(nowhere), dtype=np.int64)
+        return ones, ones
+    # Printed tables often list the history of persons on no list, without a count.
+    low, high = count_column(columns[counts[0]], counts[0], problems, optional=nowhere)
+    if len(counts) == 2:
+        _, high = count_column(columns[counts[1]], counts[1], problems, upper=True)
+        crossed = high < low
+        if crossed.any():
+            problems.add(
+                f"The upper bound {counts[1]!r} is below the lower bound {counts[0]!r} in "
+                f"{rows_text(crossed)}: swap or correct them."
+            )
+    return low, high
+
+
+def _check_nowhere(wrong: BoolArray, aggregated: bool, problems: Problems) -> None:
+    if wrong.any():
+        mend = "Remove the row, or write 0" if aggregated else "Remove these rows, or correct them"
+        problems.add(
+            f"There are persons on no list in {rows_text(wrong)}: nobody can be observed there, their "
+            f"number is what is estimated. {mend}."
+        )
+
+
+def _check_empty(empty: BoolArray, problems: Problems) -> None:
+    # With a count they would be persons of whom nothing is known but that some list has them.
+    if empty.any():
+        problems.add(
+            f"Nothing is known in {rows_text(empty)}, on no list and no covariate: expected a person in "
+            "each row. Remove empty rows; persons of whom nothing else is known need a column of counts."
+        )
+
+
+def _check_repeats(
+    group: Group,
+    lists: Sequence[str],
+    factors: dict[str, Factor],
+    problems: Problems,
+    *,
+    cells: list[npt.NDArray[Any]],
+) -> None:
+    repeated = np.ones(len(group.member), dtype=bool)
+    repeated[group.first] = False
+    if not repeated.any():
+        return
+    row = int(np.flatnonzero(repeated)[0])
+    history = "".join("01?"[int(column[row])] for column in cells[: len(lists)])
+    where = [f"history {history}"]
+    for (name, column), codes in zip(factors.items(), cells[len(lists) :], strict=True):
+        level: Level = column.levels[codes[row]] if codes[row] >= 0 else "unknown"
+        where.append(f"{name} {level!r}")
+    keys = listed([*lists, *factors], 40)
+    problems.add(
+        f"The counts have duplicate cells, given again in {rows_text(repeated)} (first: "
+        f"{', '.join(where)}). Expected one count per cell. Name the column that tells them apart in "
+        f"`covariates`, or add them up with `frame.groupby([{keys}], as_index=False).sum()`."
+    )
+
+
+def check_nobody(lists: Sequence[str], somebody: Sequence[bool], problems: Problems) -> None:
+    """Note the lists that hold nobody."""
+    empty = [name for name, some in zip(lists, somebody, strict=True) if not some]
+    if empty and len(empty) == len(lists):
+        problems.add("The table holds no persons: every count is 0. Expected at least one person.")
+        return
+    for name in empty:
+        problems.add(
+            f"Nobody is on list {name!r}: expected at least one person, as an empty list tells nothing "
+            "about the others. Leave it out, or mark it unknown where it did not exist."
+        )
+
+
+def finish(seen: Observations, operating: object = None) -> Observations:
+    """Drop levels without persons; a covariate that is never known is a problem.
+
+    Parameters
+    ----------
+    seen : Observations
+        Rows differ, in order.
+    operating : "everywhere" or mapping, optional
+        Where lists operated, see `mse.data.operating.read_operating`.
+    """
+    problems = Problems()
+    seen = without_unused_levels(seen)
+    for name, levels in seen.covariates.items():
+        if not levels:
+            problems.add(
+                f"Covariate {name!r} is not known for anybody: expected at least one known value. Leave "
+                "it out of `covariates`."
+            )
+    problems.check()
+    said = read_operating(operating, seen.lists, seen.covariates)
+    seen = settled(replace(seen, operating=said), stacklevel=5)
+    if said is not None:
+        check_nobody(
+            seen.lists, np.any(seen.patterns[:, : len(seen.lists)] == 1, axis=0).tolist(), problems
+        )
+        problems.check()
+    return seen
+
+
+# Counts by capture history, dense tables and published margins ------------------------------------
+
+INT64_LIMIT = 2.0**63
+
+
+def from_counts(counts: object, lists: object) -> Observations:
+    """Read counts by capture history.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        History ("100": on the first of three lists only) to persons; "<5" is 0 to 4 persons.
+    lists : sequence of str
+        Names of the lists, in the order of the characters.
+
+    Raises
+    ------
+    InvalidTableError
+        With every problem found in the data.
+    """
+    problems = Problems()
+    names = as_names(lists, "list", problems)
+    check_names(names, (), problems)
+    cells: dict[str, tuple[int, int]] = {}
+    for history, count in _items(counts, "counts", '{"100": 41, "010": 5}', problems):
+        bounds = _read_one(f"history {history!r}", count, problems)
+        if _is_history(history, len(names), problems):
+            if "1" not in history and bounds[1] > 0:
+                problems.add(
+                    f"History {history!r} (on no list) has a count of {count!r}: nobody can be observed "
+                    "there, their number is what is estimated. Remove it, or write 0."
+                )
+            cells[history] = bounds
+    rows = sorted((history, bounds) for history, bounds in cells.items() if bounds[1] > 0)
+    patterns = np.array([[int(c) for c in history] for history, _ in rows], dtype=np.int64)
+    low = np.array([bounds[0] for _, bounds in rows], dtype=np.int64)
+    high = np.array([bounds[1] for _, bounds in rows], dtype=np.int64)
+    check_sum(low, high, problems)
+    if not problems:
+        patterns = patterns.reshape(-1, len(names))
+        check_nobody(names, (patterns == 1).any(axis=0).tolist(), problems)
+    problems.check()
+    return Observations(names, {}, patterns, low, high)
+
+
+def _items(data: object, what: str, example: str, problems: Problems) -> list[tuple[Any, Any]]:
+    if not isinstance(data, Mapping):
+        problems.add(
+            f"The {what} are of type {type(data).__qualname__}: expected a mapping such as {example}."
+        )
+        return []
+    if not data:
+        problems.add(f"The {what} are empty: expected a mapping such as {example}.")
+    return list(data.items())
+
+
+def _read_one(what: str, count: Any, problems: Problems) -> tuple[int, int]:
+    bounds = read_count(count)
+    if isinstance(bounds, str):
+        problems.add(f"The count of {what} is {count!r} ({bounds}): {REASONS[bounds]}.")
+        return (0, 0)
+    return bounds
+
+
+def _is_history(history: object, n_lists: int, problems: Problems) -> bool:
+    if not isinstance(history, str):
+        problems.add(
+            f"The history {history!r} is not a string: write {str(history).zfill(n_lists)!r}, one "
+            "character per list."
+        )
+        return False
+    if set(history) - {"0", "1"}:
+        problems.add(
+            f"The history {history!r} holds {listed(sorted(set(history) - {'0', '1'}))}: expected only 1 "
+            "(on the list) and 0 (not on it), one character per list."
+        )
+        return False
+    if len(history) != n_lists:
+        problems.add(
+            f"The history {history!r} has {len(history)} characters and there are {n_lists} lists: expected "
+            "one character per list, the first for the first list."
+        )
+        return False
+    return True
+
+
+def from_margins(list_totals: object, union: object) -> tuple[dict[str, int], int]:
+    """Read published list totals and the number of persons on any list.
+
+    Parameters
+    ----------
+    list_totals : mapping of str to int
+        Persons on each list.
+    union : int
+        Persons on at least one list.
+
+    Returns
+    -------
+    dict of str to int, int
+        The same, checked.
+
+    Raises
+    ------
+    InvalidTableError
+        When no table can have these margins, and for counts that are none.
+    """
+    problems = Problems()
+    given = _items(list_totals, "list totals", '{"a": 53, "b": 70}', problems)
+    names = as_names([name for name, _ in given], "list", problems)
+    check_names(names, (), problems)
+    totals = {name: _exact(f"list {name!r}", count, problems) for name, count in given}
+    n_observed = _exact("the union", union, problems)
+    problems.check()
+    check_nobody(names, [count > 0 for count in totals.values()], problems)
+    for name, count in totals.items():
+        if count > n_observed:
+            problems.add(
+                f"List {name!r} has {count:,} persons and the union {n_observed:,}: a list cannot have more "
+                "persons than all lists together. Check both figures."
+            )
+    if sum(totals.values()) < n_observed:
+        problems.add(
+            f"The list totals add up to {sum(totals.values()):,} and the union is {n_observed:,}: the union "
+            "cannot be larger than their sum. Check whether a list is left out."
+        )
+    problems.check()
+    return totals, n_observed
+
+
+def _exact(what: str, count: Any, problems: Problems) -> int:
+    low, high = _read_one(what, count, problems)
+    if low != high:
+        problems.add(f"The count of {what} is {count!r}: expected an exact number for margins.")
+    return low
+
+
+def check_levels(covariates: object, problems: Problems) -> dict[str, tuple[Level, ...]]:
+    """Levels given by name, checked: plain values, each once, none of them "unknown"."""
+    if not isinstance(covariates, Mapping):
+        problems.add(
+            f"`covariates` is {covariates!r}: expected a mapping from names to levels, such as "
+            '{"year": [2014, 2015]}.'
+        )
+        return {}
+    checked: dict[str, tuple[Level, ...]] = {}
+    for name, given in covariates.items():
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            problems.add(f"The levels of {name!r} are {given!r}: expected a sequence of levels.")
+            continue
+        levels = tuple(v.item() if isinstance(v, np.generic) else v for v in given)
+        wrong = [v for v in levels if not isinstance(v, str | int | float) or v != v]
+        wrong += [v for v in levels if isinstance(v, str) and v.strip().lower() in UNKNOWN_WORDS]
+        if wrong:
+            problems.add(
+                f"The levels of {name!r} hold {listed(wrong)}: expected known strings or numbers. Unknown "
+                "entries are no level."
+            )
+        elif not levels or len(set(levels)) < len(levels):
+            problems.add(
+                f"The levels of {name!r} are {levels!r}: expected at least one, each once."
+            )
+        checked[str(name)] = levels
+    return checked
+
+
+def from_array(
+    counts: npt.ArrayLike, lists: object, covariates: object, operating: object = None
+) -> Observations:
+    """Read a dense table.
+
+    Parameters
+    ----------
+    counts : array, shape (2,)*K + (number of levels of each covariate,)
+        Persons in each cell; 0 for those on no list.
+    lists : sequence of str
+        Names of the lists, in the order of the axes.
+    covariates : mapping of str to sequence
+        Levels of each covariate, in the order of the axes that follow.
+    operating : "everywhere" or mapping, optional
+        Where lists operated, see `mse.data.operating.read_operating`.
+
+    Raises
+    ------
+    InvalidTableError
+        With every problem found in the data.
+    """
+    problems = Problems()
+    names = as_names(lists, "list", problems)
+    levels = check_levels(covariates, problems)
+    check_names(names, list(levels), problems)
+    problems.check()
+    dense = _whole_numbers(np.asarray(counts), problems)
+    expected = (2,) * len(names) + tuple(len(values) for values in levels.values())
+    if dense.shape != expected:
+        problems.add(
+            f"The array has shape {dense.shape}: expected {expected}, an axis of 2 for each of the "
+            f"{len(names)} lists and then one for each covariate."
+        )
+    problems.check()
+    hidden = dense[(0,) * len(names)]
+    if np.any(hidden):
+        problems.add(
+            f"The cells of persons on no list hold {int(hidden.sum()):,}: nobody can be observed there, "
+            "their number is what is estimated. Set them to 0."
+        )
+    patterns, persons = patterns_of(dense)
+    check_sum(persons, persons, problems)
+    somebody = [bool((patterns[:, axis] == 1).any()) for axis in range(len(names))]
+    check_nobody(names, somebody, problems)
+    problems.check()
+    said = read_operating(operating, names, levels)
+    return settled(Observations(names, levels, patterns, persons, persons, said), stacklevel=4)
+
+
+def _whole_numbers(array: npt.NDArray[Any], problems: Problems) -> IntArray:
+    if array.dtype.kind not in "iuf":
+        problems.add(
+            f"The array has dtype {array.dtype}: expected whole numbers that fit in 64 bits. Convert it "
+            "with `.astype(int)` after correcting what is no number."
+        )
+        return np.zeros(array.shape, dtype=np.int64)
+    wrong = {
+        "missing": np.isnan(array),
+        "negative": array < 0,
+        "overflow": array >= (UNBOUNDED if array.dtype.kind in "iu" else INT64_LIMIT),
+        "fractional": np.isfinite(array) & (array != np.floor(array)),
+    }
+    for reason, cells in wrong.items():
+        if np.any(cells):
+            first = tuple(int(i) for i in np.argwhere(cells)[0])
+            problems.add(
+                f"The array holds {array[cells][0].item()!r} ({reason}) in {int(np.sum(cells)):,} cells, "
+                f"first at index {first}: {REASONS[reason]}."
+            )
+    return array.astype(np.int64) if not problems else np.zeros(array.shape, dtype=np.int64)
+
+
+def patterns_of(dense: IntArray) -> tuple[IntArray, IntArray]:
+    """Find the cells of a dense table that hold persons, in order, and their counts."""
+    cells = np.flatnonzero(dense)
+    patterns = np.stack(np.unravel_index(cells, dense.shape), axis=1).astype(np.int64, copy=False)
+    return patterns, dense.ravel()[cells]
+
+
+# Long registrations, one row per person and register: linked to units and counted -----------------
+
+# A table of flags for every person in every period is faster than a hash while it is no more than
+# some times the size of the data.
+DENSE_FACTOR = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Persons in periods.
+
+    Attributes
+    ----------
+    of_row : int64 array, shape (rows,)
+        Unit of each registration.
+    size : int
+        Number of units.
+    """
+
+    of_row: IntArray
+    size: int
+
+
+def from_records(
+    frame: Any,
+    person: str,
+    register: str,
+    *,
+    period: str | None = None,
+    covariates: object = (),
+    registers: object = None,
+    operating: object = None,
+) -> Observations:
+    """Count units (a person in a period) by the registers that reported them.
+
+    Parameters
+    ----------
+    frame : pandas, polars or pyarrow data frame
+        One row per registration.
+    person, register, period : str
+        Columns.
+    covariates : sequence of str
+        Columns. A missing value next to a known one of the same unit is the known one; values that
+        disagree become unknown.
+    registers : sequence of str, optional
+        Names of all registers, in the order wanted.
+    operating : "everywhere" or mapping, optional
+        Where lists operated, see `mse.data.operating.read_operating`.
+
+    Raises
+    ------
+    InvalidTableError
+        With every problem found in the data.
+
+    Warns
+    -----
+    InconsistentRecordsWarning
+        When covariates disagree within units, with the number of these units.
+    """
+    problems = Problems()
+    groups = as_names(covariates, "covariate", problems)
+    roles = {"person": person, "register": register} | (
+        {} if period is None else {"period": period}
+    )
+    _check_roles(roles, groups, problems)
+    columns = read_columns(frame, [*roles.values(), *groups], problems)
+    problems.check()
+    persons = _persons(columns[person], person, problems)
+    lists, sources = _sources(columns[register], register, registers, problems)
+    axes = [name for name in (period, *groups) if name is not None]
+    factors = {name: factor(columns[name], name, problems) for name in axes}
+    if period is not None:
+        _check_missing(factors[period].codes < 0, period, "period", problems)
+    check_names(lists, axes, problems)
+    somebody = np.bincount(sources[sources >= 0], minlength=len(lists)) > 0
+    check_nobody(lists, somebody.tolist(), problems)
+    problems.check()
+    units = _units(persons, factors[period] if period is not None else None)
+    coded = _columns_of_units(units, len(lists), sources, factors)
+    group = distinct(coded, [2] * len(lists) + [len(column.levels) for column in factors.values()])
+    counts = np.bincount(group.member).astype(np.int64)
+    levels = {name: column.levels for name, column in factors.items()}
+    return finish(
+        Observations(lists, levels, rows_of(coded, group.first), counts, counts), operating
+    )
+
+
+def _check_roles(roles: dict[str, str], covariates: Sequence[str], problems: Problems) -> None:
+    used: dict[str, str] = {}
+    for role, name in (*roles.items(), *(("covariates", name) for name in covariates)):
+        if not isinstance(name, str):
+            problems.add(f"`{role}` is {name!r}: expected the name of a column.")
+        elif name in used:
+            problems.add(
+                f"Column {name!r} is named as `{used[name]}` and as `{role}`: name each column once."
+            )
+        else:
+            used[name] = role
+
+
+def _persons(column: pd.Series[Any], name: str, problems: Problems) -> IntArray:
+    codes, uniques = factorize(column, name, problems)
+    missing = codes < 0
+    blank = _blank(uniques)
+    if blank.any():
+        # All persons without an identifier would otherwise be one person on every register.
+        missing |= blank[codes]
+    _check_missing(missing, name, "person", problems)
+    return codes
+
+
+def _blank(uniques: Sequence[Any]) -> BoolArray:
+    spelled = {form(word) for word in UNKNOWN_WORDS for form in (str, str.upper, str.title)} | {" "}
+    return np.asarray(pd.Index(uniques).isin(list(spelled)), dtype=np.bool_)
+
+
+def _check_missing(missing: BoolArray, name: str, role: str, problems: Problems) -> None:
+    if missing.any():
+        problems.add(
+            f"Column {name!r} names no {role} in {rows_text(missing)}: expected one in every row, since "
+            f"registrations are linked by it. Leave these rows out with `frame[frame[{name!r}].notna()]` "
+            "or complete them."
+        )
+
+
+def _sources(
+    column: pd.Series[Any], name: str, registers: object, problems: Problems
+) -> tuple[tuple[str, ...], IntArray]:
+    """Find the names of the lists, and for each row the position of its register."""
+    found = factor(column, name, problems)
+    _check_missing(found.codes < 0, name, "register", problems)
+    values = tuple(str(level) for level in found.levels)
+    if registers is None:
+        return values, found.codes
+    lists = as_names(registers, "register", problems)
+    strangers = [value for value in values if value not in lists]
+    check_unknown(strangers, lists, "register", problems)
+    if strangers:
+        rows = np.isin(found.codes, [values.index(value) for value in strangers])
+        problems.add(
+            f"Column {name!r} holds {listed(strangers)} in {rows_text(rows)}, which `registers` does not "
+            "name: add them to `registers`, or leave these rows out."
+        )
+    position = [lists.index(value) if value in lists else -1 for value in values] + [-1]
+    return lists, np.array(position, dtype=np.int64)[found.codes]
+
+
+def _units(persons: IntArray, period: Factor | None) -> Units:
+    """Give every person in every period a number."""
+    if period is None:
+        key, possible = persons, int(persons.max()) + 1
+    else:
+        key = persons * len(period.levels) + period.codes
+        possible = (int(persons.max()) + 1) * len(period.levels)
+    if possible > DENSE_FACTOR * len(key):
+        codes, uniques = pd.factorize(key)
+        return Units(codes.astype(np.int64, copy=False), len(uniques))
+    seen = np.zeros(possible, dtype=bool)
+    seen[key] = True
+    number = np.cumsum(seen)
+    return Units(number[key] - 1, int(number[-1]))
+
+
+def _columns_of_units(
+    units: Units, n_lists: int, sources: IntArray, factors: dict[str, Factor]
+) -> list[npt.NDArray[Any]]:
+    """Make a column per list (on it or not) and per covariate (level or -1), over the units."""
+    member = np.zeros((n_lists, units.size), dtype=bool)
+    member.ravel()[sources * units.size + units.of_row] = True
+    coded: list[npt.NDArray[Any]] = list(member)
+    disagree: dict[str, int] = {}
+    for name, column in factors.items():
+        values, disagree[name] = _settled(units, column.codes)
+        coded.append(values)
+    if any(disagree.values()):
+        counted = ", ".join(f"{name!r} in {n:,}" for name, n in disagree.items() if n)
+        warnings.warn(
+            f"Covariates disagree within units and were set to unknown there: {counted} of "
+            f"{units.size:,} units. Correct the records, or leave these covariates out.",
+            InconsistentRecordsWarning,
+            stacklevel=4,
+        )
+    return coded
+
+
+def _settled(units: Units, codes: IntArray) -> tuple[IntArray, int]:
+    """Find the one known value of each unit, and count the units with more than one."""
+    of_row = units.of_row
+    known = codes >= 0
+    if not known.all():
+        of_row, codes = of_row[known], codes[known]
+    values = np.full(units.size, -1, dtype=np.int64)
+    values[of_row] = codes
+    # Each unit has now the value of one of its rows: if they disagree, some row differs from it.
+    differing = np.unique(of_row[codes != values[of_row]])
+    values[differing] = -1
+    return values, len(differing)
+
+
+# The parts of a table checked when they are given directly ----------------------------------------
+
+
+def check_parts(
+    lists: object,
+    covariates: Mapping[str, tuple[Level, ...]],
+    patterns: Any,
+    low: Any,
+    high: Any,
+    operating: object = None,
+) -> Observations:
+    """Check patterns and counts, and put the patterns in order.
+
+    Parameters
+    ----------
+    lists : sequence of str
+        Names of the K lists.
+    covariates : mapping of str to tuple
+        Levels of the D covariates.
+    patterns : int array, shape (R, K + D)
+        Row by row 0, 1 or -1 for each list, a level or -1 for each covariate.
+    low, high : int arrays, shape (R,)
+        Persons at least and at most.
+    operating : object
+        Where lists operated, see `mse.data.operating.read_operating`.
+
+    Raises
+    ------
+    InvalidTableError
+        With every problem found.
+    """
+    problems = Problems()
+    names = as_names(lists, "list", problems)
+    levels = check_levels(covariates, problems)
+    check_names(names, list(levels), problems)
+    sizes = [2] * len(names) + [len(values) for values in levels.values()]
+    rows, least, most = (
+        _integers(part, name, problems)
+        for part, name in ((patterns, "patterns"), (low, "low"), (high, "high"))
+    )
+    if rows.size == 0:
+        rows = rows.reshape(0, len(sizes))
+    if (
+        rows.ndim != 2
+        or rows.shape[1] != len(sizes)
+        or not least.shape == most.shape == rows.shape[:1]
+    ):
+        problems.add(
+            f"`patterns`, `low` and `high` have shapes {rows.shape}, {least.shape} and {most.shape}: "
+            f"expected (R, {len(sizes)}), (R,) and (R,), a column for each list and covariate."
+        )
+    problems.check()
+    kept = most != 0
+    rows, least, most = rows[kept], least[kept], most[kept]
+    _check_rows(rows, sizes, len(names), problems)
+    wrong = np.logical_or(least < 0, most < least)
+    if wrong.any():
+        problems.add(f"The bounds of {rows_text(wrong)} are not 0 <= low <= high: correct them.")
+    problems.check()
+    order = _order(rows, sizes) if len(rows) else np.zeros(0, dtype=np.int64)
+    said = read_operating(operating, names, levels)
+    seen = Observations(names, levels, rows[order], least[order], most[order], said)
+    return settled(seen, stacklevel=5)
+
+
+def _order(rows: IntArray, sizes: list[int]) -> IntArray:
+    group = distinct(list(rows.T), sizes)
+    if len(group.first) < len(rows):
+        msg = "Rows of `patterns` repeat each other: expected each pattern once. Add them up."
+        raise InvalidTableError(msg)
+    return group.first
+
+
+def _integers(part: Any, name: str, problems: Problems) -> IntArray:
+    array = np.asarray(part)
+    if array.size and array.dtype.kind not in "iu":
+        problems.add(f"`{name}` has dtype {array.dtype}: expected whole numbers.")
+        return np.zeros(array.shape, dtype=np.int64)
+    return np.array(array, dtype=np.int64)
+
+
+def _check_rows(rows: IntArray, sizes: list[int], n_lists: int, problems: Problems) -> None:
+    outside = np.any((rows < -1) | (rows >= np.array(sizes)), axis=1)
+    if outside.any():
+        problems.add(
+            f"`patterns` has entries outside the axes in {rows_text(outside)}: expected 0, 1 or -1 for a "
+            "list, a position among the levels or -1 for a covariate."
+        )
+    nowhere = np.all(rows[:, :n_lists] == 0, axis=1)
+    if nowhere.any():
+        problems.add(
+            f"No list holds the persons in {rows_text(nowhere)} of `patterns`: expected a 1 or an unknown "
+            "membership, as persons on no list cannot be observed."
+        )

@@ -1,0 +1,1082 @@
+"""Estimates made fit to leave: what rests on few persons is not shown, and the rest is rounded."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import permutations
+from math import nan
+from typing import TYPE_CHECKING, Any, cast, overload
+
+import numpy as np
+import pandas as pd
+
+from mse._typing import FrozenDict
+from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, ModelRange, StoredIntervals
+from mse.answer.population import PopulationEstimate, Strata
+from mse.answer.shown import MARK, Section, as_html, as_text, in_words
+from mse.comparing import Comparison
+from mse.data.checks import listed
+from mse.data.table import CaptureTable
+from mse.disclosure.cells import Book
+from mse.disclosure.count_tables import (
+    PARTS,
+    ProtectedCounts,
+    ProtectedTable,
+    checked_margins,
+    default_margins,
+    note_table,
+    protect_counts,
+    protect_table,
+    table_with,
+)
+from mse.disclosure.suppression import Protected, publish
+from mse.errors import ModelError
+from mse.monitoring.draws import PER, Figure, JointDraws
+from mse.monitoring.result import Cell, Monitor
+from mse.words.monitors import SUPPRESSED
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from mse._typing import Level, Limit, Status
+    from mse.answer.protocols import Fit
+    from mse.disclosure.cells import Key, Publication
+    from mse.disclosure.rules import Rules
+    from mse.monitoring.result import Change
+
+_FIGURES = ("observed", "hidden", "total", "coverage", "low", "high", "status", "limit")
+_TWO_LISTS = (
+    "With two lists the estimate and its interval give away how many persons are on both, and those "
+    "are fewer than may be shown, or not known here."
+)
+_FEW = "The figures rest on fewer persons than may be shown, or would give such a number away."
+#: What is kept of the provenance: settings. What was found says how many persons it was found of.
+_SETTINGS = ("software", "version", "estimator", "seed")
+_DRAWN = ("replicates", "resampling", "interval", "seed", "candidates")
+#: A number that stands by itself in a sentence.
+_NUMBER = re.compile(r"(?<![\w=\[(,.'-])\d+(?:[,.]\d+)*%?(?![\w\])=])")
+#: Shares are published to this many decimals.
+SHARE_DIGITS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class ProtectedStrata(Strata):
+    """Names and levels of strata, with what may be shown of them: NaN where nothing may."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", FrozenDict(self.levels))
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class ProtectedPopulation(PopulationEstimate, Protected):
+    """An estimate fit to leave, for whatever shows estimates.
+
+    What is suppressed is NaN, with the status ``suppressed``. There are no draws, and nothing by
+    which counts could be tried out: no fingerprint of the table, no covariance.
+
+    Attributes
+    ----------
+    publication : Publication
+        The counts as they leave.
+    frames : mapping
+        Estimates by covariates and level of the intervals, as far as they are published.
+    """
+
+    publication: Publication
+    frames: Mapping[tuple[tuple[str, ...], float], pd.DataFrame] = field(default_factory=FrozenDict)
+
+    def __post_init__(self) -> None:
+        if not math.isnan(self.observed):
+            super().__post_init__()
+
+    @property
+    def by(self) -> pd.DataFrame | None:
+        """Estimates by stratum, as published; None if they are not."""
+        names = () if self.strata is None else self.strata.names
+        known = any(published == names for published, _ in self.frames)
+        return self.margin(*names) if known else None
+
+    def margin(self, *names: str, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
+        """Estimates by some covariates, as published; columns as of `PopulationEstimate.margin`.
+
+        Raises
+        ------
+        ModelError
+            If they are not published, by these covariates or at this level: what was not protected
+            together with the rest could give it away.
+        """
+        for (known, at), frame in self.frames.items():
+            if known == names and math.isclose(at, level, abs_tol=1e-9):
+                return frame.copy()
+        published = dict.fromkeys(" and ".join(known) for known, _ in self.frames)
+        levels = dict.fromkeys(f"{at:g}" for _, at in self.frames)
+        raise ModelError(
+            f"Estimates by {' and '.join(names) or 'nothing'} at level {level:g} are not published: there "
+            f"are those by {listed(published, 12)} at {', '.join(levels) or 'no level'}. Name margins=[...] "
+            "and levels=[...] when the estimate is protected."
+        )
+
+    def to_dict(
+        self, *, levels: Iterable[float] = STORED_LEVELS, draws: bool = False
+    ) -> dict[str, Any]:
+        """Write the estimate as `PopulationEstimate.to_dict`, with what was done to it."""
+        known = self.uncertainty.ends if isinstance(self.uncertainty, StoredIntervals) else {}
+        data = super().to_dict(levels=[level for level in levels if level in known], draws=draws)
+        return data | {"disclosure": described(self)}
+
+    def summary(self, level: float = DEFAULT_LEVEL) -> str:
+        """Put the estimate in words, with a mark for what is not shown."""
+        return as_text(self._sections(level))
+
+    def _repr_html_(self) -> str:
+        return as_html(self._sections(DEFAULT_LEVEL))
+
+    def __repr__(self) -> str:
+        return f"<ProtectedPopulation: {self.method}, {len(self.suppressed):,} counts suppressed>"
+
+    def _sections(self, level: float) -> list[Section]:
+        sections = in_words(self, level=level)
+        return [*sections, Section("Disclosure control", paragraphs=(self.note,))]
+
+
+def described(protected: Protected) -> dict[str, Any]:
+    """Say in a dictionary for JSON what was done."""
+    rules = protected.rules
+    return {
+        "rules": rules.name,
+        "threshold": rules.threshold,
+        "base": rules.base,
+        "note": protected.note,
+        "suppressed": list(protected.suppressed),
+    }
+
+
+def protect_population(
+    estimate: PopulationEstimate,
+    rules: Rules,
+    *,
+    table: CaptureTable | None = None,
+    margins: Iterable[Sequence[str]] | None = None,
+    levels: Iterable[float] = STORED_LEVELS,
+) -> ProtectedPopulation:
+    """Suppress and round an estimate.
+
+    Where the observed persons of a stratum may not be shown, nor is any figure of it; what is not
+    shown cannot be computed from other strata, since totals and hidden numbers are then missing in
+    the same places. Everywhere else numbers of persons are rounded, and hidden numbers and shares
+    are computed from what was rounded.
+
+    Parameters
+    ----------
+    estimate : PopulationEstimate
+        The estimate.
+    rules : Rules
+        What is to be protected.
+    table : CaptureTable, optional
+        What it was estimated from. Estimates from two lists give away the overlap, so without a table
+        that shows that it is large enough they are not shown.
+    margins : iterable of sequence of str, optional
+        By which covariates estimates are published; by default each by itself, and all together.
+    levels : iterable of float
+        Levels of the intervals that are published.
+
+    Returns
+    -------
+    ProtectedPopulation
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.load_dataset("scotland_pwid").collapse("sex", "age")
+    >>> p = mse.LogLinear("S1*region + S2*region + S3*region + S4*region").fit(table).population
+    >>> safe = mse.disclosure.protect_population(p, mse.disclosure.rules("cbs"))
+    >>> safe.margin("region")[["region", "observed", "total"]].to_numpy().tolist()
+    [['GGC', 1500, 9145.0], ['Rest', 4170, 13645.0]]
+    """
+    chosen = margins_of(estimate, margins)
+    book = Book()
+    note_population(book, estimate, chosen)
+    publication = publish(book.cells(), rules)
+    known = tuple(dict.fromkeys(float(level) for level in levels))
+    return protect_with(estimate, publication, table=table, margins=chosen, levels=known)
+
+
+def margins_of(
+    estimate: PopulationEstimate, margins: Iterable[Sequence[str]] | None = None
+) -> tuple[tuple[str, ...], ...]:
+    """By which covariates estimates are published."""
+    if estimate.strata is None:
+        return ()
+    if margins is None:
+        return default_margins(estimate.strata.levels)
+    return tuple((names,) if isinstance(names, str) else tuple(names) for names in margins)
+
+
+def note_population(
+    book: Book, estimate: PopulationEstimate, margins: Sequence[tuple[str, ...]]
+) -> None:
+    """Note the observed persons by the margins, and the sums among them."""
+    book.add((), estimate.observed)
+    for names in sorted(margins, key=len):
+        frame = estimate.margin(*names)
+        levels = frame[list(names)].itertuples(index=False, name=None)
+        keys = [tuple(zip(names, cell, strict=True)) for cell in levels]
+        for key, count in zip(keys, frame["observed"], strict=True):
+            book.add(key, int(count))
+        if book.holds((), keys):
+            book.sum((), keys, group=len(names) == 1)
+        for fewer in margins:
+            if set(fewer) < set(names):
+                _note_parts(book, keys, fewer, group=len(names) == len(fewer) + 1)
+
+
+def _note_parts(book: Book, keys: Sequence[Key], fewer: Sequence[str], *, group: bool) -> None:
+    """Note that cells by some covariates are sums of those by more."""
+    parts: dict[Key, list[Key]] = {}
+    for key in keys:
+        pairs = dict(key)
+        parts.setdefault(tuple((name, pairs[name]) for name in fewer), []).append(key)
+    for total, members in parts.items():
+        book.sum(total, members, group=group)
+
+
+def protect_with(
+    estimate: PopulationEstimate,
+    publication: Publication,
+    *,
+    table: CaptureTable | None = None,
+    margins: Sequence[tuple[str, ...]] = (),
+    levels: Sequence[float] = STORED_LEVELS,
+) -> ProtectedPopulation:
+    """Protect an estimate whose counts are published already."""
+    rules, total = publication.rules, publication.value(())
+    withheld = why_withheld(estimate, rules, table)
+    frames = {
+        (names, level): _frame(estimate, publication, names, level, withheld=bool(withheld))
+        for names in margins
+        for level in levels
+    }
+    shared: dict[str, Any] = {
+        # Nothing is left of a count that may not be shown, not even that it is a whole number.
+        "observed": math.nan if total is None else total,
+        "limit": estimate.limit,
+        "method": estimate.method,
+        "strata": _strata(estimate, frames),
+        "model": estimate.model,
+        "assumptions": estimate.assumptions,
+        "lists": estimate.lists,
+        "info": estimate.info,
+        "provenance": _provenance(estimate.provenance, rules),
+        "publication": publication,
+        "frames": FrozenDict(frames),
+    }
+    if total is None or withheld:
+        reason = withheld or _FEW
+        return ProtectedPopulation(hidden=math.nan, status="suppressed", reason=reason, **shared)
+    return ProtectedPopulation(
+        hidden=_hidden(estimate, rules, total),
+        status=estimate.status,
+        reason=scrubbed(estimate.reason, publication, levels_of(estimate)),
+        uncertainty=_intervals(estimate, rules, levels, total),
+        model_range=_range(estimate.model_range, rules),
+        warnings=tuple(
+            scrubbed(each, publication, levels_of(estimate)) for each in estimate.warnings
+        ),
+        **shared,
+    )
+
+
+def _provenance(known: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+    """Keep how an estimate can be made again from the data, and nothing that was found in them."""
+    if not rules.active:
+        return dict(known)
+    kept = {key: known[key] for key in _SETTINGS if key in known}
+    if isinstance(known.get("bootstrap"), Mapping):
+        drawn = known["bootstrap"]
+        kept["bootstrap"] = {key: drawn[key] for key in _DRAWN if key in drawn}
+    return kept
+
+
+def levels_of(estimate: PopulationEstimate) -> frozenset[str]:
+    """Levels of covariates as they stand in sentences."""
+    levels = {} if estimate.strata is None else estimate.strata.levels
+    return frozenset(str(each) for known in levels.values() for each in known)
+
+
+def why_withheld(estimate: PopulationEstimate, rules: Rules, table: CaptureTable | None) -> str:
+    """Say why no estimate may be shown whatever its counts; empty if it may."""
+    if len(estimate.lists) != 2 or not rules.suppresses:
+        return ""
+    if table is None or table.margins is not None:
+        return _TWO_LISTS
+    both = np.all(table.patterns[:, :2] == 1, axis=1)
+    overlaps = [int(table.low[both].sum())]
+    if estimate.strata is not None:
+        strata = np.zeros(table.shape[2:], dtype=np.int64)
+        known = both & np.all(table.patterns[:, 2:] >= 0, axis=1)
+        np.add.at(strata, tuple(table.patterns[known, 2:].T), table.low[known])
+        overlaps += strata.ravel().tolist()
+    return _TWO_LISTS if any(rules.unsafe(each) for each in overlaps) else ""
+
+
+def _hidden(estimate: PopulationEstimate, rules: Rules, total: int | None) -> float:
+    """Hidden number as the difference of what is published, so that it tells nothing more."""
+    if total is None or math.isnan(estimate.hidden) or not rules.active:
+        return estimate.hidden
+    return max(rules.rounded(estimate.total) - total, 0.0)
+
+
+def _intervals(
+    estimate: PopulationEstimate, rules: Rules, levels: Sequence[float], total: int
+) -> StoredIntervals | None:
+    """Intervals at the levels that are published, rounded, and never below the observed number."""
+    if estimate.uncertainty is None:
+        return None
+    ends = {}
+    for level in levels:
+        try:
+            low, high = estimate.interval(level)
+        except ModelError:
+            # An estimate that was read from JSON knows some levels only.
+            continue
+        ends[level] = max(rules.rounded(low), total) if low == low else low, rules.rounded(high)
+    return StoredIntervals(estimate.interval_kind, estimate.interval_given, FrozenDict(ends))
+
+
+def _range(spread: ModelRange | None, rules: Rules) -> ModelRange | None:
+    if spread is None:
+        return None
+    low, high = rules.rounded(spread.low), rules.rounded(spread.high)
+    return ModelRange(
+        low, high, spread.n_models, spread.n_not_estimable, spread.criterion, spread.within
+    )
+
+
+def scrubbed(text: str, publication: Publication, levels: frozenset[str] = frozenset()) -> str:
+    """Write a sentence without numbers found in the data; where zeros are not safe, without those either.
+
+    Numbers stay that are levels of covariates, or parts of names, models and settings.
+
+    Examples
+    --------
+    >>> import mse
+    >>> safe = mse.disclosure.protect_table(mse.load_dataset("korea"), mse.disclosure.rules("cbs"))
+    >>> scrubbed("In 52 of 1,000 replicates of [12,3] in 2015, year=2014: none.", safe.publication)
+    'In x of x replicates of [12,3] in x, year=2014: none.'
+    """
+    if not publication.rules.active:
+        return text
+    if publication.rules.unsafe(0) and re.search(r"[Nn]obody", text):
+        return "Some combinations are empty; which ones is not shown."
+    return _NUMBER.sub(lambda found: found[0] if found[0] in levels else MARK, text)
+
+
+# Strata ------------------------------------------------------------------------------------------
+
+
+def _frame(
+    estimate: PopulationEstimate,
+    publication: Publication,
+    names: tuple[str, ...],
+    level: float,
+    *,
+    withheld: bool,
+) -> pd.DataFrame:
+    """Estimates by some covariates, as far as they may be shown."""
+    rows = []
+    for row in estimate.margin(*names, level=level).to_dict(orient="records"):
+        count = publication.value(tuple((name, row[name]) for name in names))
+        shown = (
+            _suppressed_row(count) if count is None or withheld else _row(row, count, publication)
+        )
+        rows.append({name: row[name] for name in names} | shown)
+    frame = pd.DataFrame(rows, columns=[*names, *_FIGURES])
+    return frame.assign(observed=pd.array([row["observed"] for row in rows], dtype="Int64"))
+
+
+def _suppressed_row(count: int | None) -> dict[str, Any]:
+    figures = dict.fromkeys(("hidden", "total", "coverage", "low", "high"), math.nan)
+    return {"observed": count, **figures, "status": "suppressed", "limit": None}
+
+
+def _row(row: Mapping[Any, Any], count: int, publication: Publication) -> dict[str, Any]:
+    rules = publication.rules
+    if not rules.active:
+        return {name: row[name] for name in _FIGURES}
+    total = max(rules.rounded(row["total"]), count) if row["total"] == row["total"] else math.nan
+    low = max(rules.rounded(row["low"]), count) if row["low"] == row["low"] else math.nan
+    return {
+        "observed": count,
+        "hidden": total - count,
+        "total": total,
+        "coverage": round(count / total, SHARE_DIGITS) if total > 0 else math.nan,
+        "low": low,
+        "high": rules.rounded(row["high"]),
+        "status": row["status"],
+        "limit": row["limit"],
+    }
+
+
+def _strata(
+    estimate: PopulationEstimate,
+    frames: Mapping[tuple[tuple[str, ...], float], pd.DataFrame],
+) -> ProtectedStrata | None:
+    """Say which strata there are, and what is published of them."""
+    strata = estimate.strata
+    if strata is None:
+        return None
+    blank = pd.DataFrame([_suppressed_row(None)] * len(strata.cells))
+    found = next((frame for (names, _), frame in frames.items() if names == strata.names), blank)
+    levels: Mapping[str, tuple[Level, ...]] = strata.levels
+    return ProtectedStrata(
+        levels,
+        found["observed"].astype("Float64").to_numpy(np.float64, na_value=np.nan),  # type: ignore[arg-type]
+        found["hidden"].to_numpy(np.float64),
+        tuple(cast("list[Status]", found["status"].tolist())),
+        tuple(cast("list[Limit]", found["limit"].tolist())),
+    )
+
+
+# Comparisons made fit to leave: every estimate in them, and no measure that counts can be ---------
+
+#: How well models fit: whoever knows all counts but some can try which ones fit as well.
+_MEASURES = ("n_parameters", "deviance", "aic", "bic")
+
+
+@dataclass(frozen=True, eq=False)
+class ProtectedFit:
+    """What leaves of a fit: the estimator and the answer.
+
+    Attributes
+    ----------
+    estimator : object
+        What was fitted.
+    population : ProtectedPopulation
+        The answer.
+    table : CaptureTable
+        The lists and covariates, and nobody on them.
+    """
+
+    estimator: Any
+    population: ProtectedPopulation
+    table: CaptureTable
+
+    @property
+    def status(self) -> Status:
+        """The status of the answer."""
+        return self.population.status
+
+    @property
+    def limit(self) -> Limit:
+        """The limit of the answer."""
+        return self.population.limit
+
+    @property
+    def reason(self) -> str:
+        """Why there is no figure."""
+        return self.population.reason
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class ProtectedComparison(Comparison, Protected):
+    """A comparison fit to leave, for whatever shows comparisons.
+
+    Attributes
+    ----------
+    publication : Publication
+        The counts as they leave.
+    """
+
+    publication: Publication
+
+    def to_frame(self, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
+        """Show the answers as `Comparison.to_frame`, without measures of fit."""
+        frame = super().to_frame(level)
+        return frame.drop(columns=[name for name in _MEASURES if name in frame])
+
+    def to_dict(self, *, levels: Iterable[float] = STORED_LEVELS) -> dict[str, Any]:
+        """Write the comparison as `Comparison.to_dict`, with what was done to it."""
+        return super().to_dict(levels=levels) | {"disclosure": described(self)}
+
+    def summary(self, level: float = DEFAULT_LEVEL) -> str:
+        """Put the comparison in words, with a mark for what is not shown."""
+        return as_text(self._sections(level))
+
+    def _repr_html_(self) -> str:
+        return as_html(self._sections(DEFAULT_LEVEL))
+
+    def _sections(self, level: float) -> list[Section]:
+        sections = in_words(self, level=level)
+        return [*sections, Section("Disclosure control", paragraphs=(self.note,))]
+
+
+def protect_comparison(
+    comparison: Comparison,
+    rules: Rules,
+    *,
+    margins: Iterable[Sequence[str]] | None = None,
+    levels: Iterable[float] = STORED_LEVELS,
+) -> ProtectedComparison:
+    """Suppress and round the estimates of a comparison; parameters as of `protect_population`.
+
+    Raises
+    ------
+    InvalidTableError
+        If the estimates are of different persons.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.load_dataset("kosovo")
+    >>> c = mse.compare(table, [mse.LogLinear("main"), mse.LogLinear("all two-way")])
+    >>> safe = mse.disclosure.protect_comparison(c, mse.disclosure.rules("cbs"))
+    >>> safe.to_frame()["total"].tolist()
+    [7395.0, 14400.0]
+    """
+    chosen = margins_of_comparison(comparison, margins)
+    book = Book()
+    note_comparison(book, comparison, chosen)
+    known = tuple(levels)
+    return comparison_with(comparison, publish(book.cells(), rules), margins=chosen, levels=known)
+
+
+def margins_of_comparison(
+    comparison: Comparison, margins: Iterable[Sequence[str]] | None = None
+) -> tuple[tuple[str, ...], ...]:
+    """By which covariates estimates are published: those of the first estimate that has strata."""
+    with_strata = [each for each in comparison.populations if each.strata is not None]
+    return margins_of(with_strata[0], margins) if with_strata else ()
+
+
+def note_comparison(book: Book, comparison: Comparison, margins: Sequence[tuple[str, ...]]) -> None:
+    """Note the observed persons of all estimates, which are those of the table."""
+    for population in comparison.populations:
+        note_population(book, population, margins if population.strata is not None else ())
+
+
+def comparison_with(
+    comparison: Comparison,
+    publication: Publication,
+    *,
+    margins: Sequence[tuple[str, ...]],
+    levels: Sequence[float] = STORED_LEVELS,
+) -> ProtectedComparison:
+    """Protect a comparison whose counts are published already."""
+    blank = _without_counts(comparison.table)
+    fits: list[Fit] = []
+    for fit in comparison.fits:
+        population = protect_with(
+            fit.population,
+            publication,
+            table=comparison.table,
+            margins=margins if fit.population.strata is not None else (),
+            levels=levels,
+        )
+        fits.append(ProtectedFit(fit.estimator, population, blank))
+    return ProtectedComparison(table=blank, fits=tuple(fits), publication=publication)
+
+
+def _without_counts(table: CaptureTable) -> CaptureTable:
+    """Keep lists, covariates and description of a table, and nobody in it."""
+    nobody = np.zeros(0, dtype=np.int64)
+    patterns = nobody.reshape(0, len(table.axes))
+    return CaptureTable(table.lists, table.covariates, patterns, nobody, nobody, info=table.info)
+
+
+# Monitors made fit to leave: figures by period and group, and their changes -----------------------
+
+NOT_SHOWN = "Not shown, to protect persons."
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ProtectedCell(Cell):
+    """Figures of one period and group, as they leave: NaN where they are suppressed.
+
+    Attributes
+    ----------
+    published : mapping of str to Figure
+        Total, hidden, coverage and rate, rounded.
+    lost : pair of int, or of None
+        Draws in which the total has no bound, and that determine none; None where that is not shown.
+    """
+
+    published: Mapping[str, Figure]
+    lost: tuple[int | None, int | None]
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """Total, hidden, coverage and rate, with their intervals."""
+        return dict(self.published)
+
+    @property
+    def infinite(self) -> int:
+        """Draws in which the total has no bound; None where figures are suppressed."""
+        return cast("int", self.lost[0])
+
+    @property
+    def undetermined(self) -> int:
+        """Draws that do not determine the total; None where figures are suppressed."""
+        return cast("int", self.lost[1])
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class ProtectedMonitor(Monitor, Protected):
+    """A monitor fit to leave, for whatever shows monitors.
+
+    It has no draws: figures of its cells and its changes are those that were published.
+
+    Attributes
+    ----------
+    publication : Publication
+        The counts as they leave.
+    shown : mapping
+        Cells by period and group.
+    between : mapping
+        Changes by first period, last period and group.
+    """
+
+    publication: Publication
+    shown: Mapping[Any, Cell] = field(default_factory=FrozenDict)
+    between: Mapping[Any, Change] = field(default_factory=FrozenDict)
+
+    @property
+    def cells(self) -> dict[Any, Cell]:
+        """Figures by period and group, as they leave."""
+        return dict(self.shown)
+
+    def at(self, period: Level = None, **where: Level | Collection[Level]) -> Cell:
+        """Look up a period, a group, or a group in a period.
+
+        Raises
+        ------
+        ModelError
+            If figures of that part of the population were not published.
+        """
+        group = self._group_of(where)
+        if group is None or (period, group) not in self.shown:
+            raise ModelError(
+                "A protected monitor holds the figures that were published and nothing else: by "
+                f"{self.period} and each of {listed(self.group_names) if self.group_names else 'no groups'}. "
+                "For others make one covariate of them and name it in groups=[...]."
+            )
+        return self.shown[period, group]
+
+    def compare(self, first: Level, last: Level, group: Any = ()) -> Change:
+        """Look up the change between two periods."""
+        return self.between[first, last, group]
+
+    def _frame(self, keys: Any) -> pd.DataFrame:
+        return _whole(super()._frame(keys))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Show all figures as `Monitor.to_frame`; what is suppressed is missing."""
+        return _whole(super().to_frame())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write all figures as `Monitor.to_dict`, with what was done to them."""
+        return super().to_dict() | {"disclosure": described(self)}
+
+    def __repr__(self) -> str:
+        groups = f", groups {', '.join(self.group_names)}" if self.group_names else ""
+        return (
+            f"<ProtectedMonitor: {len(self.levels)} levels of {self.period}{groups}, "
+            f"{len(self.suppressed):,} counts suppressed>"
+        )
+
+    def _sections(self) -> list[Section]:
+        return [*super()._sections(), Section("Disclosure control", paragraphs=(self.note,))]
+
+
+def _whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """Write counts as whole numbers beside missing ones."""
+    counts = dict.fromkeys(("observed", "infinite", "undetermined"), "Int64")
+    return frame.astype(counts)
+
+
+def protect_monitor(
+    monitor: Monitor, rules: Rules, *, table: CaptureTable | None = None
+) -> ProtectedMonitor:
+    """Suppress and round the figures of a monitor.
+
+    Where the observed persons of a period, of a group, or of a group in a period may not be shown, nor
+    is any figure of them, nor any change from or to them.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        The monitor.
+    rules : Rules
+        What is to be protected.
+    table : CaptureTable, optional
+        What it was made from; needed with two lists, as in `protect_population`.
+
+    Returns
+    -------
+    ProtectedMonitor
+
+    Examples
+    --------
+    >>> import numpy as np, mse
+    >>> counts = np.zeros((2, 2, 2, 2), dtype=int)
+    >>> counts[1, 0], counts[0, 1], counts[1, 1] = [[60, 3], [70, 41]], [[44, 2], [52, 40]], 15
+    >>> axes = {"year": [2014, 2015], "sex": ["f", "m"]}
+    >>> table = mse.CaptureTable.from_array(counts, ["police", "care"], axes)
+    >>> model = mse.LogLinear("police*year + police*sex + care*year + care*sex + year*sex")
+    >>> report = mse.monitor(table, groups=["sex"], estimator=model, replicates=50, seed=1)
+    >>> safe = mse.disclosure.protect_monitor(report, mse.disclosure.rules("cbs"), table=table)
+    >>> safe.periods[["year", "observed"]].to_numpy().tolist()
+    [[2014, 140], [2015, 235]]
+    """
+    book = Book()
+    note_monitor(book, monitor)
+    return monitor_with(monitor, publish(book.cells(), rules), table=table)
+
+
+def monitor_with(
+    monitor: Monitor, publication: Publication, *, table: CaptureTable | None = None
+) -> ProtectedMonitor:
+    """Protect a monitor whose counts are published already."""
+    population = protect_with(monitor.population, publication, table=table)
+    # With two lists the estimates of all periods are withheld where that of all persons is.
+    withheld = population.status == SUPPRESSED
+    cells = {
+        (period, group): _cell(cell, publication, _key(monitor, period, group), withheld=withheld)
+        for (period, group), cell in monitor.cells.items()
+    }
+    levels = levels_of(monitor.population)
+    return ProtectedMonitor(
+        period=monitor.period,
+        group_names=monitor.group_names,
+        scopes=monitor.scopes,
+        level=monitor.level,
+        across_scopes=monitor.across_scopes,
+        # The number of draws is known, and nothing of them.
+        joint=JointDraws(
+            population,
+            _names_only(monitor.joint.strata),
+            np.zeros((monitor.replicates, 0)),
+            monitor.joint.given,
+        ),
+        inhabitants=monitor.inhabitants,
+        warnings=tuple(scrubbed(each, publication, levels) for each in monitor.warnings),
+        notes=tuple(scrubbed(each, publication, levels) for each in monitor.notes),
+        publication=publication,
+        shown=FrozenDict(cells),
+        between=FrozenDict(_changes(monitor, cells, publication.rules)),
+    )
+
+
+def _changes(
+    monitor: Monitor, cells: Mapping[Any, ProtectedCell], rules: Rules
+) -> dict[Any, Change]:
+    """Protect the changes between all periods, of everybody and of each group."""
+    return {
+        (first, last, group): _change(
+            monitor.compare(first, last, group), (cells[first, group], cells[last, group]), rules
+        )
+        for group in dict.fromkeys(group for _, group in monitor.cells)
+        for first, last in permutations(monitor.levels, 2)
+    }
+
+
+def _key(monitor: Monitor, period: Level, group: tuple[tuple[str, Level], ...]) -> tuple[Any, ...]:
+    return (*(() if period is None else ((monitor.period, period),)), *group)
+
+
+def note_monitor(book: Book, monitor: Monitor) -> None:
+    """Note the observed persons of all cells, and the sums over periods and over groups."""
+    book.add((), monitor.population.observed)
+    for (period, group), cell in monitor.cells.items():
+        book.add(_key(monitor, period, group), cell.observed)
+    sums = [(None, ()), *((period, ()) for period in monitor.levels)]
+    for period, group in sums:
+        if period is None:
+            _sum(book, (), [_key(monitor, each, group) for each in monitor.levels])
+        for name in monitor.group_names:
+            levels = monitor.joint.strata.levels[name]
+            parts = [_key(monitor, period, ((name, each),)) for each in levels]
+            _sum(book, _key(monitor, period, group), parts)
+    for _, group in monitor.cells:
+        if group:
+            parts = [_key(monitor, each, group) for each in monitor.levels]
+            _sum(book, _key(monitor, None, group), parts)
+
+
+def _sum(book: Book, total: tuple[Any, ...], parts: list[tuple[Any, ...]]) -> None:
+    """Note a sum, unless persons who are known in part make the parts more than the total."""
+    if book.holds(total, parts):
+        book.sum(total, parts, group=True)
+
+
+def _names_only(strata: Strata) -> Strata:
+    """Keep names and levels of strata, and no count."""
+    size = len(strata.cells)
+    statuses: list[Status] = [SUPPRESSED] * size
+    limits: list[Limit] = ["indeterminate"] * size
+    return Strata(
+        strata.levels,
+        np.zeros(size, dtype=np.int64),
+        np.full(size, nan),
+        tuple(statuses),
+        tuple(limits),
+    )
+
+
+def _cell(
+    cell: Cell, publication: Publication, key: tuple[Any, ...], *, withheld: bool
+) -> ProtectedCell:
+    """Round the figures of a cell, or leave them out."""
+    rules, count = publication.rules, publication.value(key)
+    gone = count is None or withheld
+    observed = cast("int", nan if count is None else count)
+    blank = dict.fromkeys(cell.figures, Figure())
+    total = cell.figures["total"]
+    if not rules.active:
+        figures = cell.figures
+    elif gone or count is None:
+        figures = blank
+    else:
+        figures = _figures(total, count, cell.inhabitants, rules)
+    return ProtectedCell(
+        period=cell.period,
+        where=cell.where,
+        scope=cell.scope,
+        observed=observed,
+        total=figures["total"].point,
+        draws=np.zeros(0),
+        inhabitants=cell.inhabitants,
+        status=SUPPRESSED if gone else cell.status,
+        limit=cast("str", None) if gone else cell.limit,
+        reason=NOT_SHOWN if gone else cell.reason,
+        level=cell.level,
+        published=FrozenDict(figures),
+        # How often chance leaves no overlap says how small it is.
+        lost=(None, None) if gone or rules.suppresses else (cell.infinite, cell.undetermined),
+    )
+
+
+def _figures(total: Figure, count: int, inhabitants: float, rules: Rules) -> dict[str, Figure]:
+    """Round the total, and compute the other figures from what was rounded."""
+    rounded = Figure(*(max(rules.rounded(each), count) if each == each else nan for each in total))
+    hidden = Figure(*(each - count for each in rounded))
+    shares = [round(count / each, SHARE_DIGITS) if each > 0 else nan for each in rounded]
+    rate = Figure()
+    if np.isfinite(inhabitants):
+        rate = Figure(*(PER * each / inhabitants for each in rounded))
+    coverage = Figure(shares[0], shares[2], shares[1])
+    return {"total": rounded, "hidden": hidden, "coverage": coverage, "rate": rate}
+
+
+def _change(change: Change, cells: tuple[Cell, Cell], rules: Rules) -> Change:
+    """Round a change, or leave it out."""
+    first, last = cells
+    totals = (first.total, last.total)
+    if SUPPRESSED in (first.status, last.status):
+        return _refused(change, totals)
+    if not rules.active or change.difference.point != change.difference.point:
+        return replace(change, totals=totals)
+    low, high = (rules.rounded(each) for each in change.difference[1:])
+    ratio = last.total / first.total if first.total else nan
+    return replace(
+        change,
+        totals=totals,
+        difference=Figure(last.total - first.total, low, high),
+        ratio=Figure(*(round(each, SHARE_DIGITS) for each in (ratio, *change.ratio[1:]))),
+        coverage_difference=_shares(change.coverage_difference, last.coverage - first.coverage),
+        rise=round(change.rise, SHARE_DIGITS),
+        undetermined=cast("int", None) if rules.suppresses else change.undetermined,
+    )
+
+
+def _refused(change: Change, totals: tuple[float, float]) -> Change:
+    return replace(
+        change,
+        totals=totals,
+        difference=Figure(),
+        ratio=Figure(),
+        coverage_difference=Figure(),
+        rise=nan,
+        undetermined=cast("int", None),
+        status=SUPPRESSED,
+        reason=NOT_SHOWN,
+    )
+
+
+def _shares(each: Figure, point: float) -> Figure:
+    return Figure(*(round(value, SHARE_DIGITS) for value in (point, *each[1:])))
+
+
+# Protection of whatever may leave: one function for all kinds of things ---------------------------
+
+
+@overload
+def protect(thing: CaptureTable, rules: Rules, **options: Any) -> ProtectedTable: ...
+@overload
+def protect(thing: pd.DataFrame, rules: Rules, **options: Any) -> ProtectedCounts: ...
+@overload
+def protect(thing: PopulationEstimate, rules: Rules, **options: Any) -> PopulationEstimate: ...
+@overload
+def protect(thing: Comparison, rules: Rules, **options: Any) -> Comparison: ...
+@overload
+def protect(thing: Monitor, rules: Rules, **options: Any) -> Monitor: ...
+def protect(thing: object, rules: Rules, **options: Any) -> object:
+    """Make something fit to leave.
+
+    Parameters
+    ----------
+    thing : CaptureTable, PopulationEstimate, Comparison, Monitor or DataFrame of counts
+        What is to leave.
+    rules : Rules
+        What is to be protected.
+    **options
+        Of `protect_table`, `protect_population`, `protect_comparison`, `protect_monitor` or
+        `protect_counts`.
+
+    Returns
+    -------
+    Protected
+        What those functions give. An estimate, comparison or monitor is given back as it is if the
+        rules ask for nothing, and whatever is protected already.
+
+    Raises
+    ------
+    ModelError
+        If it is something else.
+
+    Examples
+    --------
+    >>> import mse
+    >>> p = mse.LogLinear("main").fit(mse.load_dataset("korea")).population
+    >>> mse.disclosure.protect(p, mse.disclosure.rules("cbs")).observed
+    125
+    """
+    if isinstance(thing, Protected):
+        return thing
+    match thing:
+        case CaptureTable():
+            return protect_table(thing, rules, **options)
+        case pd.DataFrame():
+            return protect_counts(thing, rules, **options)
+        case PopulationEstimate():
+            return protect_population(thing, rules, **options) if rules.active else thing
+        case Comparison():
+            return protect_comparison(thing, rules, **options) if rules.active else thing
+        case Monitor():
+            return protect_monitor(thing, rules, **options) if rules.active else thing
+    raise ModelError(
+        f"{type(thing).__name__} cannot be protected: expected a CaptureTable, PopulationEstimate, "
+        "Comparison, Monitor or a DataFrame of counts. Of a fit, protect its population."
+    )
+
+
+# Several things about the same persons made fit to leave together ---------------------------------
+
+#: With so few lists a handful of estimates says as much as the histories they come from.
+FEW_LISTS = 4
+
+
+def protect_together(
+    things: Sequence[object],
+    rules: Rules,
+    *,
+    levels: Iterable[float] = STORED_LEVELS,
+) -> tuple[Protected, ...]:
+    """Make several things fit to leave in one publication.
+
+    Protected one by one, what one of them shows could give away what another one hides. Here the same
+    counts are suppressed in all of them. Beside estimates from at most four lists, histories and
+    overlaps are left out where any of them would have to be suppressed: each estimate is an equation
+    between them.
+
+    Parameters
+    ----------
+    things : sequence of CaptureTable, PopulationEstimate, Comparison and Monitor
+        All about the same persons.
+    rules : Rules
+        What is to be protected.
+    levels : iterable of float
+        Levels of the intervals that are published.
+
+    Returns
+    -------
+    tuple of Protected
+        In the order of ``things``.
+
+    Raises
+    ------
+    ModelError
+        If there is something else among them.
+    InvalidTableError
+        If they are not about the same persons.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.load_dataset("korea")
+    >>> estimate = mse.LogLinear("main").fit(table).population
+    >>> strict = mse.disclosure.rules("cbs")
+    >>> safe, answer = mse.disclosure.protect_together([table, estimate], strict)
+    >>> len(safe.histories), answer.total
+    (0, 140.0)
+    """
+    tables = [each for each in things if isinstance(each, CaptureTable)]
+    table = tables[0] if tables else None
+    parts: Sequence[str] = PARTS
+    if table is not None and len(things) > len(tables):
+        parts = parts_beside_estimates(table, rules)
+    book = Book()
+    for thing in things:
+        note(book, thing, rules, parts)
+    publication = publish(book.cells(), rules)
+    known = tuple(dict.fromkeys(float(level) for level in levels))
+    return tuple(_with(thing, publication, table, known) for thing in things)
+
+
+def parts_beside_estimates(table: CaptureTable, rules: Rules) -> tuple[str, ...]:
+    """Which parts of a table may stand beside estimates from it."""
+    if table.n_lists > FEW_LISTS or table.margins is not None:
+        return PARTS
+    book = Book()
+    note_table(book, table, rules, (), PARTS)
+    alone = publish(book.cells(), rules)
+    return tuple(
+        part for part in PARTS if part in ("lists", "strata") or not alone.suppressed.any()
+    )
+
+
+def note(book: Book, thing: object, rules: Rules, parts: Sequence[str] = PARTS) -> None:
+    """Note the counts of something, whatever it is."""
+    match thing:
+        case CaptureTable():
+            note_table(book, thing, rules, checked_margins(thing), parts)
+        case PopulationEstimate():
+            note_population(book, thing, margins_of(thing))
+        case Comparison():
+            note_comparison(book, thing, margins_of_comparison(thing))
+        case Monitor():
+            note_monitor(book, thing)
+        case _:
+            raise ModelError(
+                f"{type(thing).__name__} holds no counts that are known here: expected a CaptureTable, "
+                "PopulationEstimate, Comparison or Monitor. Of a fit, take its population."
+            )
+
+
+def _with(
+    thing: object, publication: Publication, table: CaptureTable | None, levels: Sequence[float]
+) -> Protected:
+    match thing:
+        case CaptureTable():
+            return table_with(thing, publication, checked_margins(thing))
+        case PopulationEstimate():
+            margins = margins_of(thing)
+            return protect_with(thing, publication, table=table, margins=margins, levels=levels)
+        case Comparison():
+            margins = margins_of_comparison(thing)
+            return comparison_with(thing, publication, margins=margins, levels=levels)
+        case Monitor():
+            return monitor_with(thing, publication, table=table)
+    raise AssertionError(thing)

@@ -1,0 +1,1171 @@
+"""One hierarchical log-linear model."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import inf, log, nan, sqrt
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import chdtri, gammaln
+
+from mse._typing import FrozenDict
+from mse.answer.goodness import FitTest, chi_squared_fit, fit_warnings, plain_zero
+from mse.answer.intervals import IntervalMethod, LognormalInterval
+from mse.answer.population import PopulationEstimate, Strata, joint_limit, provenance
+from mse.answer.protocols import GIVEN_MODEL, Fitted, Refits
+from mse.answer.reasons import (
+    ALL_JOINT,
+    NOT_CONVERGED_REASON,
+    boundary_reason,
+    enumerate_terms,
+    not_estimable_reason,
+)
+from mse.core.existence import INDETERMINATE, LIMITS
+from mse.core.fitting import NOT_ESTIMABLE, OK, STATUSES, ModelFit, fit_model, log_hidden_covariance
+from mse.core.newton import make_design
+from mse.core.partly_known import box_means
+from mse.core.partly_known_fit import SPLIT_COUNT, deviance_from, fit_incomplete, saturated_value
+from mse.core.profile import (
+    MarginsProfile,
+    ObservedProfile,
+    ProfileCurve,
+    coefficients,
+    hidden_variance,
+    independent_lists,
+    profile_interval,
+)
+from mse.data.operating import doubted_places, named_strata, silent_places
+from mse.errors import ConvergenceWarning, ModelError
+from mse.loglinear.design import TableDesign, criteria, frozen_trend, table_design
+from mse.loglinear.partly_known import (
+    Seen,
+    expected_by_stratum,
+    folded,
+    is_vague,
+    look_at,
+    make_data,
+    whole_persons,
+)
+from mse.loglinear.refit import ModelRefitter, ObservationRefitter
+from mse.models.terms import HierarchicalModel, parse_model
+from mse.redrawing import MarginsDrawing, PatternDrawing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mse._typing import BoolArray, FloatArray, IntArray, Limit, Status
+    from mse.core.newton import Design
+    from mse.core.partly_known_fit import Data, IncompleteFit
+    from mse.core.profile import LikelihoodCurve
+    from mse.data.table import CaptureTable
+    from mse.redrawing import Resampling
+
+
+# Profile likelihood intervals of fits to tables that are known in part ----------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedProfileInterval:
+    """Profile likelihood interval of N given a model, from records that are known in part.
+
+    Parameters
+    ----------
+    data : Data
+        What was seen, counts exact.
+    found : IncompleteFit
+        An estimable fit.
+    spread : float
+        Standard error of the log hidden count, for the first strides of the search.
+    """
+
+    data: Data = field(repr=False)
+    found: IncompleteFit = field(repr=False)
+    spread: float
+
+    @property
+    def kind(self) -> str:
+        """The word ``profile``."""
+        return "profile"
+
+    @property
+    def given(self) -> str:
+        """What the interval takes for granted."""
+        return GIVEN_MODEL
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Compute the ends of the interval of the total, in persons.
+
+        Parameters
+        ----------
+        level : float
+            Level of the interval, between 0 and 1.
+
+        Returns
+        -------
+        tuple of float
+            The N whose log likelihood is within half the chi-squared quantile (one degree of
+            freedom) of its maximum; NaN, with a `ConvergenceWarning`, where a fit failed.
+        """
+        try:
+            curve = ObservedProfile(self.data, self.found, self.spread)
+            return curve.ends(float(chdtri(1, 1 - level)) / 2)
+        except ArithmeticError as error:
+            message = f"There is no profile likelihood interval: {error}. Use interval='lognormal'."
+            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+            return nan, nan
+
+
+# Profile likelihood interval of one log-linear model ----------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileInterval:
+    """Profile likelihood interval of N given a model (Cormack 1992, Biometrics 48, 567-576).
+
+    Parameters
+    ----------
+    counts : float64 array (C,)
+        Persons by cell.
+    fit : ModelFit
+        An estimable fit to them.
+    design : Design
+        Axes and parameters.
+    spread : float
+        Standard error of the log hidden count, for the first strides of the search.
+    """
+
+    counts: FloatArray = field(repr=False)
+    fit: ModelFit = field(repr=False)
+    design: Design = field(repr=False)
+    spread: float
+
+    @property
+    def kind(self) -> str:
+        """The word ``profile``."""
+        return "profile"
+
+    @property
+    def given(self) -> str:
+        """What the interval takes for granted."""
+        return "given the model"
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Compute the ends of the interval of the total, in persons.
+
+        Parameters
+        ----------
+        level : float
+            Level of the interval, between 0 and 1.
+
+        Returns
+        -------
+        tuple of float
+            The N whose log likelihood is within half the chi-squared quantile (one degree of
+            freedom) of its maximum; NaN, with a `ConvergenceWarning`, where a fit failed.
+        """
+        drop = float(chdtri(1, 1 - level)) / 2
+        try:
+            return profile_interval(self.counts, self.fit, self.design, drop, self.spread)
+        except ArithmeticError as error:
+            message = f"There is no profile likelihood interval: {error}. Use interval='lognormal'."
+            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+            return nan, nan
+
+
+# One hierarchical log-linear model ----------------------------------------------------------------
+
+IntervalKind = Literal["profile", "lognormal"]
+_INTERVAL_KINDS = ("profile", "lognormal")
+
+
+@dataclass(frozen=True)
+class LogLinear:
+    r"""Estimate N by one hierarchical log-linear model of the dependence between lists.
+
+    Parameters
+    ----------
+    model : str or HierarchicalModel, default "main"
+        ``"main"`` (independent lists), ``"all two-way"``, brackets with the positions of the lists
+        (``"[12,13,4]"``) or names (``"police*kmar + other"``). With covariates every one of them
+        takes part, for instance ``"police*year + kmar*year"``.
+    interval : {"profile", "lognormal"}, default "profile"
+        Profile likelihood of N (Cormack 1992), or log-normal Wald (Chao 1987) for comparison. Both
+        take the model for granted.
+    trend : mapping of str to int, optional
+        Covariates that enter by orthogonal polynomials up to this degree instead of by their levels,
+        ``{"year": 2}``, in every term that they are part of. Levels that are numbers lie where they
+        say, evenly or not; others are evenly spaced.
+
+    Notes
+    -----
+    The counts of the observable histories are Poisson with log means :math:`x(c)'\theta`; the
+    hidden count is :math:`\exp(x(0)'\theta)` (Fienberg 1972, Biometrika 59, 591-603). The
+    *extended* maximum likelihood estimate is computed, so pairs of lists without overlap need no
+    care; whether the hidden count is determined is decided exactly (Fienberg & Rinaldo 2012).
+
+    Examples
+    --------
+    >>> import mse
+    >>> fit = mse.LogLinear("[12,23]").fit(mse.load_dataset("korea"))
+    >>> round(fit.population.total, 2), round(fit.bic, 2), fit.status
+    (157.17, 57.14, 'ok')
+    """
+
+    model: str | HierarchicalModel = "main"
+    interval: IntervalKind = "profile"
+    trend: Mapping[str, int] = field(default_factory=FrozenDict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trend", frozen_trend(self.trend))
+        if self.interval not in _INTERVAL_KINDS:
+            raise ModelError(
+                f"interval={self.interval!r} is not known; expected 'profile' or 'lognormal'."
+            )
+
+    def fit(self, table: CaptureTable) -> LogLinearFit:
+        """Fit the model to a table.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            Any table; with covariates the model must have terms for them. Of a table that is known in
+            part (unknown entries, counts within bounds) the observed-data likelihood is maximized,
+            see `mse.loglinear.fit`.
+
+        Returns
+        -------
+        LogLinearFit
+
+        Raises
+        ------
+        ModelError
+            If the model does not fit the lists and covariates of the table.
+        """
+        model = parse_model(self.model, table.lists, tuple(table.covariates))
+        return fit_structure(self, table, model)
+
+    def asked_of(
+        self, whole: CaptureTable, rest: CaptureTable, renamed: Mapping[str, str]
+    ) -> LogLinear:
+        """Ask the same of a table with other lists: terms of a list that is left out are dropped.
+
+        Parameters
+        ----------
+        whole : CaptureTable
+            The table that the model is written for.
+        rest : CaptureTable
+            The same with lists left out or made one.
+        renamed : mapping of str to str
+            New names of lists that were made one.
+
+        Returns
+        -------
+        LogLinear
+            This one, where its text says the same of both tables or cannot be asked of the first.
+
+        Raises
+        ------
+        ModelError
+            If what is left of the model lets all lists that are left depend on each other together.
+        """
+        try:
+            model = parse_model(self.model, whole.lists, tuple(whole.covariates))
+        except ModelError:
+            return self
+        carried = model.carried_over(rest.lists, tuple(rest.covariates), renamed)
+        if not rest.covariates and range(rest.n_lists) in carried:
+            # Not a matter of the data: with as many parameters as cells, the hidden one included, none
+            # could ever tell.
+            raise ModelError(ALL_JOINT)
+        if self._reads(rest, carried):
+            return self
+        return replace(self, model=carried.notation())
+
+    def _reads(self, table: CaptureTable, model: HierarchicalModel) -> bool:
+        """Whether the text, read for a table, is this model."""
+        try:
+            return parse_model(self.model, table.lists, tuple(table.covariates)) == model
+        except ModelError:
+            return False
+
+
+def complete_counts(table: CaptureTable) -> FloatArray:
+    """Return the counts by cell, (C,) float64, of a table without partly known observations."""
+    if not table.is_complete:
+        raise ModelError(
+            "The table holds observations that are known in part (an unknown list membership or "
+            "covariate, a count within bounds, or margins only), which this does not take. Estimate with "
+            "LogLinear or LogLinearSearch, or remove or complete them."
+        )
+    return np.ascontiguousarray(table.counts, dtype=np.float64).ravel()
+
+
+def fit_structure(
+    estimator: LogLinear, table: CaptureTable, model: HierarchicalModel
+) -> LogLinearFit:
+    """Fit a parsed model."""
+    if table.margins is not None:
+        return fit_margins(estimator, table, model)
+    if not table.is_complete:
+        return fit_partly_known(estimator, table, model)
+    counts = complete_counts(table)
+    layout = table_design(table, model, estimator.trend)
+    everything = np.ones(len(layout.terms), dtype=np.bool_)
+    fit = fit_model(counts, everything, layout.core)
+    return LogLinearFit(estimator, table, model, layout, fit)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LogLinearFit(Fitted):
+    """What one log-linear model learned from a table.
+
+    Attributes
+    ----------
+    estimator : LogLinear
+        Assumptions and settings.
+    table : CaptureTable
+        The data.
+    structure : HierarchicalModel
+        The model, as terms over the axes of the table.
+    """
+
+    estimator: LogLinear
+    table: CaptureTable
+    structure: HierarchicalModel
+    _layout: TableDesign = field(repr=False)
+    _fit: ModelFit = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"<LogLinearFit {self.model}: {self.status}, deviance {self.deviance:.2f}>"
+
+    @property
+    def _design(self) -> Design:
+        return self._layout.core
+
+    @property
+    def model(self) -> str:
+        """The model in canonical notation, such as ``"[12,13,4]"``."""
+        return self.structure.notation()
+
+    @property
+    def status(self) -> Status:
+        """``ok``, ``boundary``, ``not_estimable`` or ``not_converged``."""
+        status: Status = STATUSES[self._fit.status]  # type: ignore[assignment]
+        return status
+
+    @property
+    def limit(self) -> Limit:
+        """Where the hidden count goes as the likelihood approaches its supremum."""
+        if self.status == "not_converged":
+            return "indeterminate"
+        return joint_limit(self._limits)
+
+    @property
+    def _limits(self) -> tuple[Limit, ...]:
+        return tuple(LIMITS[code] for code in self._fit.limits)
+
+    @property
+    def deviance(self) -> float:
+        """Deviance over the observable cells, at the supremum of the likelihood."""
+        return plain_zero(self._fit.deviance)
+
+    @property
+    def n_parameters(self) -> int:
+        """Parameters of the model as specified, those at minus infinity included."""
+        return len(self._layout.terms)
+
+    @property
+    def df_residual(self) -> int:
+        """Observable cells minus parameters."""
+        return int(self._design.observable.sum()) - self.n_parameters
+
+    @property
+    def df_adjusted(self) -> int:
+        """Cells of the facial set minus the rank on it; serves tests of fit."""
+        return int(self._fit.face.sum()) - int(self._fit.kept.size)
+
+    @cached_property
+    def _criteria(self) -> tuple[float, float, float]:
+        values = criteria(
+            np.asarray([self.deviance]), np.asarray([self.n_parameters]), self._counts
+        )
+        return float(values.aic[0]), float(values.aicc[0]), float(values.bic[0])
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion of the Poisson model on the observable cells."""
+        return self._criteria[0]
+
+    @property
+    def aicc(self) -> float:
+        """Akaike's criterion, corrected for small samples with n observed persons."""
+        return self._criteria[1]
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion with the log of the number of observed persons."""
+        return self._criteria[2]
+
+    @cached_property
+    def _counts(self) -> FloatArray:
+        return complete_counts(self.table)
+
+    @property
+    def fitted(self) -> FloatArray:
+        """Fitted means, shape ``table.shape``, persons; hidden cells NaN where not estimable."""
+        return self._fit.means.reshape(self.table.shape)
+
+    @cached_property
+    def coefficients(self) -> pd.Series[float]:
+        """Coefficients, log scale: -inf where nobody has the combination, NaN where aliased.
+
+        Returns
+        -------
+        Series
+            Indexed by the names of the terms, ``"police:care"``; with covariates the level stands
+            behind the name, ``"police:year=2015"``, or the degree of a trend, ``"police:year^1"``:
+            the coefficient of the orthonormal polynomial of that degree, whose sum over the levels
+            is 0, whose sum of squares is 1, and which ends rising. The constant is ``"intercept"``.
+        """
+        values = self._layout.orthonormal(self._values)
+        return pd.Series(values, index=list(self._layout.names), name="coefficient")
+
+    @cached_property
+    def _values(self) -> FloatArray:
+        """Coefficients of the parameters of the design, as they were fitted."""
+        values = np.full(self.n_parameters, nan)
+        values[self._fit.kept] = self._fit.coefficients
+        values[self._fit.vanishing] = -np.inf
+        return values
+
+    @property
+    def _vanishing(self) -> list[str]:
+        return [self._layout.names[i] for i in self._fit.vanishing]
+
+    @property
+    def _aliased(self) -> list[str]:
+        names = self._layout.names
+        return [name for name, value in zip(names, self._values, strict=True) if np.isnan(value)]
+
+    @cached_property
+    def reason(self) -> str:
+        """Why the status is not ``ok``; empty where it is."""
+        if self.status == "not_converged":
+            return NOT_CONVERGED_REASON
+        if self.status == "not_estimable":
+            return not_estimable_reason(self.limit, self._vanishing, self._lost_strata)
+        if self.status == "boundary":
+            n_zero = int(self._design.observable.sum() - self._fit.face.sum())
+            return boundary_reason(self._vanishing, self._aliased, n_zero)
+        return ""
+
+    @property
+    def _lost_strata(self) -> list[str]:
+        lost = np.asarray([limit != "finite" for limit in self._limits])
+        return named_strata(lost, self.table.covariates) if self.table.covariates else []
+
+    @cached_property
+    def _covariance(self) -> FloatArray:
+        """Covariance of the hidden counts by stratum, persons squared.
+
+        The delta method on the log scale plus the Poisson variance of the counts themselves
+        (Cormack & Jupp 1991, Biometrika 78, 911-916).
+        """
+        hidden = self._fit.hidden
+        covariance = log_hidden_covariance(self._fit, self._design)
+        return np.asarray(np.outer(hidden, hidden) * covariance + np.diag(hidden))
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the total, persons; NaN where it is not estimable."""
+        if self.status not in ("ok", "boundary"):
+            return nan
+        return sqrt(float(self._covariance.sum()))
+
+    def _uncertainty(self) -> IntervalMethod | None:
+        hidden = float(self._fit.hidden.sum())
+        if self.status not in ("ok", "boundary") or not hidden > 0:
+            return None
+        if self.estimator.interval == "lognormal":
+            return LognormalInterval(hidden, self.standard_error, self.table.n_observed)
+        spread = self.standard_error / hidden
+        return ProfileInterval(self._counts, self._fit, self._design, spread)
+
+    def _strata(self) -> Strata | None:
+        if not self.table.covariates or self.status == "not_converged":
+            return None
+        finite = "boundary" if self.status != "ok" else "ok"
+        status: list[Status] = [
+            finite if limit == "finite" else "not_estimable"  # type: ignore[misc]
+            for limit in self._limits
+        ]
+        return Strata(
+            levels=self.table.covariates,
+            observed=self.table.counts.reshape(-1, self._design.n_hidden).sum(axis=0),
+            hidden=self._fit.hidden,
+            status=tuple(status),
+            limit=self._limits,
+            covariance=self._covariance,
+        )
+
+    @property
+    def _fit_test(self) -> FitTest | None:
+        """Test of the fit, on the cells that the model can fill."""
+        means = self._fit.means[self._design.observable]
+        return chi_squared_fit(self.deviance, self.df_adjusted, self.df_residual, means)
+
+    @cached_property
+    def population(self) -> PopulationEstimate:
+        """The answer: observed, hidden and total persons, with an interval given the model."""
+        estimable = self.status in ("ok", "boundary")
+        test = self._fit_test
+        record = None if test is None else test.record()
+        boundary = (self.reason,) if self.status == "boundary" else ()
+        made = provenance(self.estimator, self.table)
+        return PopulationEstimate(
+            observed=self.table.n_observed,
+            hidden=float(self._fit.hidden.sum()) if estimable else nan,
+            status=self.status,
+            limit=self.limit,
+            reason=self.reason,
+            method="log-linear model",
+            uncertainty=self._uncertainty(),
+            strata=self._strata(),
+            model=self.model,
+            warnings=(*boundary, *fit_warnings(record, self.table.n_lists)),
+            lists=self.table.lists,
+            info=self.table.info,
+            provenance=made if record is None else {**made, "fit": record},
+        )
+
+    def profile_curve(self) -> LikelihoodCurve:
+        """Profile log likelihood of N (Cormack 1992); only of an estimable fit."""
+        spread = self.standard_error / float(self._fit.hidden.sum())
+        return ProfileCurve(self._counts, self._fit, self._design, spread)
+
+    def refitter(self, candidates: int | None = None) -> ModelRefitter:
+        """Repeat this model on other counts, for the bootstrap; see `mse.answer.protocols`."""
+        if candidates is not None:
+            raise ModelError(
+                f"A single model has no candidates; candidates={candidates} goes with a search."
+            )
+        return ModelRefitter(self._design, np.ones(self.n_parameters, dtype=np.bool_))
+
+    def _headline(self) -> str:
+        return (
+            f"{self.model}: {self.n_parameters} parameters, deviance {self.deviance:.2f} on "
+            f"{self.df_adjusted} df, AIC {self.aic:.2f}, BIC {self.bic:.2f}"
+        )
+
+
+# Log-linear models of list totals and their union -------------------------------------------------
+
+#: Most cells of a table of fitted means: 512 MB.
+MAX_CELLS = 2**26
+
+RICHER = (
+    "List totals and their union say how many persons are on each list and on any, and nothing about "
+    "which lists go together, so a model with interactions is not determined by them. Ask for "
+    "'main', or use a table of capture histories."
+)
+UNCHECKED = (
+    "The estimate rests on list totals and their union only: that the lists are independent cannot be "
+    "checked with them."
+)
+
+
+def fit_margins(
+    estimator: LogLinear, table: CaptureTable, model: HierarchicalModel
+) -> MarginsLogLinearFit:
+    """Fit a parsed model to a table of margins."""
+    totals, union = _figures(table)
+    p = len(model.terms)
+    nothing = np.zeros(0, dtype=np.int64)
+    hidden, limit = (nan, INDETERMINATE)
+    if p == table.n_lists + 1:
+        hidden, limit = independent_lists(totals, union)
+    estimable = hidden == hidden
+    fit = ModelFit(
+        deviance=nan,
+        hidden=np.asarray([hidden]),
+        limits=np.asarray([limit], dtype=np.int8),
+        status=OK if estimable else NOT_ESTIMABLE,
+        means=np.zeros(0),
+        face=np.zeros(0, dtype=np.bool_),
+        kept=np.arange(p) if estimable else nothing,
+        coefficients=coefficients(totals, union, hidden) if estimable else np.zeros(0),
+        vanishing=nothing,
+    )
+    return MarginsLogLinearFit(estimator, table, model, _layout(model), fit)
+
+
+def _figures(table: CaptureTable) -> tuple[IntArray, int]:
+    if table.margins is None:
+        raise ModelError("The table holds capture histories, not margins.")
+    totals = np.asarray(list(table.margins.list_totals.values()), dtype=np.int64)
+    return totals, table.margins.union
+
+
+def _layout(model: HierarchicalModel) -> TableDesign:
+    """Name the parameters; there are no cells to lay them out on."""
+    names = tuple(
+        ":".join(model.axes[axis] for axis in term) or "intercept" for term in model.terms
+    )
+    parts = tuple(tuple((axis, 1) for axis in term) for term in model.terms)
+    return TableDesign(make_design((2,), 1, np.zeros(1, np.int64)), model.terms, parts, names)
+
+
+@dataclass(frozen=True, eq=False)
+class MarginsInterval:
+    """Profile likelihood interval of N under independence, from list totals and their union.
+
+    The likelihood depends on the full table through these alone, so the interval is that of the full
+    table (Cormack 1992, Biometrics 48, 567-576).
+    """
+
+    totals: IntArray
+    union: int
+    hidden: float
+    spread: float
+
+    @property
+    def kind(self) -> str:
+        """The word ``profile``."""
+        return "profile"
+
+    @property
+    def given(self) -> str:
+        """What the interval takes for granted."""
+        return GIVEN_MODEL
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Compute the ends of the interval of the total, in persons; the upper may be infinite."""
+        curve = MarginsProfile(self.totals, self.union, self.hidden, self.spread)
+        return curve.ends(float(chdtri(1, 1 - level)) / 2)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MarginsLogLinearFit(LogLinearFit):
+    """What a log-linear model learned from list totals and their union.
+
+    Everything that a `LogLinearFit` has; deviance and criteria are NaN, since they depend on the
+    cells, and only independence is estimable.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.CaptureTable.from_margins({"a": 53, "b": 70}, union=110)
+    >>> round(mse.LogLinear("main").fit(table).population.total, 1)
+    285.4
+    >>> mse.LogLinear("a*b").fit(table).status
+    'not_estimable'
+    """
+
+    @property
+    def df_residual(self) -> int:
+        """Published totals minus parameters."""
+        return self.table.n_lists + 1 - self.n_parameters
+
+    @property
+    def df_adjusted(self) -> int:
+        """The same."""
+        return self.df_residual
+
+    @property
+    def _fit_test(self) -> None:
+        """There is none: the published totals are as many as the parameters."""
+
+    @cached_property
+    def _criteria(self) -> tuple[float, float, float]:
+        return nan, nan, nan
+
+    @property
+    def fitted(self) -> FloatArray:
+        """Fitted means, shape ``table.shape``, persons; NaN where not estimable."""
+        if self.table.n_cells > MAX_CELLS:
+            raise ModelError(
+                f"{self.table.n_cells:,} fitted means do not fit in memory; `coefficients` determine them."
+            )
+        if self.status != "ok":
+            return np.full(self.table.shape, nan)
+        totals, union = _figures(self.table)
+        size = union + float(self._fit.hidden[0])
+        means = np.asarray(size)
+        for share in totals / size:
+            means = np.multiply.outer(means, np.asarray([1 - share, share]))
+        return np.asarray(means)
+
+    @cached_property
+    def reason(self) -> str:
+        """Why the status is not ``ok``; empty where it is."""
+        if self.status != "ok" and self.n_parameters > self.table.n_lists + 1:
+            return RICHER
+        return super().reason
+
+    @property
+    def _covariance(self) -> FloatArray:
+        totals, union = _figures(self.table)
+        return np.asarray([[hidden_variance(totals, union, float(self._fit.hidden[0]))]])
+
+    def _uncertainty(self) -> IntervalMethod | None:
+        if self.status != "ok":
+            return None
+        hidden, (totals, union) = float(self._fit.hidden[0]), _figures(self.table)
+        if self.estimator.interval == "lognormal":
+            return LognormalInterval(hidden, self.standard_error, union)
+        return MarginsInterval(totals, union, hidden, self.standard_error / hidden)
+
+    @cached_property
+    def population(self) -> PopulationEstimate:
+        """The answer: observed, hidden and total persons, with an interval given the model."""
+        found = super().population
+        return (
+            replace(found, warnings=(*found.warnings, UNCHECKED)) if self.status == "ok" else found
+        )
+
+    def profile_curve(self) -> MarginsProfile:
+        """Profile log likelihood of N; only of an estimable fit."""
+        hidden, (totals, union) = float(self._fit.hidden[0]), _figures(self.table)
+        return MarginsProfile(totals, union, hidden, self.standard_error / hidden)
+
+    def refitter(self, candidates: int | None = None) -> MarginsRefitter:  # type: ignore[override]
+        """Repeat the fit on other totals and unions, for the bootstrap."""
+        if candidates is not None:
+            super().refitter(candidates)
+        return MarginsRefitter()
+
+    def drawing(self, resampling: Resampling) -> MarginsDrawing:
+        """Return what draws persons from the fitted independent lists, and publishes their margins."""
+        totals, union = _figures(self.table)
+        return MarginsDrawing(
+            totals, union, float(self._fit.hidden[0]), registered_only=resampling == "multinomial"
+        )
+
+
+@dataclass(frozen=True)
+class MarginsRefitter:
+    """Estimates the hidden number from other list totals and unions."""
+
+    given: str = GIVEN_MODEL
+    releases_gil: bool = False
+    checkpoints: tuple[int, ...] = ()
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, K + 1): list totals, then the union."""
+        figures = np.rint(counts).astype(np.int64)
+        found = [independent_lists(row[:-1], int(row[-1])) for row in figures]
+        hidden = np.asarray([[each] for each, _ in found])
+        limits = np.asarray([[limit] for _, limit in found], dtype=np.int8)
+        size = len(counts)
+        none = np.zeros((size, 0))
+        return Refits(hidden, limits, np.zeros(size, np.bool_), np.full(size, -1, np.int64), none)
+
+
+# What a fit to a table that is known in part says about itself, in words --------------------------
+
+#: Ends the reason of every status, and stands alone among the warnings where all is well.
+NOT_EXACT = (
+    "With records that are known in part the existence of the estimate is judged at the maximum that "
+    "was found, from several starts, and not exactly."
+)
+SILENT_TERMS = (
+    "Where a list did not operate the data say little or nothing about its terms with the covariates "
+    "that tell where: leave such terms out of the model."
+)
+NO_MAXIMUM = (
+    "No start led to a maximum of the likelihood, so there is no estimate. Try a smaller model, or "
+    "covariates with fewer levels."
+)
+MISSING_AT_RANDOM = (
+    "Which entries of a record are unknown says nothing about them, given what is known of the record "
+    "(missing at random)."
+)
+NO_PROFILE = (
+    "Where counts are known within bounds the number observed is uncertain too, and there is no profile "
+    "likelihood of the total: but for a bootstrap, intervals are log-normal, from the observed information."
+)
+
+
+def recorded_boundary_reason(
+    vanishing: Sequence[str], open_terms: Sequence[str], n_zero: int
+) -> str:
+    """Say what is at minus infinity, left open by the data, or zero in an estimable fit.
+
+    Parameters
+    ----------
+    vanishing : sequence of str
+        Terms at minus infinity because nobody has their combination.
+    open_terms : sequence of str
+        Terms that the data do not determine, although they do the total.
+    n_zero : int
+        Observable cells with fitted mean zero.
+    """
+    parts = []
+    if vanishing:
+        parts.append(
+            f"At minus infinity, since nobody was observed with it: {enumerate_terms(vanishing)}."
+        )
+    if open_terms:
+        parts.append(f"Not determined, though the total is: {enumerate_terms(open_terms)}.")
+    if n_zero:
+        parts.append(f"{n_zero:,} of the observable histories have fitted mean zero.")
+    return " ".join(parts)
+
+
+def silent_lists(table: CaptureTable, operating: BoolArray | None = None) -> Iterator[str]:
+    """Say where lists did not operate, or may not have, as was said or inferred; list by list.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        Any table.
+    operating : bool array (K, S), optional
+        As of `mse.data.operating.operating_lists`, which is asked otherwise.
+    """
+    for name, found in silent_places(table, operating):
+        said = enumerate_terms([place.name for place in found if place.said])
+        if any(place.said for place in found):
+            places = f" in {said}" if said else ""
+            yield f"{name} did not operate{places}, as was said: persons only on it count as hidden."
+        inferred = [place for place in found if not place.said]
+        if inferred:
+            names = enumerate_terms([str(place) for place in inferred])
+            where = f"in {names}" if inferred[0].name else names
+            yield (
+                f"Nobody's membership of {name} is known {where}: the list is taken not to have "
+                "operated there, and persons only on it count as hidden. That is inferred. If it did "
+                f"operate, and these persons lack it by chance, say so: operating={{{name!r}: "
+                "'everywhere'} of the table."
+            )
+    for name, doubt in doubted_places(table, operating):
+        names = enumerate_terms([str(place) for place in doubt.places])
+        where = f"in {names}" if doubt.places[0].name else names
+        yield (
+            f"Nobody's membership of {name} is known {where}, but for {doubt.persons:,} persons whom no "
+            "list can have reported that is known not to have them: the list is taken to have operated "
+            "there, and who else was on it to be missing at random. That is inferred. If it did not "
+            f"operate there, say where it did: operating={{{name!r}: ...}} of the table."
+        )
+
+
+def within_bounds(count: int, more: float) -> str:
+    """Say how many counts are known within bounds, and what is expected in them beyond the lower ones."""
+    if count == 1:
+        return (
+            "1 count is known within bounds. The observed number holds its lower bound; the hidden "
+            f"number holds the {more:,.1f} persons more that are expected in it."
+        )
+    return (
+        f"{count:,} counts are known within bounds. The observed number holds their lower bounds; the "
+        f"hidden number holds the {more:,.1f} persons more that are expected in them."
+    )
+
+
+def incomplete_notes(
+    seen: Seen, found: IncompleteFit, table: CaptureTable, *, kinds: bool
+) -> Iterator[str]:
+    """Say what the reader of the result should know.
+
+    Parameters
+    ----------
+    seen : Seen
+        The table as the likelihood takes it.
+    found : IncompleteFit
+        The fit.
+    table : CaptureTable
+        The table.
+    kinds : bool
+        Whether missing entries were given a model.
+    """
+    yield from silent_lists(table, seen.operating)
+    low, high = seen.observations.low, seen.observations.high
+    vague = low != high
+    if vague.any():
+        yield within_bounds(int(vague.sum()), float((found.expected - low)[vague].sum()))
+    if kinds:
+        yield (
+            "Counts known within bounds stand beside records that lack entries, so entries are taken to "
+            "be missing completely at random."
+        )
+    if (seen.observations.patterns[:, table.n_lists :] < 0).any():
+        yield (
+            "By stratum, observed persons with an unknown covariate are allotted by their expected "
+            "numbers, rounded to whole persons."
+        )
+    if found.others.size:
+        totals = ", ".join(f"{total:,.0f}" for total in found.others[:3])
+        yield f"The likelihood has other, lower maxima; their totals are {totals}."
+
+
+# A log-linear model of a table of which some is known in part -------------------------------------
+# Three kinds of observations enter one likelihood, that of `mse.core.partly_known`:
+#
+# * a fully known record with an exact count adds n log mu(c) for its cell c;
+# * a record that lacks entries adds n log of the sum of mu over the cells that agree with it: an unknown
+#   covariate (van der Heijden, Whittaker, Cruyff, Bakker & van der Vliet 2012, Annals of Applied
+#   Statistics 6, 831-852; van der Heijden, Smith, Cruyff & Bakker 2018, Journal of Official Statistics 34,
+#   239-263), or a list that did not operate (Zwane, van der Pal & van der Heijden 2004, Statistics in
+#   Medicine 23, 2267-2281);
+# * a count within bounds adds log P(low <= X <= high) for a Poisson X with the mean of its cells: a
+#   suppressed or rounded count, or an upper bound where a list holds people outside the population
+#   (Overstall, King, Bird, Hutchinson & Hay 2014, Statistics in Medicine 33, 1564-1579).
+#
+# The means of all cells of persons on a list that operated are subtracted once, so each person is in one
+# observation and the counts of the cells that nobody is in are zero.
+
+
+class _Parts(NamedTuple):
+    """A fit with what it was fitted to."""
+
+    seen: Seen
+    data: Data
+    n_kinds: int
+    raw: IncompleteFit  # with the axis of kinds
+    found: IncompleteFit  # summed over it
+
+
+def fit_partly_known(
+    estimator: LogLinear, table: CaptureTable, model: HierarchicalModel
+) -> IncompleteLogLinearFit:
+    """Fit a parsed model to a table with unknown entries or counts within bounds.
+
+    Parameters
+    ----------
+    estimator : LogLinear
+        Settings.
+    table : CaptureTable
+        Any table but one of margins.
+    model : HierarchicalModel
+        Terms over the axes of the table.
+    """
+    seen = look_at(table)
+    layout = table_design(table, model, estimator.trend)
+    layout = replace(layout, core=layout.core._replace(observable=seen.observable))
+    data, n_kinds = make_data(seen, layout.core)
+    raw = fit_incomplete(data)
+    found = folded(raw, len(layout.terms), n_kinds)
+    settled = ~np.isin(found.kept, found.undetermined)
+    fit = ModelFit(
+        nan,
+        found.hidden,
+        found.limits,
+        found.status,
+        found.means,
+        found.face,
+        found.kept[settled],
+        found.coefficients[settled],
+        found.vanishing,
+    )
+    parts = _Parts(seen, data, n_kinds, raw, found)
+    return IncompleteLogLinearFit(estimator, table, model, layout, fit, parts)
+
+
+def histories_apart(seen: Seen) -> int:
+    """Count the histories, by stratum, that can be told apart by the lists that operated there."""
+    return int((2 ** seen.operating.sum(axis=0) - 1).sum())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class IncompleteLogLinearFit(LogLinearFit):
+    """What one log-linear model learned from a table of which some is known in part.
+
+    Everything that a `LogLinearFit` has, with these differences:
+
+    * the existence of the estimate is judged at the maximum that was found, not exactly;
+    * the hidden number is that of the persons on no list that operated, and of persons in counts within
+      bounds beyond their lower ones;
+    * the interval is the profile likelihood's where all counts are exact and log-normal from the
+      observed information otherwise.
+
+    Attributes
+    ----------
+    estimator : LogLinear
+        Assumptions and settings.
+    table : CaptureTable
+        The data.
+    structure : HierarchicalModel
+        The model, as terms over the axes of the table.
+
+    Examples
+    --------
+    >>> import mse, pandas as pd
+    >>> df = pd.DataFrame(
+    ...     {
+    ...         "police": [1, 0, 1, 1, 0, 1, 1],
+    ...         "care": [0, 1, 1, 0, 1, 1, 0],
+    ...         "sex": ["f", "f", "f", "m", "m", "m", None],
+    ...         "n": ["30", "24", "21", "19", "8", "<5", "5"],
+    ...     }
+    ... )
+    >>> table = mse.CaptureTable.from_frame(df, ["police", "care"], ["sex"], "n")
+    >>> fit = mse.LogLinear("main").fit(table)
+    >>> fit.status, fit.population.observed, round(fit.population.total)
+    ('ok', 107, 181)
+    """
+
+    _parts: _Parts = field(repr=False)
+
+    def __repr__(self) -> str:
+        value = self.log_likelihood
+        return f"<IncompleteLogLinearFit {self.model}: {self.status}, log likelihood {value:.2f}>"
+
+    @cached_property
+    def log_likelihood(self) -> float:
+        """Observed-data log likelihood at its supremum, the factorials of exact counts included."""
+        low, high = self._parts.data.seen.low, self._parts.data.seen.high
+        exact = np.concatenate([self._parts.data.base, low[low == high]])
+        return float(self._parts.found.value - gammaln(exact + 1).sum())
+
+    @cached_property
+    def deviance(self) -> float:
+        """Twice the log likelihood that is lost beside a model with a mean for each observable cell."""
+        return deviance_from(saturated_value(self._parts.data), self._parts.found.value)
+
+    @property
+    def df_residual(self) -> int:
+        """Histories that can be told apart by the lists that operated, minus parameters."""
+        return histories_apart(self._parts.seen) - self.n_parameters
+
+    @property
+    def df_adjusted(self) -> int:
+        """Such histories with a positive mean, minus directions the data inform about."""
+        n_strata = self._design.n_hidden
+        cells = np.flatnonzero(self._fit.face)
+        history, stratum = cells // n_strata, cells % n_strata
+        n_lists = self.table.n_lists
+        bits = (history[:, None] >> np.arange(n_lists - 1, -1, -1)) & 1
+        told = bits * self._parts.seen.operating.T[stratum]
+        apart = np.unique(np.column_stack([told, stratum]), axis=0)
+        return len(apart) - self._parts.found.rank
+
+    @cached_property
+    def _criteria(self) -> tuple[float, float, float]:
+        n, p = max(self.table.n_observed, 1), self.n_parameters
+        minus_twice = -2 * self.log_likelihood
+        aic, spare = minus_twice + 2 * p, n - p - 1
+        correction = 2 * p * (p + 1) / spare if spare > 0 else inf
+        return aic, aic + correction, minus_twice + p * log(n)
+
+    @cached_property
+    def reason(self) -> str:
+        """Why the status is not ``ok``; empty where it is."""
+        if self.status == "not_converged":
+            return NO_MAXIMUM
+        if self.status == "boundary":
+            n_zero = int(self._design.observable.sum() - self._fit.face.sum())
+            return f"{recorded_boundary_reason(self._vanishing, self._aliased, n_zero)} {NOT_EXACT}"
+        said = super().reason
+        if said and not self._parts.seen.operating.all():
+            said = f"{said} {SILENT_TERMS}"
+        return f"{said} {NOT_EXACT}" if said else ""
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What to know about the result: lists that did not operate, counts within bounds, maxima."""
+        parts = self._parts
+        notes = incomplete_notes(parts.seen, parts.found, self.table, kinds=parts.n_kinds > 1)
+        return (*notes, *([] if self.reason else [NOT_EXACT]))
+
+    @property
+    def _covariance(self) -> FloatArray:
+        return self._parts.found.covariance
+
+    @property
+    def _known(self) -> BoolArray:
+        exact = self.table.low == self.table.high
+        return np.asarray(exact & np.all(self.table.patterns >= 0, axis=1))
+
+    def _uncertainty(self) -> IntervalMethod | None:
+        hidden = float(self._fit.hidden.sum())
+        if self.status not in ("ok", "boundary") or not hidden > 0:
+            return None
+        if self.estimator.interval == "lognormal" or is_vague(self._parts.seen):
+            return LognormalInterval(hidden, self.standard_error, self.table.n_observed)
+        spread = self.standard_error / hidden
+        return ObservedProfileInterval(self._parts.data, self._parts.found, spread)
+
+    def _strata(self) -> Strata | None:
+        if not self.table.covariates or self.status == "not_converged":
+            return None
+        expected = expected_by_stratum(
+            self._parts.data, self._parts.raw.means, self._fit.limits.size
+        )
+        finite = "boundary" if self.status != "ok" else "ok"
+        return Strata(
+            levels=self.table.covariates,
+            observed=whole_persons(expected),
+            hidden=self._fit.hidden,
+            status=tuple(
+                finite if limit == "finite" else "not_estimable"  # type: ignore[misc]
+                for limit in self._limits
+            ),
+            limit=self._limits,
+            covariance=self._covariance,
+        )
+
+    @cached_property
+    def population(self) -> PopulationEstimate:
+        """The answer: observed, hidden and total persons, with an interval given the model."""
+        found = super().population
+        notes = [*found.warnings, *self.notes]
+        if found.interval_kind == "lognormal" and self.estimator.interval == "profile":
+            notes.append(NO_PROFILE)
+        assumptions = found.assumptions
+        if np.any(self.table.patterns < 0):
+            assumptions = (*assumptions, MISSING_AT_RANDOM)
+        return replace(found, warnings=tuple(notes), assumptions=assumptions)
+
+    def profile_curve(self) -> ObservedProfile:
+        """Profile log likelihood of N (Cormack 1992); only of an estimable fit to exact counts."""
+        if is_vague(self._parts.seen):
+            raise ModelError(
+                "There is no profile likelihood of N where counts are known within bounds; use "
+                "interval='lognormal'."
+            )
+        spread = self.standard_error / float(self._fit.hidden.sum())
+        return ObservedProfile(self._parts.data, self._parts.found, spread)
+
+    def refitter(self, candidates: int | None = None) -> ObservationRefitter:  # type: ignore[override]
+        """Repeat this model on other counts of the same observations, for the bootstrap."""
+        super().refitter(candidates)
+        parts, known = self._parts, self._known
+        cells = np.ravel_multi_index(tuple(self.table.patterns[known].T), self.table.shape)
+        # Cells that are empty here need not be so in another draw.
+        means = np.nan_to_num(parts.raw.means) + SPLIT_COUNT
+        places = cells.astype(np.int64) * parts.n_kinds
+        return ObservationRefitter(parts.data, means, known, places, parts.n_kinds)
+
+    def drawing(self, resampling: Resampling) -> PatternDrawing:
+        """Return what draws records as they are, with the hidden persons of each stratum."""
+        if resampling == "parametric":
+            raise ModelError(
+                "The table is known in part, and fitted means do not tell which records would lack which "
+                "entries; use resampling='population'."
+            )
+        seen, n_strata = self._parts.data.seen, self._design.n_hidden
+        vague = np.flatnonzero(seen.low != seen.high)
+        unseen = np.where(self._design.observable, 0.0, np.nan_to_num(self._fit.means))
+        return PatternDrawing(
+            persons=self.resampled(),
+            hidden=unseen.reshape(-1, n_strata).sum(axis=0)[
+                : n_strata * (resampling == "population")
+            ],
+            vague=np.flatnonzero(~self._known)[vague],
+            means=box_means(self._parts.raw.means, seen)[vague],
+            low=seen.low[vague],
+            high=seen.high[vague],
+            n_strata=n_strata,
+        )
+
+    def resampled(self) -> FloatArray:
+        """Return persons by pattern, padded to whole rows of strata.
+
+        A count within bounds has its expected number of persons.
+        """
+        persons = self.table.low.astype(np.float64)
+        persons[~self._known] = self._parts.found.expected
+        return np.pad(persons, (0, -persons.size % self._design.n_hidden))

@@ -1,0 +1,1 @@
+"""Hierarchical models: terms, notation, catalogues."""

@@ -1,0 +1,369 @@
+"""Monitoring a table: checks, one joint bootstrap, the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mse._typing import FrozenDict
+from mse.answer.intervals import DEFAULT_LEVEL, check_level
+from mse.comparing import default_estimator
+from mse.errors import ModelError
+from mse.monitoring.draws import breaks_in, joint_draws, read_inhabitants, scopes_of
+from mse.monitoring.result import Monitor, check_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mse._typing import Level, Seed
+    from mse.answer.protocols import Estimator
+    from mse.comparing import Criterion
+    from mse.data.table import CaptureTable
+    from mse.loglinear import LogLinearSearch
+    from mse.redrawing import Resampling
+
+
+# The models that a monitor chooses among, if it is not told ---------------------------------------
+
+#: Lists from which on all pairs of them are in every model. With three lists that is the saturated model,
+#: which rests on the few persons who are on all three, and against which nothing can be tested.
+KEPT_PAIRS_LISTS = 4
+
+
+class Choice(NamedTuple):
+    """What a monitor searches among.
+
+    Attributes
+    ----------
+    estimator : Estimator
+        The search.
+    without_pairs : str
+        Why not every model has all pairs of lists; empty where every model has them.
+    """
+
+    estimator: Estimator
+    without_pairs: str = ""
+
+
+def default_search(
+    table: CaptureTable,
+    period: str,
+    criterion: Criterion = "bic",
+    trend: Mapping[str, int] | None = None,
+) -> Estimator:
+    """Search among models that let every list reach another share in each period, see `default_choice`.
+
+    Parameters
+    ----------
+    table, period, criterion, trend
+        As of `default_choice`.
+    """
+    return default_choice(table, period, criterion, trend).estimator
+
+
+def default_choice(
+    table: CaptureTable,
+    period: str,
+    criterion: Criterion = "bic",
+    trend: Mapping[str, int] | None = None,
+) -> Choice:
+    """Choose the search of a monitor: what every model has, and what a criterion may add.
+
+    How many persons a list reports in a year is their number times the share that it reaches. A criterion
+    that leaves the share constant, since a change of it is too small to pay for its parameters, takes all
+    change for one of the number, and is sure of it (``docs/dropout.md``). So the terms of list and period
+    are in every model. So are all pairs of lists, where there are four lists or more and that determines
+    as many strata as without: a criterion leaves out that lists avoid each other where few persons show
+    it, and the total may then be three times too high (``docs/monitor_worlds.md``).
+
+    Parameters
+    ----------
+    table : CaptureTable
+        The data. A list that did not operate in some period has no term with it: nobody could see its
+        change.
+    period : str
+        Covariate that is the period.
+    criterion : {"bic", "aic", "aicc", "pvalue"}, default "bic"
+        What makes a model good. By p-value there is no search over covariates: fitting says so.
+    trend : mapping of str to int, optional
+        Covariates that enter by polynomials.
+
+    Returns
+    -------
+    Choice
+    """
+    from mse.loglinear import LogLinearSearch
+
+    if table.margins is not None:
+        return Choice(default_estimator(table))
+    search = LogLinearSearch(criterion=criterion, strategy="stepwise", trend=trend or {})
+    if criterion == "pvalue":
+        return Choice(search)
+    search = replace(search, keep=tuple(f"{name}*{period}" for name in _reporting(table, period)))
+    if table.n_lists < KEPT_PAIRS_LISTS:
+        # Of two lists no model could have the pair.
+        few = f"all of them are kept where there are {KEPT_PAIRS_LISTS} lists or more"
+        return Choice(search, few if table.n_lists > 2 else "")
+    paired = replace(search, keep=(*search.keep, *_pairs(table.lists)))
+    if _determined(table, search) <= _determined(table, paired):
+        return Choice(paired)
+    return Choice(
+        search, "with all of them in every model the data would not determine the hidden number"
+    )
+
+
+def said_of_models(table: CaptureTable, choice: Choice, period: str) -> Iterator[str]:
+    """Sentences about what every model of a default search has, and why it has no more."""
+    from mse.loglinear import LogLinearSearch
+    from mse.loglinear.search_fit import CRITERION_NAMES
+
+    search = choice.estimator
+    if not isinstance(search, LogLinearSearch) or not search.keep:
+        return
+    changing = [name for name in table.lists if f"{name}*{period}" in search.keep]
+    constant = [name for name in table.lists if name not in changing]
+    asked = CRITERION_NAMES[search.criterion]
+    if {*_pairs(table.lists)} <= {*search.keep}:
+        yield "Every model that was searched has all pairs of lists."
+    if choice.without_pairs:
+        yield (
+            f"Pairs of lists are in a model only where {asked} asks for them: {choice.without_pairs}."
+        )
+    if changing:
+        who = f"each of {', '.join(changing)}" if constant else "each list"
+        yield (
+            f"In every model that was searched {who} may reach another share of the population in each "
+            f"{period}."
+        )
+    if changing and constant:
+        yield (
+            f"There is a {period} in which nothing is known of {', '.join(constant)}: the share reached is "
+            f"taken to be the same in each {period} unless {asked} asks for a change."
+        )
+
+
+def _pairs(lists: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{one}*{other}" for one, other in combinations(lists, 2))
+
+
+def _determined(table: CaptureTable, search: LogLinearSearch) -> frozenset[int]:
+    """Find the strata whose hidden number the smallest model of a search determines."""
+    from mse.loglinear import LogLinear
+
+    model = " + ".join([*search.keep, *table.axes])
+    strata = LogLinear(model, trend=search.trend).fit(table).population.strata
+    limits = () if strata is None else strata.limit
+    return frozenset(at for at, limit in enumerate(limits) if limit == "finite")
+
+
+def _reporting(table: CaptureTable, period: str) -> tuple[str, ...]:
+    """Find the lists of which something is known in every period with records."""
+    periods = table.patterns[:, table.axes.index(period)]
+    return tuple(
+        name
+        for k, name in enumerate(table.lists)
+        if all(
+            (table.patterns[periods == level, k] >= 0).any()
+            for level in set(periods.tolist()) - {-1}
+        )
+    )
+
+
+# Monitoring a table: checks, one joint bootstrap, the result --------------------------------------
+
+
+def monitor(
+    table: CaptureTable,
+    period: str = "year",
+    groups: Sequence[str] = (),
+    estimator: Estimator | None = None,
+    replicates: int = 1000,
+    seed: Seed = None,
+    *,
+    criterion: Criterion = "bic",
+    trend: Mapping[str, int] | None = None,
+    rates: Any = None,
+    level: float = DEFAULT_LEVEL,
+    scope: Mapping[Level, str] | str | None = None,
+    across_scopes: bool = False,
+    resampling: Resampling = "population",
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> Monitor:
+    """Size of the population by period and group, its changes, and the share that is registered.
+
+    The estimand is N in each period and group: all persons, on a list or on none. A person counts
+    once in each period.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        With the period among its covariates. Covariates that are neither the period nor a group are
+        modeled all the same and summed over.
+    period : str, default "year"
+        The covariate that is the period; its levels are in order of time.
+    groups : sequence of str
+        Covariates by which to report, each by itself and by period.
+    estimator : Estimator, optional
+        Of lists and covariates together. By default a stepwise search by BIC among models that have all
+        pairs of lists, where there are four lists or more, and in which every list may reach another
+        share of the population in each period, see the notes.
+    replicates : int, default 1000
+        Bootstrap replicates. A search chooses its model again in each of them.
+    seed : int or numpy.random.Generator, optional
+        The same seed gives the same figures.
+    criterion : {"bic", "aic", "aicc", "pvalue"}, default "bic"
+        Criterion of the default search.
+    trend : mapping of str to int, optional
+        Covariates that enter the models of the default search by polynomials, ``{"year": 2}``.
+    rates : mapping or data frame, optional
+        Inhabitants, to report per 100,000: by period, ``{2015: 16_900_000}``, or a frame (or several)
+        with columns for the period, groups and ``population``.
+    level : float, default 0.95
+        Level of the intervals.
+    scope : mapping or str, optional
+        Scope of the registers from each period on, ``{2010: "older", 2016: "newer"}``; or the
+        covariate that holds the scope, of which each period has one. By default ``table.info.scope``
+        for all periods.
+    across_scopes : bool, default False
+        Compare and sum periods of different scope. Otherwise that is refused.
+    resampling : {"population", "multinomial", "parametric"}, default "population"
+        As of `mse.bootstrap`: each period and group is drawn with its own estimated size.
+    n_jobs : int, optional
+        Workers, as in joblib.
+    progress : bool, optional
+        Show a bar; by default in terminals and notebooks.
+
+    Returns
+    -------
+    Monitor
+        Where some strata are not estimable their figures, and sums with them, are NaN with a status
+        and a reason, and the others are given.
+
+    Raises
+    ------
+    ModelError
+        If a name is not known, or the estimator gives no estimates by stratum.
+    InvalidTableError
+        If the inhabitants or scopes do not fit the table.
+
+    Notes
+    -----
+    Intervals are percentiles of the draws, and of their differences and ratios; a point is always inside
+    its own. A draw is a total, registered and hidden persons of a replicate, and no end of a total lies
+    below the persons who were registered. The hidden number is the total less those, the registered
+    share those over the total. A draw whose hidden count has no bound is infinite; an end among those is
+    infinite. A difference of two infinite draws is not determined: it counts towards both ends, and half
+    in the probability of a rise. A replicate that does not determine a stratum does not count for figures
+    with that stratum in them.
+
+    The probability of a rise is the share of the replicates in which the total rose. It holds the
+    chance in who came onto the lists and, with a search, the choice of the model, not a change in
+    how the lists depend on one another that the models searched do not contain.
+
+    What a list reports in a period is the number of persons times the share of them that it reaches. A
+    search that may leave the share constant takes a change of it for one of the number. In worlds like the
+    Dutch one (``docs/dropout.md``) it doubled the total over ten years in which the truth hardly moved. So by
+    default the terms of list and period are in every model (``LogLinearSearch(..., keep=[...])``), but for
+    lists that did not operate in some period, whose change nobody could see. So are all pairs of lists,
+    where there are four or more: that lists avoid each other shows in few persons, a criterion leaves it
+    out, and the total is then up to four times too high (``docs/monitor_worlds.md``). Where the model that
+    has them all leaves more strata without an estimate than the one without them, pairs are searched
+    like other terms. ``notes`` says which it was, and what was summed over.
+
+    Examples
+    --------
+    >>> import numpy as np, mse
+    >>> counts = np.zeros((2, 2, 2), dtype=int)
+    >>> counts[1, 0], counts[0, 1], counts[1, 1] = (60, 90), (40, 70), (20, 30)
+    >>> table = mse.CaptureTable.from_array(counts, ["police", "care"], {"year": [2014, 2015]})
+    >>> report = mse.monitor(
+    ...     table, estimator=mse.LogLinear("police*year + care*year"), replicates=200, seed=1
+    ... )
+    >>> report.periods[["year", "observed", "total"]].round().to_numpy().tolist()
+    [[2014.0, 120.0, 240.0], [2015.0, 190.0, 400.0]]
+    >>> change = report.change(2014, 2015)
+    >>> round(change.difference.point), change.rise > 0.9
+    (160, True)
+    """
+    check_level(level)
+    names = (groups,) if isinstance(groups, str) else tuple(groups)
+    check_names(period, names, table.covariates)
+    if isinstance(scope, str) and scope in names:
+        raise ModelError(
+            f"{scope!r} is a group and the scope: expected one of them. A scope describes a {period}, "
+            "not a group of persons."
+        )
+    inhabitants = read_inhabitants(rates, table.covariates, period)
+    table, scopes = scopes_of(table, period, scope)
+    chosen = _choice(table, period, estimator, criterion, trend)
+    joint = joint_draws(
+        chosen.estimator,
+        table,
+        replicates=replicates,
+        resampling=resampling,
+        seed=seed,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+    warnings = _warnings(chosen.estimator, period, scopes, across_scopes)
+    return Monitor(
+        period,
+        names,
+        FrozenDict(scopes),
+        level,
+        across_scopes,
+        joint,
+        inhabitants,
+        (*joint.population.warnings, *warnings),
+        (*said_of_models(table, chosen, period), *_summed(table, (period, *names))),
+    )
+
+
+def _choice(
+    table: CaptureTable,
+    period: str,
+    estimator: Estimator | None,
+    criterion: Criterion,
+    trend: Mapping[str, int] | None,
+) -> Choice:
+    """Take the estimator that was given, or the default one."""
+    if estimator is None:
+        return default_choice(table, period, criterion, trend)
+    if criterion != "bic" or trend:
+        raise ModelError(
+            f"estimator={estimator!r} is given, and criterion or trend of the default search as well; leave "
+            "them out, or set them in the estimator."
+        )
+    return Choice(estimator)
+
+
+def _summed(table: CaptureTable, reported: tuple[str, ...]) -> Iterator[str]:
+    """Say which covariates are in the models and not in the figures."""
+    rest = [name for name in table.covariates if name not in reported]
+    if rest:
+        yield f"Summed over, after estimation: {', '.join(rest)}."
+
+
+def _warnings(
+    estimator: Estimator, period: str, scopes: Mapping[Level, str], across: bool
+) -> Iterator[str]:
+    """Sentences about breaks of the scope."""
+    breaks = breaks_in(scopes)
+    if not breaks:
+        return
+    where = ", ".join(f"{before} and {after}" for before, after in breaks)
+    if across:
+        yield (
+            f"The scope changes between {where}. Changes across it were asked for: they hold what the "
+            "registers cover as well as what happened."
+        )
+    trend = getattr(estimator, "trend", {})
+    if isinstance(trend, Mapping) and period in trend:
+        yield (
+            f"The {period} enters as a smooth trend, which runs across the change of scope between "
+            f"{where}: the estimates on either side lean on each other. Leave the trend out, or "
+            f"estimate each scope by itself with table.where({period}=[...])."
+        )

@@ -1,0 +1,1 @@
+"""Every sentence: summaries, reasons, sections of results."""

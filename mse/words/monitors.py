@@ -1,0 +1,327 @@
+"""The monitor in plain words: how many, is it rising, what share do we see."""
+
+from __future__ import annotations
+
+import itertools
+from math import inf, isinf, isnan
+from typing import TYPE_CHECKING, Final
+
+from mse.answer.shown import MARK, Section, layout, persons, registered, share, span, words_for
+from mse.monitoring.draws import PER
+from mse.monitoring.result import ACROSS_SCOPES, Cell, Monitor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mse._typing import Level
+    from mse.monitoring.draws import Figure
+    from mse.monitoring.result import Change
+
+#: More rows than this are left to `to_frame()`.
+_MAX_ROWS = 60
+#: More comparisons than this are left to `changes()`.
+_MAX_CHANGES = 15
+
+#: Status of a figure that `mse.disclosure` took out.
+SUPPRESSED: Final = "suppressed"
+_WHY = {ACROSS_SCOPES: "across scopes", SUPPRESSED: MARK}
+
+_GIVEN = {
+    "the model re-selected in every replicate": (
+        "All figures come from the same replicates, in each of which the model was selected anew. The "
+        "intervals hold the chance in who came onto the lists and the choice among the models "
+        "searched. They rest on the assumptions named."
+    ),
+    "the method repeated in every replicate": (
+        "All figures come from the same replicates, in each of which the method was repeated. The "
+        "intervals hold the chance in who came onto the lists and whatever the method reads off the "
+        "data. They rest on the assumptions named."
+    ),
+    "given the model": (
+        "All figures come from the same replicates of one model, as if it had been known beforehand "
+        "to be right. The intervals hold the chance in who came onto the lists, not the uncertainty "
+        "about the model, and rest on the assumptions named."
+    ),
+}
+
+
+@words_for(Monitor)
+def monitor_sections(monitor: Monitor) -> list[Section]:
+    """All parts of the summary, in the order in which they are read."""
+    population = monitor.population
+    sections = [
+        Section("Question", paragraphs=(_question(monitor),)),
+        Section(
+            f"How many? Estimated by {monitor.period}, {_percent(monitor)} intervals",
+            verbatim=_table(
+                monitor, [(monitor.cells[each, ()], [each]) for each in monitor.levels]
+            ),
+        ),
+        Section("Is it rising?", bullets=tuple(_rising(monitor))),
+        Section("What share do we see?", bullets=tuple(_seen(monitor))),
+        *_groups(monitor),
+        Section("Scope of the registers", bullets=tuple(_scopes(monitor))),
+        Section("Not estimated", bullets=tuple(_missing(monitor))),
+        Section(
+            "What the intervals take for granted",
+            paragraphs=_conditions(monitor.joint.given),
+        ),
+        Section("What was modeled, and what was summed over", bullets=monitor.notes),
+        Section("Method", rows=_method(monitor)),
+        Section("Assumptions", bullets=population.assumptions),
+        Section("Warnings", bullets=monitor.warnings),
+        Section("Data", rows=_data(monitor)),
+    ]
+    return [
+        part for part in sections if part.rows or part.paragraphs or part.bullets or part.verbatim
+    ]
+
+
+def _percent(monitor: Monitor) -> str:
+    return f"{100 * monitor.level:g}%"
+
+
+def _question(monitor: Monitor) -> str:
+    info = monitor.population.info
+    subject = info.population or "members of the population covered by the lists"
+    groups = f" and by {', '.join(monitor.group_names)}" if monitor.group_names else ""
+    return (
+        f"How many were there per {monitor.period}{groups}, on a list or on none: {subject}? Is it "
+        "rising, and what share is registered? Those on no list were not seen: they are presumed, and "
+        f"their number is estimated. The lists: {', '.join(monitor.population.lists)}."
+    )
+
+
+# How many ----------------------------------------------------------------------------------------
+
+
+def _table(monitor: Monitor, rows: Sequence[tuple[Cell, Sequence[Level]]], *names: str) -> str:
+    head = [monitor.period, *names][-len(rows[0][1]) :] if rows else []
+    head = [*head, "registered", "estimated total", "point", "share registered", "point"]
+    if monitor.has_rates:
+        head += [f"per {PER:,}", "point"]
+    return layout(head, [[*map(str, labels), *_figures(monitor, cell)] for cell, labels in rows])
+
+
+def _figures(monitor: Monitor, cell: Cell) -> list[str]:
+    total, coverage, rate = (cell.figures[name] for name in ("total", "coverage", "rate"))
+    if isnan(total.point):
+        blank = MARK if cell.status == SUPPRESSED else "-"
+        figures = [_WHY.get(cell.status, cell.status.replace("_", " ")), *([blank] * 3)]
+        return [registered(cell.observed), *figures, *([blank] * 2 * monitor.has_rates)]
+    found = [
+        registered(cell.observed),
+        span(total.low, total.high),
+        persons(total.point),
+        _share_span(coverage),
+        share(coverage.point),
+    ]
+    return found + ([_rate_span(rate), _decimal(rate.point)] if monitor.has_rates else [])
+
+
+def _share_span(each: Figure) -> str:
+    return "-" if isnan(each.low) else f"{share(each.low)} to {share(each.high)}"
+
+
+def _rate_span(each: Figure) -> str:
+    if isnan(each.low):
+        return "-"
+    return f"{_decimal(each.low)} to {'no bound' if isinf(each.high) else _decimal(each.high)}"
+
+
+def _decimal(value: float) -> str:
+    return "-" if isnan(value) else f"{value:,.1f}"
+
+
+def _groups(monitor: Monitor) -> Iterable[Section]:
+    for name in monitor.group_names:
+        levels = monitor.joint.strata.levels[name]
+        rows: list[tuple[Cell, Sequence[Level]]] = [
+            (monitor.cells[None, ((name, each),)], ["all", each]) for each in levels
+        ]
+        rows += [
+            (monitor.cells[period, ((name, each),)], [period, each])
+            for each in levels
+            for period in monitor.levels
+        ]
+        text = _table(monitor, rows[:_MAX_ROWS], name)
+        if len(rows) > _MAX_ROWS:
+            text += f"\n... and {len(rows) - _MAX_ROWS:,} more rows: see to_frame()."
+        yield Section(
+            f"By {name}, estimated, {_percent(monitor)} intervals",
+            verbatim=text,
+            bullets=tuple(_rising(monitor, name)),
+        )
+
+
+# Is it rising ------------------------------------------------------------------------------------
+
+
+def _rising(monitor: Monitor, group: str | None = None) -> Iterable[str]:
+    """Sentences on changes: of everybody each one, of a group over the whole time."""
+    levels = monitor.levels
+    if len(levels) < 2:
+        return
+    if group is not None:
+        for each in monitor.joint.strata.levels[group]:
+            change = monitor.compare(levels[0], levels[-1], ((group, each),))
+            yield f"{each}: {_change(monitor, change)}"
+        return
+    pairs = list(itertools.pairwise(levels))
+    if len(levels) > 2:
+        pairs.append((levels[0], levels[-1]))
+    for first, last in pairs[-_MAX_CHANGES:]:
+        yield _change(monitor, monitor.compare(first, last, ()))
+
+
+def _change(monitor: Monitor, change: Change) -> str:
+    between = f"{change.first} to {change.last}"
+    if change.status == ACROSS_SCOPES:
+        return f"{between}: not compared, the scopes differ."
+    if change.status == SUPPRESSED:
+        return f"{between}: not shown, to protect persons."
+    if isnan(change.difference.point):
+        return f"{between}: not estimated, {change.status.replace('_', ' ')}."
+    if isnan(change.difference.low):
+        return f"{between}: estimated {_relative(change.ratio.point)}, without an interval."
+    text = (
+        f"{between}: {_verdict(monitor, change)}. Between {_relative(change.ratio.low)} and "
+        f"{_relative(change.ratio.high)}, estimated {_relative(change.ratio.point)}; the probability "
+        f"of a rise is {_probability(change.rise)}."
+    )
+    if change.undetermined:
+        text += f" In {change.undetermined:,} of {monitor.replicates:,} draws the change is not determined."
+    return f"{text} {change.reason}".rstrip()
+
+
+def _verdict(monitor: Monitor, change: Change) -> str:
+    if change.difference.low > 0:
+        return "an estimated rise"
+    if change.difference.high < 0:
+        return "an estimated fall"
+    return f"no clear change, the {_percent(monitor)} interval holds both a rise and a fall"
+
+
+def _relative(ratio: float) -> str:
+    if isnan(ratio):
+        return "anything"
+    if ratio == inf:
+        return "more without bound"
+    percent = round(100 * (ratio - 1))
+    if percent == 0:
+        return "no change"
+    return f"{abs(percent):,}% {'more' if percent > 0 else 'fewer'}"
+
+
+def _probability(value: float) -> str:
+    if value > 0.99:
+        return "over 99%"
+    return "under 1%" if value < 0.01 else f"{100 * value:.0f}%"
+
+
+# What share --------------------------------------------------------------------------------------
+
+
+def _seen(monitor: Monitor) -> Iterable[str]:
+    known = [each for each in monitor.levels if not isnan(monitor.cells[each, ()].coverage)]
+    for each in dict.fromkeys([*known[:1], *known[-1:]]):
+        cell = monitor.cells[each, ()]
+        coverage = cell.figures["coverage"]
+        if isnan(coverage.low):
+            yield f"{each}: estimated {share(coverage.point)}, without an interval."
+            continue
+        yield (
+            f"{each}: between {share(coverage.low)} and {share(coverage.high)} of the estimated total "
+            f"was registered, estimated {share(coverage.point)} ({persons(cell.observed)} persons)."
+        )
+    if len(known) < 2:
+        return
+    change = monitor.compare(known[0], known[-1], ())
+    found = change.coverage_difference
+    if not isnan(found.low):
+        low, high, point = (f"{100 * each:+.1f}" for each in (found.low, found.high, found.point))
+        yield (
+            f"{known[0]} to {known[-1]}: the registered share changed by between {low} and {high} "
+            f"percentage points, estimated {point}."
+        )
+
+
+@words_for(Cell)
+def cell_sentences(cell: Cell) -> str:
+    """Say what share of some part of the population is registered, and how many there are."""
+    parts = [] if cell.period is None else [str(cell.period)]
+    for name, levels in cell.where.items():
+        many = levels if isinstance(levels, tuple) else (levels,)
+        parts.append(f"{name} {' or '.join(map(str, many))}")
+    where = ", ".join(parts) or "Everybody"
+    total, coverage = cell.figures["total"], cell.figures["coverage"]
+    if isnan(total.point):
+        why = _WHY.get(cell.status, cell.status.replace("_", " "))
+        return f"{where}: not estimated, {why}. {cell.reason} {_registered(cell)}"
+    if isnan(total.low):
+        return (
+            f"{where}: estimated {share(coverage.point)} registered, of {persons(total.point)} persons, "
+            f"without an interval. {_registered(cell)}"
+        )
+    return (
+        f"{where}: between {share(coverage.low)} and {share(coverage.high)} of the estimated total was "
+        f"registered, estimated {share(coverage.point)}. {_registered(cell)} Estimated in total: between "
+        f"{span(total.low, total.high).replace(' to ', ' and ')} persons, point {persons(total.point)}."
+    )
+
+
+def _registered(cell: Cell) -> str:
+    return f"Registered: {registered(cell.observed)} persons."
+
+
+# Conditions --------------------------------------------------------------------------------------
+
+
+def _conditions(given: str) -> tuple[str, ...]:
+    if not given:
+        return ()
+    return (_GIVEN.get(given, f"All figures come from the same draws, {given}."),)
+
+
+def _scopes(monitor: Monitor) -> Iterable[str]:
+    if not monitor.breaks:
+        return
+    starts = [monitor.levels[0], *(after for _, after in monitor.breaks)]
+    yield from (f"From {each}: {monitor.scopes[each]}." for each in starts)
+    if not monitor.across_scopes:
+        where = ", ".join(f"{before} and {after}" for before, after in monitor.breaks)
+        yield (
+            f"Figures before and after a change of scope (between {where}) are not compared or added. "
+            "To do so all the same, ask with across_scopes=True."
+        )
+
+
+def _missing(monitor: Monitor) -> Iterable[str]:
+    lost = [
+        cell
+        for cell in monitor.cells.values()
+        if isnan(cell.total) and cell.status not in (ACROSS_SCOPES, SUPPRESSED)
+    ]
+    for cell in lost[:_MAX_CHANGES]:
+        labels = [f"{name} {each}" for name, each in cell.where.items()]
+        labels += [] if cell.period is None else [f"{monitor.period} {cell.period}"]
+        yield f"{', '.join(labels)}: {cell.reason}"
+    if len(lost) > _MAX_CHANGES:
+        yield f"{len(lost) - _MAX_CHANGES:,} more: see to_frame()."
+
+
+def _method(monitor: Monitor) -> tuple[tuple[str, str], ...]:
+    population = monitor.population
+    rows = (
+        ("Method", population.method),
+        ("Model", population.model),
+        ("Draws", f"{monitor.replicates:,}" if monitor.replicates else ""),
+        ("Status", "" if population.status == "ok" else population.reason),
+    )
+    return tuple(row for row in rows if row[1])
+
+
+def _data(monitor: Monitor) -> tuple[tuple[str, str], ...]:
+    info = monitor.population.info
+    rows = [("Table", info.name), ("Source", info.source), ("Notes", info.notes)]
+    return tuple(row for row in rows if row[1])
