@@ -15,21 +15,33 @@ Efron, B. (1987). Better bootstrap confidence intervals. JASA 82, 171-185.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri
+from scipy.special import chdtri, ndtr, ndtri
 
-from mse.errors import ModelError
+from mse.errors import ConvergenceWarning, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mse._typing import FloatArray, IntArray
+    from mse.core.profile import LikelihoodCurve
 
 #: Level of an interval where nobody names one.
+#: What an interval takes for granted when the whole method is repeated in each replicate.
+RESELECTED = "the model re-selected in every replicate"
+
+
+GIVEN_MODEL = "given the model"
+
+
+#: The same for an estimator that may or may not choose anything from the data.
+REPEATED = "the method repeated in every replicate"
+
 DEFAULT_LEVEL = 0.95
 #: Totals this close, relatively, are ties: Newton's method stops within some 1e-10 of the maximum.
 TIE = 1e-9
@@ -194,6 +206,53 @@ class LognormalInterval:
     def interval(self, level: float) -> tuple[float, float]:
         """Compute the ends of the interval of the total, in persons."""
         return lognormal_interval(self.hidden, self.se, level, self.observed)
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileInterval:
+    """Profile likelihood interval of N given a model (Cormack 1992, Biometrics 48, 567-576).
+
+    Parameters
+    ----------
+    curve : callable
+        Makes the profile log likelihood of N, a `mse.core.profile.LikelihoodCurve`.
+    remedy : str
+        What to do where there is no such interval.
+    """
+
+    curve: Callable[[], LikelihoodCurve] = field(repr=False)
+    remedy: str = " Use interval='lognormal'."
+
+    @property
+    def kind(self) -> str:
+        """The word ``profile``."""
+        return "profile"
+
+    @property
+    def given(self) -> str:
+        """What the interval takes for granted."""
+        return GIVEN_MODEL
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Compute the ends of the interval of the total, in persons.
+
+        Parameters
+        ----------
+        level : float
+            Level of the interval, between 0 and 1.
+
+        Returns
+        -------
+        tuple of float
+            The N whose log likelihood is within half the chi-squared quantile (one degree of
+            freedom) of its maximum; NaN, with a `ConvergenceWarning`, where a fit failed.
+        """
+        try:
+            return self.curve().ends(float(chdtri(1, 1 - level)) / 2)
+        except ArithmeticError as error:
+            message = f"There is no profile likelihood interval: {error}.{self.remedy}"
+            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+            return math.nan, math.nan
 
 
 @dataclass(frozen=True, slots=True)

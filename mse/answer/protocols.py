@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from mse._drawing import Drawn
+from mse.answer.intervals import REPEATED
 from mse.core.existence import FINITE, INDETERMINATE, LIMITS
 
 if TYPE_CHECKING:
@@ -62,13 +63,6 @@ class Estimator(Protocol):
     def fit(self, table: CaptureTable, /) -> Fit:
         """Fit to a table. Data that determine nothing give a status, never an exception."""
         ...
-
-
-#: What an interval takes for granted when the whole method is repeated in each replicate.
-RESELECTED = "the model re-selected in every replicate"
-GIVEN_MODEL = "given the model"
-#: The same for an estimator that may or may not choose anything from the data.
-REPEATED = "the method repeated in every replicate"
 
 
 class Refits(NamedTuple):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mse.answer.protocols import GIVEN_MODEL
+from mse.answer.intervals import GIVEN_MODEL
 from mse.bayes.base import (
     BayesianFit,
     Chains,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import comb, exp, expm1, inf, isnan, lgamma, nan, sqrt
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from scipy.special import chdtri, xlogy
+from scipy.special import xlogy
 
 from mse.answer.goodness import FitTest, chi_squared_fit
-from mse.answer.intervals import IntervalMethod, LognormalInterval
+from mse.answer.intervals import IntervalMethod, LognormalInterval, ProfileInterval
 from mse.answer.reasons import NOT_CONVERGED_REASON, boundary_reason, not_estimable_reason
 from mse.core.dense import (
     DenseDesign,
@@ -20,7 +19,6 @@ from mse.core.dense import (
     Removal,
     bias_of,
     fit_dense,
-    likelihood_interval,
     log_passing,
     profile_dense,
     profile_removal,
@@ -34,7 +32,8 @@ from mse.core.dense import (
 )
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, LIMITS, ZERO
 from mse.core.fitting import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, OK, STATUSES
-from mse.errors import ConvergenceWarning, ModelError
+from mse.core.profile import FunctionCurve
+from mse.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -296,46 +295,6 @@ NOTHING_LEFT = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class LikelihoodInterval:
-    """Profile likelihood interval of N given a model (Cormack 1992, Biometrics 48, 567-576).
-
-    Parameters
-    ----------
-    value : callable
-        Profile log likelihood of N as a function of the log hidden count.
-    observed : int
-        Persons seen.
-    hidden, spread : float
-        Estimate of the persons not seen, and the standard error of its log.
-    """
-
-    value: Callable[[float], float] = field(repr=False)
-    observed: int
-    hidden: float
-    spread: float
-
-    @property
-    def kind(self) -> str:
-        """The word ``profile``."""
-        return "profile"
-
-    @property
-    def given(self) -> str:
-        """What the interval takes for granted."""
-        return "given the model"
-
-    def interval(self, level: float) -> tuple[float, float]:
-        """Compute the ends of the interval of the total, in persons; NaN where a fit failed."""
-        drop = float(chdtri(1, 1 - level)) / 2
-        try:
-            return likelihood_interval(self.value, self.observed, self.hidden, self.spread, drop)
-        except ArithmeticError as error:
-            message = f"There is no profile likelihood interval: {error}."
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
-            return nan, nan
-
-
 class Histories(NamedTuple):
     """The histories of a complete table.
 
@@ -501,7 +460,9 @@ def _described(
         variance = fit.hidden + fit.hidden**2 * fit.variance
         value = partial(profile_dense, closed.counts, closed.design, fit)
         spread = sqrt(fit.variance)
-        uncertainty = LikelihoodInterval(value, histories.observed, fit.hidden, spread)
+        uncertainty = ProfileInterval(
+            partial(FunctionCurve, value, histories.observed, fit.hidden, spread), remedy=""
+        )
     return ClosedResult(
         status_of(fit.status),
         limit_of(fit.limit),
@@ -683,7 +644,9 @@ def _fitted(
         code, reason = _boundary(captures, data, first_differs=first_differs)
         value = partial(profile_removal, data)
         spread = sqrt(variance) / hidden
-        uncertainty = LikelihoodInterval(value, histories.observed, hidden, spread)
+        uncertainty = ProfileInterval(
+            partial(FunctionCurve, value, histories.observed, hidden, spread), remedy=""
+        )
     coefficients = [("first capture", -expm1(b)), ("recapture", captures.recapture_rate)]
     if first_differs:
         coefficients.append(("first occasion", data.before / (histories.observed + hidden)))

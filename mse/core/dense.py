@@ -25,11 +25,8 @@ from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 from mse.core.explicit_fit import Rows, deviance_of, fit_rows
 from mse.core.fitting import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, OK
 from mse.core.newton import START_COUNT
-from mse.core.profile import FunctionCurve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mse._typing import BoolArray, FloatArray, IntArray
 
 #: Slopes of scaled rows below this are zero: their rounding errors are of the order of 1e-14.
@@ -585,30 +582,6 @@ def profile_dense(
     kernel = float(known[:-1][seen] @ np.log(shares[seen])) + hidden * none
     # Not the total less the hidden ones, which far out are all of it.
     return log_orderings(float(known[:-1].sum()), hidden) + kernel
-
-
-def likelihood_interval(
-    value: Callable[[float], float], observed: float, hidden: float, spread: float, drop: float
-) -> tuple[float, float]:
-    """Find the ends of the set of N whose profile log likelihood is within `drop` of its maximum.
-
-    Parameters
-    ----------
-    value : callable
-        Profile log likelihood of N as a function of the log hidden count.
-    observed, hidden : float
-        Persons seen, and the estimate of those not seen.
-    spread : float
-        A guess of the standard error of the log hidden count; sets the first strides.
-    drop : float
-        Half the chi-squared quantile of the level wanted.
-
-    Returns
-    -------
-    low, high : float
-        Persons; `high` is infinite where the likelihood stays above the cut.
-    """
-    return FunctionCurve(value, observed, hidden, spread).ends(drop)
 
 
 # Removal models: how many are left when first captures fall off from occasion to occasion ---------

@@ -429,37 +429,6 @@ def _workspace_at(fit: ModelFit, design: Design) -> Workspace:
     return work
 
 
-def profile_interval(
-    counts: FloatArray, fit: ModelFit, design: Design, drop: float, spread: float
-) -> tuple[float, float]:
-    """Find the ends of the set of N whose profile log likelihood is within `drop` of its maximum.
-
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        Persons by cell.
-    fit : ModelFit
-        An estimable fit.
-    design : Design
-        Axes and parameters.
-    drop : float
-        Half the chi-squared quantile of the level wanted.
-    spread : float
-        A guess of the standard error of the log hidden count; sets the first strides.
-
-    Returns
-    -------
-    low, high : float
-        Persons, n <= low <= high; `high` is infinite where the likelihood stays above the cut.
-
-    Raises
-    ------
-    ArithmeticError
-        Where an inner fit did not converge.
-    """
-    return ProfileCurve(counts, fit, design, spread).ends(drop)
-
-
 # Independent lists from their totals and their union ----------------------------------------------
 # Under independence the list totals n_j and the union n are sufficient. The maximum likelihood
 # estimate solves

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf, log, nan, sqrt
@@ -10,13 +9,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import chdtri, gammaln
+from scipy.special import gammaln
 
 from mse._typing import FrozenDict
 from mse.answer.goodness import FitTest, chi_squared_fit, fit_warnings, plain_zero
-from mse.answer.intervals import IntervalMethod, LognormalInterval
+from mse.answer.intervals import GIVEN_MODEL, IntervalMethod, LognormalInterval, ProfileInterval
 from mse.answer.population import PopulationEstimate, Strata, joint_limit, provenance
-from mse.answer.protocols import GIVEN_MODEL, Fitted, Refits
+from mse.answer.protocols import Fitted, Refits
 from mse.answer.reasons import (
     ALL_JOINT,
     NOT_CONVERGED_REASON,
@@ -36,10 +35,9 @@ from mse.core.profile import (
     coefficients,
     hidden_variance,
     independent_lists,
-    profile_interval,
 )
 from mse.data.operating import doubted_places, named_strata, silent_places
-from mse.errors import ConvergenceWarning, ModelError
+from mse.errors import ModelError
 from mse.loglinear.design import TableDesign, criteria, frozen_trend, table_design
 from mse.loglinear.partly_known import (
     Seen,
@@ -63,117 +61,6 @@ if TYPE_CHECKING:
     from mse.core.profile import LikelihoodCurve
     from mse.data.table import CaptureTable
     from mse.redrawing import Resampling
-
-
-# Profile likelihood intervals of fits to tables that are known in part ----------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class ObservedProfileInterval:
-    """Profile likelihood interval of N given a model, from records that are known in part.
-
-    Parameters
-    ----------
-    data : Data
-        What was seen, counts exact.
-    found : IncompleteFit
-        An estimable fit.
-    spread : float
-        Standard error of the log hidden count, for the first strides of the search.
-    """
-
-    data: Data = field(repr=False)
-    found: IncompleteFit = field(repr=False)
-    spread: float
-
-    @property
-    def kind(self) -> str:
-        """The word ``profile``."""
-        return "profile"
-
-    @property
-    def given(self) -> str:
-        """What the interval takes for granted."""
-        return GIVEN_MODEL
-
-    def interval(self, level: float) -> tuple[float, float]:
-        """Compute the ends of the interval of the total, in persons.
-
-        Parameters
-        ----------
-        level : float
-            Level of the interval, between 0 and 1.
-
-        Returns
-        -------
-        tuple of float
-            The N whose log likelihood is within half the chi-squared quantile (one degree of
-            freedom) of its maximum; NaN, with a `ConvergenceWarning`, where a fit failed.
-        """
-        try:
-            curve = ObservedProfile(self.data, self.found, self.spread)
-            return curve.ends(float(chdtri(1, 1 - level)) / 2)
-        except ArithmeticError as error:
-            message = f"There is no profile likelihood interval: {error}. Use interval='lognormal'."
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
-            return nan, nan
-
-
-# Profile likelihood interval of one log-linear model ----------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class ProfileInterval:
-    """Profile likelihood interval of N given a model (Cormack 1992, Biometrics 48, 567-576).
-
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        Persons by cell.
-    fit : ModelFit
-        An estimable fit to them.
-    design : Design
-        Axes and parameters.
-    spread : float
-        Standard error of the log hidden count, for the first strides of the search.
-    """
-
-    counts: FloatArray = field(repr=False)
-    fit: ModelFit = field(repr=False)
-    design: Design = field(repr=False)
-    spread: float
-
-    @property
-    def kind(self) -> str:
-        """The word ``profile``."""
-        return "profile"
-
-    @property
-    def given(self) -> str:
-        """What the interval takes for granted."""
-        return "given the model"
-
-    def interval(self, level: float) -> tuple[float, float]:
-        """Compute the ends of the interval of the total, in persons.
-
-        Parameters
-        ----------
-        level : float
-            Level of the interval, between 0 and 1.
-
-        Returns
-        -------
-        tuple of float
-            The N whose log likelihood is within half the chi-squared quantile (one degree of
-            freedom) of its maximum; NaN, with a `ConvergenceWarning`, where a fit failed.
-        """
-        drop = float(chdtri(1, 1 - level)) / 2
-        try:
-            return profile_interval(self.counts, self.fit, self.design, drop, self.spread)
-        except ArithmeticError as error:
-            message = f"There is no profile likelihood interval: {error}. Use interval='lognormal'."
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
-            return nan, nan
 
 
 # One hierarchical log-linear model ----------------------------------------------------------------
@@ -492,8 +379,7 @@ class LogLinearFit(Fitted):
             return None
         if self.estimator.interval == "lognormal":
             return LognormalInterval(hidden, self.standard_error, self.table.n_observed)
-        spread = self.standard_error / hidden
-        return ProfileInterval(self._counts, self._fit, self._design, spread)
+        return ProfileInterval(self.profile_curve)
 
     def _strata(self) -> Strata | None:
         if not self.table.covariates or self.status == "not_converged":
@@ -619,35 +505,6 @@ def _layout(model: HierarchicalModel) -> TableDesign:
     return TableDesign(make_design((2,), 1, np.zeros(1, np.int64)), model.terms, parts, names)
 
 
-@dataclass(frozen=True, eq=False)
-class MarginsInterval:
-    """Profile likelihood interval of N under independence, from list totals and their union.
-
-    The likelihood depends on the full table through these alone, so the interval is that of the full
-    table (Cormack 1992, Biometrics 48, 567-576).
-    """
-
-    totals: IntArray
-    union: int
-    hidden: float
-    spread: float
-
-    @property
-    def kind(self) -> str:
-        """The word ``profile``."""
-        return "profile"
-
-    @property
-    def given(self) -> str:
-        """What the interval takes for granted."""
-        return GIVEN_MODEL
-
-    def interval(self, level: float) -> tuple[float, float]:
-        """Compute the ends of the interval of the total, in persons; the upper may be infinite."""
-        curve = MarginsProfile(self.totals, self.union, self.hidden, self.spread)
-        return curve.ends(float(chdtri(1, 1 - level)) / 2)
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class MarginsLogLinearFit(LogLinearFit):
     """What a log-linear model learned from list totals and their union.
@@ -714,10 +571,10 @@ class MarginsLogLinearFit(LogLinearFit):
     def _uncertainty(self) -> IntervalMethod | None:
         if self.status != "ok":
             return None
-        hidden, (totals, union) = float(self._fit.hidden[0]), _figures(self.table)
         if self.estimator.interval == "lognormal":
-            return LognormalInterval(hidden, self.standard_error, union)
-        return MarginsInterval(totals, union, hidden, self.standard_error / hidden)
+            hidden = float(self._fit.hidden[0])
+            return LognormalInterval(hidden, self.standard_error, self.table.n_observed)
+        return ProfileInterval(self.profile_curve)
 
     @cached_property
     def population(self) -> PopulationEstimate:
@@ -1085,8 +942,7 @@ class IncompleteLogLinearFit(LogLinearFit):
             return None
         if self.estimator.interval == "lognormal" or is_vague(self._parts.seen):
             return LognormalInterval(hidden, self.standard_error, self.table.n_observed)
-        spread = self.standard_error / hidden
-        return ObservedProfileInterval(self._parts.data, self._parts.found, spread)
+        return ProfileInterval(self.profile_curve)
 
     def _strata(self) -> Strata | None:
         if not self.table.covariates or self.status == "not_converged":

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mse.answer.protocols import GIVEN_MODEL, RESELECTED, Refits
+from mse.answer.intervals import GIVEN_MODEL, RESELECTED
+from mse.answer.protocols import Refits
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 from mse.core.fitting import BOUNDARY, NOT_CONVERGED, fit_models
 from mse.core.newton import make_design, n_parameters

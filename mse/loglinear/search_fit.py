@@ -15,9 +15,9 @@ from scipy.special import ndtr
 
 from mse._typing import FrozenDict
 from mse.answer.goodness import fit_warnings, plain_zero
-from mse.answer.intervals import ModelRange, lognormal_interval
+from mse.answer.intervals import GIVEN_MODEL, RESELECTED, ModelRange, lognormal_interval
 from mse.answer.population import PopulationEstimate, joint_limit, provenance
-from mse.answer.protocols import GIVEN_MODEL, RESELECTED, Fitted, Refitter, TableRefitter
+from mse.answer.protocols import Fitted, Refitter, TableRefitter
 from mse.answer.reasons import averaged, no_range, none_estimable
 from mse.core.existence import LIMITS, without_persons
 from mse.core.fitting import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit, fit_models

@@ -8,7 +8,8 @@ import pytest
 from scipy.stats import norm
 
 import mse
-from mse.answer.protocols import RESELECTED, Refits, TableRefitter
+from mse.answer.intervals import RESELECTED
+from mse.answer.protocols import Refits, TableRefitter
 from mse.errors import ConvergenceWarning, ModelError
 from mse.redrawing import drawing_of
 from mse.resampling import (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mse.answer.protocols import GIVEN_MODEL, RESELECTED
+from mse.answer.intervals import GIVEN_MODEL, RESELECTED
 from mse.diagnostics import GoodnessOfFit, Influence, Residuals
 from mse.reporting.figures import sensitivity_figure
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio

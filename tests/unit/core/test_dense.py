@@ -15,7 +15,6 @@ from mse.core.dense import (
     fit_dense,
     hidden_limit,
     independent_columns,
-    likelihood_interval,
     log_orderings,
     maximize,
     null_space,
@@ -24,7 +23,7 @@ from mse.core.dense import (
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, LIMITS
 from mse.core.fitting import BOUNDARY, NOT_ESTIMABLE, OK, fit_model
 from mse.core.newton import make_design
-from mse.core.profile import ProfileCurve, profile_interval
+from mse.core.profile import FunctionCurve, ProfileCurve
 from tests.existence_oracle import classify
 
 
@@ -164,8 +163,8 @@ def test_profile_is_that_of_the_lattice() -> None:
 
     differences = [value(log(h)) - curve(log(h)) for h in (0.01, 3.0, 40.0, 1e4)]
     assert differences == pytest.approx([differences[0]] * 4, abs=1e-8)
-    expected = profile_interval(counts, reference, lattice, 1.92, 0.3)
-    found = likelihood_interval(value, counts.sum(), fit.hidden, 0.3, 1.92)
+    expected = ProfileCurve(counts, reference, lattice, 0.3).ends(1.92)
+    found = FunctionCurve(value, counts.sum(), fit.hidden, 0.3).ends(1.92)
     assert found == pytest.approx(expected, rel=1e-8)
 
 
@@ -182,9 +181,9 @@ def test_profile_keeps_its_digits_far_out() -> None:
 
 
 def test_interval_of_a_known_likelihood() -> None:
-    low, high = likelihood_interval(lambda x: -((x - 2.0) ** 2), 10.0, np.exp(1.9), 0.5, 1.0)
+    low, high = FunctionCurve(lambda x: -((x - 2.0) ** 2), 10.0, np.exp(1.9), 0.5).ends(1.0)
     assert (low, high) == pytest.approx((10 + np.exp(1.0), 10 + np.exp(3.0)))
-    low, high = likelihood_interval(lambda _: 0.0, 10.0, 5.0, 0.5, 1.0)
+    low, high = FunctionCurve(lambda _: 0.0, 10.0, 5.0, 0.5).ends(1.0)
     assert (low, high) == (10.0, np.inf)
 
 

@@ -11,10 +11,10 @@ from scipy.special import gammaln
 from mse.core.fitting import fit_model
 from mse.core.newton import make_design
 from mse.core.profile import (
+    ProfileCurve,
     fit_with_offset,
     hidden_variance_given_offset,
     offset_profile_interval,
-    profile_interval,
 )
 from tests.unit.core.test_batch import all_two_way, random_table
 
@@ -72,7 +72,7 @@ def test_offset_agrees_with_a_general_program(shape: tuple[int, ...], n_lists: i
 def test_profile_without_offset_is_the_ordinary_profile() -> None:
     counts, _, design, fit = problem((2, 2, 2, 2), 4)
     found = offset_profile_interval(counts, np.zeros(counts.size), fit, design, 1.92)
-    assert found == pytest.approx(profile_interval(counts, fit, design, 1.92, 0.3), rel=1e-6)
+    assert found == pytest.approx(ProfileCurve(counts, fit, design, 0.3).ends(1.92), rel=1e-6)
 
 
 def test_profile_with_offset_against_brute_force() -> None:

@@ -8,7 +8,7 @@ from scipy.special import gammaln, logsumexp
 import mse
 from mse.core.fitting import fit_model
 from mse.core.newton import make_design
-from mse.core.profile import ProfileCurve, profile_interval
+from mse.core.profile import ProfileCurve
 from tests.unit.core.test_batch import all_two_way, random_table
 
 
@@ -47,8 +47,8 @@ def test_ends_lie_on_the_cut_and_widen_with_the_level() -> None:
     fit = fit_model(counts, np.ones(cells.size, dtype=bool), design)
     value = ProfileCurve(counts, fit, design, 0.3)
     n = counts.sum()
-    narrow = profile_interval(counts, fit, design, 0.5, 0.3)
-    wide = profile_interval(counts, fit, design, 1.92, 0.3)
+    narrow = ProfileCurve(counts, fit, design, 0.3).ends(0.5)
+    wide = ProfileCurve(counts, fit, design, 0.3).ends(1.92)
     assert n < wide[0] < narrow[0] < n + fit.hidden.sum() < narrow[1] < wide[1]
     ends = [value(np.log(end - n)) for end in wide]
     assert ends[0] == pytest.approx(ends[1], abs=1e-6)
@@ -58,7 +58,7 @@ def test_low_end_is_the_observed_number_where_nobody_may_be_hidden() -> None:
     counts = np.array([0, 1, 1, 12, 1, 12, 12, 30], dtype=float)
     design = make_design((2, 2, 2), 3, np.array([0, 1, 2, 4]))
     fit = fit_model(counts, np.ones(4, dtype=bool), design)
-    low, high = profile_interval(counts, fit, design, 1.92, 1.0)
+    low, high = ProfileCurve(counts, fit, design, 1.0).ends(1.92)
     assert low == counts.sum()
     assert counts.sum() < high < counts.sum() + 10
 
