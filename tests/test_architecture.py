@@ -7,8 +7,10 @@ import re
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 import mse
@@ -76,7 +78,7 @@ def test_public_names_load_no_sampler_and_no_plots() -> None:
 def test_core_loads_without_pandas() -> None:
     names = sorted(
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for path in (PACKAGE / "core").glob("*.py")
+        for path in (PACKAGE / "core").rglob("*.py")
         if path.name != "__init__.py"
     )
     modules = run_python(
@@ -135,6 +137,56 @@ def test_modules_are_small() -> None:
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 1200
     }
     assert long == {}
+
+
+def lines_of(function: ast.FunctionDef) -> int:
+    """Count the lines of a function's body, its docstring left out."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def test_functions_are_short() -> None:
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in python_files()}
+    lengths = {
+        f"{path.relative_to(ROOT)}: {node.name}": lines_of(node)
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > 60} == {}
+    assert np.mean([lines <= 30 for lines in lengths.values()]) >= 0.98
+
+
+def imported_by(path: Path, modules: set[str]) -> set[str]:
+    """Find the modules of the library that a file imports, for types and inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (whole & modules) or {node.module}
+    return found & modules
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("depth", [2, 9], ids=["folders", "modules"])
+def test_no_imports_go_in_circles(depth: int) -> None:
+    # Imports for type checkers count: who reads one file should not need the one that uses it.
+    files = {module_of(path): path for path in python_files()}
+    graph: dict[str, set[str]] = {}
+    for name, path in files.items():
+        # The package itself holds only where the public names are, loaded when they are used.
+        if name == "mse":
+            continue
+        unit = ".".join(name.split(".")[:depth])
+        units = {".".join(each.split(".")[:depth]) for each in imported_by(path, set(files))}
+        graph.setdefault(unit, set()).update(units - {unit, "mse"})
+    assert len(graph) > 20
+    tuple(TopologicalSorter(graph).static_order())  # raises a CycleError that names the circle
 
 
 def test_version_is_stated_once() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 import mse
 from mse.errors import ModelError
-from mse.loglinear.search_fit import heaviest, model_weights
+from mse.loglinear.averaging import heaviest, model_weights
 
 
 def test_weights_halve_with_every_two_log_two() -> None:
