@@ -249,7 +249,7 @@ def test_first_estimate(benchmark: Any) -> None:
 
         def estimate() -> float:
             start = time.perf_counter()
-            said = run_python("-m", "mse.cli", "estimate", "netherlands", environment=environment)
+            said = run_python("-m", "mse", "estimate", "netherlands", environment=environment)
             assert "8,234" in said
             return time.perf_counter() - start
 

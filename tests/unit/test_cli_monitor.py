@@ -211,7 +211,7 @@ def test_bad_input_is_status_2(counts: Path, arguments: tuple[str, ...], message
 
 def mse_command(*arguments: str, stdin: str | None = None) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "mse.cli", *arguments],
+        [sys.executable, "-m", "mse", *arguments],
         input=stdin,
         capture_output=True,
         text=True,

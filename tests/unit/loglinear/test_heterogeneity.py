@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 from math import comb, exp, inf, isnan, log, sqrt
 
@@ -21,6 +22,7 @@ from mse.core.dense import (
     removal_correction,
     removal_hidden,
 )
+from mse.core.profile import FunctionCurve
 from tests.chance import FAR
 
 HARE = "snowshoe_hare"
@@ -548,7 +550,7 @@ def test_interval_that_fails_is_a_warning() -> None:
     def fail(_: float) -> float:
         raise ArithmeticError("no fit was found")
 
-    broken = type(fit.population.uncertainty)(fail, 68, 7.0, 0.3)
+    broken = type(fit.population.uncertainty)(partial(FunctionCurve, fail, 68, 7.0, 0.3))
     with pytest.warns(mse.ConvergenceWarning, match="no fit was found"):
         low, high = broken.interval(0.95)
     assert isnan(low)
