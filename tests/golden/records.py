@@ -1,0 +1,228 @@
+"""What is kept of a fit, an estimate or a search, by public names only."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+import mse
+from tests.golden.encoding import encode
+
+LEVELS = (0.8, 0.95)
+#: Models of a search that are kept, the best ones.
+MOST_MODELS = 20
+#: Fitted means are kept of tables up to so many cells.
+MOST_CELLS = 32
+#: Criteria that differ by less choose between equals.
+TIED = 1e-8
+MEASURES = (
+    "model",
+    "variant",
+    "deviance",
+    "log_likelihood",
+    "aic",
+    "aicc",
+    "bic",
+    "n_parameters",
+    "df_residual",
+    "df_adjusted",
+    "variance",
+    "standard_error",
+    "sample_coverage",
+    "estimates",
+    "covariation",
+    "coefficients",
+    "notes",
+)
+#: Quantiles of a chain that are kept.
+QUANTILES = (0.1, 0.5, 0.9)
+#: Effective draws of a short chain are themselves known to about a half.
+DOUBT = 0.5
+
+
+def heard(compute: Callable[[], Any]) -> Any:
+    """Compute a record, and put what the library warned of beside it; an error of it is a record too."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            record = compute()
+        except mse.MSEError as error:
+            return {"error": type(error).__name__, "text": str(error)}
+    told = sorted({f"{each.category.__name__}: {each.message}" for each in said})
+    return {**record, "said": told} if told else record
+
+
+def of_fit(fit: Any) -> dict[str, Any]:
+    """Keep all that a fit says in numbers, and its answer."""
+    record = {
+        name: encode(getattr(fit, name)) for name in MEASURES if _has(fit, name)
+    }
+    if _has(fit, "fitted") and fit.table.n_cells <= MOST_CELLS:
+        record["fitted"] = encode(fit.fitted.ravel())
+    if _has(fit, "structure") and _has(fit, "fitted"):
+        record["condition"] = condition(fit)
+    return {**record, **of_population(fit.population)}
+
+
+def _has(fit: Any, name: str) -> bool:
+    """Whether a fit has a measure."""
+    return hasattr(type(fit), name)
+
+
+def of_population(population: mse.PopulationEstimate) -> dict[str, Any]:
+    """Keep an answer: number, status, intervals, strata and their sums, words."""
+    record = {
+        name: encode(getattr(population, name))
+        for name in ("observed", "hidden", "status", "limit", "reason", "method", "model")
+    }
+    record["warnings"] = list(population.warnings)
+    record["interval"] = [
+        population.interval_kind,
+        population.interval_given,
+        *(encode(population.interval(level)) for level in LEVELS),
+    ]
+    spread = population.model_range
+    if spread is not None:
+        counts = [spread.n_models, spread.n_not_estimable, spread.criterion, spread.within]
+        record["model_range"] = encode([spread.low, spread.high, *counts])
+    if population.strata is not None:
+        record["strata"] = of_strata(population)
+    return record
+
+
+def of_strata(population: mse.PopulationEstimate) -> dict[str, Any]:
+    """Keep the estimates by every set of covariates, intervals at both levels."""
+    names = tuple(population.strata.names)
+    kept = {}
+    for size in range(1, len(names) + 1):
+        for each in combinations(names, size):
+            frame = population.margin(*each, level=LEVELS[1])
+            ends = population.margin(*each, level=LEVELS[0])[["low", "high"]]
+            frame[["low80", "high80"]] = ends
+            kept["*".join(each)] = encode(frame.drop(columns="coverage"))
+    return kept
+
+
+def of_search(fit: Any) -> dict[str, Any]:
+    """Keep the best models in order, how the search went, and the fit of the chosen one."""
+    name = {"pvalue": "bic"}.get(fit.estimator.criterion, fit.estimator.criterion)
+    best = fit.models.head(MOST_MODELS)
+    path = fit.path
+    return {
+        **of_fit(fit),
+        "n_models": fit.n_models,
+        "ranking": encode(best[["model", name]].to_numpy().tolist()),
+        "models": {
+            row["model"]: encode([each for key, each in row.items() if key != "model"])
+            for row in best.to_dict("records")
+        },
+        "path": encode(path) if len(path) else [],
+        "as_good": _as_good(fit, name),
+    }
+
+
+def _as_good(fit: Any, name: str) -> list[str]:
+    """Find the models that are as good as the chosen one but for rounding."""
+    frame = fit.models
+    own = frame.loc[frame["model"] == fit.model, name].iloc[0]
+    others = frame[(frame[name] - own).abs() < TIED]["model"]
+    return sorted(set(others) - {fit.model})
+
+
+def condition(fit: Any) -> float | str:
+    """Condition of the information on a log-linear model, its diagonal scaled to 1; two digits.
+
+    Over the cells that the model fits above zero and the coefficients that are finite. Computed here from
+    fitted means, so that it does not depend on how the library solves its equations.
+    """
+    shape, means = fit.table.shape, fit.fitted
+    if means.size > 4096 or not fit.table.is_complete:
+        return "not computed"
+    coefficients = fit.coefficients.to_numpy()
+    cells = np.asarray(fit.structure.parameters(shape))
+    if coefficients.size != cells.size:
+        return "not computed"
+    kept = cells[np.isfinite(coefficients)]
+    own = np.stack(np.unravel_index(kept, shape))
+    everywhere = np.stack(np.unravel_index(np.arange(means.size), shape))
+    rows = ((own[:, None] == 0) | (own[:, None] == everywhere[:, :, None])).all(axis=0)
+    hidden = everywhere[: fit.table.n_lists].sum(axis=0) == 0
+    seen = ~hidden & (means.ravel() > 0)
+    if not kept.size or not seen.any():
+        return "not computed"
+    design = rows[seen] * np.sqrt(means.ravel()[seen])[:, None]
+    sizes = np.sqrt((design**2).sum(axis=0))
+    if not (sizes > 0).all():
+        return "inf"
+    # Of the rows, not of their squares, so that it is not lost in rounding itself.
+    value = float(np.linalg.cond(design / sizes) ** 2)
+    return float(f"{value:.1e}") if math.isfinite(value) else "inf"
+
+
+def of_draws(population: mse.PopulationEstimate, *, kept: bool = True) -> dict[str, Any]:
+    """Keep a bootstrap: the answer, the draws, and what was counted among them."""
+    record = of_population(population)
+    made = population.provenance.get("bootstrap")
+    if made is not None:
+        record["bootstrap"] = encode(made)
+    if population.draws is not None and kept:
+        record["draws"] = encode(population.draws)
+    if population.stratum_draws is not None:
+        draws = population.stratum_draws.to_numpy(np.float64)
+        record["stratum_draws"] = encode(draws[:5])
+    return record
+
+
+def of_chain(fit: Any) -> dict[str, Any]:
+    """Keep what a Markov chain found, with the Monte Carlo errors of it, and the words beside it."""
+    population = fit.population
+    record = {
+        name: encode(getattr(population, name))
+        for name in ("observed", "status", "limit", "reason", "method", "model")
+    }
+    if population.draws is None:
+        return record
+    effective = float(np.nanmin(fit.diagnostics.iloc[0][["ess_bulk", "ess_tail"]]))
+    chain = {"total": quantiles(population.draws, effective)}
+    if population.stratum_draws is not None:
+        for name, values in population.stratum_draws.items():
+            chain[f"total {name}"] = quantiles(values.to_numpy(np.float64), effective)
+    flat = {f"{name}/{key}": each for name, parts in chain.items() for key, each in parts.items()}
+    return {**record, "interval_kind": population.interval_kind, "chain": {**flat, **_shares(fit)}}
+
+
+def quantiles(draws: np.ndarray[Any, Any], effective: float) -> dict[str, Any]:
+    """Mean and quantiles of draws on the log scale, each with its Monte Carlo error."""
+    logs = np.log(np.maximum(draws[np.isfinite(draws)], 0.5))
+    effective *= DOUBT
+    found = {"mean": _estimate(logs.mean(), logs.std() / math.sqrt(effective))}
+    for share in QUANTILES:
+        off = math.sqrt(share * (1 - share) / effective)
+        ends = np.quantile(logs, [max(share - off, 0), min(share + off, 1)])
+        found[f"quantile {share}"] = _estimate(np.quantile(logs, share), (ends[1] - ends[0]) / 2)
+    return found
+
+
+def _estimate(value: float, error: float) -> dict[str, float]:
+    """Put a figure and its Monte Carlo error together, no more digits than they are worth."""
+    return {"mean": float(f"{value:.8g}"), "error": float(f"{error:.3g}")}
+
+
+def _shares(fit: Any) -> dict[str, Any]:
+    """Keep probabilities that interactions are there, and effects, where a fit has them."""
+    found = {}
+    if hasattr(fit, "inclusion"):
+        for name, row in fit.inclusion.iterrows():
+            error = max(float(row["error"]), 1e-3)
+            found[f"inclusion {name}"] = _estimate(float(row["probability"]), error)
+    return found
+
+
+def with_words(record: Mapping[str, Any], thing: Any) -> dict[str, Any]:
+    """Put the summary of a result beside its record."""
+    return {**record, "summary": str(thing.summary()).splitlines()}
