@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
 from itertools import combinations
 from typing import Any
 
@@ -27,11 +27,17 @@ Case = tuple[str, Callable[[], Record]]
 JOBS = int(os.environ.get("GOLDEN_JOBS", "1"))
 
 
+@lru_cache(maxsize=16)
+def fitted(estimator: Any, table: mse.CaptureTable) -> Any:
+    """Fit an estimator to a table, once for what is asked of the fit in turn."""
+    return estimator.fit(table)
+
+
 def fits(table: mse.CaptureTable, estimators: list[Any]) -> Iterator[Case]:
     """Fit estimators to a table."""
     for each in estimators:
         keep = of_search if isinstance(each, mse.LogLinearSearch) else of_fit
-        yield repr(each), lambda each=each, keep=keep: keep(each.fit(table))
+        yield repr(each), lambda each=each, keep=keep: keep(fitted(each, table))
 
 
 # Tables without covariates -----------------------------------------------------------------------
@@ -81,19 +87,25 @@ def searches(name: str) -> Iterator[Case]:
         stepwise("pvalue", threshold=0.1),
     ]
     if table.n_lists < 6:
-        every = [mse.LogLinearSearch(each) for each in ("bic", "aic", "aicc")]
-        estimators += [*every, mse.LogLinearSearch("aicc", max_order=2)]
+        estimators += [mse.LogLinearSearch("bic"), mse.LogLinearSearch("aic")]
+        estimators += [mse.LogLinearSearch("aicc", max_order=2)]
+    if table.n_lists < 5:
+        estimators += [mse.LogLinearSearch("aicc")]
     yield from fits(table, estimators)
-    for criterion in ("bic", "aic"):
-        if table.n_lists < 6:
-            yield from averages(mse.LogLinearSearch(criterion), table)
+    if table.n_lists < 5:
+        yield from averages(mse.LogLinearSearch("bic"), table)
+        yield from averages(mse.LogLinearSearch("aic"), table)
+    elif table.n_lists == 5:
+        yield from averages(mse.LogLinearSearch("bic"), table, ("buckland",))
 
 
-def averages(search: Any, table: mse.CaptureTable) -> Iterator[Case]:
+def averages(
+    search: Any, table: mse.CaptureTable, kinds: Iterable[str] = ("mixture", "buckland")
+) -> Iterator[Case]:
     """Average over the models of a search."""
-    for kind in ("mixture", "buckland"):
+    for kind in kinds:
         label = f"{search!r}.average({kind!r})"
-        yield label, lambda kind=kind: of_population(search.fit(table).average(interval=kind))
+        yield label, lambda kind=kind: of_population(fitted(search, table).average(interval=kind))
 
 
 def graphs(name: str) -> Iterator[Case]:
@@ -107,7 +119,7 @@ def graphs(name: str) -> Iterator[Case]:
         mse.DecomposableGraphs(complete=False, edge_probability=0.3),
     ]
     for each in estimators:
-        yield repr(each), lambda each=each: of_graphs(each.fit(table))
+        yield repr(each), lambda each=each: of_graphs(fitted(each, table))
 
 
 def of_graphs(fit: Any) -> Record:
@@ -187,7 +199,8 @@ def in_part(name: str) -> Iterator[Case]:
 def bootstraps(name: str) -> Iterator[Case]:
     """Repeat searches and fixed models on persons drawn anew, by every scheme."""
     table = tables.load(name)
-    repeat = partial(mse.bootstrap, table=table, replicates=100, seed=7, n_jobs=JOBS)
+    size = 100 if table.is_complete and table.n_lists < 5 else 30
+    repeat = partial(mse.bootstrap, table=table, replicates=size, seed=7, n_jobs=JOBS)
     search: Any = mse.LogLinearSearch()
     fixed: Any = mse.LogLinear(chain_of_pairs(table))
     if table.covariates or table.n_lists > 5:
@@ -221,7 +234,7 @@ def more_bootstraps() -> Iterator[Case]:
         ("bca of a search", search, kosovo, {"interval": "bca"}),
         ("aic", mse.LogLinearSearch("aic"), tables.load("korea"), {}),
         ("p-value", mse.LogLinearSearch("pvalue", "stepwise"), tables.load("uk"), {}),
-        ("stepwise", mse.LogLinearSearch("bic", "stepwise"), tables.load("new_orleans"), {}),
+        ("stepwise", mse.LogLinearSearch("bic", "stepwise"), tables.load("new_orleans"), {"replicates": 20}),
         ("sample coverage", mse.SampleCoverage(), tables.load("hepatitis_a"), {}),
         ("Chapman", mse.Chapman(), tables.load("kosovo:EXH,OSCE"), {"interval": "bca"}),
         ("Mth", mse.ClosedPopulation("Mth"), hare, {"replicates": 30}),
