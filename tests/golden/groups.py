@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from itertools import combinations
@@ -16,15 +15,14 @@ from tests.golden.records import (
     of_chain,
     of_draws,
     of_fit,
+    of_interval,
     of_population,
     of_search,
-    with_words,
 )
+from tests.golden.results import JOBS, RESULTS
 
 Record = dict[str, Any]
 Case = tuple[str, Callable[[], Record]]
-#: Workers of everything that takes a number of them; no answer depends on it.
-JOBS = int(os.environ.get("GOLDEN_JOBS", "1"))
 
 
 @lru_cache(maxsize=16)
@@ -37,6 +35,9 @@ def fits(table: mse.CaptureTable, estimators: list[Any]) -> Iterator[Case]:
     """Fit estimators to a table."""
     for each in estimators:
         keep = of_search if isinstance(each, mse.LogLinearSearch) else of_fit
+        varied = isinstance(each, mse.LogLinear) and each.interval != "profile"
+        if varied or getattr(each, "bias_corrected", False):
+            keep = of_interval
         yield repr(each), lambda each=each, keep=keep: keep(fitted(each, table))
 
 
@@ -125,7 +126,7 @@ def graphs(name: str) -> Iterator[Case]:
 def of_graphs(fit: Any) -> Record:
     """Keep the posterior of graphs and of the hidden number."""
     record = of_population(fit.population)
-    best = fit.graphs.head(20)
+    best = fit.graphs.head(10)
     rows = best.drop(columns=["model"]).to_dict("records")
     posterior = fit.posterior
     return {
@@ -136,7 +137,7 @@ def of_graphs(fit: Any) -> Record:
         "edges": encode(fit.edges),
         "ranking": encode(best[["model", "probability"]].to_numpy().tolist()),
         "graphs": dict(zip(best["model"], map(encode, rows), strict=True)),
-        "posterior": encode(posterior.iloc[:: max(1, len(posterior) // 20)]),
+        "posterior": encode(posterior.iloc[:: max(1, len(posterior) // 10)]),
         "n_posterior": len(posterior),
     }
 
@@ -284,6 +285,7 @@ for _name in (
 ):
     GROUPS[f"bootstrap-{_name}"] = partial(bootstraps, _name)
 GROUPS["bootstrap-more"] = more_bootstraps
+GROUPS |= RESULTS
 
 
 def compute(group: str) -> Record:

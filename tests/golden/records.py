@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -17,7 +17,7 @@ LEVELS = (0.8, 0.95)
 #: Models of a search that are kept, the best ones.
 MOST_MODELS = 20
 #: Fitted means are kept of tables up to so many cells.
-MOST_CELLS = 32
+MOST_CELLS = 16
 #: Criteria that differ by less choose between equals.
 TIED = 1e-8
 MEASURES = (
@@ -46,7 +46,10 @@ DOUBT = 0.5
 
 
 def heard(compute: Callable[[], Any]) -> Any:
-    """Compute a record, and put what the library warned of beside it; an error of it is a record too."""
+    """Compute a record, and put what the library warned of beside it; an error of it is a record too.
+
+    What is said of Markov chains holds numbers of these very chains, so it is not kept.
+    """
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
@@ -54,19 +57,24 @@ def heard(compute: Callable[[], Any]) -> Any:
         except mse.MSEError as error:
             return {"error": type(error).__name__, "text": str(error)}
     told = sorted({f"{each.category.__name__}: {each.message}" for each in said})
-    return {**record, "said": told} if told else record
+    return {**record, "said": told} if told and "chain" not in record else record
 
 
 def of_fit(fit: Any) -> dict[str, Any]:
     """Keep all that a fit says in numbers, and its answer."""
-    record = {
-        name: encode(getattr(fit, name)) for name in MEASURES if _has(fit, name)
-    }
+    record = {name: encode(getattr(fit, name)) for name in MEASURES if _has(fit, name)}
     if _has(fit, "fitted") and fit.table.n_cells <= MOST_CELLS:
         record["fitted"] = encode(fit.fitted.ravel())
     if _has(fit, "structure") and _has(fit, "fitted"):
         record["condition"] = condition(fit)
     return {**record, **of_population(fit.population)}
+
+
+def of_interval(fit: Any) -> dict[str, Any]:
+    """Keep what another interval or a correction for bias changes; the rest is that of the fit without it."""
+    record = of_population(fit.population)
+    kept = ("hidden", "interval", "status", "limit", "reason", "method", "warnings")
+    return {**{name: record[name] for name in kept}, "standard_error": encode(fit.standard_error)}
 
 
 def _has(fit: Any, name: str) -> bool:
@@ -191,7 +199,8 @@ def of_chain(fit: Any) -> dict[str, Any]:
     chain = {"total": quantiles(population.draws, effective)}
     if population.stratum_draws is not None:
         for name, values in population.stratum_draws.items():
-            chain[f"total {name}"] = quantiles(values.to_numpy(np.float64), effective)
+            told = " | ".join(map(str, name)) if isinstance(name, tuple) else name
+            chain[f"total {told}"] = quantiles(values.to_numpy(np.float64), effective)
     flat = {f"{name}/{key}": each for name, parts in chain.items() for key, each in parts.items()}
     return {**record, "interval_kind": population.interval_kind, "chain": {**flat, **_shares(fit)}}
 
@@ -221,8 +230,3 @@ def _shares(fit: Any) -> dict[str, Any]:
             error = max(float(row["error"]), 1e-3)
             found[f"inclusion {name}"] = _estimate(float(row["probability"]), error)
     return found
-
-
-def with_words(record: Mapping[str, Any], thing: Any) -> dict[str, Any]:
-    """Put the summary of a result beside its record."""
-    return {**record, "summary": str(thing.summary()).splitlines()}
