@@ -30,8 +30,10 @@ TIED = 1e-8
 FAR = 5.0
 #: Conditions are stored for the record; rounding moves large ones by much.
 CONDITION_FACTOR = 10.0
+#: Rows by the names in a ranking; which names there are is a matter of the ranking.
+RANKED = ("models", "graphs")
 
-_NUMBER = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?")
+_NUMBER = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 class Difference(NamedTuple):
@@ -95,6 +97,10 @@ def _of_mappings(
             yield from _of_rankings(old[key], new[key], where, tolerance)
         elif key == "chain":
             yield from _of_chains(old[key], new[key], where)
+        elif key in RANKED and "ranking" in old:
+            both = old[key].keys() & new[key].keys()
+            pairs = [{name: each[key][name] for name in both} for each in (old, new)]
+            yield from differences(*pairs, where, tolerance)
         elif key != "as_good":
             yield from differences(old[key], new[key], where, tolerance)
 
@@ -120,7 +126,7 @@ def same_text(old: str, new: str, tolerance: float = EXACT) -> bool:
 
 def _read(text: str) -> float:
     """Read a number as it stands in a text."""
-    return float(text.replace(",", "").replace("−", "-"))
+    return float(text.replace(",", "").replace("\u2212", "-"))
 
 
 def _tied_choice(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
@@ -134,7 +140,9 @@ def _of_conditions(old: Any, new: Any, path: str) -> Iterator[Difference]:
     if not (_numeric(old) and _numeric(new)):
         if old != new:
             yield Difference(path, old, new)
-    elif min(old, new) < ILL_CONDITIONED and not 1 / CONDITION_FACTOR < new / old < CONDITION_FACTOR:
+    elif (
+        min(old, new) < ILL_CONDITIONED and not 1 / CONDITION_FACTOR < new / old < CONDITION_FACTOR
+    ):
         yield Difference(path, old, new)
 
 
@@ -147,7 +155,8 @@ def _of_rankings(
     before = dict(map(tuple, old))
     for i, ((name, value), (other, found)) in enumerate(zip(old, new, strict=False)):
         yield from differences(value, found, f"{path}[{i}] criterion", tolerance)
-        if name != other and not _equals(value, found, before.get(other, found)):
+        # Beyond the last one that was kept there may be others as good as it.
+        if name != other and not _equals(value, found, before.get(other, old[-1][1])):
             yield Difference(f"{path}[{i}]", name, other)
 
 

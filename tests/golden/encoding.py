@@ -16,6 +16,8 @@ import pandas as pd
 
 #: Keys of a dictionary below which each entry has a line of its own, so that differences can be read.
 DEEPEST_LINES = 2
+#: Characters of sentences from which each has a line of its own.
+LONGEST_LINE = 100
 
 
 def encode(value: object) -> Any:
@@ -64,9 +66,9 @@ def _laid_out(value: Any, depth: int) -> str:
     if isinstance(value, dict) and value and depth < DEEPEST_LINES:
         rows = [f"{_one_line(key)}: {_laid_out(value[key], depth + 1)}" for key in sorted(value)]
         return "{" + inner + ("," + inner).join(rows) + outer + "}"
-    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        if sum(map(len, value)) > 100:
-            return "[" + inner + ("," + inner).join(map(_one_line, value)) + outer + "]"
+    sentences = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    if sentences and sum(map(len, value)) > LONGEST_LINE:
+        return "[" + inner + ("," + inner).join(map(_one_line, value)) + outer + "]"
     return _one_line(value)
 
 

@@ -12,7 +12,6 @@ from tests.golden import tables
 from tests.golden.encoding import encode
 from tests.golden.records import (
     heard,
-    of_chain,
     of_draws,
     of_fit,
     of_interval,
@@ -235,7 +234,12 @@ def more_bootstraps() -> Iterator[Case]:
         ("bca of a search", search, kosovo, {"interval": "bca"}),
         ("aic", mse.LogLinearSearch("aic"), tables.load("korea"), {}),
         ("p-value", mse.LogLinearSearch("pvalue", "stepwise"), tables.load("uk"), {}),
-        ("stepwise", mse.LogLinearSearch("bic", "stepwise"), tables.load("new_orleans"), {"replicates": 20}),
+        (
+            "stepwise",
+            mse.LogLinearSearch("bic", "stepwise"),
+            tables.load("new_orleans"),
+            {"replicates": 20},
+        ),
         ("sample coverage", mse.SampleCoverage(), tables.load("hepatitis_a"), {}),
         ("Chapman", mse.Chapman(), tables.load("kosovo:EXH,OSCE"), {"interval": "bca"}),
         ("Mth", mse.ClosedPopulation("Mth"), hare, {"replicates": 30}),

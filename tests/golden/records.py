@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import mse
 from tests.golden.encoding import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LEVELS = (0.8, 0.95)
 #: Models of a search that are kept, the best ones.

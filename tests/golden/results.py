@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 import mse
 from tests.golden import tables
 from tests.golden.encoding import encode
-from tests.golden.records import of_chain, of_draws, of_population
+from tests.golden.records import of_chain, of_population
 
 Record = dict[str, Any]
 Case = tuple[str, Callable[[], Record]]
@@ -105,7 +105,9 @@ def diagnostics() -> Iterator[Case]:
         yield f"check {name}", lambda t=table: of_checks(look.check(t))
     yield (
         "influence kosovo, chosen anew",
-        lambda: of_result(look.influence(mse.LogLinearSearch().fit(tables.load("kosovo")), reselect=True)),
+        lambda: of_result(
+            look.influence(mse.LogLinearSearch().fit(tables.load("kosovo")), reselect=True)
+        ),
     )
 
 
@@ -124,8 +126,14 @@ def sensitivity() -> Iterator[Case]:
         yield f"model_range {name}", lambda t=table, e=search: of_result(vary.model_range(e.fit(t)))
         for each in (search, fixed):
             told = f"{name} {type(each).__name__}"
-            yield f"highest_order {told}", lambda t=table, e=each: of_result(vary.highest_order(e.fit(t)))
-            yield f"leave_one_out {told}", lambda t=table, e=each: of_result(vary.leave_one_out(e, t))
+            yield (
+                f"highest_order {told}",
+                lambda t=table, e=each: of_result(vary.highest_order(e.fit(t))),
+            )
+            yield (
+                f"leave_one_out {told}",
+                lambda t=table, e=each: of_result(vary.leave_one_out(e, t)),
+            )
         yield f"merge {name}", lambda t=table, e=fixed: of_result(vary.merge(e, t))
         yield f"odds_ratio {name}", lambda t=table: of_odds(t)
 
@@ -147,7 +155,10 @@ def disclosure() -> Iterator[Case]:
         yield f"rules {told}", lambda r=rules: {"sentence": r.sentence(), "repr": repr(r)}
         for name in ("korea", "kosovo", "spina_bifida", "by_year_and_sex"):
             table = tables.load(name)
-            yield f"table {name} {told}", lambda t=table, r=rules: of_protected(shield.protect_table(t, r))
+            yield (
+                f"table {name} {told}",
+                lambda t=table, r=rules: of_protected(shield.protect_table(t, r)),
+            )
         for name in ("kosovo", "spina_bifida"):
             yield f"estimate {name} {told}", lambda n=name, r=rules: of_protected_estimate(n, r)
         yield f"comparison {told}", lambda r=rules: of_protected_comparison(r)
@@ -272,7 +283,10 @@ def worlds() -> Iterator[Case]:
     yield (
         "tables",
         lambda: {
-            "tables": [encode(each.counts.ravel()) for each in mse.simulate.tables(chances, N=500, size=4, seed=1)]
+            "tables": [
+                encode(each.counts.ravel())
+                for each in mse.simulate.tables(chances, N=500, size=4, seed=1)
+            ]
         },
     )
 
@@ -444,11 +458,36 @@ def commands() -> Iterator[Case]:
     """Run the command line."""
     asked = {
         "estimate": ["estimate", "korea", "--seed", "1", "--replicates", "50"],
-        "estimate json": ["estimate", "spina_bifida", "--seed", "1", "--replicates", "20", "--format", "json"],
-        "estimate one model": ["estimate", "kosovo", "--model", "[12,13,4]", "--interval", "profile"],
+        "estimate json": [
+            "estimate",
+            "spina_bifida",
+            "--seed",
+            "1",
+            "--replicates",
+            "20",
+            "--format",
+            "json",
+        ],
+        "estimate one model": [
+            "estimate",
+            "kosovo",
+            "--model",
+            "[12,13,4]",
+            "--interval",
+            "profile",
+        ],
         "compare": ["compare", "korea"],
         "datasets": ["datasets"],
-        "simulate": ["simulate", "netherlands", "--seed", "1", "--years", "2015", "--suppress", "5"],
+        "simulate": [
+            "simulate",
+            "netherlands",
+            "--seed",
+            "1",
+            "--years",
+            "2015",
+            "--suppress",
+            "5",
+        ],
     }
     for told, words_said in asked.items():
         yield told, lambda w=words_said: of_command(w)
@@ -474,7 +513,10 @@ def chains() -> Iterator[Case]:
         (mse.ThresholdedLogLinear(draws=200, chains=2), "spina_bifida"),
         (mse.ThresholdedLogLinear(), "apart"),
         (mse.BayesianLogLinear(draws=150, chains=2, warmup=50, thin=2), "korea"),
-        (mse.BayesianLogLinear(strategy="reversible-jump", draws=150, chains=2, warmup=100), "kosovo"),
+        (
+            mse.BayesianLogLinear(strategy="reversible-jump", draws=150, chains=2, warmup=100),
+            "kosovo",
+        ),
         (mse.LatentClasses(classes=2, draws=150, thin=2, warmup=150, chains=2), "korea"),
         (mse.DecomposableGraphs(exact=False, draws=200, chains=2), "kosovo"),
         (mse.PooledLogLinear(draws=100, tune=150, chains=2), "spina_bifida"),

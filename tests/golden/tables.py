@@ -71,14 +71,14 @@ def margins_apart() -> mse.CaptureTable:
 
 
 def bounded() -> mse.CaptureTable:
-    """Counts of which the small ones are known within bounds only."""
+    """Make a table of which the small counts are known within bounds only."""
     frame = bundled("kosovo").to_frame()
     frame["n"] = [str(n) if n >= 20 else "<20" for n in frame["n"]]
     return mse.CaptureTable.from_frame(frame, list(bundled("kosovo").lists), count="n")
 
 
 def bounded_by_stratum() -> mse.CaptureTable:
-    """The same of a table with a covariate."""
+    """Do the same to a table with a covariate."""
     table = bundled("spina_bifida")
     frame = table.to_frame()
     frame["low"] = np.where(frame["n"] < 10, 0, frame["n"])
