@@ -81,7 +81,7 @@ def of_interval(fit: Any) -> dict[str, Any]:
 
 def _has(fit: Any, name: str) -> bool:
     """Whether a fit has a measure."""
-    return hasattr(type(fit), name)
+    return hasattr(type(fit), name) or name in getattr(fit, "__dataclass_fields__", ())
 
 
 def of_population(population: mse.PopulationEstimate) -> dict[str, Any]:
