@@ -85,7 +85,7 @@ def _of_mappings(
         lost, added = sorted(old.keys() - new.keys()), sorted(new.keys() - old.keys())
         yield Difference(f"{path} (entries lost, added)", lost, added)
     condition = old.get("condition")
-    if _numeric(condition) and condition > ILL_CONDITIONED:
+    if condition == "inf" or (_numeric(condition) and condition > ILL_CONDITIONED):
         tolerance = LOOSE
     if _tied_choice(old, new):
         return

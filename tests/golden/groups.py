@@ -11,6 +11,7 @@ import mse
 from tests.golden import tables
 from tests.golden.encoding import encode
 from tests.golden.records import (
+    conditioned,
     heard,
     of_draws,
     of_fit,
@@ -109,7 +110,12 @@ def averages(
     """Average over the models of a search."""
     for kind in kinds:
         label = f"{search!r}.average({kind!r})"
-        yield label, lambda kind=kind: of_population(fitted(search, table).average(interval=kind))
+        yield label, lambda kind=kind: of_average(fitted(search, table), kind)
+
+
+def of_average(fit: Any, kind: Any) -> Record:
+    """Keep an average over models; its condition is that of the best one."""
+    return {**conditioned(fit), **of_population(fit.average(interval=kind))}
 
 
 def graphs(name: str) -> Iterator[Case]:

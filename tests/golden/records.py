@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import mse
+from tests.golden.conditions import closed_condition, condition
 from tests.golden.encoding import encode
 
 if TYPE_CHECKING:
@@ -67,16 +68,24 @@ def of_fit(fit: Any) -> dict[str, Any]:
     record = {name: encode(getattr(fit, name)) for name in MEASURES if _has(fit, name)}
     if _has(fit, "fitted") and fit.table.n_cells <= MOST_CELLS:
         record["fitted"] = encode(fit.fitted.ravel())
-    if _has(fit, "structure") and _has(fit, "fitted"):
-        record["condition"] = condition(fit)
-    return {**record, **of_population(fit.population)}
+    return {**record, **conditioned(fit), **of_population(fit.population)}
 
 
 def of_interval(fit: Any) -> dict[str, Any]:
     """Keep what another interval or a correction for bias changes; the rest is that of the fit without it."""
     record = of_population(fit.population)
     kept = ("hidden", "interval", "status", "limit", "reason", "method", "warnings")
-    return {**{name: record[name] for name in kept}, "standard_error": encode(fit.standard_error)}
+    found = {name: record[name] for name in kept}
+    return {**found, **conditioned(fit), "standard_error": encode(fit.standard_error)}
+
+
+def conditioned(fit: Any) -> dict[str, Any]:
+    """Tell the condition of the information, on which the tolerance of a record depends."""
+    if _has(fit, "structure") and _has(fit, "fitted"):
+        return {"condition": condition(fit)}
+    if isinstance(fit.estimator, mse.ClosedPopulation):
+        return {"condition": closed_condition(fit)}
+    return {}
 
 
 def _has(fit: Any, name: str) -> bool:
@@ -142,36 +151,6 @@ def _as_good(fit: Any, name: str) -> list[str]:
     own = frame.loc[frame["model"] == fit.model, name].iloc[0]
     others = frame[(frame[name] - own).abs() < TIED]["model"]
     return sorted(set(others) - {fit.model})
-
-
-def condition(fit: Any) -> float | str:
-    """Condition of the information on a log-linear model, its diagonal scaled to 1; two digits.
-
-    Over the cells that the model fits above zero and the coefficients that are finite. Computed here from
-    fitted means, so that it does not depend on how the library solves its equations.
-    """
-    shape, means = fit.table.shape, fit.fitted
-    if means.size > 4096 or not fit.table.is_complete:
-        return "not computed"
-    coefficients = fit.coefficients.to_numpy()
-    cells = np.asarray(fit.structure.parameters(shape))
-    if coefficients.size != cells.size:
-        return "not computed"
-    kept = cells[np.isfinite(coefficients)]
-    own = np.stack(np.unravel_index(kept, shape))
-    everywhere = np.stack(np.unravel_index(np.arange(means.size), shape))
-    rows = ((own[:, None] == 0) | (own[:, None] == everywhere[:, :, None])).all(axis=0)
-    hidden = everywhere[: fit.table.n_lists].sum(axis=0) == 0
-    seen = ~hidden & (means.ravel() > 0)
-    if not kept.size or not seen.any():
-        return "not computed"
-    design = rows[seen] * np.sqrt(means.ravel()[seen])[:, None]
-    sizes = np.sqrt((design**2).sum(axis=0))
-    if not (sizes > 0).all():
-        return "inf"
-    # Of the rows, not of their squares, so that it is not lost in rounding itself.
-    value = float(np.linalg.cond(design / sizes) ** 2)
-    return float(f"{value:.1e}") if math.isfinite(value) else "inf"
 
 
 def of_draws(population: mse.PopulationEstimate, *, kept: bool = True) -> dict[str, Any]:

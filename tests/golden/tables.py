@@ -59,6 +59,12 @@ def one_pair_empty() -> mse.CaptureTable:
     return mse.CaptureTable.from_counts(counts, ["a", "b", "c"])
 
 
+def nearly_alike() -> mse.CaptureTable:
+    """Three lists that hold nearly the same persons: the information is ill-conditioned."""
+    counts = {"111": 10**10, "110": 31, "101": 22, "011": 44, "100": 13, "010": 9, "001": 17}
+    return mse.CaptureTable.from_counts(counts, ["a", "b", "c"])
+
+
 def margins() -> mse.CaptureTable:
     """List totals and their union, and nothing else."""
     totals = {"police": 310, "kmar": 190, "care": 240}
@@ -147,7 +153,7 @@ def empty_stratum() -> mse.CaptureTable:
 
 
 #: Made tables without covariates, with them, and those that are known in part or as margins.
-MADE_PLAIN = {each.__name__: each for each in (apart, silent, one_pair_empty)}
+MADE_PLAIN = {each.__name__: each for each in (apart, silent, one_pair_empty, nearly_alike)}
 MADE_STRATA = {each.__name__: each for each in (by_year_and_sex, empty_stratum)}
 MADE_IN_PART = {
     each.__name__: each
