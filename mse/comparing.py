@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 import pandas as pd
 
 from mse._drawing import Drawn
+from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
 from mse.answer.population import kind_of
-from mse.answer.protocols import Estimator, Fitted
-from mse.answer.shown import as_html, as_text, in_words, persons, span
+from mse.answer.protocols import Answered, Estimator
+from mse.answer.shown import as_html, as_text, bounded, in_words, persons, span
 from mse.errors import InvalidTableError, ModelError
+from mse.registry import ESTIMATORS, estimator_of
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mse._typing import Limit, Seed, Status
+    from mse._typing import Seed
     from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Fit
     from mse.data.table import CaptureTable
@@ -32,6 +34,7 @@ Strategy: TypeAlias = Literal["exhaustive", "stepwise"]
 
 IntervalName: TypeAlias = Literal["bca", "percentile", "basic", "profile", "lognormal"]
 _BOOTSTRAP_INTERVALS = ("bca", "percentile", "basic")
+_OWN_INTERVALS = ("profile", "lognormal")
 
 COMPARISON_SCHEMA = "mse.comparison/1"
 
@@ -108,6 +111,15 @@ def usual_estimators(
     return chosen
 
 
+def every_estimator(table: CaptureTable) -> list[Estimator]:
+    """Choose the usual estimators and every other one with the settings it has by itself.
+
+    Not all of them need suit the table: that is found out when they are fitted.
+    """
+    usual = [] if table.margins is not None else usual_estimators(table)
+    return list(dict.fromkeys([*usual, *map(estimator_of, ESTIMATORS)]))
+
+
 def _check_searchable(table: CaptureTable) -> None:
     """Raise ``ModelError`` for a table on which no search is defined, with the ways out."""
     if table.margins is not None:
@@ -125,6 +137,7 @@ def estimate(
     criterion: Criterion = "bic",
     strategy: Strategy | None = None,
     max_order: int | None = None,
+    estimator: Estimator | str | None = None,
     interval: IntervalName | None = None,
     replicates: int = 1000,
     seed: Seed = None,
@@ -151,9 +164,12 @@ def estimate(
         Try all models, or search step by step; by default as in the table of the notes.
     max_order : int, optional
         Largest number of lists in one interaction.
+    estimator : Estimator or str, optional
+        In place of the default, ``"SampleCoverage()"`` for instance, or the estimator itself.
     interval : {"percentile", "bca", "basic", "profile", "lognormal"}, optional
         Of a search percentiles of the bootstrap by default (:func:`bootstrap`), of one model the profile
-        likelihood interval. ``"profile"`` and ``"lognormal"`` take the model for granted.
+        likelihood interval, of an estimator its own. ``"profile"`` and ``"lognormal"`` take the model for
+        granted.
     replicates : int, default 1000
         Bootstrap replicates.
     seed : int or numpy.random.Generator, optional
@@ -170,7 +186,7 @@ def estimate(
     Raises
     ------
     ModelError
-        If the table consists of margins and no model is named.
+        If the table consists of margins and no model is named, or options contradict each other.
 
     Notes
     -----
@@ -197,26 +213,27 @@ def estimate(
     >>> round(p.total, 1), p.interval_kind
     (10356.5, 'percentile')
     """
-    bootstrapped = interval in _BOOTSTRAP_INTERVALS or (interval is None and model is None)
-    single: Literal["profile", "lognormal"] = "lognormal" if interval == "lognormal" else "profile"
-    estimator = default_estimator(
-        table,
-        model=model,
-        criterion=criterion,
-        strategy=strategy,
-        max_order=max_order,
-        interval=single,
-    )
-    if interval is not None and not bootstrapped and interval != single:
-        known = ", ".join(map(repr, (*_BOOTSTRAP_INTERVALS, "profile", "lognormal")))
-        msg = f"interval={interval!r} is not known; expected one of {known}."
-        raise ModelError(msg)
+    if interval not in (None, *_BOOTSTRAP_INTERVALS, *_OWN_INTERVALS):
+        known = ", ".join(map(repr, (*_BOOTSTRAP_INTERVALS, *_OWN_INTERVALS)))
+        raise ModelError(f"interval={interval!r} is not known; expected one of {known}.")
+    if estimator is None:
+        bootstrapped = interval in _BOOTSTRAP_INTERVALS or (interval is None and model is None)
+        chosen = default_estimator(
+            table,
+            model=model,
+            criterion=criterion,
+            strategy=strategy,
+            max_order=max_order,
+            interval="lognormal" if interval == "lognormal" else "profile",
+        )
+    else:
+        bootstrapped = interval is not None
+        _check_alone((model, criterion, strategy, max_order), interval)
+        chosen = _made(estimator)
     if not bootstrapped:
-        return estimator.fit(table).population
-    from mse.resampling import bootstrap
-
+        return chosen.fit(table).population
     return bootstrap(
-        estimator,
+        chosen,
         table,
         replicates,
         interval=interval or "percentile",  # type: ignore[arg-type]
@@ -224,6 +241,15 @@ def estimate(
         n_jobs=n_jobs,
         progress=progress,
     )
+
+
+def _check_alone(settings: tuple[object, ...], interval: str | None) -> None:
+    """Refuse settings of the default estimator beside an estimator that is named."""
+    if settings != (None, "bic", None, None) or interval in _OWN_INTERVALS:
+        raise ModelError(
+            "An estimator is named, and model, criterion, strategy, max_order and the kind of interval are "
+            "settings of it: write them into it, LogLinear('[12,3]', interval='lognormal')."
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -236,12 +262,15 @@ class Comparison(Drawn):
         The table.
     fits : tuple of Fit
         One fit an estimator, in the order in which they were given.
+    left_out : mapping of str to str
+        Why estimators of ``"all"`` do not suit the table, by their ``repr``.
     """
 
     _words: ClassVar[str] = "mse.words.estimates"
 
     table: CaptureTable
     fits: tuple[Fit, ...]
+    left_out: Mapping[str, str] = FrozenDict()
 
     @property
     def populations(self) -> tuple[PopulationEstimate, ...]:
@@ -261,7 +290,7 @@ class Comparison(Drawn):
         DataFrame
             Indexed by the estimators' ``repr``; columns ``method``, ``model``, ``observed``,
             ``hidden``, ``total``, ``low``, ``high``, ``interval_kind``, ``given``, ``status``,
-            ``limit``, ``reason``, then ``n_parameters``, ``deviance``, ``aic`` and ``bic`` of the
+            ``limit``, ``reason``, ``lower_bound``, then ``n_parameters``, ``deviance``, ``aic`` and ``bic`` of the
             methods that have them. What is not estimable, or not there, is NaN.
         """
         check_level(level)
@@ -278,6 +307,7 @@ class Comparison(Drawn):
             "status",
             "limit",
             "reason",
+            "lower_bound",
         ]
         frame = pd.concat([each.to_frame(level) for each in self.populations])
         frame.index = pd.Index([repr(fit.estimator) for fit in self.fits], name="estimator")
@@ -316,16 +346,17 @@ class Comparison(Drawn):
         return as_html(in_words(self, level=DEFAULT_LEVEL))
 
 
-def compare(table: CaptureTable, estimators: Iterable[Estimator]) -> Comparison:
+def compare(table: CaptureTable, estimators: Iterable[Estimator | str] | str) -> Comparison:
     """Fit several estimators to one table.
 
     Parameters
     ----------
     table : CaptureTable
         The table.
-    estimators : iterable of Estimator
-        At least one. What the data do not determine is a row with a status; an estimator that is
-        not meant for such a table is an error.
+    estimators : iterable of Estimator or str, or "all"
+        At least one, or its text, ``"LogLinear('[12,3]')"``. What the data do not determine is a row with a
+        status; an estimator that is not meant for such a table is an error. ``"all"`` is every one that
+        suits the table.
 
     Returns
     -------
@@ -340,37 +371,44 @@ def compare(table: CaptureTable, estimators: Iterable[Estimator]) -> Comparison:
     --------
     >>> import mse
     >>> table = mse.CaptureTable.from_counts({"10": 5, "01": 10, "11": 5}, lists=["a", "b"])
-    >>> c = mse.compare(table, [mse.LincolnPetersen(), mse.Chapman()])
+    >>> c = mse.compare(table, [mse.LincolnPetersen(), "Chapman()"])
     >>> c.to_frame()["total"].round(1).tolist()
     [30.0, 28.3]
     """
-    chosen = _check_estimators(estimators)
-    fits = []
-    for estimator in chosen:
+    fits, left_out = [], {}
+    for estimator, required in _asked(table, estimators):
         try:
             fits.append(estimator.fit(table))
         except ModelError as error:
-            msg = f"{estimator!r} cannot be asked of this table. {error}"
-            raise ModelError(msg) from error
-    return Comparison(table, tuple(fits))
+            if required:
+                msg = f"{estimator!r} cannot be asked of this table. {error}"
+                raise ModelError(msg) from error
+            left_out[repr(estimator)] = str(error)
+    return Comparison(table, tuple(fits), FrozenDict(left_out))
 
 
-def _check_estimators(estimators: object) -> tuple[Estimator, ...]:
+def _asked(table: CaptureTable, estimators: object) -> list[tuple[Estimator, bool]]:
+    """Name the estimators that are asked for, each with whether it has to suit the table."""
     if not isinstance(estimators, Iterable):
         msg = f"Expected a list of estimators, got {estimators!r}."
         raise ModelError(msg)
-    chosen = tuple(estimators)
-    wrong = [each for each in chosen if isinstance(each, type) or not isinstance(each, Estimator)]
-    if wrong:
-        msg = (
-            f"{wrong[0]!r} is not an estimator; expected objects with a fit method, such as "
-            "mse.Chapman() (with the parentheses)."
-        )
-        raise ModelError(msg)
+    chosen: list[tuple[Estimator, bool]] = []
+    for each in [estimators] if isinstance(estimators, str) else estimators:
+        if isinstance(each, str) and each == "all":
+            chosen += [(one, False) for one in every_estimator(table)]
+        else:
+            chosen.append((_made(each), True))
     if not chosen:
         msg = 'There is nothing to compare: give at least one estimator, LogLinear("main") say.'
         raise ModelError(msg)
     return chosen
+
+
+def _made(estimator: Any) -> Estimator:
+    """Take an estimator, or make it from its text."""
+    found: Estimator = estimator_of(estimator) if isinstance(estimator, str) else estimator
+    check_estimator(found)
+    return found
 
 
 # An estimator tried on a table that may not suit it -----------------------------------------------
@@ -409,6 +447,18 @@ class Trial:
         """Why the status is what it is."""
         return self.why_not if self.population is None else self.population.reason
 
+    @property
+    def lower_bound(self) -> bool:
+        """Whether the total is a lower bound."""
+        return self.population is not None and self.population.lower_bound
+
+    @property
+    def point(self) -> str:
+        """The total as text, "at least" before a lower bound; a dash where there is none."""
+        if math.isnan(self.total):
+            return "-"
+        return bounded(persons(self.total), lower_bound=self.lower_bound)
+
     def interval(self, level: float) -> tuple[float, float]:
         """Interval of the total, persons; NaN where there is none."""
         return (math.nan, math.nan) if self.population is None else self.population.interval(level)
@@ -433,8 +483,7 @@ class Trial:
 
     def cells(self, level: float) -> list[str]:
         """Interval, point and status as text."""
-        point = "-" if math.isnan(self.total) else persons(self.total)
-        return [span(*self.interval(level)), point, self.status]
+        return [span(*self.interval(level)), self.point, self.status]
 
 
 def carried_over(
@@ -600,35 +649,5 @@ class Bootstrapped:
         return replace(self, estimator=carried_over(self.estimator, whole, rest, renamed))
 
 
-@dataclass(frozen=True, eq=False)
-class BootstrappedFit(Fitted):
-    """Answer of a `Bootstrapped` estimator.
-
-    Attributes
-    ----------
-    estimator : Bootstrapped
-        What was fitted.
-    table : CaptureTable
-        To what.
-    population : PopulationEstimate
-        The answer, with draws.
-    """
-
-    estimator: Bootstrapped
-    table: CaptureTable
-    population: PopulationEstimate
-
-    @property
-    def status(self) -> Status:
-        """Whether the data determine the total."""
-        return self.population.status
-
-    @property
-    def limit(self) -> Limit:
-        """Where the hidden number goes as the likelihood approaches its supremum."""
-        return self.population.limit
-
-    @property
-    def reason(self) -> str:
-        """Why the status is not ``ok``, in words."""
-        return self.population.reason
+class BootstrappedFit(Answered):
+    """Answer of a `Bootstrapped` estimator, with draws."""

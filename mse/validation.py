@@ -1,10 +1,4 @@
-"""Validation against known truths: each list in turn as a population that the others estimate.
-
-References
-----------
-Binette, O. and Steorts, R. C. (2022). On the reliability of multiple systems estimation. Journal of the
-Royal Statistical Society A 185, 640-676.
-"""
+"""Validation against known truths: each list in turn as a population that the others estimate."""
 
 from __future__ import annotations
 
@@ -118,6 +112,10 @@ class Validation(Result):
         Level of the intervals.
     """
 
+    references = (
+        "Binette, O. and Steorts, R. C. (2022). On the reliability of multiple systems estimation. Journal of the Royal Statistical Society A 185, 640-676.",
+    )
+
     table: CaptureTable
     estimators: tuple[Estimator, ...]
     results: tuple[Validated, ...]
@@ -132,7 +130,7 @@ class Validation(Result):
             ``estimator`` (its ``repr``), ``list``, ``truth`` (persons on the list), ``observed``
             (on another list as well), ``estimate``, ``log_bias``, ``low``, ``high``, ``covered``
             (nullable boolean: NA without an interval), ``miss`` (``"under"``, ``"over"`` or
-            empty), ``interval_kind``, ``model``, ``status``, ``reason``.
+            empty), ``interval_kind``, ``model``, ``status``, ``reason``, ``lower_bound``.
         """
         frame = pd.DataFrame([self._row(each) for each in self.results])
         return frame.astype({"covered": "boolean"})
@@ -154,6 +152,7 @@ class Validation(Result):
             "model": "" if found is None else found.model,
             "status": each.trial.status,
             "reason": each.trial.reason,
+            "lower_bound": each.trial.lower_bound,
         }
 
     def by_estimator(self) -> pd.DataFrame:
@@ -186,7 +185,10 @@ class Validation(Result):
                 "people who came onto a list, who may be easier to find than the others."
             ),
         )
-        names = tuple((str(i), repr(each)) for i, each in enumerate(self.estimators, start=1))
+        names = tuple(
+            (str(i), f"{each!r}{' (a lower bound)' * self.is_bound(i - 1)}")
+            for i, each in enumerate(self.estimators, start=1)
+        )
         failures = self._failures()
         sections = [
             Section("Lists as populations of known size", paragraphs=text),
@@ -195,6 +197,10 @@ class Validation(Result):
             Section("By method and list", verbatim=self._lists()),
         ]
         return [*sections, Section("Not estimated", bullets=failures)] if failures else sections
+
+    def is_bound(self, i: int) -> bool:
+        """Whether an estimator, by its place, gives lower bounds."""
+        return any(each.trial.lower_bound for each in self._own(i))
 
     def _own(self, i: int) -> tuple[Validated, ...]:
         """Take the results of one estimator."""
@@ -240,10 +246,8 @@ class Validation(Result):
 
 
 def _cells(each: Validated) -> list[str]:
-    total = each.trial.total
-    point = "-" if math.isnan(total) else persons(total)
     verdict = {"under": "too low", "over": "too high"}.get(each.miss, "")
-    return [span(*each.ends), point, each.trial.status, verdict]
+    return [span(*each.ends), each.trial.point, each.trial.status, verdict]
 
 
 def _summed(own: tuple[Validated, ...]) -> dict[str, Any]:

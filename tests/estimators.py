@@ -1,4 +1,7 @@
-"""Every estimator with a table that it is meant for: one line each, used by the suites."""
+"""Every estimator with a table that it is meant for: one line each, used by the suites.
+
+`test_conformance.py` sees to it that none of `mse.registry` is missing.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ ALL_ESTIMATORS = [
     (mse.LatentClasses(classes=3, draws=400, thin=4, warmup=320, chains=2), "korea"),
     (mse.BayesianLogLinear(draws=300, chains=2, warmup=100, thin=2), "kosovo"),
     (mse.ThresholdedLogLinear(threshold=4.5, draws=500), "kosovo"),
+    (mse.PooledLogLinear(draws=50, tune=100, chains=1), "spina_bifida"),
 ]
 
 

@@ -1,8 +1,9 @@
 """What is written down about the code by the code itself: `python -m tests.snapshots`.
 
-Writes the public names with their signatures to `tests/public_api.txt`, and the table of modules
-in `ARCHITECTURE.md`: in the order of the layers of `pyproject.toml`, with the first line of each
-docstring. The tests of the house compare both with the code.
+Writes the public names with their signatures to `tests/public_api.txt`, where they live to
+`mse/__init__.pyi` for type checkers, and the table of modules in `ARCHITECTURE.md`: in the order of the
+layers of `pyproject.toml`, with the first line of each docstring. The tests of the house compare all
+three with the code.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 SNAPSHOT = ROOT / "tests" / "public_api.txt"
+STUB = ROOT / "mse" / "__init__.pyi"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 INVENTORY = re.compile(r"(?<=<!-- modules -->\n)(.*?)(?=<!-- end of modules -->)", re.DOTALL)
 
@@ -68,6 +70,17 @@ def names_of(module: ModuleType) -> list[str]:
     return lines
 
 
+def stub() -> str:
+    """Write where each public name lives, for type checkers."""
+    import mse
+
+    imports = [f"from mse import {name} as {name}" for name in mse._MODULES]
+    homes = sorted(mse._HOMES.items(), key=lambda item: (item[1], item[0].lower(), item[0]))
+    imports += [f"from {home} import {name} as {name}" for name, home in homes]
+    head = '"""Where the public names live, for type checkers; written by `python -m tests.snapshots`."""'
+    return "\n".join([head, "", *imports, "", "__version__: str", "__all__: list[str]", ""])
+
+
 def layers() -> list[str]:
     """List the names of the layers, from the top."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -91,7 +104,8 @@ def inventory() -> str:
 
 
 def write() -> None:
-    """Write both snapshots."""
+    """Write all snapshots."""
+    STUB.write_text(stub(), encoding="utf-8")
     SNAPSHOT.write_text(public_api(), encoding="utf-8")
     text = ARCHITECTURE.read_text(encoding="utf-8")
     ARCHITECTURE.write_text(INVENTORY.sub(lambda _: inventory(), text), encoding="utf-8")

@@ -14,7 +14,17 @@ import numpy as np
 import pytest
 
 import mse
-from tests.snapshots import ARCHITECTURE, INVENTORY, ROOT, SNAPSHOT, inventory, public_api
+from tests.snapshots import (
+    ARCHITECTURE,
+    INVENTORY,
+    ROOT,
+    SNAPSHOT,
+    STUB,
+    inventory,
+    layers,
+    public_api,
+    stub,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,18 +97,13 @@ def test_core_loads_without_pandas() -> None:
         f"for name in {names!r}: importlib.import_module(name)\n"
         "print(*(name for name in sys.modules if name.startswith('mse.')))"
     )
-    allowed = re.compile(r"mse\.(core(\..*)?|_typing|errors)")
+    allowed = re.compile(r"mse\.(core(\..*)?|_typing|errors|registry)")
     assert [name for name in modules.split() if not allowed.fullmatch(name)] == []
 
 
-def test_lazy_names_agree_with_the_imports_for_type_checkers() -> None:
-    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
-    guarded = [node for node in tree.body if isinstance(node, ast.If)]
-    imports = [node for block in guarded for node in block.body if isinstance(node, ast.ImportFrom)]
-    declared = {alias.asname: f"{node.module}" for node in imports for alias in node.names}
-    modules = dict.fromkeys(mse._MODULES, "mse")
-    assert {name: f"mse.{home}" for name, home in mse._HOMES.items()} | modules == declared
-    assert set(mse.__all__) == set(declared)
+def test_type_checkers_find_the_lazy_names_where_they_live() -> None:
+    assert stub() == STUB.read_text(encoding="utf-8"), "run `python -m tests.snapshots`"
+    assert set(mse.__all__) == {*mse._HOMES, *mse._MODULES}
 
 
 def test_unknown_name_is_an_attribute_error() -> None:
@@ -128,6 +133,25 @@ def test_inventory_is_true() -> None:
         "The table of modules in ARCHITECTURE.md differs from the files, their docstrings or the "
         "layers in pyproject.toml: run `python -m tests.snapshots`."
     )
+
+
+def test_paths_that_are_named_exist() -> None:
+    text = ARCHITECTURE.read_text(encoding="utf-8") + (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    named = {
+        path
+        for path in re.findall(r"\b(?:mse|tests)/[\w/.-]*\w/?", text)
+        if "zelterman" not in path
+    }
+    assert len(named) > 100
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_picture_of_the_layers_is_that_of_the_rule() -> None:
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    picture = re.search(r"## Layers\n.*?```\n(.*?)```", text, flags=re.DOTALL)
+    assert picture is not None
+    drawn = [re.split(r"\s{2,}", line.strip())[0].split(" | ") for line in picture[1].splitlines()]
+    assert [name for row in drawn for name in row] == layers()[1:]
 
 
 def test_modules_are_small() -> None:

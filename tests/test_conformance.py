@@ -11,6 +11,7 @@ import pytest
 
 import mse
 from mse.answer.protocols import Estimator, Fit
+from mse.registry import ESTIMATORS, estimator_of
 from tests.estimators import ALL_ESTIMATORS, load
 
 
@@ -23,6 +24,35 @@ def case(request: pytest.FixtureRequest) -> tuple[Estimator, str]:
 def fit(case):
     estimator, dataset = case
     return estimator.fit(load(dataset))
+
+
+def test_every_estimator_of_the_registry_is_here() -> None:
+    assert {type(each).__name__ for each, _ in ALL_ESTIMATORS} == set(ESTIMATORS)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_every_estimator_has_settings_of_its_own_and_a_text(name: str) -> None:
+    assert estimator_of(name) == getattr(mse, name)()
+    assert name in mse.__all__
+
+
+def test_text_of_an_estimator_makes_it_again(case) -> None:
+    estimator, _ = case
+    assert estimator_of(repr(estimator)) == estimator
+
+
+def test_answer_carries_what_the_method_declares(fit, case) -> None:
+    declared, p = case[0].method, fit.population
+    assert declared.name
+    assert len(declared.assumptions) == 6
+    # Which variant of sample coverage, and how many models were searched, the data say.
+    assert p.method.startswith(declared.name)
+    assert set(declared.references) <= set(p.references)
+    assert set(declared.assumptions) <= set(p.assumptions)
+    assert p.lower_bound or not declared.lower_bound
+    said = " ".join(p.summary().split())
+    assert all(" ".join(each.split()) in said for each in (*p.references, *p.assumptions))
+    assert ("(at least)" in said) == p.lower_bound
 
 
 def test_estimator_is_frozen_settings_that_print_and_compare(case) -> None:

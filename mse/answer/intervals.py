@@ -4,12 +4,6 @@ Each method that yields an interval hands over a small object with ``kind``, ``g
 ``interval(level)``. It is asked when somebody wants an interval, so that a costly one (a profile
 likelihood) is computed only then. Intervals of sums of strata are asked in the same way, so that one
 answer has one kind of interval throughout.
-
-References
-----------
-Chao, A. (1987). Estimating the population size for capture-recapture data with unequal
-catchability. Biometrics 43, 783-791.
-Efron, B. (1987). Better bootstrap confidence intervals. JASA 82, 171-185.
 """
 
 from __future__ import annotations
@@ -31,17 +25,36 @@ if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray
     from mse.core.profile import LikelihoodCurve
 
-#: Level of an interval where nobody names one.
-#: What an interval takes for granted when the whole method is repeated in each replicate.
-RESELECTED = "the model re-selected in every replicate"
+CHAO_1987 = "Chao, A. (1987). Estimating the population size for capture-recapture data with unequal catchability. Biometrics 43, 783-791."
+CHAN_2021 = "Chan, L., Silverman, B. W. and Vincent, K. (2021). Multiple systems estimation for sparse capture data: inferential challenges when there are nonoverlapping lists. Journal of the American Statistical Association 116, 1297-1306."
+_REPEATED = (
+    CHAN_2021,
+    "Silverman, B. W., Chan, L. and Vincent, K. (2024). Bootstrapping multiple systems estimates to account for model selection. Statistics and Computing 34.",
+)
+#: Publications behind the kinds of intervals.
+REFERENCES: dict[str, tuple[str, ...]] = {
+    "profile": (
+        "Cormack, R. M. (1992). Interval estimation for mark-recapture studies of closed populations. Biometrics 48, 567-576.",
+    ),
+    "lognormal": (CHAO_1987,),
+    "averaged": (
+        "Buckland, S. T., Burnham, K. P. and Augustin, N. H. (1997). Model selection: an integral part of inference. Biometrics 53, 603-618.",
+    ),
+    "percentile": _REPEATED,
+    "basic": _REPEATED,
+    "bca": (
+        *_REPEATED,
+        "Efron, B. (1987). Better bootstrap confidence intervals. Journal of the American Statistical Association 82, 171-185.",
+    ),
+}
 
-
+#: What an interval takes for granted: one model, or that whatever was done was done in every replicate.
 GIVEN_MODEL = "given the model"
-
-
+RESELECTED = "the model re-selected in every replicate"
 #: The same for an estimator that may or may not choose anything from the data.
 REPEATED = "the method repeated in every replicate"
 
+#: Level of an interval where nobody names one.
 DEFAULT_LEVEL = 0.95
 #: Totals this close, relatively, are ties: Newton's method stops within some 1e-10 of the maximum.
 TIE = 1e-9

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
-from itertools import product
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,9 +20,9 @@ import pandas as pd
 
 from mse._drawing import Drawn
 from mse._typing import FrozenDict
-from mse.answer.assumptions import STANDARD_ASSUMPTIONS
 from mse.answer.intervals import (
     DEFAULT_LEVEL,
+    REFERENCES,
     STORED_LEVELS,
     IntervalMethod,
     ModelRange,
@@ -33,12 +33,15 @@ from mse.answer.intervals import (
     check_level,
     lognormal_interval,
 )
-from mse.answer.shown import as_html, as_text, in_words
+from mse.answer.method import STANDARD_ASSUMPTIONS
+from mse.answer.shown import as_html, as_text, bounded, in_words
 from mse.data.patterns import TableInfo
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray, Level, Limit, Status
+    from mse.answer.goodness import FitTest
+    from mse.answer.method import Method
     from mse.data.table import CaptureTable
 
 
@@ -279,11 +282,13 @@ def encode_population(
         "hidden": estimate.hidden,
         "total": estimate.total,
         "coverage": estimate.coverage,
+        "lower_bound": estimate.lower_bound,
         "interval": _encode_intervals(estimate, levels),
         "model_range": _encode_range(estimate.model_range),
         "strata": _encode_strata(estimate),
         "assumptions": estimate.assumptions,
         "warnings": estimate.warnings,
+        "references": publications([estimate]),
         "provenance": estimate.provenance,
     }
     if draws:
@@ -397,6 +402,9 @@ def _decode(data: Mapping[str, Any]) -> dict[str, Any]:
         "model_range": _decode_range(data["model_range"]),
         "strata": strata,
         "assumptions": tuple(data["assumptions"]),
+        # Files that were written before these were declared lack them.
+        "references": tuple(data.get("references", ())),
+        "lower_bound": data.get("lower_bound", False),
         "warnings": tuple(data["warnings"]),
         "provenance": dict(data["provenance"]),
         "draws": _decode_draws(data.get("draws")),
@@ -531,6 +539,10 @@ class PopulationEstimate(Drawn):
         What the table is about.
     provenance : mapping, optional
         How the estimate was made; values that JSON can hold.
+    references : tuple of str, optional
+        Publications behind the method.
+    lower_bound : bool, default False
+        Whether the total is a lower bound, so that it reads "at least".
 
     Raises
     ------
@@ -539,6 +551,7 @@ class PopulationEstimate(Drawn):
 
     Examples
     --------
+    >>> from mse.answer.intervals import LognormalInterval
     >>> p = PopulationEstimate(
     ...     observed=208,
     ...     hidden=126.0,
@@ -575,6 +588,8 @@ class PopulationEstimate(Drawn):
     lists: tuple[str, ...] = ()
     info: TableInfo = field(default_factory=TableInfo)
     provenance: Mapping[str, Any] = field(default_factory=FrozenDict)
+    references: tuple[str, ...] = ()
+    lower_bound: bool = False
 
     def __post_init__(self) -> None:
         hidden = float(self.hidden)
@@ -699,6 +714,7 @@ class PopulationEstimate(Drawn):
             "status": self.status,
             "limit": self.limit,
             "reason": self.reason,
+            "lower_bound": self.lower_bound,
         }
         return pd.DataFrame([row])
 
@@ -772,7 +788,8 @@ class PopulationEstimate(Drawn):
         head = f"<PopulationEstimate: {self.method}{model}, observed {self.observed:,}"
         if math.isnan(self.hidden):
             return f"{head}, {self.status}>"
-        return f"{head}, estimated total {self.total:,.0f}, {self.status}>"
+        total = bounded(f"{self.total:,.0f}", lower_bound=self.lower_bound)
+        return f"{head}, estimated total {total}, {self.status}>"
 
     def _repr_html_(self) -> str:
         return as_html(in_words(self, level=DEFAULT_LEVEL))
@@ -804,6 +821,68 @@ def provenance(estimator: object, table: CaptureTable) -> dict[str, Any]:
         "estimator": repr(estimator),
         "table": table.fingerprint,
     }
+
+
+def answer(
+    estimator: Any,
+    table: CaptureTable,
+    hidden: float,
+    status: Status = "ok",
+    limit: Limit = "finite",
+    reason: str = "",
+    *,
+    method: Method | None = None,
+    test: FitTest | None = None,
+    warnings: Iterable[str] = (),
+    **further: Any,
+) -> PopulationEstimate:
+    """Put figures into an estimate, with what the method declares of itself.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        What was fitted, with its ``method``.
+    table : CaptureTable
+        To what.
+    hidden : float
+        Hidden persons; no matter what where the status says that there is no estimate.
+    status, limit, reason : str
+        As of `PopulationEstimate`.
+    method : Method, optional
+        In place of that of the estimator, where it depends on the data.
+    test : FitTest, optional
+        How the model fits.
+    warnings : iterable of str
+        Beside the reason for a boundary, and why the total is a lower bound.
+    **further
+        Other parts of the `PopulationEstimate`.
+    """
+    declared: Method = method or estimator.method
+    known = status in ("ok", "boundary")
+    first = (reason if status == "boundary" else "", declared.lower_bound if known else "")
+    made = provenance(estimator, table)
+    return PopulationEstimate(
+        observed=table.n_observed,
+        hidden=hidden if known else math.nan,
+        status=status,
+        limit=limit,
+        reason=reason,
+        method=declared.name,
+        assumptions=declared.assumptions,
+        warnings=(*filter(None, first), *warnings),
+        lists=table.lists,
+        info=table.info,
+        provenance=made if test is None else {**made, "fit": test.record()},
+        references=declared.references,
+        lower_bound=bool(declared.lower_bound),
+        **further,
+    )
+
+
+def publications(estimates: Iterable[PopulationEstimate]) -> tuple[str, ...]:
+    """Find what is cited with estimates, for their methods and kinds of intervals, by the alphabet."""
+    found = ((*each.references, *REFERENCES.get(each.interval_kind, ())) for each in estimates)
+    return tuple(sorted({*chain(*found)}))
 
 
 _KINDS = {

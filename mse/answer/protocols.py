@@ -11,6 +11,7 @@ import numpy as np
 from mse._drawing import Drawn
 from mse.answer.intervals import REPEATED
 from mse.core.existence import FINITE, INDETERMINATE, LIMITS
+from mse.errors import ModelError
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray, Limit, Status
@@ -63,6 +64,22 @@ class Estimator(Protocol):
     def fit(self, table: CaptureTable, /) -> Fit:
         """Fit to a table. Data that determine nothing give a status, never an exception."""
         ...
+
+
+def check_lists_alone(estimator: object, table: CaptureTable) -> None:
+    """Raise ``ModelError`` unless a table has lists alone, with all counts and memberships known."""
+    name = type(estimator).__name__
+    if table.covariates:
+        raise ModelError(
+            f"{name} takes no covariates and the table has {', '.join(table.covariates)}. Fit each "
+            "of table.by(...), or sum over them with table.collapse(...)."
+        )
+    if not table.is_complete:
+        raise ModelError(
+            f"{name} needs every count and every list membership; in the table some are known in "
+            "part, or only as margins. LogLinear takes such tables; or leave out the lists concerned with "
+            "table.drop_lists(...)."
+        )
 
 
 class Refits(NamedTuple):
@@ -195,7 +212,7 @@ class _Answering(Protocol):
 
 
 class Fitted(Drawn):
-    """What all fits can do beside giving their ``population``.
+    """What all fits can do beside giving their ``population``, whose status is theirs.
 
     Examples
     --------
@@ -206,6 +223,21 @@ class Fitted(Drawn):
     """
 
     __slots__ = ()
+
+    @property
+    def status(self: _Answering) -> Status:
+        """Whether the data determine the total: ``ok``, ``boundary``, ``not_estimable``, ``not_converged``."""
+        return self.population.status
+
+    @property
+    def limit(self: _Answering) -> Limit:
+        """Where the hidden number goes as the likelihood approaches its supremum."""
+        return self.population.limit
+
+    @property
+    def reason(self: _Answering) -> str:
+        """Why the status is not ``ok``, in words; empty where it is."""
+        return self.population.reason
 
     def _headline(self) -> str:
         """Say what was fitted and how well; empty where the answer says it all."""
@@ -221,3 +253,25 @@ class Fitted(Drawn):
         head = self._headline()
         answer = self.population._repr_html_()
         return f"<pre>{escape(head)}</pre>{answer}" if head else answer
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Answered(Fitted):
+    """A fit that is its answer and nothing more.
+
+    Attributes
+    ----------
+    estimator : Estimator
+        What was fitted.
+    table : CaptureTable
+        To what.
+    population : PopulationEstimate
+        The answer.
+    """
+
+    estimator: Any
+    table: CaptureTable
+    population: PopulationEstimate
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.estimator!r}: {self.status}>"

@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass
 from html import escape
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from mse._drawing import Drawn
 
@@ -63,6 +63,11 @@ def persons(value: float) -> str:
     if math.isinf(value):
         return "no upper bound"
     return f"{value:,.0f}"
+
+
+def bounded(text: str, *, lower_bound: bool, most: bool = False) -> str:
+    """Write "at least" before a figure of a lower bound, "at most" before one that falls as it rises."""
+    return f"at {'most' if most else 'least'} {text}" if lower_bound else text
 
 
 def registered(value: float) -> str:
@@ -122,7 +127,9 @@ def _section_html(section: Section) -> str:
 
 
 class Result(Drawn):
-    """What all results of an analysis can do; a class gives its ``_sections``."""
+    """What all results of an analysis can do; a class gives its ``_sections``, and whom to cite."""
+
+    references: ClassVar[tuple[str, ...]] = ()
 
     def _sections(self) -> list[Section]:
         raise NotImplementedError

@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from math import nan
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from mse._typing import FrozenDict
-from mse.answer.assumptions import STANDARD_ASSUMPTIONS
 from mse.answer.intervals import check_level, holding
-from mse.answer.population import PopulationEstimate, Strata, joint_limit, provenance
+from mse.answer.population import Strata, answer, joint_limit
 from mse.answer.protocols import Fitted
 from mse.answer.reasons import enumerate_terms
 from mse.bayes.checks import PredictiveCheck, PriorSensitivity, check_histories, under_priors
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from mse._typing import FloatArray, IntArray, Limit, Seed, Status
     from mse.answer.intervals import IntervalMethod
+    from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Estimator
     from mse.data.table import CaptureTable
 
@@ -360,16 +360,10 @@ class Undetermined(NamedTuple):
 class BayesianFit(Fitted, ABC):
     """What a Bayesian estimator learned from a table.
 
-    A fit is a frozen dataclass with the fields ``estimator`` and ``table`` that gives ``chains``,
-    ``method``, and how to predict tables and which other priors to try.
-
-    Attributes
-    ----------
-    method : str
-        The method, in words.
+    A fit is a frozen dataclass with the fields ``estimator`` and ``table`` that gives ``chains``, and
+    how to predict tables and which other priors to try.
     """
 
-    method: ClassVar[str]
     estimator: Any
     table: CaptureTable
 
@@ -402,10 +396,6 @@ class BayesianFit(Fitted, ABC):
     def _model(self) -> str:
         """The model in the notation of the library, if there is one."""
         return ""
-
-    @property
-    def _assumptions(self) -> tuple[str, ...]:
-        return STANDARD_ASSUMPTIONS
 
     @property
     def _uncertainty(self) -> IntervalMethod:
@@ -485,23 +475,19 @@ class BayesianFit(Fitted, ABC):
         known = self.status == "ok"
         warnings = (*((concern(self.diagnostics),) if self._settled else ()), *self._remarks)
         warnings = (*silent_lists(self.table), *warnings)
-        return PopulationEstimate(
-            observed=self.table.n_observed,
-            hidden=self._median_hidden if known else nan,
-            status=self.status,
-            limit=self.limit,
-            reason=self.reason,
-            method=self.method,
+        return answer(
+            self.estimator,
+            self.table,
+            self._median_hidden if known else nan,
+            self.status,
+            self.limit,
+            self.reason,
             uncertainty=self._uncertainty if known else None,
             strata=self._strata(),
             draws=self.chains.flat("N") if known else None,
             stratum_draws=self._stratum_draws(),
             model=self._model,
-            assumptions=self._assumptions,
-            warnings=tuple(each for each in warnings if each),
-            lists=self.table.lists,
-            info=self.table.info,
-            provenance=provenance(self.estimator, self.table),
+            warnings=filter(None, warnings),
         )
 
     def _strata(self) -> Strata | None:

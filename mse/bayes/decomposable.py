@@ -1,12 +1,4 @@
-"""Averages over decomposable graphs of dependence between lists.
-
-References
-----------
-Dawid, A. P. and Lauritzen, S. L. (1993). Hyper Markov laws in the statistical analysis of
-decomposable graphical models. Annals of Statistics 21, 1272-1317.
-Madigan, D. and York, J. C. (1997). Bayesian methods for estimation of the size of a closed
-population. Biometrika 84, 19-31.
-"""
+"""Averages over decomposable graphs of dependence between lists."""
 
 from __future__ import annotations
 
@@ -21,8 +13,9 @@ import pandas as pd
 from numpy.polynomial import legendre
 
 from mse._progress import track
-from mse.answer.assumptions import assumptions
 from mse.answer.intervals import check_level
+from mse.answer.method import Method
+from mse.answer.protocols import check_lists_alone
 from mse.bayes.base import BayesianFit, Chains, Undetermined, announce
 from mse.core.decomposable.chain import (
     GraphChain,
@@ -367,12 +360,6 @@ LISTED = 1000
 #: Cells of predicted tables that are made at once, 1 GB.
 _PREDICTED = 1 << 27
 
-_ASSUMPTIONS = assumptions(
-    "Lists may depend on each other as in any decomposable graph: two lists that are not joined are "
-    "independent given those that separate them. Graphs with a cycle of four lists or more and no "
-    "short cut are left out."
-)
-
 
 @dataclass(frozen=True, eq=False)
 class HiddenInterval:
@@ -424,8 +411,6 @@ class DecomposableGraphsFit(BayesianFit):
         The data.
     """
 
-    method = "average over decomposable graphs"
-
     estimator: DecomposableGraphs
     table: CaptureTable
     _learned: Learned | None = field(repr=False)
@@ -447,10 +432,6 @@ class DecomposableGraphsFit(BayesianFit):
         if self._learned is None:
             return ()
         return remarks(self._learned, given=self.estimator.hidden_max is not None)
-
-    @property
-    def _assumptions(self) -> tuple[str, ...]:
-        return _ASSUMPTIONS
 
     def _headline(self) -> str:
         return "" if self._learned is None else headline(self._learned, self.graphs)
@@ -728,6 +709,17 @@ class DecomposableGraphs:
     2  [123,234]        0.004   7653.0
     """
 
+    method = Method(
+        "average over decomposable graphs",
+        "Lists may depend on each other as in any decomposable graph: two lists that are not joined are "
+        "independent given those that separate them. Graphs with a cycle of four lists or more and no "
+        "short cut are left out.",
+        (
+            "Dawid, A. P. and Lauritzen, S. L. (1993). Hyper Markov laws in the statistical analysis of decomposable graphical models. Annals of Statistics 21, 1272-1317.",
+            "Madigan, D. and York, J. C. (1997). Bayesian methods for estimation of the size of a closed population. Biometrika 84, 19-31.",
+        ),
+    )
+
     delta: float | None = None
     prior: Literal["reciprocal", "uniform"] | LogPrior = "reciprocal"
     edge_probability: float = 0.5
@@ -776,7 +768,12 @@ class DecomposableGraphs:
         ConvergenceWarning
             If graphs were sampled and the chains have not settled.
         """
-        _check_table(table)
+        check_lists_alone(self, table)
+        if table.n_lists > MAX_LISTS:
+            raise ModelError(
+                f"The table has {table.n_lists} lists and DecomposableGraphs takes {MAX_LISTS}: merge or "
+                "drop some."
+            )
         exact = table.n_lists <= MAX_ENUMERATED if self.exact is None else self.exact
         if exact and table.n_lists > MAX_ENUMERATED:
             raise ModelError(
@@ -809,23 +806,4 @@ def _check_priors(estimator: DecomposableGraphs) -> None:
             "With prior='uniform', the complete graph and the default delta no posterior is proper, "
             "whatever the data. Leave out the complete graph (complete=False), bound the hidden number "
             "(hidden_max), or give a larger delta."
-        )
-
-
-def _check_table(table: CaptureTable) -> None:
-    if table.covariates:
-        raise ModelError(
-            f"DecomposableGraphs takes no covariates and the table has {', '.join(table.covariates)}. "
-            "Fit each of table.by(...), or sum over them with table.collapse(...)."
-        )
-    if not table.is_complete:
-        raise ModelError(
-            "DecomposableGraphs needs every count and every list membership; in the table some are "
-            "known in part, or only as margins. mse.LogLinear takes such tables; or leave out the "
-            "lists concerned with table.drop_lists(...)."
-        )
-    if table.n_lists > MAX_LISTS:
-        raise ModelError(
-            f"The table has {table.n_lists} lists and DecomposableGraphs takes {MAX_LISTS}: merge or "
-            "drop some."
         )

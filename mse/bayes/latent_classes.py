@@ -1,10 +1,4 @@
-"""Latent class models: persons who differ in ways that nobody recorded.
-
-References
-----------
-Manrique-Vallier, D. (2016). Bayesian population size estimation using Dirichlet process mixtures.
-Biometrics 72, 1246-1254.
-"""
+"""Latent class models: persons who differ in ways that nobody recorded."""
 
 from __future__ import annotations
 
@@ -19,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, log_expit
 
 from mse._progress import track
+from mse.answer.method import Method
 from mse.bayes.base import BayesianFit, Chains, Undetermined, announce, diagnose, without_observed
 from mse.core.latent_classes.chain import FIRST_STEP, Draws, draw_atlas, no_atlas, run, scatter
 from mse.core.latent_classes.density import Priors, evaluate, make_target, make_workspace
@@ -469,6 +464,13 @@ class LatentClasses:
     True
     """
 
+    method = Method(
+        "latent classes",
+        references=(
+            "Manrique-Vallier, D. (2016). Bayesian population size estimation using Dirichlet process mixtures. Biometrics 72, 1246-1254.",
+        ),
+    )
+
     classes: int = 10
     alpha: tuple[float, float] = (0.25, 0.25)
     capture: tuple[float, float] = (1.0, 1.0)
@@ -602,8 +604,6 @@ class LatentClassesFit(BayesianFit):
     table : CaptureTable
         The data.
     """
-
-    method = "latent classes"
 
     estimator: LatentClasses
     table: CaptureTable

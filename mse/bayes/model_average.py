@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mse.answer.method import Method
 from mse.answer.population import joint_limit
 from mse.bayes.base import BayesianFit, Chains, Undetermined, announce, without_observed
 from mse.bayes.model_average_posterior import (
@@ -358,6 +359,14 @@ class BayesianLogLinear:
     True
     """
 
+    method = Method(
+        "Bayesian average over log-linear models",
+        references=(
+            "King, R. and Brooks, S. P. (2001). On the Bayesian analysis of population size. Biometrika 88, 317-336.",
+            "Overstall, A. M. and King, R. (2014). conting: an R package for Bayesian analysis of complete and incomplete contingency tables. Journal of Statistical Software 58(7).",
+        ),
+    )
+
     prior: Prior = "unit-information"
     variance: float = 1.0
     shape: float = 1e-3
@@ -473,8 +482,6 @@ class BayesianLogLinearFit(BayesianFit):
     table : CaptureTable
         The data.
     """
-
-    method = "Bayesian average over log-linear models"
 
     estimator: BayesianLogLinear
     table: CaptureTable

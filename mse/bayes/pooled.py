@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from mse.answer.method import Method
 from mse.answer.reasons import enumerate_terms
 from mse.answer.shown import Result, Section, layout, persons, share, span
 from mse.bayes.base import BayesianFit, Chains, Undetermined, announce, diagnose, warn_of
@@ -304,6 +305,8 @@ class PooledLogLinear:
     PRIOR PREDICTIVE CHECK
     """
 
+    method = Method("Bayesian log-linear model pooled over strata")
+
     time: str | None = None
     rate: tuple[float, float] = (-2.0, 2.0)
     dependence: float = 1.0
@@ -427,8 +430,6 @@ class PooledLogLinearFit(BayesianFit):
     table : CaptureTable
         The data.
     """
-
-    method = "Bayesian log-linear model pooled over strata"
 
     estimator: PooledLogLinear
     table: CaptureTable

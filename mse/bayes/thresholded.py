@@ -1,10 +1,4 @@
-"""Log-linear model with the effects whose posterior is clearly away from zero.
-
-References
-----------
-Silverman, B. W. (2020). Multiple-systems analysis for the quantification of modern slavery: classical
-and Bayesian approaches. Journal of the Royal Statistical Society A 183, 691-736, section 6.
-"""
+"""Log-linear model with the effects whose posterior is clearly away from zero."""
 
 from __future__ import annotations
 
@@ -18,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mse.answer.intervals import GIVEN_MODEL
+from mse.answer.method import Method
 from mse.bayes.base import (
     BayesianFit,
     Chains,
@@ -242,6 +237,13 @@ class ThresholdedLogLinear:
     True
     """
 
+    method = Method(
+        "Bayesian log-linear model with thresholded effects",
+        references=(
+            "Silverman, B. W. (2020). Multiple-systems analysis for the quantification of modern slavery: classical and Bayesian approaches. Journal of the Royal Statistical Society A 183, 691-736.",
+        ),
+    )
+
     threshold: float = 2.0
     max_order: int = 2
     interaction_sd: float = 1.0
@@ -408,8 +410,6 @@ class ThresholdedLogLinearFit(BayesianFit):
     table : CaptureTable
         The data.
     """
-
-    method = "Bayesian log-linear model with thresholded effects"
 
     estimator: ThresholdedLogLinear
     table: CaptureTable

@@ -56,26 +56,14 @@ COLUMNS: dict[str, Callable[[FloatArray], FloatArray]] = {
 
 
 class ClosedDesign(NamedTuple):
-    """A closed-population model written out for a table.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Names of the P parameters.
-    counts : float64 array (R,)
-        Persons by cell, or by number of lists.
-    design : DenseDesign
-        Rows and bounds.
-    captures : int64 array (R,)
-        Lists that a person of the row is on.
-    own_parameters : bool
-        Whether every list has a parameter of its own, following the intercept.
-    """
+    """A closed-population model written out for a table, a row for each cell or number of lists."""
 
     names: tuple[str, ...]
+    #: Persons, and lists that a person of the row is on, (R,).
     counts: FloatArray
     design: DenseDesign
     captures: IntArray
+    #: Whether every list has a parameter of its own, following the intercept.
     own_parameters: bool
 
 
@@ -114,17 +102,7 @@ def _written_out(
 
 
 def exchangeable(patterns: IntArray, counts: FloatArray, form: str | None) -> ClosedDesign:
-    """Models M0 and Mh: all lists alike, so the number of lists a person is on suffices.
-
-    Parameters
-    ----------
-    patterns : int64 array (R, K)
-        Observed histories.
-    counts : float64 array (R,)
-        Persons with each.
-    form : str or None
-        Heterogeneity.
-    """
+    """Models M0 and Mh of histories (R, K): the number of lists that a person is on suffices."""
     n_lists = patterns.shape[1]
     captures = np.arange(1, n_lists + 1)
     on = patterns.sum(axis=1)
@@ -139,24 +117,7 @@ def exchangeable(patterns: IntArray, counts: FloatArray, form: str | None) -> Cl
 def by_list(
     patterns: IntArray, counts: FloatArray, form: str | None, lists: Sequence[str]
 ) -> ClosedDesign:
-    """Models Mt and Mth: every list has its own parameter, every observable cell its row.
-
-    Parameters
-    ----------
-    patterns : int64 array (R, K)
-        Observed histories.
-    counts : float64 array (R,)
-        Persons with each.
-    form : str or None
-        Heterogeneity.
-    lists : sequence of str
-        Names of the lists.
-
-    Raises
-    ------
-    ModelError
-        If there are more than `MOST_LISTS` lists.
-    """
+    """Models Mt and Mth: every list has its own parameter, every observable cell its row."""
     n_lists = patterns.shape[1]
     if n_lists > MOST_LISTS:
         msg = (
@@ -194,21 +155,9 @@ def within_classes(patterns: IntArray, counts: FloatArray) -> float:
 
 
 def corrections(form: str | None, n_lists: int, *, by_list: bool) -> FloatArray:
-    r"""Persons to add by number of lists, so that the total is nearly unbiased.
+    r"""Persons to add by number of lists, (K,), so that the total is nearly unbiased.
 
-    Parameters
-    ----------
-    form : str or None
-        Heterogeneity.
-    n_lists : int
-        Number of lists K.
-    by_list : bool
-        Whether every list has its own parameter (Mt, Mth).
-
-    Returns
-    -------
-    float64 array (K,)
-        For persons on 1, ..., K lists, spread evenly over the histories of each number.
+    They are spread evenly over the histories of each number; ``by_list`` is for Mt and Mth.
 
     Notes
     -----
@@ -249,19 +198,11 @@ def corrected_counts(closed: ClosedDesign, form: str | None) -> FloatArray:
 
 
 def moment_estimate(counts: FloatArray) -> tuple[float, float]:
-    r"""Bias-corrected lower bound on the hidden count under Mh, with its variance.
+    r"""Bias-corrected lower bound on the hidden count under Mh, from persons on 1, ..., K lists.
 
-    Parameters
-    ----------
-    counts : float64 array (K,)
-        Persons on 1, ..., K lists.
-
-    Returns
-    -------
-    hidden, variance : float
-        :math:`\frac{K-1}{2K} f_1 (f_1 - 1) / (f_2 + 1)` (Chao 1987, Biometrics 43, 783-791; for K lists
-        and bias corrected: Rivest & Baillargeon 2007, Biometrics 63, 999-1006), and the variance of
-        the total by the delta method.
+    :math:`\frac{K-1}{2K} f_1 (f_1 - 1) / (f_2 + 1)` (Chao 1987, Biometrics 43, 783-791; for K lists and
+    bias corrected: Rivest & Baillargeon 2007, Biometrics 63, 999-1006), and the variance of the total by
+    the delta method.
     """
     n_lists = counts.size
     once, twice = float(counts[0]), float(counts[1])
@@ -274,10 +215,6 @@ def moment_estimate(counts: FloatArray) -> tuple[float, float]:
 
 # What a closed-population model finds in a table; the log-linear ones M0, Mt, Mh and Mth ----------
 
-_LOWER_BOUND = (
-    "The total is a lower bound: it is aimed at what the population has at least, whatever the "
-    "differences between persons, and not at the population itself."
-)
 #: Histories of which the fitted means are looked at one by one.
 MOST_TESTED = 2**20
 _PAST_RANGE = (
@@ -296,17 +233,7 @@ NOTHING_LEFT = (
 
 
 class Histories(NamedTuple):
-    """The histories of a complete table.
-
-    Attributes
-    ----------
-    lists : tuple of str
-        Names of the K lists.
-    patterns : int64 array (R, K)
-        Histories with somebody.
-    counts : float64 array (R,)
-        Persons with each.
-    """
+    """The histories of a complete table that somebody has, (R, K), and the persons with each, (R,)."""
 
     lists: tuple[str, ...]
     patterns: IntArray
@@ -320,38 +247,22 @@ class Histories(NamedTuple):
 
 @dataclass(frozen=True)
 class ClosedResult:
-    """What was found.
-
-    Attributes
-    ----------
-    status, limit, reason : str
-        As of a fit.
-    hidden, variance : float
-        Persons on no list and the variance of the total; NaN where not estimable.
-    deviance : float
-        Over all observable cells, of the maximum likelihood fit.
-    n_parameters : int
-        Parameters, those at a bound of zero left out.
-    coefficients : tuple of (str, float)
-        Maximum likelihood estimates with their names.
-    uncertainty : IntervalMethod or None
-        What computes intervals.
-    notes : tuple of str
-        Warnings that do not change the status.
-    fit_test : FitTest or None
-        How the model describes the histories; None where there are too many to look at each.
-    """
+    """What was found; deviance and coefficients are those of the maximum likelihood fit."""
 
     status: Status
     limit: Limit
     reason: str
+    #: Persons on no list, and the variance of the total; NaN where not estimable.
     hidden: float
     variance: float
     deviance: float
+    #: Those at a bound of zero left out.
     n_parameters: int
     coefficients: tuple[tuple[str, float], ...]
     uncertainty: IntervalMethod | None = None
+    #: Warnings that do not change the status.
     notes: tuple[str, ...] = ()
+    #: None where there are too many histories to look at each.
     fit_test: FitTest | None = None
 
     def without_estimate(self, limit: int, reason: str) -> ClosedResult:
@@ -396,19 +307,7 @@ def limit_of(code: int) -> Limit:
 def loglinear_result(
     histories: Histories, form: str | None, *, lists_differ: bool, bias_corrected: Correction
 ) -> ClosedResult:
-    """Fit M0, Mt, Mh or Mth.
-
-    Parameters
-    ----------
-    histories : Histories
-        The data.
-    form : str or None
-        Heterogeneity.
-    lists_differ : bool
-        Whether every list has its own parameter.
-    bias_corrected : bool or {"leverages"}
-        Whether and how to correct the bias of the total.
-    """
+    """Fit M0, Mt, Mh or Mth."""
     _, patterns, counts = histories
     if lists_differ:
         closed, within = by_list(patterns, counts, form, histories.lists), 0.0
@@ -522,9 +421,7 @@ def _reason(histories: Histories, closed: ClosedDesign, fit: DenseFit) -> str:
 
 
 def _notes(fit: DenseFit, form: str | None) -> tuple[str, ...]:
-    if form == "chao":
-        return (_LOWER_BOUND,)
-    if form is not None and fit.coefficients[-1] < 0:
+    if form not in (None, "chao") and fit.coefficients[-1] < 0:
         note = (
             f"The coefficient of heterogeneity is {fit.coefficients[-1]:.3g}. Unequal chances of "
             "being on lists make it positive; below zero the model describes lists that avoid "
@@ -582,16 +479,7 @@ def _removal(captures: _Captures, n_lists: int, *, first_differs: bool) -> Remov
 def behavioral_result(
     histories: Histories, *, first_differs: bool, bias_corrected: Correction
 ) -> ClosedResult:
-    r"""Fit Mb or Mbh.
-
-    Parameters
-    ----------
-    histories : Histories
-        The data; lists in order of time.
-    first_differs : bool
-        Whether the first occasion has a probability of its own (Mbh).
-    bias_corrected : bool or {"leverages"}
-        Whether and how to correct the bias of the total.
+    r"""Fit Mb, or Mbh where the first occasion has a probability of its own; lists in order of time.
 
     Notes
     -----

@@ -1,22 +1,4 @@
-"""The classical closed-population models M0, Mt, Mb, Mbh, Mh and Mth.
-
-References
-----------
-Firth, D. (1993). Bias reduction of maximum likelihood estimates. Biometrika 80, 27-38.
-Otis, D. L., Burnham, K. P., White, G. C. and Anderson, D. R. (1978). Statistical inference from
-capture data on closed animal populations. Wildlife Monographs 62.
-Chao, A. (1987). Estimating the population size for capture-recapture data with unequal
-catchability. Biometrics 43, 783-791.
-Cordeiro, G. M. and McCullagh, P. (1991). Bias correction in generalized linear models. Journal of the
-Royal Statistical Society B 53, 629-643.
-Cormack, R. M. (1989). Log-linear models for capture-recapture. Biometrics 45, 395-413.
-Cormack, R. M. (1992). Interval estimation for mark-recapture studies of closed populations.
-Biometrics 48, 567-576.
-Rivest, L.-P. and Levesque, T. (2001). Improved log-linear model estimators of abundance in
-capture-recapture experiments. Canadian Journal of Statistics 29, 555-572.
-Rivest, L.-P. and Baillargeon, S. (2007). Applications and extensions of Chao's moment estimator for
-the size of a closed population. Biometrics 63, 999-1006.
-"""
+"""The classical closed-population models M0, Mt, Mb, Mbh, Mh and Mth."""
 
 from __future__ import annotations
 
@@ -28,10 +10,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from mse.answer.assumptions import assumptions
 from mse.answer.goodness import fit_warnings
-from mse.answer.population import PopulationEstimate, provenance
-from mse.answer.protocols import Fitted
+from mse.answer.intervals import CHAO_1987
+from mse.answer.method import LOWER_BOUND, Method
+from mse.answer.population import answer
+from mse.answer.protocols import Fitted, check_lists_alone
 from mse.classical.closed_fits import (
     LEVERAGES,
     ClosedResult,
@@ -44,7 +27,7 @@ from mse.errors import ModelError
 from mse.loglinear.design import criteria
 
 if TYPE_CHECKING:
-    from mse._typing import Limit, Status
+    from mse.answer.population import PopulationEstimate
     from mse.data.table import CaptureTable
 
 Model = Literal["M0", "Mt", "Mb", "Mbh", "Mh", "Mth"]
@@ -72,6 +55,21 @@ _DEPENDENCE = {
     "Mth": (
         "Lists are independent for each person, each with its own level, and persons differ in "
         "their chance of being on lists, in the form that the model names."
+    ),
+}
+
+_OTIS = "Otis, D. L., Burnham, K. P., White, G. C. and Anderson, D. R. (1978). Statistical inference from capture data on closed animal populations. Wildlife Monographs 62, 1-135."
+_CORMACK = "Cormack, R. M. (1989). Log-linear models for capture-recapture. Biometrics 45, 395-413."
+_RIVEST_2007 = "Rivest, L.-P. and Baillargeon, S. (2007). Applications and extensions of Chao's moment estimator for the size of a closed population. Biometrics 63, 999-1006."
+#: Behind the corrections of the bias.
+_CORRECTIONS = {
+    False: (),
+    True: (
+        "Rivest, L.-P. and Levesque, T. (2001). Improved log-linear model estimators of abundance in capture-recapture experiments. Canadian Journal of Statistics 29, 555-572.",
+    ),
+    LEVERAGES: (
+        "Cordeiro, G. M. and McCullagh, P. (1991). Bias correction in generalized linear models. Journal of the Royal Statistical Society B 53, 629-643.",
+        "Firth, D. (1993). Bias reduction of maximum likelihood estimates. Biometrika 80, 27-38.",
     ),
 }
 
@@ -181,6 +179,23 @@ class ClosedPopulation:
         form = f" {self.heterogeneity.capitalize()}" if self.heterogeneity else ""
         return f"{self.model}{form}"
 
+    @property
+    def method(self) -> Method:
+        """Name, assumptions and sources of the model; in Chao's form it is a lower bound."""
+        chao = self.heterogeneity == "chao"
+        return Method(
+            f"closed-population model{', bias corrected' * bool(self.bias_corrected)}",
+            _DEPENDENCE[self.model],
+            (
+                _OTIS,
+                *(() if self.model in _BEHAVIORAL else (_CORMACK,)),
+                *((_RIVEST_2007,) if self.heterogeneity else ()),
+                *((CHAO_1987,) if chao else ()),
+                *_CORRECTIONS[self.bias_corrected],
+            ),
+            LOWER_BOUND if chao else "",
+        )
+
     def fit(self, table: CaptureTable) -> ClosedPopulationFit:
         """Fit the model to a table.
 
@@ -198,7 +213,10 @@ class ClosedPopulation:
         ModelError
             If the table is of another kind, or has more lists than Mt and Mth can take.
         """
-        histories = _histories(table)
+        check_lists_alone(self, table)
+        some = table.low > 0
+        counts = table.low[some].astype(np.float64)
+        histories = Histories(table.lists, table.patterns[some], counts)
         if self.model in _BEHAVIORAL:
             result = behavioral_result(
                 histories,
@@ -242,22 +260,6 @@ def _check_options(estimator: ClosedPopulation) -> None:
         )
 
 
-def _histories(table: CaptureTable) -> Histories:
-    """Take the histories of a complete table without covariates."""
-    if table.covariates:
-        raise ModelError(
-            f"ClosedPopulation takes no covariates and the table has {', '.join(table.covariates)}. "
-            "Fit each of table.by(...), or sum over them with table.collapse(...)."
-        )
-    if not table.is_complete:
-        raise ModelError(
-            "ClosedPopulation needs every count and every list membership; in the table some are "
-            "known in part, or only as margins."
-        )
-    some = table.low > 0
-    return Histories(table.lists, table.patterns[some], table.low[some].astype(np.float64))
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class ClosedPopulationFit(Fitted):
     """What one closed-population model learned from a table.
@@ -279,21 +281,6 @@ class ClosedPopulationFit(Fitted):
             f"<ClosedPopulationFit {self.estimator.name}: {self.status}, deviance "
             f"{self.deviance:.2f}>"
         )
-
-    @property
-    def status(self) -> Status:
-        """``ok``, ``boundary``, ``not_estimable`` or ``not_converged``."""
-        return self._result.status
-
-    @property
-    def limit(self) -> Limit:
-        """Where the hidden count goes as the likelihood approaches its supremum."""
-        return self._result.limit
-
-    @property
-    def reason(self) -> str:
-        """Why the status is not ``ok``; empty where it is."""
-        return self._result.reason
 
     @property
     def deviance(self) -> float:
@@ -355,24 +342,19 @@ class ClosedPopulationFit(Fitted):
     @cached_property
     def population(self) -> PopulationEstimate:
         """The answer: observed, hidden and total persons, with an interval given the model."""
-        corrected = ", bias corrected" if self.estimator.bias_corrected else ""
-        boundary = (self.reason,) if self.status == "boundary" else ()
-        test, made = self._result.fit_test, provenance(self.estimator, self.table)
-        record = None if test is None else test.record()
-        return PopulationEstimate(
-            observed=self.table.n_observed,
-            hidden=self._result.hidden,
-            status=self.status,
-            limit=self.limit,
-            reason=self.reason,
-            method=f"closed-population model{corrected}",
-            uncertainty=self._result.uncertainty,
+        found = self._result
+        record = None if found.fit_test is None else found.fit_test.record()
+        return answer(
+            self.estimator,
+            self.table,
+            found.hidden,
+            found.status,
+            found.limit,
+            found.reason,
+            uncertainty=found.uncertainty,
             model=self.estimator.name,
-            assumptions=assumptions(_DEPENDENCE[self.estimator.model]),
-            warnings=(*boundary, *self._result.notes, *fit_warnings(record, self.table.n_lists)),
-            lists=self.table.lists,
-            info=self.table.info,
-            provenance=made if record is None else {**made, "fit": record},
+            test=found.fit_test,
+            warnings=(*found.notes, *fit_warnings(record, self.table.n_lists)),
         )
 
     def _headline(self) -> str:

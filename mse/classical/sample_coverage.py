@@ -1,16 +1,4 @@
-"""Sample coverage: how much of a list the others hold tells how much all of them miss.
-
-References
-----------
-Chao, A. (1987). Estimating the population size for capture-recapture data with unequal
-catchability. Biometrics 43, 783-791.
-Chao, A. and Tsay, P. K. (1998). A sample coverage approach to multiple-system estimation with
-application to census undercount. JASA 93, 283-293.
-Tsay, P. K. and Chao, A. (2001). Population size estimation for capture-recapture models with
-applications to epidemiological data. Journal of Applied Statistics 28, 25-36.
-Chao, A., Tsay, P. K., Lin, S.-H., Shau, W.-Y. and Chao, D.-Y. (2001). The applications of
-capture-recapture models to epidemiological data. Statistics in Medicine 20, 3123-3157.
-"""
+"""Sample coverage: how much of a list the others hold tells how much all of them miss."""
 
 from __future__ import annotations
 
@@ -24,16 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
-from mse.answer.assumptions import assumptions
 from mse.answer.intervals import LognormalInterval
-from mse.answer.population import PopulationEstimate, provenance
-from mse.answer.protocols import Fitted
+from mse.answer.method import Method
+from mse.answer.population import answer
+from mse.answer.protocols import Fitted, check_lists_alone
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mse._typing import FloatArray, IntArray, Limit, Status
+    from mse._typing import FloatArray, IntArray, Limit
+    from mse.answer.population import PopulationEstimate
     from mse.data.table import CaptureTable
 
 Variant = Literal["automatic", "independent", "high", "low"]
@@ -45,23 +34,28 @@ _FEWEST_LISTS = 3
 #: the cancellation of real differences.
 _STEP = 1e-20
 
-_ASSUMPTIONS = assumptions(
+_IN_PAIRS = (
     "Lists may depend on each other in pairs, because persons differ in their chances or because "
     "one list leads to another; dependence among three or more lists at once is left out."
 )
-_INDEPENDENT = assumptions(
+_INDEPENDENT = (
     "Independent lists: being on one list does not change the chance of being on another."
 )
-_METHODS: dict[str, str] = {
-    "independent": "sample coverage, independent lists",
-    "high": "sample coverage",
-    "low": "sample coverage, one step",
-}
 _ONE_STEP = (
     "With so little overlap the total is moved one step from that of independent lists toward the "
     "dependence seen. Where lists depend positively on each other that is not far enough: take it "
     "as a lower bound."
 )
+_REFERENCES = (
+    "Chao, A. and Tsay, P. K. (1998). A sample coverage approach to multiple-system estimation with application to census undercount. Journal of the American Statistical Association 93, 283-293.",
+    "Chao, A., Tsay, P. K., Lin, S.-H., Shau, W.-Y. and Chao, D.-Y. (2001). The applications of capture-recapture models to epidemiological data. Statistics in Medicine 20, 3123-3157.",
+    "Tsay, P. K. and Chao, A. (2001). Population size estimation for capture-recapture models with applications to epidemiological data. Journal of Applied Statistics 28, 25-36.",
+)
+_METHODS: dict[str, Method] = {
+    "independent": Method("sample coverage, independent lists", _INDEPENDENT, _REFERENCES),
+    "high": Method("sample coverage", _IN_PAIRS, _REFERENCES),
+    "low": Method("sample coverage, one step", _IN_PAIRS, _REFERENCES, _ONE_STEP),
+}
 _NO_SOLUTION = (
     "The lists depend on each other so strongly that the equation for the total has no positive "
     "solution: the overlap does not bound it."
@@ -125,6 +119,11 @@ class SampleCoverage:
             known = ", ".join(map(repr, get_args(Variant)))
             raise ModelError(f"variant={self.variant!r} is not known; expected one of {known}.")
 
+    @property
+    def method(self) -> Method:
+        """Name, assumptions and sources of the variant; which one ``"automatic"`` is the fit says."""
+        return _METHODS.get(self.variant, _METHODS["high"])
+
     def fit(self, table: CaptureTable) -> SampleCoverageFit:
         """Estimate the population from a table of three lists or more.
 
@@ -142,51 +141,23 @@ class SampleCoverage:
         ModelError
             If the table is of another kind.
         """
-        _check_table(table)
+        check_lists_alone(self, table)
+        if table.n_lists < _FEWEST_LISTS:
+            raise ModelError(
+                f"SampleCoverage needs three lists or more and the table has {table.n_lists}: two lists "
+                "cannot show whether they depend on each other. Use LincolnPetersen() or Chapman()."
+            )
         counts = table.low.astype(np.float64)
         return SampleCoverageFit(self, table, _statistics(table.patterns, counts))
-
-
-def _check_table(table: CaptureTable) -> None:
-    if table.covariates:
-        raise ModelError(
-            f"SampleCoverage takes no covariates and the table has {', '.join(table.covariates)}. "
-            "Fit each of table.by(...), or sum over them with table.collapse(...)."
-        )
-    if table.n_lists < _FEWEST_LISTS:
-        raise ModelError(
-            f"SampleCoverage needs three lists or more and the table has {table.n_lists}: two lists "
-            "cannot show whether they depend on each other. Use LincolnPetersen() or Chapman()."
-        )
-    if not table.is_complete:
-        raise ModelError(
-            "SampleCoverage needs every count and every list membership; in the table some are "
-            "known in part, or only as margins."
-        )
 
 
 # Statistics and estimators -----------------------------------------------------------------------
 
 
 class _Statistics(NamedTuple):
-    """Sums of counts that the estimators use.
+    """Persons M, on each list, on it alone, on each pair, on the pair alone: ``counts @ design``.
 
-    Attributes
-    ----------
-    observed : float
-        Persons M.
-    sizes : float64 array (K,)
-        Persons on each list.
-    alone : float64 array (K,)
-        Persons on each list and no other.
-    both : float64 array (K (K - 1) / 2,)
-        Persons on each pair of lists, pairs in the order of `itertools.combinations`.
-    only_both : float64 array (K (K - 1) / 2,)
-        Persons on each pair of lists and no other.
-    design : float64 array (R, ...)
-        By which the counts are multiplied to give the sums, in this order.
-    counts : float64 array (R,)
-        Persons by history.
+    Pairs are in the order of `itertools.combinations`; ``design`` is (R, ...) and ``counts`` (R,), by history.
     """
 
     observed: float
@@ -365,28 +336,6 @@ class SampleCoverageFit(Fitted):
             if n == 0
         ]
 
-    @property
-    def status(self) -> Status:
-        """``ok``, ``boundary`` (some pair of lists has nobody in common) or ``not_estimable``."""
-        if self.limit != "finite":
-            return "not_estimable"
-        return "boundary" if self._apart and self.variant != "independent" else "ok"
-
-    @property
-    def limit(self) -> Limit:
-        """Where the formula puts the hidden count."""
-        return self._answers[self.variant].limit
-
-    @property
-    def reason(self) -> str:
-        """Why the status is not ``ok``; empty where it is."""
-        if self.status == "boundary":
-            return (
-                f"Nobody is on both {', on both '.join(self._apart)}: their coefficient of "
-                "covariation is -1, the lowest there is."
-            )
-        return self._answers[self.variant].reason
-
     @cached_property
     def standard_error(self) -> float:
         """Standard error of the total, persons; NaN where it is not estimable."""
@@ -403,39 +352,30 @@ class SampleCoverageFit(Fitted):
     @cached_property
     def population(self) -> PopulationEstimate:
         """The answer: observed, hidden and total persons, with a log-normal interval."""
-        observed = self.table.n_observed
-        estimable = self.status in ("ok", "boundary")
-        hidden = self._answers[self.variant].hidden if estimable else nan
-        uncertainty = None
-        if estimable:
-            uncertainty = LognormalInterval(
-                hidden=hidden, se=self.standard_error, observed=observed
+        hidden, limit, reason = self._answers[self.variant]
+        method, observed = _METHODS[self.variant], self.table.n_observed
+        if limit != "finite":
+            return answer(
+                self.estimator, self.table, nan, "not_estimable", limit, reason, method=method
             )
-        return PopulationEstimate(
-            observed=observed,
-            hidden=hidden,
-            status=self.status,
-            limit=self.limit,
-            reason=self.reason,
-            method=_METHODS[self.variant],
-            uncertainty=uncertainty,
-            model="",
-            assumptions=_INDEPENDENT if self.variant == "independent" else _ASSUMPTIONS,
-            warnings=self._warnings if estimable else (),
-            lists=self.table.lists,
-            info=self.table.info,
-            provenance=provenance(self.estimator, self.table),
+        apart = self._apart if self.variant != "independent" else []
+        if apart:
+            reason = (
+                f"Nobody is on both {', on both '.join(apart)}: their coefficient of covariation is -1, "
+                "the lowest there is."
+            )
+        unstable = self.variant == "high" and self.sample_coverage < HIGH_COVERAGE
+        return answer(
+            self.estimator,
+            self.table,
+            hidden,
+            "boundary" if apart else "ok",
+            limit,
+            reason,
+            method=method,
+            uncertainty=LognormalInterval(hidden, self.standard_error, observed),
+            warnings=(_UNSTABLE,) if unstable else (),
         )
-
-    @property
-    def _warnings(self) -> tuple[str, ...]:
-        warnings = [self.reason] if self.status == "boundary" else []
-        low = self.sample_coverage < HIGH_COVERAGE
-        if self.variant == "low":
-            warnings.append(_ONE_STEP)
-        if self.variant == "high" and low:
-            warnings.append(_UNSTABLE)
-        return tuple(warnings)
 
     def _headline(self) -> str:
         totals = ", ".join(

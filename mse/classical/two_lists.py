@@ -2,19 +2,6 @@
 
 Both take the lists as independent. With more than two lists use a log-linear model, which can let
 lists depend on each other; independence of all lists is ``LogLinear("main")``.
-
-References
-----------
-Petersen, C. G. J. (1896). The yearly immigration of young plaice into the Limfjord from the German
-Sea. Report of the Danish Biological Station 6, 5-84.
-Lincoln, F. C. (1930). Calculating waterfowl abundance on the basis of banding returns. USDA
-Circular 118.
-Sekar, C. C. and Deming, W. E. (1949). On a method of estimating birth and death rates and the
-extent of registration. JASA 44, 101-115.
-Chapman, D. G. (1951). Some properties of the hypergeometric distribution with applications to
-zoological sample censuses. University of California Publications in Statistics 1, 131-160.
-Seber, G. A. F. (1970). The effects of trap response on tag recapture estimates. Biometrics 26,
-13-22.
 """
 
 from __future__ import annotations
@@ -23,18 +10,18 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mse.answer.assumptions import assumptions
 from mse.answer.goodness import TWO_LISTS
 from mse.answer.intervals import LognormalInterval
-from mse.answer.population import PopulationEstimate, provenance
-from mse.answer.protocols import Fitted
+from mse.answer.method import Method
+from mse.answer.population import answer as answer_of
+from mse.answer.protocols import Answered, check_lists_alone
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
     from mse._typing import Limit, Status
     from mse.data.table import CaptureTable
 
-_ASSUMPTIONS = assumptions(
+_INDEPENDENT = (
     "Independent lists: being on one list does not change the chance of being on the other. Two "
     "lists alone cannot show whether that is so. Referral from one to the other lowers the "
     "estimate, lists that avoid each other's persons raise it."
@@ -74,7 +61,7 @@ class _Answer:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TwoListFit(Fitted):
+class TwoListFit(Answered):
     """Fit of a classical estimator to two lists.
 
     Attributes
@@ -83,34 +70,13 @@ class TwoListFit(Fitted):
         What was fitted.
     table : CaptureTable
         To what.
-    variance : float
-        Estimated variance of the total, in persons squared; NaN if it is not estimable.
     population : PopulationEstimate
         The answer.
+    variance : float
+        Estimated variance of the total, in persons squared; NaN if it is not estimable.
     """
 
-    estimator: LincolnPetersen | Chapman
-    table: CaptureTable
     variance: float
-    population: PopulationEstimate
-
-    @property
-    def status(self) -> Status:
-        """Whether the data determine the total."""
-        return self.population.status
-
-    @property
-    def limit(self) -> Limit:
-        """Where the hidden number goes as the likelihood approaches its supremum."""
-        return self.population.limit
-
-    @property
-    def reason(self) -> str:
-        """Why the status is not ``ok``, in words."""
-        return self.population.reason
-
-    def __repr__(self) -> str:
-        return f"<TwoListFit of {self.estimator!r}: {self.status}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +100,16 @@ class LincolnPetersen:
     >>> mse.LincolnPetersen().fit(table).population.total
     30.0
     """
+
+    method = Method(
+        "Lincoln-Petersen, two independent lists",
+        _INDEPENDENT,
+        (
+            "Lincoln, F. C. (1930). Calculating waterfowl abundance on the basis of banding returns. USDA Circular 118.",
+            "Petersen, C. G. J. (1896). The yearly immigration of young plaice into the Limfjord from the German Sea. Report of the Danish Biological Station 6, 5-84.",
+            "Sekar, C. C. and Deming, W. E. (1949). On a method of estimating birth and death rates and the extent of registration. Journal of the American Statistical Association 44, 101-115.",
+        ),
+    )
 
     def fit(self, table: CaptureTable) -> TwoListFit:
         """Estimate the population from a table of two lists.
@@ -161,7 +137,7 @@ class LincolnPetersen:
             hidden = counts.first_only * counts.second_only / m
             variance = n1 * n2 * counts.first_only * counts.second_only / m**3
             answer = _Answer(hidden, variance, "ok", "finite", "")
-        return _result(self, table, answer, "Lincoln-Petersen, two independent lists")
+        return _result(self, table, answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +161,15 @@ class Chapman:
     >>> round(mse.Chapman().fit(table).population.total, 2)
     28.33
     """
+
+    method = Method(
+        "Chapman, two independent lists",
+        _INDEPENDENT,
+        (
+            "Chapman, D. G. (1951). Some properties of the hypergeometric distribution with applications to zoological sample censuses. University of California Publications in Statistics 1, 131-160.",
+            "Seber, G. A. F. (1970). The effects of trap response on tag recapture estimates. Biometrics 26, 13-22.",
+        ),
+    )
 
     def fit(self, table: CaptureTable) -> TwoListFit:
         """Estimate the population from a table of two lists.
@@ -215,7 +200,7 @@ class Chapman:
             if m == 0:
                 reason = "Nobody is on both lists: the figure rests on Chapman's correction alone."
                 answer = _Answer(hidden, variance, "boundary", "finite", reason)
-        return _result(self, table, answer, "Chapman, two independent lists")
+        return _result(self, table, answer)
 
 
 _NO_OVERLAP = "Nobody is on both lists, so the total could be of any size."
@@ -223,26 +208,13 @@ _NO_OVERLAP = "Nobody is on both lists, so the total could be of any size."
 
 def _two_lists(estimator: object, table: CaptureTable) -> _Counts:
     """Take the counts of a complete table of two lists without covariates."""
-    name = type(estimator).__name__
-    if table.covariates:
-        msg = (
-            f"{name} takes no covariates and the table has {', '.join(table.covariates)}. Fit each "
-            "of table.by(...), or sum over them with table.collapse(...)."
-        )
-        raise ModelError(msg)
+    check_lists_alone(estimator, table)
     if table.n_lists != 2:
-        msg = (
-            f"{name} is for two lists and the table has {table.n_lists}: {', '.join(table.lists)}. "
-            "Choose two with table.keep_lists([...]), or merge lists with table.merge_lists({...}); "
-            'for all lists taken as independent use LogLinear("main").'
+        raise ModelError(
+            f"{type(estimator).__name__} is for two lists and the table has {table.n_lists}: "
+            f"{', '.join(table.lists)}. Choose two with table.keep_lists([...]), or merge lists with "
+            'table.merge_lists({...}); for all lists taken as independent use LogLinear("main").'
         )
-        raise ModelError(msg)
-    if not table.is_complete:
-        msg = (
-            f"{name} needs every count and every list membership; in the table some are known in "
-            "part, or only as margins."
-        )
-        raise ModelError(msg)
     counts = table.counts
     return _Counts(int(counts[1, 0]), int(counts[0, 1]), int(counts[1, 1]))
 
@@ -268,29 +240,22 @@ def _undetermined(counts: _Counts, lists: tuple[str, ...]) -> _Answer | None:
 
 
 def _result(
-    estimator: LincolnPetersen | Chapman, table: CaptureTable, answer: _Answer, method: str
+    estimator: LincolnPetersen | Chapman, table: CaptureTable, answer: _Answer
 ) -> TwoListFit:
     uncertainty = None
     if math.isfinite(answer.hidden):
         uncertainty = LognormalInterval(
             hidden=answer.hidden, se=math.sqrt(answer.variance), observed=table.n_observed
         )
-    warnings = [TWO_LISTS]
-    if answer.status == "boundary":
-        warnings.insert(0, answer.reason)
-    population = PopulationEstimate(
-        observed=table.n_observed,
-        hidden=answer.hidden,
-        status=answer.status,
-        limit=answer.limit,
-        reason=answer.reason,
-        method=method,
+    population = answer_of(
+        estimator,
+        table,
+        answer.hidden,
+        answer.status,
+        answer.limit,
+        answer.reason,
         uncertainty=uncertainty,
         model="[1,2]",
-        assumptions=_ASSUMPTIONS,
-        warnings=tuple(warnings),
-        lists=table.lists,
-        info=table.info,
-        provenance=provenance(estimator, table),
+        warnings=(TWO_LISTS,),
     )
-    return TwoListFit(estimator, table, answer.variance, population)
+    return TwoListFit(estimator, table, population, answer.variance)

@@ -25,6 +25,7 @@ from mse.cli.options import (
     Criteria,
     CriterionName,
     DisclosureOption,
+    Estimators,
     Form,
     Interval,
     Level,
@@ -34,6 +35,7 @@ from mse.cli.options import (
     Models,
     NotOperating,
     OneCriterion,
+    OneEstimator,
     Operating,
     Output,
     OutputFormat,
@@ -88,6 +90,7 @@ def estimate_command(
     criterion: OneCriterion = CriterionName.bic,
     strategy: Search = None,
     max_order: MaxOrder = None,
+    estimator: OneEstimator = None,
     interval: Interval = None,
     replicates: Replicates = 1000,
     workers: Workers = -1,
@@ -109,6 +112,7 @@ def estimate_command(
             criterion=criterion.value,
             strategy=None if strategy is None else strategy.value,
             max_order=max_order,
+            estimator=estimator,
             interval=None if interval is None else interval.value,
             replicates=replicates,
             seed=seed,
@@ -135,13 +139,14 @@ def compare_command(
     criterion: Criteria = None,
     strategy: Search = None,
     max_order: MaxOrder = None,
+    estimator: Estimators = None,
     level: Level = 0.95,
     form: OutputFormat = Form.text,
     disclosure: DisclosureOption = None,
     output: Output = None,
     seed: SeedOption = None,
 ) -> None:
-    """Put several methods side by side; without --model and --criterion the usual ones."""
+    """Put several methods side by side; without --estimator, --model and --criterion the usual ones."""
     with plain_errors():
         check_level(level)
         rules = rules_asked(disclosure)
@@ -153,6 +158,7 @@ def compare_command(
             [each.value for each in criterion or ()],
             None if strategy is None else strategy.value,
             max_order,
+            estimator or (),
         )
         comparison = compare(table, chosen)
         shown = released(comparison, rules, levels={*STORED_LEVELS, level})
@@ -203,19 +209,20 @@ def _estimators(
     criteria: Sequence[Criterion],
     strategy: Strategy | None,
     max_order: int | None,
-) -> list[Estimator]:
+    texts: Sequence[str],
+) -> list[Estimator | str]:
     """Choose the estimators asked for; without any, those that are usually compared."""
-    if not models and not criteria:
-        return usual_estimators(table, strategy=strategy, max_order=max_order)
+    if not models and not criteria and not texts:
+        return [*usual_estimators(table, strategy=strategy, max_order=max_order)]
     if not criteria and (strategy is not None or max_order is not None):
         msg = "--strategy and --max-order belong to a search; name one with --criterion."
         raise ModelError(msg)
-    chosen = [default_estimator(table, model=model) for model in models]
+    chosen: list[Estimator | str] = [default_estimator(table, model=model) for model in models]
     chosen += [
         default_estimator(table, criterion=criterion, strategy=strategy, max_order=max_order)
         for criterion in criteria
     ]
-    return chosen
+    return [*chosen, *texts]
 
 
 def _exit_unless_estimable(populations: Iterable[PopulationEstimate]) -> None:

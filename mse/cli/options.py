@@ -24,6 +24,7 @@ from mse.data.operating import EVERYWHERE
 from mse.data.table import CaptureTable
 from mse.disclosure import Rules
 from mse.errors import InvalidTableError, MissingDependencyError, ModelError, MSEError, MSEWarning
+from mse.registry import ESTIMATORS
 from mse.resampling import FEW
 
 BAD_INPUT = 2
@@ -101,6 +102,23 @@ Model: TypeAlias = Annotated[
 ]
 Models: TypeAlias = Annotated[
     list[str] | None, typer.Option("--model", help="A model to compare; may be repeated.")
+]
+OneEstimator: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--estimator",
+        help="An estimator with settings as in Python, in place of a search: SampleCoverage(), "
+        f"\"LogLinear('[12,3]')\". Known are {', '.join(ESTIMATORS)}.",
+    ),
+]
+Estimators: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--estimator",
+        help="An estimator to compare, with settings as in Python: SampleCoverage(), "
+        "\"LogLinearSearch(criterion='aic')\"; may be repeated. 'all' is every one that suits the table: "
+        f"{', '.join(ESTIMATORS)}.",
+    ),
 ]
 OneCriterion: TypeAlias = Annotated[
     CriterionName, typer.Option(help="What the search compares models by.")

@@ -270,6 +270,8 @@ def protect_with(
         "lists": estimate.lists,
         "info": estimate.info,
         "provenance": _provenance(estimate.provenance, rules),
+        "references": estimate.references,
+        "lower_bound": estimate.lower_bound,
         "publication": publication,
         "frames": FrozenDict(frames),
     }

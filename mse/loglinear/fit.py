@@ -14,7 +14,8 @@ from scipy.special import gammaln
 from mse._typing import FrozenDict
 from mse.answer.goodness import FitTest, chi_squared_fit, fit_warnings, plain_zero
 from mse.answer.intervals import GIVEN_MODEL, IntervalMethod, LognormalInterval, ProfileInterval
-from mse.answer.population import PopulationEstimate, Strata, joint_limit, provenance
+from mse.answer.method import Method
+from mse.answer.population import PopulationEstimate, Strata, answer, joint_limit
 from mse.answer.protocols import Fitted, Refits
 from mse.answer.reasons import (
     ALL_JOINT,
@@ -101,6 +102,14 @@ class LogLinear:
     >>> round(fit.population.total, 2), round(fit.bic, 2), fit.status
     (157.17, 57.14, 'ok')
     """
+
+    method = Method(
+        "log-linear model",
+        references=(
+            "Fienberg, S. E. (1972). The multiple recapture census for closed populations and incomplete 2^k contingency tables. Biometrika 59, 591-603.",
+            "Fienberg, S. E. and Rinaldo, A. (2012). Maximum likelihood estimation in log-linear models. Annals of Statistics 40, 996-1023.",
+        ),
+    )
 
     model: str | HierarchicalModel = "main"
     interval: IntervalKind = "profile"
@@ -407,25 +416,20 @@ class LogLinearFit(Fitted):
     @cached_property
     def population(self) -> PopulationEstimate:
         """The answer: observed, hidden and total persons, with an interval given the model."""
-        estimable = self.status in ("ok", "boundary")
         test = self._fit_test
         record = None if test is None else test.record()
-        boundary = (self.reason,) if self.status == "boundary" else ()
-        made = provenance(self.estimator, self.table)
-        return PopulationEstimate(
-            observed=self.table.n_observed,
-            hidden=float(self._fit.hidden.sum()) if estimable else nan,
-            status=self.status,
-            limit=self.limit,
-            reason=self.reason,
-            method="log-linear model",
+        return answer(
+            self.estimator,
+            self.table,
+            float(self._fit.hidden.sum()),
+            self.status,
+            self.limit,
+            self.reason,
+            test=test,
             uncertainty=self._uncertainty(),
             strata=self._strata(),
             model=self.model,
-            warnings=(*boundary, *fit_warnings(record, self.table.n_lists)),
-            lists=self.table.lists,
-            info=self.table.info,
-            provenance=made if record is None else {**made, "fit": record},
+            warnings=fit_warnings(record, self.table.n_lists),
         )
 
     def profile_curve(self) -> LikelihoodCurve:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mse._typing import FrozenDict
 from mse.answer.goodness import fit_warnings, plain_zero
-from mse.answer.intervals import GIVEN_MODEL, RESELECTED, ModelRange
+from mse.answer.intervals import CHAN_2021, GIVEN_MODEL, RESELECTED, ModelRange
 from mse.answer.population import PopulationEstimate, joint_limit, provenance
 from mse.answer.protocols import Fitted, Refitter, TableRefitter
 from mse.answer.reasons import averaged, no_range, none_estimable
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mse._typing import BoolArray, FloatArray, IntArray, Limit, Status
+    from mse.answer.method import Method
     from mse.core.partly_known_fit import IncompleteFit
     from mse.core.stepwise import Found
     from mse.data.table import CaptureTable
@@ -372,6 +373,7 @@ class LogLinearSearchFit(Fitted):
             model_range=self.model_range,
             warnings=(*self.warnings, *notes),
             provenance=made,
+            references=self.estimator.method.references,
         )
 
     def average(
@@ -702,6 +704,12 @@ class LogLinearSearch:
         if self.max_order is not None and self.max_order < 1:
             raise ModelError(f"max_order={self.max_order!r}; expected 1 or more.")
         LogLinear("main", self.interval, self.trend)
+
+    @property
+    def method(self) -> Method:
+        """Name, assumptions and sources: those of the models that are searched, and of the steps."""
+        steps = (CHAN_2021,) if self.criterion == "pvalue" else ()
+        return replace(LogLinear.method, references=(*LogLinear.method.references, *steps))
 
     def fit(self, table: CaptureTable) -> LogLinearSearchFit:
         """Search among the models of a table.

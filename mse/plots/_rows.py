@@ -63,6 +63,8 @@ class Row:
         Color, and marker of the point.
     said : str
         What stands at the right; by default the interval and the point.
+    lower_bound : bool
+        Whether the point is a lower bound: then it reads "at least", and points to the right.
     """
 
     label: str
@@ -73,6 +75,12 @@ class Row:
     observed: float = math.nan
     style: tuple[str, str] = (BLUE, "o")
     said: str | None = None
+    lower_bound: bool = False
+
+    @property
+    def marker(self) -> str:
+        """Marker of the point."""
+        return ">" if self.lower_bound else self.style[1]
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,8 @@ class Rows:
             span = self.words("range", low=one(row.low), high=one(row.high))
         if math.isnan(row.point):
             return span
-        return f"{span} ({one(row.point)}){BOUNDARY if row.status == 'boundary' else ''}"
+        point = self.words.bounded(one(row.point), lower_bound=row.lower_bound)
+        return f"{span} ({point}){BOUNDARY if row.status == 'boundary' else ''}"
 
     def footnotes(self, rows: Sequence[Row]) -> tuple[str, ...]:
         """Explain the mark of estimates on the boundary, where there are any."""
@@ -208,16 +217,16 @@ def _draw_row(ax: Axes, place: int, row: Row, words: Words) -> None:
         _draw_interval(ax, place, row)
     elif not math.isnan(row.point):
         # Hollow: a point without its interval is not to be taken for one with.
-        ax.plot(row.point, place, row.style[1], ms=6, mfc="none", mec=row.style[0], gid="point")
+        ax.plot(row.point, place, row.marker, ms=6, mfc="none", mec=row.style[0], gid="point")
     elif row.status:
         _draw_status(ax, place, row, words)
 
 
 def _draw_interval(ax: Axes, place: int, row: Row) -> None:
-    color, marker = row.style
+    color = row.style[0]
     interval_across(ax, place, (row.low, row.high), color=color)
     if row.low <= row.point <= ax.get_xlim()[1]:
-        ax.plot(row.point, place, marker, ms=6.5, mfc=color, mec="white", mew=0.8, gid="point")
+        ax.plot(row.point, place, row.marker, ms=6.5, mfc=color, mec="white", mew=0.8, gid="point")
 
 
 def _draw_status(ax: Axes, place: int, row: Row, words: Words) -> None:

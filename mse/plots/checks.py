@@ -93,12 +93,15 @@ def _validated(each: Validated, number: int, words: Words) -> Row:
     label = f"{label} \N{MIDDLE DOT} {number}" if number else label
     total, ends = each.trial.total / each.truth, [end / each.truth for end in each.ends]
     color, marker, _ = SERIES[max(number - 1, 0) % len(SERIES)]
-    row = Row(label, total, ends[0], ends[1], each.trial.status, style=(color, marker))
+    bound = each.trial.lower_bound
+    row = Row(
+        label, total, ends[0], ends[1], each.trial.status, style=(color, marker), lower_bound=bound
+    )
     if math.isnan(total):
         return row
     verdict = words(f"miss_{each.miss}") if each.miss else ""
     said = ", ".join(part for part in (Rows(words, kind="ratio").said(row), verdict) if part)
-    return Row(label, total, ends[0], ends[1], row.status, style=row.style, said=said)
+    return replace(row, said=said)
 
 
 @draws(PredictiveCheck)

@@ -131,7 +131,8 @@ def density(
 
 
 def _said(found: PopulationEstimate, level: float, words: Words) -> str:
-    span = f"{words.span(*found.interval(level))} ({words.number(found.total)})"
+    point = words.bounded(words.number(found.total), lower_bound=found.lower_bound)
+    span = f"{words.span(*found.interval(level))} ({point})"
     kind = f"{words.kind(found.interval_kind, level)}: {span}"
     return "; ".join(part for part in (kind, words.given(found.interval_given)) if part)
 

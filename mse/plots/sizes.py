@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from mse._drawing import draws
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.answer.population import PopulationEstimate
-from mse.classical.closed_population import ClosedPopulationFit
-from mse.classical.sample_coverage import SampleCoverageFit
-from mse.classical.two_lists import TwoListFit
+from mse.answer.protocols import Fitted
 from mse.comparing import Comparison
 from mse.errors import ModelError
 from mse.plots._canvas import BLUE, GRAY, RED, Head, ink
@@ -51,7 +49,7 @@ def population_of(thing: PopulationEstimate | Fit) -> PopulationEstimate:
     return found
 
 
-@draws(PopulationEstimate, TwoListFit, ClosedPopulationFit, SampleCoverageFit)
+@draws(PopulationEstimate, Fitted)
 def estimate(
     population: PopulationEstimate | Fit,
     *,
@@ -128,13 +126,14 @@ def reason_of(found: PopulationEstimate) -> str:
 def _parts(found: PopulationEstimate, level: float, words: Words) -> list[Row]:
     n, (low, high) = found.observed, found.interval(level)
     nan = math.nan
-    hidden = Row(words("hidden"), found.hidden, low - n, high - n)
+    bound = found.lower_bound
+    hidden = Row(words("hidden"), found.hidden, low - n, high - n, lower_bound=bound)
     said = Rows(words).said(hidden)
     rows = [
         Row(words("observed"), nan, nan, nan, "", said=words.number(n)),
         # The bar takes the place of the interval, which would start at the wrong place.
         Row(hidden.label, nan, nan, nan, "" if said else found.status, said=said),
-        Row(words("total"), found.total, low, high, found.status),
+        Row(words("total"), found.total, low, high, found.status, lower_bound=bound),
     ]
     spread = found.model_range
     if spread is not None and spread.n_models > 1:
@@ -220,7 +219,10 @@ def forest(
     text = Words(words)
     check_level(level)
     named = _named(estimates, level, labels, text)
-    rows = [Row(label, found.total, *found.interval(level), found.status) for label, found in named]
+    rows = [
+        Row(label, found.total, *found.interval(level), found.status, lower_bound=found.lower_bound)
+        for label, found in named
+    ]
     first = named[0][1]
     same = {found.observed for _, found in named} == {first.observed}
     how = Rows(
@@ -323,6 +325,7 @@ def strata(
             row["high"],
             row["status"],
             row["observed"],
+            lower_bound=found.lower_bound,
         )
         for row in frame.to_dict("records")
     ]

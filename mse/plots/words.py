@@ -268,6 +268,10 @@ class Words:
             return self("at_least", low=self.number(low))
         return self("range", low=self.number(low), high=self.number(high))
 
+    def bounded(self, text: str, *, lower_bound: bool) -> str:
+        """Write "at least" before a figure of a lower bound."""
+        return self("at_least", low=text) if lower_bound else text
+
     def status(self, status: str) -> str:
         """Name a status; empty for ``ok``."""
         return "" if status == "ok" else self(f"status_{status}")

@@ -101,6 +101,17 @@ class Context:
         """Say a text of the layers below in the language of the report, or mark it."""
         return inline(self.sentences.say(text))
 
+    def bounded(self, population: PopulationEstimate, text: str, *, most: bool = False) -> str:
+        """Write "at least" before a figure of a lower bound, "at most" before one that falls as it rises."""
+        key = "number.most" if most else "number.least"
+        return self.say(key, value=text) if population.lower_bound else text
+
+    def bounded_cell(
+        self, population: PopulationEstimate, cell: Cell, *, most: bool = False
+    ) -> Cell:
+        """Write the same into a cell; its value for machines stays."""
+        return replace(cell, text=self.bounded(population, cell.text, most=most))
+
     def cell_of(self, text: str) -> Cell:
         """Make a cell of a text of the layers below."""
         said = self.sentences.say(text)

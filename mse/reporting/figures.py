@@ -207,14 +207,19 @@ def _overlaps_said(context: Context, counts: Counts) -> str:
 
 def _span_said(context: Context, population: PopulationEstimate) -> str:
     """Interval and point of a total in words."""
-    return _said(context, *population.interval(context.level), population.total)
+    low, high = population.interval(context.level)
+    return _said(context, low, high, population.total, lower_bound=population.lower_bound)
 
 
-def _said(context: Context, low: float, high: float, point: float) -> str:
+def _said(
+    context: Context, low: float, high: float, point: float, *, lower_bound: bool = False
+) -> str:
     say = context.say
     if math.isnan(point):
         return say("status.not_estimable")
-    return f"{say.span(low, high)} ({say('number.point', value=say.number(point))})"
+    value = say.number(point)
+    value = say("number.least", value=value) if lower_bound else value
+    return f"{say.span(low, high)} ({say('number.point', value=value)})"
 
 
 def population_figure(context: Context, population: PopulationEstimate) -> Iterator[Block]:
@@ -226,7 +231,9 @@ def population_figure(context: Context, population: PopulationEstimate) -> Itera
     alt = say(
         "alt.estimate",
         observed=say.number(n),
-        hidden=_said(context, low - n, high - n, population.hidden),
+        hidden=_said(
+            context, low - n, high - n, population.hidden, lower_bound=population.lower_bound
+        ),
         total=_span_said(context, population),
         level=say.level(context.level),
     )

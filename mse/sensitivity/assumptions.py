@@ -1,13 +1,4 @@
-"""Assumptions that no data can test, varied: the highest interaction, and a pair's odds ratio.
-
-References
-----------
-Aleshin-Guendel, S., Sadinle, M. and Wakefield, J. (2024). The central role of the identifying
-assumption in population size estimation. Biometrics 80, ujad028.
-Gerritse, S. C., van der Heijden, P. G. M. and Bakker, B. F. M. (2015). Sensitivity of population
-size estimation for violating parametric assumptions in log-linear models. Journal of Official
-Statistics 31, 357-379.
-"""
+"""Assumptions that no data can test, varied: the highest interaction, and a pair's odds ratio."""
 
 from __future__ import annotations
 
@@ -153,6 +144,10 @@ class HighestOrder(Result):
         Level of the intervals.
     """
 
+    references = (
+        "Aleshin-Guendel, S., Sadinle, M. and Wakefield, J. (2024). The central role of the identifying assumption in population size estimation. Biometrics 80, ujad028.",
+    )
+
     population: PopulationEstimate
     scenarios: tuple[Scenario, ...]
     level: float
@@ -291,6 +286,10 @@ class OddsRatio(Result):
     level : float
         Level of the intervals.
     """
+
+    references = (
+        "Gerritse, S. C., van der Heijden, P. G. M. and Bakker, B. F. M. (2015). Sensitivity of population size estimation for violating parametric assumptions in log-linear models. Journal of Official Statistics 31, 357-379.",
+    )
 
     table: CaptureTable
     scenarios: tuple[Scenario, ...]

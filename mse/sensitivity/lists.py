@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mse.answer.assumptions import ALIKE
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
+from mse.answer.method import ALIKE
 from mse.answer.shown import Result, Section, layout, persons
 from mse.comparing import Trial, attempt, attempt_on_other, check_estimator, described
 from mse.errors import ModelError

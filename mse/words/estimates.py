@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mse.answer.assumptions import ALIKE
 from mse.answer.goodness import MISFIT, NOTHING_LEFT, TWO_LISTS, fit_in_words, fits_poorly, short_p
-from mse.answer.population import _KINDS, PopulationEstimate, kind_of
-from mse.answer.shown import MARK, Section, persons, registered, words_for
+from mse.answer.method import ALIKE
+from mse.answer.population import _KINDS, PopulationEstimate, kind_of, publications
+from mse.answer.shown import MARK, Section, bounded, persons, registered, words_for
 from mse.comparing import Comparison
 
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ N_FIXED = (
     "Only the registered persons were drawn again, their number fixed, as is usually published. The "
     "interval leaves out the chance in how many of all persons are registered, so it is too narrow where "
     "lists see much."
+)
+
+#: What a figure of a lower bound is.
+AT_LEAST = (
+    'Where a total reads "at least", it is a lower bound: the method aims at what the population has at least, '
+    "and not at the population itself."
 )
 
 _GIVEN = {
@@ -121,6 +127,7 @@ def population_sections(estimate: PopulationEstimate, level: float) -> list[Sect
         _strata(estimate, level),
         Section("Assumptions", bullets=estimate.assumptions),
         Section("Warnings", bullets=_further_warnings(estimate)),
+        Section("References", bullets=publications([estimate])),
         Section("Data", rows=_data(estimate)),
     ]
     return [
@@ -166,19 +173,21 @@ def _figures(
     coverage = "no interval"
     if low > 0 and not math.isnan(high):
         coverage = f"{_percent(n / high)} to {_percent(n / low)}"
-    spread = estimate.model_range
+    spread, bound = estimate.model_range, estimate.lower_bound
+    total, hidden = (f"Estimated {part}{' (at least)' * bound}" for part in ("total", "hidden"))
+    share = f"Estimated share registered{' (at most)' * bound}"
     return [
-        (f"Estimated total, {percent}", _span(low, high) + note),
+        (f"{total}, {percent}", _span(low, high) + note),
         *(
-            [("Estimated total, defensible models", _span(spread.low, spread.high))]
+            [(f"{total}, defensible models", _span(spread.low, spread.high))]
             if spread and spread.n_models > 1
             else []
         ),
-        ("Estimated total, point", persons(estimate.total)),
-        (f"Estimated hidden, {percent}", _span(low - n, high - n)),
-        ("Estimated hidden, point", persons(estimate.hidden)),
-        (f"Estimated share registered, {percent}", coverage),
-        ("Estimated share registered, point", _percent(estimate.coverage)),
+        (f"{total}, point", persons(estimate.total)),
+        (f"{hidden}, {percent}", _span(low - n, high - n)),
+        (f"{hidden}, point", persons(estimate.hidden)),
+        (f"{share}, {percent}", coverage),
+        (f"{share}, point", _percent(estimate.coverage)),
     ]
 
 
@@ -263,7 +272,8 @@ def _strata(estimate: PopulationEstimate, level: float) -> Section:
     tables = [_layout(estimate.margin(*names, level=level)) for names in columns]
     note = ", ".join(filter(None, (_KINDS.get(part, part) for part in kind_of_parts(estimate))))
     note = f" ({note})" if note else ""
-    heading = f"By {' and '.join(strata.names)}, estimated, {100 * level:g}% intervals{note}"
+    bound = " (at least)" * estimate.lower_bound
+    heading = f"By {' and '.join(strata.names)}, estimated{bound}, {100 * level:g}% intervals{note}"
     return Section(heading, verbatim="\n\n".join(tables))
 
 
@@ -337,10 +347,17 @@ def comparison_sections(comparison: Comparison, level: float) -> list[Section]:
         Section("Question", paragraphs=(_question(first),)),
         Section("Registered", paragraphs=(f"{registered(first.observed)} on at least one list.",)),
         Section("Estimated total, by method", verbatim=table),
-        Section("How far the methods disagree", paragraphs=_spread(estimates)),
+        Section(
+            "How far the methods disagree", paragraphs=(*_spread(estimates), *_bounds(estimates))
+        ),
         Section("How the models fit", bullets=_misfits(estimates)),
         Section("What the intervals take for granted", paragraphs=given),
         Section("Not estimated", bullets=_failures(estimates)),
+        Section(
+            "Not for such a table",
+            bullets=tuple(f"{name}: {why}" for name, why in comparison.left_out.items()),
+        ),
+        Section("References", bullets=publications(estimates)),
         Section("Data", rows=_data(first)),
     ]
     return [
@@ -351,7 +368,7 @@ def comparison_sections(comparison: Comparison, level: float) -> list[Section]:
 def _point(estimate: PopulationEstimate) -> str:
     if math.isnan(estimate.total):
         return MARK if estimate.status == "suppressed" else "-"
-    return persons(estimate.total)
+    return bounded(persons(estimate.total), lower_bound=estimate.lower_bound)
 
 
 def _given_for(estimate: PopulationEstimate, level: float) -> Iterable[str]:
@@ -374,6 +391,12 @@ def _spread(estimates: Sequence[PopulationEstimate]) -> tuple[str, ...]:
             f"a factor of {_factor(low, high)} apart. {rest}"
         ),
     )
+
+
+def _bounds(estimates: Sequence[PopulationEstimate]) -> tuple[str, ...]:
+    """Say what "at least" means, where a total is a lower bound."""
+    some = any(each.lower_bound and not math.isnan(each.total) for each in estimates)
+    return (AT_LEAST,) * some
 
 
 def _factor(low: float, high: float) -> str:

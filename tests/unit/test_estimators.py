@@ -218,7 +218,7 @@ def test_comparison_as_a_frame() -> None:
     assert frame.index.tolist() == ["Fixed(hidden=10.0)", "Fixed(hidden=nan)"]
     assert frame.columns.tolist() == [
         "method", "model", "observed", "hidden", "total", "low", "high", "interval_kind", "given",
-        "status", "limit", "reason", "n_parameters", "deviance", "aic", "bic",
+        "status", "limit", "reason", "lower_bound", "n_parameters", "deviance", "aic", "bic",
     ]  # fmt: skip
     assert frame["total"].tolist()[0] == 218.0
     assert (frame["low"].iloc[0], frame["high"].iloc[0]) == LognormalInterval(

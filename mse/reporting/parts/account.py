@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import platform
-import tomllib
 from dataclasses import fields, is_dataclass
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from mse.answer.goodness import fit_in_words
+from mse.answer.population import publications
 from mse.words.catalogue import SOURCE
 from mse.words.content import (
     Block,
@@ -288,31 +287,10 @@ def citation(context: Context, title: Inline, date: str) -> Section:
     rows.append((say("cite.software"), inline(software)))
     blocks: list[Block] = [Paragraph(inline(say("cite.intro"))), Facts(tuple(rows))]
     language = "" if say.code == SOURCE else SOURCE
-    found = dict.fromkeys(_publications(context))
-    publications = tuple(inline(Text(text, language)) for text in found)
-    if publications:
-        blocks.append(Paragraph(inline(say("cite.methods"))))
-        blocks.append(Bullets(publications))
-    return Section("citation", say("heading.citation"), tuple(blocks))
-
-
-@cache
-def _references() -> tuple[dict[str, Any], ...]:
-    text = files("mse.reporting").joinpath("references.toml").read_text(encoding="utf-8")
-    return tuple(tomllib.loads(text)["reference"])
-
-
-def _publications(context: Context) -> Iterator[str]:
-    """Find the publications behind what was done."""
     given = context.given
-    estimators = " ".join(each.estimator for each in given.estimates)
-    kinds = {each.interval_kind for each in given.populations}
-    results = {type(each).__name__ for each in (*given.sensitivities, *given.validations)}
-    for each in _references():
-        called = (
-            any(word in estimators for word in each.get("estimators", ())),
-            not kinds.isdisjoint(each.get("intervals", ())),
-            not results.isdisjoint(each.get("results", ())),
-        )
-        if any(called):
-            yield each["text"]
+    behind = chain(*(each.references for each in (*given.sensitivities, *given.validations)))
+    found = sorted({*publications(given.populations), *behind})
+    if found:
+        blocks.append(Paragraph(inline(say("cite.methods"))))
+        blocks.append(Bullets(tuple(inline(Text(text, language)) for text in found)))
+    return Section("citation", say("heading.citation"), tuple(blocks))

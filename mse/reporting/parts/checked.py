@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -236,7 +237,15 @@ def _share_of(context: Context, found: Validation) -> Iterator[Block]:
     say = context.say
     yield Paragraph(inline(say("validation.intro")))
     names = {repr(each): i for i, each in enumerate(found.estimators, start=1)}
-    yield Facts(tuple((say("validation.method", n=str(i)), inline(n)) for n, i in names.items()))
+    yield Facts(
+        tuple(
+            (
+                say("validation.method", n=str(i)),
+                inline(say("validation.bound", method=n) if found.is_bound(i - 1) else n),
+            )
+            for n, i in names.items()
+        )
+    )
     summed = found.by_estimator().reset_index().to_dict("records")
     columns = (
         Column(say("column.method")),
@@ -295,13 +304,20 @@ def _lists(context: Context, found: Validation, names: Mapping[str, int]) -> Blo
                 Cell(row["list"], row["list"]),
                 say.count_cell(int(row["truth"])),
                 say.span_cell(row["low"], row["high"]),
-                say.count_cell(row["estimate"]),
+                _estimated(context, row),
                 Cell(verdict, miss or row["status"]),
             )
         )
     rest = len(frame) - MOST_ROWS
     notes = (say.counted("table.more_rows", rest),) if rest > 0 else ()
     return Table(say("caption.validation_lists"), columns, tuple(rows), notes)
+
+
+def _estimated(context: Context, row: Mapping[Hashable, Any]) -> Cell:
+    cell = context.say.count_cell(row["estimate"])
+    if not row["lower_bound"]:
+        return cell
+    return replace(cell, text=context.say("number.least", value=cell.text))
 
 
 # Sensitivity: the estimate under other lists, other assumptions and other models ------------------

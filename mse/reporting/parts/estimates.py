@@ -96,15 +96,20 @@ def _rows(context: Context, population: PopulationEstimate) -> Iterator[Fact]:
         kind = f" ({context.kind(population)})"
         if not math.isnan(low):
             yield fact(say("fact.total_interval", level=level), say.span_cell(low, high), kind)
-        yield fact(say("fact.total_point"), say.count_cell(population.total))
+        total = context.bounded_cell(population, say.count_cell(population.total))
+        yield fact(say("fact.total_point"), total)
         if not math.isnan(low):
             hidden = say.span_cell(low - n, high - n)
             yield fact(say("fact.hidden_interval", level=level), hidden)
-        yield fact(say("fact.hidden_point"), say.count_cell(population.hidden))
+        hidden = context.bounded_cell(population, say.count_cell(population.hidden))
+        yield fact(say("fact.hidden_point"), hidden)
         if low > 0 and not math.isnan(high):
             share = say.share_span_cell(n / high, n / low)
             yield fact(say("fact.share_interval", level=level), share)
-        yield fact(say("fact.share_point"), say.share_cell(population.coverage))
+        share = say.share_cell(population.coverage)
+        yield fact(say("fact.share_point"), context.bounded_cell(population, share, most=True))
+        if population.lower_bound:
+            yield say("fact.bound"), inline(say("estimate.bound"))
     yield say("fact.method"), context.translated(population.method)
     if population.model:
         yield say("fact.model"), inline(population.model)
@@ -186,9 +191,10 @@ def _strata(context: Context, population: PopulationEstimate) -> Iterator[Block]
 def _granted(context: Context, population: PopulationEstimate) -> tuple[str, ...]:
     """Say what the intervals by group take for granted, which need not be that of the total."""
     kind, given = kind_of_parts(population)
+    bound = (context.say("strata.bound"),) if population.lower_bound else ()
     if not kind:
-        return ()
-    return (context.say("strata.intervals", given=context.kind_named(kind, given)),)
+        return bound
+    return (context.say("strata.intervals", given=context.kind_named(kind, given)), *bound)
 
 
 def _strata_table(
@@ -278,6 +284,8 @@ def _blocks(context: Context, group: Group) -> Iterator[Block]:
         )
         yield Paragraph(inline(text))
     yield method_table(context, group.estimates)
+    if any(each.is_given and each.population.lower_bound for each in group.estimates):
+        yield Paragraph(inline(say("comparison.bound")))
     if context.pictures and any(each.is_given for each in group.estimates):
         yield from methods_figure(context, group)
     given = dict.fromkeys(_granted_to_all(context, group))
@@ -323,11 +331,12 @@ def method_table(context: Context, estimates: Sequence[Estimated]) -> Table:
         population = each.population
         method = context.method(population)
         low, high = population.interval(context.level)
+        total = context.bounded_cell(population, say.count_cell(population.total))
         rows.append(
             (
                 Cell(plain(method), each.estimator or plain(method), method[0].language),
                 say.span_cell(low, high),
-                say.count_cell(population.total) if not math.isnan(population.total) else Cell("-"),
+                Cell("-") if math.isnan(population.total) else total,
                 Cell(context.kind(population), population.interval_kind or None),
                 _fit_cell(context, population),
                 say.status_cell(population.status),

@@ -78,10 +78,11 @@ def _lead(context: Context, group: Group) -> Inline:
         return say.rich("answer.lead_none", none=none, subject=subject, observed=observed)
     low, high = population.interval(context.level)
     if math.isnan(low) or math.isnan(high):
-        point = Text(say.number(population.total), strong=True)
+        total = context.bounded(population, say.number(population.total))
+        point = Text(f"{total[:1].upper()}{total[1:]}", strong=True)
         return say.rich("answer.lead_point", point=point, subject=subject, observed=observed)
     return say.rich(
-        "answer.lead",
+        "answer.lead_bound" if population.lower_bound else "answer.lead",
         span=Text(say.span(low, high), strong=True),
         level=say.level(context.level),
         subject=subject,
@@ -111,11 +112,14 @@ def _key_facts(context: Context, group: Group) -> Iterator[Fact]:
     yield fact(say("fact.observed"), context.observed_cell(n))
     if not math.isnan(low):
         hidden = say.span_cell(low - n, high - n)
-        yield fact(say("fact.hidden"), hidden, _point(context, say.number(population.hidden)))
+        point = context.bounded(population, say.number(population.hidden))
+        yield fact(say("fact.hidden"), hidden, _point(context, point))
         if low > 0:
             share = say.share_span_cell(n / high, n / low)
-            yield fact(say("fact.share"), share, _point(context, say.percent(population.coverage)))
-    yield fact(say("fact.point"), say.count_cell(population.total))
+            point = context.bounded(population, say.percent(population.coverage), most=True)
+            yield fact(say("fact.share"), share, _point(context, point))
+    total = context.bounded_cell(population, say.count_cell(population.total))
+    yield fact(say("fact.point"), total)
 
 
 def _point(context: Context, value: str) -> str:

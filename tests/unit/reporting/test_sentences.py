@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mse
-from mse.answer.assumptions import STANDARD_ASSUMPTIONS
+from mse.answer.method import STANDARD_ASSUMPTIONS
 from mse.answer.reasons import boundary_reason, not_estimable_reason
 from mse.cli.monitor import _not_named
 from mse.loglinear.fit import within_bounds
