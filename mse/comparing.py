@@ -53,18 +53,7 @@ def default_estimator(
     max_order: int | None = None,
     interval: Literal["profile", "lognormal"] = "profile",
 ) -> Estimator:
-    """Choose the estimator that :func:`estimate` uses for a table; parameters as there.
-
-    Returns
-    -------
-    Estimator
-        A log-linear model, or a search for one.
-
-    Raises
-    ------
-    ModelError
-        If the table has no default: it consists of margins, and no model is named.
-    """
+    """Choose the log-linear model, or search for one, that `estimate` uses; parameters as there."""
     from mse.loglinear import LogLinear, LogLinearSearch
 
     if model is not None:
@@ -90,11 +79,8 @@ def usual_estimators(
 ) -> list[Estimator]:
     """Choose the estimators that are usually put side by side; options of the searches among them.
 
-    Returns
-    -------
-    list of Estimator
-        Of two lists the classical ones and a log-linear model; of more lists the two extremes,
-        independence and all pairs, and searches by several criteria.
+    Of two lists the classical ones and a log-linear model; of more lists the two extremes, independence
+    and all pairs, and searches by several criteria.
     """
     from mse.classical.two_lists import Chapman, LincolnPetersen
 
@@ -419,15 +405,7 @@ NOT_APPLICABLE = "not_applicable"
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What came of an estimator on one table.
-
-    Parameters
-    ----------
-    population : PopulationEstimate or None
-        The answer; None where the estimator could not be asked.
-    why_not : str
-        Why it could not; empty otherwise.
-    """
+    """What came of an estimator on one table: its answer, or why it could not be asked."""
 
     population: PopulationEstimate | None
     why_not: str = ""
@@ -492,24 +470,10 @@ def carried_over(
     rest: CaptureTable,
     renamed: Mapping[str, str] | None = None,
 ) -> Estimator:
-    """Let an estimator that names lists ask the same of a table that lacks some of them.
+    """Let an estimator that names lists ask the same of a table with lists left out, or made one.
 
     Without this a model that speaks of a list would be said to give no estimate where the list is
-    left out, though nobody asked it.
-
-    Parameters
-    ----------
-    estimator : Estimator
-        Any; those with a method ``asked_of`` are asked for what suits the other table.
-    whole, rest : CaptureTable
-        The table the estimator is written for, and the same with lists left out or made one.
-    renamed : mapping of str to str, optional
-        New names of lists that were made one.
-
-    Raises
-    ------
-    ModelError
-        If it cannot be asked of the other table.
+    left out, though nobody asked it. Those with a method ``asked_of`` say what suits the other table.
     """
     asked_of = getattr(estimator, "asked_of", None)
     adapted: Estimator = asked_of(whole, rest, renamed or {}) if callable(asked_of) else estimator

@@ -53,27 +53,15 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """An estimator on one list as the population.
-
-    Parameters
-    ----------
-    estimator : Estimator
-        What was fitted.
-    list : str
-        The list that is the population.
-    truth, observed : int
-        Persons on it, and those of them on another list.
-    trial : Trial
-        What came of it.
-    ends : tuple of float
-        The interval, persons; NaN where there is none.
-    """
+    """An estimator on one list as the population."""
 
     estimator: Estimator
     list: str
+    #: Persons on it, and those of them on another list.
     truth: int
     observed: int
     trial: Trial
+    #: The interval, persons; NaN where there is none.
     ends: tuple[float, float]
 
     @property

@@ -139,26 +139,9 @@ def joint_limit(limits: Sequence[Limit]) -> Limit:
 def strata_frame(
     strata: Strata, names: Sequence[str], level: float, draws: FloatArray | None = None
 ) -> pd.DataFrame:
-    """Estimates by the covariates in ``names``, summed over the others.
+    """Estimates by the covariates in ``names``, summed over the others; see `PopulationEstimate.margin`.
 
-    Parameters
-    ----------
-    strata : Strata
-        Estimates by stratum.
-    names : sequence of str
-        Covariates to keep, in the order of the columns.
-    level : float
-        Level of the intervals.
-    draws : ndarray of float64, shape (M, S), optional
-        Draws of the totals by stratum; without them intervals are log-normal, from the
-        covariance.
-
-    Returns
-    -------
-    DataFrame
-        One row per combination of levels: the covariates, then ``observed``, ``hidden``,
-        ``total``, ``coverage``, ``low``, ``high``, ``status``, ``limit``. The numbers that a
-        stratum that is not estimable would enter are NaN.
+    ``draws`` (M, S) are of the totals by stratum; without them intervals are log-normal, from the covariance.
     """
     check_level(level)
     _check_names(strata, names)
@@ -357,13 +340,7 @@ def _encode_draws(draws: Any) -> Any:
 
 
 def decode_population(data: object) -> dict[str, Any]:
-    """Arguments of ``PopulationEstimate`` from what :func:`encode_population` wrote.
-
-    Raises
-    ------
-    ModelError
-        If the data name another schema, or lack a part of this one.
-    """
+    """Arguments of ``PopulationEstimate`` from what :func:`encode_population` wrote."""
     schema = data.get("schema") if isinstance(data, Mapping) else None
     if not isinstance(data, Mapping) or schema != POPULATION_SCHEMA:
         msg = f"The data name the schema {schema!r}; expected {POPULATION_SCHEMA!r}."
@@ -796,20 +773,7 @@ class PopulationEstimate(Drawn):
 
 
 def provenance(estimator: object, table: CaptureTable) -> dict[str, Any]:
-    """How an estimate was made: software and its version, estimator, fingerprint of the table.
-
-    Parameters
-    ----------
-    estimator : object
-        The estimator; its ``repr`` shows all its settings.
-    table : CaptureTable
-        The table it was fitted to.
-
-    Returns
-    -------
-    dict
-        Values that JSON can hold.
-    """
+    """How an estimate was made: software and its version, estimator, fingerprint of the table."""
     try:
         release = version("multiple-systems")
     except PackageNotFoundError:

@@ -108,21 +108,11 @@ class Refits(NamedTuple):
 
 
 class Refitter(Protocol):
-    """Repeats a fitted estimator on other counts of the same table; can be sent to a worker.
-
-    Attributes
-    ----------
-    given : str
-        What intervals from such refits take for granted.
-    releases_gil : bool
-        Whether threads run it in parallel.
-    checkpoints : tuple of int
-        Numbers of candidates for ``Refits.settling``; empty where there are none.
-    """
+    """Repeats a fitted estimator on other counts of the same table; can be sent to a worker."""
 
     @property
     def given(self) -> str:
-        """What intervals take for granted."""
+        """What intervals from such refits take for granted."""
         ...
 
     @property
@@ -132,7 +122,7 @@ class Refitter(Protocol):
 
     @property
     def checkpoints(self) -> tuple[int, ...]:
-        """Numbers of candidates."""
+        """Numbers of candidates for ``Refits.settling``; empty where there are none."""
         ...
 
     def __call__(self, counts: FloatArray) -> Refits:
@@ -151,17 +141,7 @@ class Refittable(Protocol):
 
 @dataclass(frozen=True)
 class TableRefitter:
-    """Repeats any estimator by fitting it to one table after another.
-
-    Parameters
-    ----------
-    estimator : Estimator
-        What to repeat.
-    table : CaptureTable
-        Lists and covariates; its counts are replaced.
-    given : str
-        What intervals from such refits take for granted.
-    """
+    """Repeats any estimator by fitting it to a table with one set of counts after another."""
 
     estimator: Estimator
     table: CaptureTable
