@@ -1,0 +1,1 @@
+"""The yardstick: how often a method's intervals hold the size of populations that are known."""
