@@ -28,6 +28,7 @@ ALL_ESTIMATORS = [
     (mse.DecomposableGraphs(complete=False, edge_probability=0.3), TWO_LISTS),
     (mse.LatentClasses(classes=3, draws=400, thin=4, warmup=320, chains=2), "korea"),
     (mse.BayesianLogLinear(draws=300, chains=2, warmup=100, thin=2), "kosovo"),
+    (mse.HeterogeneousLogLinear(draws=500), "kosovo"),
     (mse.ThresholdedLogLinear(threshold=4.5, draws=500), "kosovo"),
     (mse.PooledLogLinear(draws=50, tune=100, chains=1), "spina_bifida"),
 ]

@@ -23,6 +23,7 @@ def _fitted(make: Callable[[], object]) -> Method:
 #: By name: a function of a table and a seed.
 METHODS: dict[str, Method] = {
     "default": lambda table, seed: mse.estimate(table, seed=seed, replicates=REPLICATES, n_jobs=1),
+    "heterogeneity": _fitted(mse.HeterogeneousLogLinear),
     "BIC, profile": _fitted(mse.LogLinearSearch),
     "AIC, profile": _fitted(lambda: mse.LogLinearSearch(criterion="aic")),
     "stepwise by p-value": _fitted(
@@ -30,10 +31,10 @@ METHODS: dict[str, Method] = {
     ),
     "independence": _fitted(lambda: mse.LogLinear("main")),
     "all pairs": _fitted(lambda: mse.LogLinear("all two-way")),
-    "Chao's bound": _fitted(lambda: mse.ClosedPopulation("Mh", form="chao")),
-    "M_th, Darroch": _fitted(lambda: mse.ClosedPopulation("Mth", form="darroch")),
-    "M_th, gamma": _fitted(lambda: mse.ClosedPopulation("Mth", form="gamma")),
-    "M_th, Poisson": _fitted(lambda: mse.ClosedPopulation("Mth", form="poisson")),
+    "Chao's bound": _fitted(lambda: mse.ClosedPopulation("Mth", heterogeneity="chao")),
+    "M_th, Darroch": _fitted(lambda: mse.ClosedPopulation("Mth", heterogeneity="darroch")),
+    "M_th, gamma": _fitted(lambda: mse.ClosedPopulation("Mth", heterogeneity="gamma")),
+    "M_th, Poisson": _fitted(lambda: mse.ClosedPopulation("Mth", heterogeneity="poisson")),
     "sample coverage": _fitted(mse.SampleCoverage),
     "thresholded effects": _fitted(mse.ThresholdedLogLinear),
     "decomposable graphs": _fitted(mse.DecomposableGraphs),

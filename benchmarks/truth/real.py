@@ -1,7 +1,7 @@
 """Real populations of known size: the members of each list of a table, as the other lists see them.
 
 The members of one list are a population whose size is known; the histories of its members on the other
-lists are a table that some of them are not in (Binette & Steorts 2022, JRSS A 185, 1-20).
+lists are a table that some of them are not in (Binette & Steorts 2022, JRSS A 185, 640-676).
 """
 
 from __future__ import annotations

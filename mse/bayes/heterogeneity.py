@@ -190,8 +190,7 @@ def _undetermined(table: CaptureTable) -> Undetermined | None:
     """Say why the effects of lists, whose prior is flat, are not determined; None if they are."""
     if table.n_observed == 0:
         return Undetermined("indeterminate", "Nobody was observed.")
-    whole = table.collapse(*table.covariates) if table.covariates else table
-    main = LogLinear("main").fit(whole)
+    main = LogLinear("main").fit(table)
     if main.status in ("ok", "boundary"):
         return None
     return Undetermined(main.limit, main.reason)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 ORDERS = (2, 3)
 #: Newton steps, and the squared length of one, in standard deviations, at which the mode is found.
 MAX_STEPS, SETTLED = 200, 1e-12
+#: Shares of a step below this are no step.
+SHORTEST = 1e-9
 #: Largest log mean: beyond it nothing is counted.
 LARGEST_LOG = 60.0
 #: Means beyond this are drawn as they are: a Poisson number would not fit into 64 bits.
@@ -202,24 +204,42 @@ def _normal_about_mode(
     b = _start(records, prior) if start is None else start.copy()
     value, means = _log_posterior(b, records, columns, prior)
     for _ in range(MAX_STEPS):
-        completed = _completed(means, records)
-        residual = completed - np.where(records.observable, means, 0.0)
+        residual = _completed(means, records) - np.where(records.observable, means, 0.0)
         gradient = _sums(residual, columns, records.n_strata) - prior.precision @ (b - prior.mean)
-        weights = np.where(records.observable, means, 0.0)
-        factor = cho_factor(_gram(weights, columns, records.n_strata) + prior.precision, lower=True)
-        step = cho_solve(factor, gradient)
+        factor, concave = _curvature(means, records, columns, prior)
+        step = cho_solve((factor, True), gradient)
         length, share = float(gradient @ step), 1.0
         if length < SETTLED:
-            return _described(b, value, means, records, columns, prior)
+            return (
+                _described(b, value, factor, _completed(means, records), prior) if concave else None
+            )
         while True:
             tried, at = _log_posterior(b + share * step, records, columns, prior)
             if tried >= value - 1e-12 * abs(value):
                 break
             share /= 2
-            if share < 1e-9:
+            if share < SHORTEST:
                 return None
         b, value, means = b + share * step, tried, at
     return None
+
+
+def _curvature(
+    means: FloatArray, records: Records, columns: Columns, prior: _Prior
+) -> tuple[FloatArray, bool]:
+    """Factor the negative second derivatives, or where these are not positive those of complete counts."""
+    weights = np.where(records.observable, means, 0.0)
+    complete = _gram(weights, columns, records.n_strata) + prior.precision
+    if records.persons.size:
+        try:
+            return _factor(complete - _missing(means, records, columns)), True
+        except np.linalg.LinAlgError:
+            return _factor(complete), False
+    return _factor(complete), True
+
+
+def _factor(matrix: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
 
 
 def _start(records: Records, prior: _Prior) -> FloatArray:
@@ -275,30 +295,16 @@ def _gram(weights: FloatArray, columns: Columns, s: int) -> FloatArray:
 
 
 def _described(
-    b: FloatArray,
-    value: float,
-    means: FloatArray,
-    records: Records,
-    columns: Columns,
-    prior: _Prior,
-) -> _Normal | None:
-    """Compute curvature and evidence at the mode."""
-    weights = np.where(records.observable, means, 0.0)
-    matrix = _gram(weights, columns, records.n_strata) + prior.precision
-    matrix -= _missing(means, records, columns)
-    try:
-        factor = np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
-    except np.linalg.LinAlgError:
-        return None
+    b: FloatArray, value: float, factor: FloatArray, completed: FloatArray, prior: _Prior
+) -> _Normal:
+    """Compute the evidence at the mode."""
     evidence = value + prior.log_det / 2 - float(np.log(np.diag(factor)).sum())
-    return _Normal(b, factor, evidence, _completed(means, records))
+    return _Normal(b, factor, evidence, completed)
 
 
 def _missing(means: FloatArray, records: Records, columns: Columns) -> FloatArray:
     """Compute the information that counts over several cells lack (Louis 1982, JRSS B 44, 226-233)."""
     s, p = records.n_strata, columns.rows.shape[1]
-    if not records.persons.size:
-        return np.zeros((s + p, s + p))
     at = means[records.boxes]
     n = records.persons.size
     share = at / np.bincount(records.owner, at, n)[records.owner]
