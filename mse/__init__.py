@@ -35,7 +35,7 @@ _HOMES = ESTIMATORS | {
     "SparseTableWarning": "mse.errors",
     "bootstrap": "mse.resampling",
     "compare": "mse.comparing",
-    "estimate": "mse.comparing",
+    "estimate": "mse.estimating",
     "list_datasets": "mse.data.datasets",
     "load_dataset": "mse.data.datasets",
     "monitor": "mse.monitoring",

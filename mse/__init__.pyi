@@ -7,6 +7,7 @@ from mse import sensitivity as sensitivity
 from mse import simulate as simulate
 from mse.answer.population import PopulationEstimate as PopulationEstimate
 from mse.bayes.decomposable import DecomposableGraphs as DecomposableGraphs
+from mse.bayes.heterogeneity import HeterogeneousLogLinear as HeterogeneousLogLinear
 from mse.bayes.latent_classes import LatentClasses as LatentClasses
 from mse.bayes.model_average import BayesianLogLinear as BayesianLogLinear
 from mse.bayes.pooled import PooledLogLinear as PooledLogLinear
@@ -16,7 +17,6 @@ from mse.classical.sample_coverage import SampleCoverage as SampleCoverage
 from mse.classical.two_lists import Chapman as Chapman
 from mse.classical.two_lists import LincolnPetersen as LincolnPetersen
 from mse.comparing import compare as compare
-from mse.comparing import estimate as estimate
 from mse.data.datasets import list_datasets as list_datasets
 from mse.data.datasets import load_dataset as load_dataset
 from mse.data.table import CaptureTable as CaptureTable
@@ -29,6 +29,7 @@ from mse.errors import ModelError as ModelError
 from mse.errors import MSEError as MSEError
 from mse.errors import MSEWarning as MSEWarning
 from mse.errors import SparseTableWarning as SparseTableWarning
+from mse.estimating import estimate as estimate
 from mse.loglinear import LogLinear as LogLinear
 from mse.loglinear import LogLinearSearch as LogLinearSearch
 from mse.models.terms import HierarchicalModel as HierarchicalModel

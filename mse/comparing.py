@@ -22,7 +22,6 @@ from mse.resampling import bootstrap
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mse._typing import Seed
     from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Fit
     from mse.data.table import CaptureTable
@@ -114,128 +113,6 @@ def _check_searchable(table: CaptureTable) -> None:
             'between lists; if you accept independence, ask for it: LogLinear("main").'
         )
         raise ModelError(msg)
-
-
-def estimate(
-    table: CaptureTable,
-    *,
-    model: str | None = None,
-    criterion: Criterion = "bic",
-    strategy: Strategy | None = None,
-    max_order: int | None = None,
-    estimator: Estimator | str | None = None,
-    interval: IntervalName | None = None,
-    replicates: int = 1000,
-    seed: Seed = None,
-    n_jobs: int | None = None,
-    progress: bool | None = None,
-) -> PopulationEstimate:
-    """Size of the population behind a table of overlapping lists, by the default method.
-
-    The estimand is N, all persons of the population, on a list or on none. Hierarchical log-linear
-    models of the dependence between lists are compared by a criterion, and the best one gives the
-    total. The interval repeats the whole search in every bootstrap replicate, so it includes the
-    choice of model; ``model_range`` tells how far the models near the best one lie apart.
-
-    Parameters
-    ----------
-    table : CaptureTable
-        Counts of histories, with or without covariates, complete or known in part.
-    model : str, optional
-        One model in the notation of :class:`LogLinear`, ``"[12,3]"`` for instance, in place of a
-        search.
-    criterion : {"bic", "aic", "aicc", "pvalue"}, default "bic"
-        How models are compared.
-    strategy : {"exhaustive", "stepwise"}, optional
-        Try all models, or search step by step; by default as in the table of the notes.
-    max_order : int, optional
-        Largest number of lists in one interaction.
-    estimator : Estimator or str, optional
-        In place of the default, ``"SampleCoverage()"`` for instance, or the estimator itself.
-    interval : {"percentile", "bca", "basic", "profile", "lognormal"}, optional
-        Of a search percentiles of the bootstrap by default (:func:`bootstrap`), of one model the profile
-        likelihood interval, of an estimator its own. ``"profile"`` and ``"lognormal"`` take the model for
-        granted.
-    replicates : int, default 1000
-        Bootstrap replicates.
-    seed : int or numpy.random.Generator, optional
-        The same seed gives the same interval.
-    n_jobs : int, optional
-        Workers, as in joblib.
-    progress : bool, optional
-        Show a bar; by default in terminals and notebooks.
-
-    Returns
-    -------
-    PopulationEstimate
-
-    Raises
-    ------
-    ModelError
-        If the table consists of margins and no model is named, or options contradict each other.
-
-    Notes
-    -----
-    ===============  ===============================================================
-    lists            search
-    ===============  ===============================================================
-    2 to 5           all hierarchical models but the saturated one
-    6                all models with interactions of pairs
-    7 or more        step by step over pairs: from independent lists and from all
-                     pairs, by adding, dropping and exchanging pairs; the better end
-                     counts
-    with covariates  step by step, from the main effects up to all two-way terms of
-                     lists and covariates
-    ===============  ===============================================================
-
-    A search by ``"pvalue"`` is always step by step. On a table known in part (unknown memberships or
-    covariates, counts within bounds) all models are tried for up to 4 lists, step by step otherwise, by
-    the observed-data likelihood.
-
-    Examples
-    --------
-    >>> import mse
-    >>> p = mse.estimate(mse.load_dataset("kosovo"), seed=1)
-    >>> round(p.total, 1), p.interval_kind
-    (10356.5, 'percentile')
-    """
-    if interval not in (None, *_BOOTSTRAP_INTERVALS, *_OWN_INTERVALS):
-        known = ", ".join(map(repr, (*_BOOTSTRAP_INTERVALS, *_OWN_INTERVALS)))
-        raise ModelError(f"interval={interval!r} is not known; expected one of {known}.")
-    if estimator is None:
-        bootstrapped = interval in _BOOTSTRAP_INTERVALS or (interval is None and model is None)
-        chosen = default_estimator(
-            table,
-            model=model,
-            criterion=criterion,
-            strategy=strategy,
-            max_order=max_order,
-            interval="lognormal" if interval == "lognormal" else "profile",
-        )
-    else:
-        bootstrapped = interval is not None
-        _check_alone((model, criterion, strategy, max_order), interval)
-        chosen = _made(estimator)
-    if not bootstrapped:
-        return chosen.fit(table).population
-    return bootstrap(
-        chosen,
-        table,
-        replicates,
-        interval=interval or "percentile",  # type: ignore[arg-type]
-        seed=seed,
-        n_jobs=n_jobs,
-        progress=progress,
-    )
-
-
-def _check_alone(settings: tuple[object, ...], interval: str | None) -> None:
-    """Refuse settings of the default estimator beside an estimator that is named."""
-    if settings != (None, "bic", None, None) or interval in _OWN_INTERVALS:
-        raise ModelError(
-            "An estimator is named, and model, criterion, strategy, max_order and the kind of interval are "
-            "settings of it: write them into it, LogLinear('[12,3]', interval='lognormal')."
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -20,6 +20,7 @@ ESTIMATORS = {
     "Chapman": "mse.classical.two_lists",
     "ClosedPopulation": "mse.classical.closed_population",
     "DecomposableGraphs": "mse.bayes.decomposable",
+    "HeterogeneousLogLinear": "mse.bayes.heterogeneity",
     "LatentClasses": "mse.bayes.latent_classes",
     "LincolnPetersen": "mse.classical.two_lists",
     "LogLinear": "mse.loglinear",

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, product
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ from mse.answer.intervals import (
     StoredIntervals,
     StoredParts,
     check_level,
+    holding,
     lognormal_interval,
 )
 from mse.answer.method import STANDARD_ASSUMPTIONS
@@ -221,6 +222,9 @@ def _interval(
 # with ``"unbounded": true`` beside it; an estimate without a number says so in ``status`` and
 # ``limit``. The schema is written down in ``mse/schema/population-1.json``.
 
+#: What an interval may take for granted: people who differ are allowed for, or people are alike.
+Given: TypeAlias = Literal["heterogeneity", "alike"]
+
 POPULATION_SCHEMA = "mse.population/1"
 #: Kinds of intervals that draws alone determine.
 READ_OFF_DRAWS = ("percentile", "basic", "credible")
@@ -274,6 +278,9 @@ def encode_population(
         "references": publications([estimate]),
         "provenance": estimate.provenance,
     }
+    if estimate.allowing is not None:
+        data["alike"] = _alike(estimate.alike, levels)
+        data["allowing"] = encode_population(estimate.allowing, levels, draws=draws)
     if draws:
         data["draws"] = _encode_draws(estimate.draws)
         data["stratum_draws"] = _encode_draws(estimate.stratum_draws)
@@ -284,7 +291,7 @@ def encode_population(
 def _encode_intervals(
     estimate: PopulationEstimate, levels: Iterable[float]
 ) -> dict[str, Any] | None:
-    if estimate.uncertainty is None:
+    if not estimate.interval_kind:
         return None
     known = sorted(set(levels))
     ends = [(level, *estimate.interval(level)) for level in known]
@@ -295,6 +302,14 @@ def _encode_intervals(
             {"level": level, "low": low, "high": high, "unbounded": math.isinf(high)}
             for level, low, high in ends
         ],
+    }
+
+
+def _alike(estimate: PopulationEstimate, levels: Iterable[float]) -> dict[str, Any]:
+    """Write the intervals that take people for alike."""
+    return {
+        "interval": _encode_intervals(estimate, levels),
+        "strata": _encode_strata(estimate),
     }
 
 
@@ -359,11 +374,13 @@ def _decode(data: Mapping[str, Any]) -> dict[str, Any]:
             "done is said under the key 'disclosure'."
         )
         raise ModelError(msg)
-    intervals = _decode_intervals(data["interval"])
-    strata = _decode_strata(data["strata"])
+    # Where people are allowed to differ, the intervals that take them for alike stand apart.
+    own = data if data.get("alike") is None else data["alike"]
+    intervals = _decode_intervals(own["interval"])
+    strata = _decode_strata(own["strata"])
     draws = _decode_stratum_draws(data.get("stratum_draws"), strata)
     if strata is not None:
-        parts = _decode_parts(data["strata"], strata, intervals, draws)
+        parts = _decode_parts(own["strata"], strata, intervals, draws)
         strata = replace(strata, intervals=parts)
     return {
         "info": TableInfo(**data["info"]),
@@ -386,6 +403,9 @@ def _decode(data: Mapping[str, Any]) -> dict[str, Any]:
         "provenance": dict(data["provenance"]),
         "draws": _decode_draws(data.get("draws")),
         "stratum_draws": draws,
+        "allowing": PopulationEstimate.from_dict(data["allowing"])
+        if data.get("allowing")
+        else None,
     }
 
 
@@ -520,6 +540,9 @@ class PopulationEstimate(Drawn):
         Publications behind the method.
     lower_bound : bool, default False
         Whether the total is a lower bound, so that it reads "at least".
+    allowing : PopulationEstimate, optional
+        The same population by a method that allows for people who differ. Its intervals are the
+        headline; those of `uncertainty` take people for alike, apart from what is modeled.
 
     Raises
     ------
@@ -567,6 +590,7 @@ class PopulationEstimate(Drawn):
     provenance: Mapping[str, Any] = field(default_factory=FrozenDict)
     references: tuple[str, ...] = ()
     lower_bound: bool = False
+    allowing: PopulationEstimate | None = None
 
     def __post_init__(self) -> None:
         hidden = float(self.hidden)
@@ -598,22 +622,42 @@ class PopulationEstimate(Drawn):
         return self.observed / self.total if self.total > 0 else math.nan
 
     @property
+    def alike(self) -> PopulationEstimate:
+        """The same estimate with the intervals that take people for alike, apart from what is modeled."""
+        return self if self.allowing is None else replace(self, allowing=None)
+
+    def _given(self, given: Given | None) -> IntervalMethod | None:
+        """Find what computes intervals: the headline's where nothing is asked for."""
+        if given not in (None, "heterogeneity", "alike"):
+            raise ModelError(f"given={given!r} is not known; expected 'heterogeneity' or 'alike'.")
+        if given == "alike" or (given is None and self.allowing is None):
+            return self.uncertainty
+        return None if self.allowing is None else self.allowing.uncertainty
+
+    @property
     def interval_kind(self) -> str:
         """How intervals are computed, ``profile`` for instance; empty if there are none."""
-        return "" if self.uncertainty is None else self.uncertainty.kind
+        method = self._given(None)
+        return "" if method is None else method.kind
 
     @property
     def interval_given(self) -> str:
         """What intervals take for granted, ``given the model`` for instance."""
-        return "" if self.uncertainty is None else self.uncertainty.given
+        method = self._given(None)
+        return "" if method is None else method.given
 
-    def interval(self, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
+    def interval(
+        self, level: float = DEFAULT_LEVEL, given: Given | None = None
+    ) -> tuple[float, float]:
         """Interval of the total.
 
         Parameters
         ----------
         level : float, default 0.95
             Level of the interval, strictly between 0 and 1.
+        given : {"heterogeneity", "alike"}, optional
+            Allowing for people who differ, or taking them for alike apart from what is modeled; the
+            first where there is such an interval.
 
         Returns
         -------
@@ -627,10 +671,44 @@ class PopulationEstimate(Drawn):
             If the level is not between 0 and 1, or was not stored in an estimate read from JSON.
         """
         check_level(level)
-        if self.uncertainty is None:
+        method = self._given(given)
+        if method is None:
             return math.nan, math.nan
-        low, high = self.uncertainty.interval(level)
-        return float(low), float(high)
+        low, high = method.interval(level)
+        return (
+            (float(low), float(high))
+            if method is self.uncertainty
+            else holding(low, high, self.total)
+        )
+
+    def probability_above(self, total: float, given: Given | None = None) -> float:
+        """Share of the draws in which more than this many persons are in the population.
+
+        Parameters
+        ----------
+        total : float
+            Persons.
+        given : {"heterogeneity", "alike"}, optional
+            As of `interval`.
+
+        Returns
+        -------
+        float
+            NaN where there are no draws.
+
+        Examples
+        --------
+        >>> import mse
+        >>> p = mse.estimate(mse.load_dataset("kosovo"), model="[123,14,34]", heterogeneity=True)
+        >>> p.probability_above(4_400) > 0.99
+        True
+        """
+        if self._given(given) is None:
+            return math.nan
+        source = self if given == "alike" or self.allowing is None else self.allowing
+        if source.draws is None:
+            return math.nan
+        return float(np.mean(source.draws[~np.isnan(source.draws)] > total))
 
     # Strata ------------------------------------------------------------------------------------
 
@@ -639,7 +717,9 @@ class PopulationEstimate(Drawn):
         """Estimates by stratum with 95% intervals, one row each; None without covariates."""
         return None if self.strata is None else self.margin(*self.strata.names)
 
-    def margin(self, *names: str, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
+    def margin(
+        self, *names: str, level: float = DEFAULT_LEVEL, given: Given | None = None
+    ) -> pd.DataFrame:
         """Estimates by some covariates, summed over the others.
 
         Parameters
@@ -649,6 +729,8 @@ class PopulationEstimate(Drawn):
         level : float, default 0.95
             Level of the intervals: quantiles of the draws where there are any, otherwise
             log-normal from the covariance.
+        given : {"heterogeneity", "alike"}, optional
+            As of `interval`.
 
         Returns
         -------
@@ -669,7 +751,17 @@ class PopulationEstimate(Drawn):
             )
             raise ModelError(msg)
         draws = None if self.stratum_draws is None else self.stratum_draws.to_numpy(np.float64)
-        return strata_frame(self.strata, names, level, draws)
+        frame = strata_frame(self.strata, names, level, draws)
+        if self._given(given) is self.uncertainty:
+            return frame
+        if self.allowing is None:
+            return frame.assign(low=math.nan, high=math.nan)
+        wide, total = self.allowing.margin(*names, level=level), frame["total"].to_numpy(float)
+        # Not of sums without a number: NaN stays NaN.
+        return frame.assign(
+            low=np.minimum(wide["low"].to_numpy(float), total),
+            high=np.maximum(wide["high"].to_numpy(float), total),
+        )
 
     # Other shapes ------------------------------------------------------------------------------
 

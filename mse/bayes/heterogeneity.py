@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from mse.answer.assumptions import assumptions
-from mse.bayes.base import BayesianFit, Chains, Undetermined
+from mse.answer.method import Method
+from mse.bayes.base import BayesianFit, Chains, CredibleInterval, Undetermined
 from mse.core.heterogeneity import (
     FLAT,
     Columns,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mse._typing import FloatArray, IntArray
+    from mse.answer.intervals import IntervalMethod
     from mse.answer.protocols import Estimator
     from mse.data.table import CaptureTable
     from mse.loglinear.partly_known import Seen
@@ -40,7 +41,7 @@ GRID = 7
 #: Standard deviation of the effects of levels of covariates on lists, and of log sizes of strata.
 LEVEL_EFFECTS, SIZES = 1.0, 2.0
 #: The same of differences in heterogeneity between levels of a covariate.
-LEVEL_STRENGTH = 0.25
+LEVEL_STRENGTH = 0.1
 #: Most parameters: the normal approximation holds a square of them for each point of the grid.
 MOST_PARAMETERS = 2_500
 #: Most interactions of lists; beyond, triples are left out.
@@ -52,6 +53,8 @@ DEPENDENCE = (
     "see the documentation of HeterogeneousLogLinear."
 )
 TWO_LISTS = "With two lists the data say nothing about dependence or about how people differ: the prior alone does."
+#: What its intervals take for granted.
+GIVEN_PRIOR = "a prior on how people differ and lists depend"
 NO_MODE = "The posterior has no mode that was found, so there is no estimate. Collapse covariates."
 
 
@@ -104,6 +107,22 @@ class HeterogeneousLogLinear:
     >>> low < 10_357 < high
     True
     """
+
+    method: ClassVar[Method] = Method(
+        "log-linear model with heterogeneity and dependence",
+        DEPENDENCE,
+        (
+            (
+                "Darroch, J. N., Fienberg, S. E., Glonek, G. F. V. and Junker, B. W. (1993). A three-sample "
+                "multiple-recapture approach to census population estimation with heterogeneous catchability. "
+                "Journal of the American Statistical Association 88, 1137-1148."
+            ),
+            (
+                "Tierney, L. and Kadane, J. B. (1986). Accurate approximations for posterior moments and marginal "
+                "densities. Journal of the American Statistical Association 81, 82-86."
+            ),
+        ),
+    )
 
     mean: float = 0.40
     sd: float = 0.42
@@ -259,8 +278,6 @@ class HeterogeneousLogLinearFit(BayesianFit):
         The data.
     """
 
-    method = "log-linear model with heterogeneity and dependence"
-
     estimator: HeterogeneousLogLinear
     table: CaptureTable
     _found: _Found | Undetermined = field(repr=False)
@@ -302,8 +319,8 @@ class HeterogeneousLogLinearFit(BayesianFit):
         return whole_persons(completed.reshape(-1, self.table.n_strata).sum(axis=0))
 
     @property
-    def _assumptions(self) -> tuple[str, ...]:
-        return assumptions(DEPENDENCE)
+    def _uncertainty(self) -> IntervalMethod:
+        return CredibleInterval(self.chains.flat("N"), given=GIVEN_PRIOR)
 
     @property
     def _remarks(self) -> tuple[str, ...]:

@@ -54,17 +54,11 @@ from mse.cli.options import (
 )
 from mse.cli.report import report_command
 from mse.cli.simulate import simulate_command
-from mse.comparing import (
-    Criterion,
-    Strategy,
-    compare,
-    default_estimator,
-    estimate,
-    usual_estimators,
-)
+from mse.comparing import Criterion, Strategy, compare, default_estimator, usual_estimators
 from mse.data.datasets import list_datasets
 from mse.data.table import CaptureTable
 from mse.errors import ModelError
+from mse.estimating import estimate
 
 app = typer.Typer(
     help="Estimate the size of a hidden population from overlapping lists.",

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from mse._typing import Level, Limit, Status
+    from mse.answer.population import Given
     from mse.answer.protocols import Fit
     from mse.disclosure.cells import Key, Publication
     from mse.disclosure.rules import Rules
@@ -83,14 +84,22 @@ class ProtectedPopulation(PopulationEstimate, Protected):
         The counts as they leave.
     frames : mapping
         Estimates by covariates and level of the intervals, as far as they are published.
+    conditional : ProtectedPopulation, optional
+        The same with the intervals that take people for alike, where others are the headline.
     """
 
     publication: Publication
     frames: Mapping[tuple[tuple[str, ...], float], pd.DataFrame] = field(default_factory=FrozenDict)
+    conditional: ProtectedPopulation | None = None
 
     def __post_init__(self) -> None:
         if not math.isnan(self.observed):
             super().__post_init__()
+
+    @property
+    def alike(self) -> ProtectedPopulation:
+        """The same with the intervals that take people for alike."""
+        return self if self.conditional is None else self.conditional
 
     @property
     def by(self) -> pd.DataFrame | None:
@@ -99,7 +108,9 @@ class ProtectedPopulation(PopulationEstimate, Protected):
         known = any(published == names for published, _ in self.frames)
         return self.margin(*names) if known else None
 
-    def margin(self, *names: str, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
+    def margin(
+        self, *names: str, level: float = DEFAULT_LEVEL, given: Given | None = None
+    ) -> pd.DataFrame:
         """Estimates by some covariates, as published; columns as of `PopulationEstimate.margin`.
 
         Raises
@@ -108,6 +119,8 @@ class ProtectedPopulation(PopulationEstimate, Protected):
             If they are not published, by these covariates or at this level: what was not protected
             together with the rest could give it away.
         """
+        if given == "alike" and self.conditional is not None:
+            return self.conditional.margin(*names, level=level)
         for (known, at), frame in self.frames.items():
             if known == names and math.isclose(at, level, abs_tol=1e-9):
                 return frame.copy()
@@ -282,13 +295,31 @@ def protect_with(
         hidden=_hidden(estimate, rules, total),
         status=estimate.status,
         reason=scrubbed(estimate.reason, publication, levels_of(estimate)),
-        uncertainty=_intervals(estimate, rules, levels, total),
+        uncertainty=_intervals(estimate.alike, rules, levels, total),
+        **_with_and_without(estimate, publication, table, margins, levels),
         model_range=_range(estimate.model_range, rules),
         warnings=tuple(
             scrubbed(each, publication, levels_of(estimate)) for each in estimate.warnings
         ),
         **shared,
     )
+
+
+def _with_and_without(
+    estimate: PopulationEstimate,
+    publication: Publication,
+    table: CaptureTable | None,
+    margins: Sequence[tuple[str, ...]],
+    levels: Sequence[float],
+) -> dict[str, Any]:
+    """Protect what allows for people who differ, and the same without it."""
+    if estimate.allowing is None:
+        return {}
+    both = {"allowing": estimate.allowing, "conditional": estimate.alike}
+    return {
+        name: protect_with(each, publication, table=table, margins=margins, levels=levels)
+        for name, each in both.items()
+    }
 
 
 def _provenance(known: Mapping[str, Any], rules: Rules) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -13,6 +13,7 @@ import numpy as np
 from mse.answer.intervals import TOO_FEW, holding, order_quantile
 from mse.data.checks import listed, near
 from mse.errors import InvalidTableError, ModelError
+from mse.estimating import allowing_for_heterogeneity
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mse._typing import FloatArray, Level, Seed
     from mse.answer.population import PopulationEstimate, Strata
     from mse.answer.protocols import Estimator
+    from mse.bayes.heterogeneity import HeterogeneousLogLinear
     from mse.data.table import CaptureTable
     from mse.redrawing import Resampling
 
@@ -82,12 +84,15 @@ class JointDraws:
         the replicate does not determine it.
     given : str
         What intervals from the draws take for granted.
+    alike : JointDraws, optional
+        Draws that take people for alike, where these allow for people who differ.
     """
 
     population: PopulationEstimate
     strata: Strata
     totals: FloatArray
     given: str
+    alike: JointDraws | None = None
 
     def __post_init__(self) -> None:
         self.totals.setflags(write=False)
@@ -102,8 +107,9 @@ def joint_draws(
     seed: Seed,
     n_jobs: int | None,
     progress: bool | None,
+    heterogeneity: HeterogeneousLogLinear | bool,
 ) -> JointDraws:
-    """Draw the totals of all strata together, by `mse.bootstrap`.
+    """Draw the totals of all strata together, by `mse.bootstrap` and allowing for people who differ.
 
     Where some strata are not estimable, so that there is no total, the others are drawn all the same.
 
@@ -133,7 +139,13 @@ def joint_draws(
     totals = np.zeros((0, len(strata.cells))) if draws is None else draws.to_numpy(np.float64)
     # Of the strata: where one has no estimate, the total has no interval that could tell.
     given = getattr(strata.intervals, "given", population.interval_given)
-    return JointDraws(population, strata, totals.copy(), given)
+    alike = JointDraws(population, strata, totals.copy(), given)
+    population = allowing_for_heterogeneity(population, table, heterogeneity)
+    allowing = population.allowing
+    if allowing is None or allowing.stratum_draws is None:
+        return replace(alike, population=population)
+    wide = allowing.stratum_draws.to_numpy(np.float64)
+    return JointDraws(population, strata, wide.copy(), allowing.interval_given, alike)
 
 
 # Inhabitants by period and group, from what the user has ------------------------------------------

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mse._typing import Level, Seed
     from mse.answer.protocols import Estimator
+    from mse.bayes.heterogeneity import HeterogeneousLogLinear
     from mse.comparing import Criterion
     from mse.data.table import CaptureTable
     from mse.loglinear import LogLinearSearch
@@ -191,6 +192,7 @@ def monitor(
     resampling: Resampling = "population",
     n_jobs: int | None = None,
     progress: bool | None = None,
+    heterogeneity: HeterogeneousLogLinear | bool = False,
 ) -> Monitor:
     """Size of the population by period and group, its changes, and the share that is registered.
 
@@ -235,6 +237,9 @@ def monitor(
         Workers, as in joblib.
     progress : bool, optional
         Show a bar; by default in terminals and notebooks.
+    heterogeneity : HeterogeneousLogLinear or bool, default False
+        Whether the intervals allow for people who differ and lists that depend, or by which assumption;
+        ``.alike`` then has those that take people for alike, apart from what is modeled.
 
     Returns
     -------
@@ -307,6 +312,7 @@ def monitor(
         seed=seed,
         n_jobs=n_jobs,
         progress=progress,
+        heterogeneity=heterogeneity,
     )
     warnings = _warnings(chosen.estimator, period, scopes, across_scopes)
     return Monitor(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import pairwise, product
 from math import isfinite, nan
@@ -420,6 +420,11 @@ class Monitor(Result):
     notes: tuple[str, ...] = ()
 
     # Figures -----------------------------------------------------------------------------------
+
+    @property
+    def alike(self) -> Monitor:
+        """The same with intervals that take people for alike, apart from what is modeled."""
+        return self if self.joint.alike is None else replace(self, joint=self.joint.alike)
 
     @property
     def population(self) -> PopulationEstimate:

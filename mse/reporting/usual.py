@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mse.comparing import compare, default_estimator, estimate, usual_estimators
+from mse.comparing import compare, default_estimator, usual_estimators
 from mse.diagnostics import check, overlaps
 from mse.diagnostics.fit import DEFAULT_SEED
 from mse.errors import MSEError
+from mse.estimating import estimate
 from mse.loglinear import LogLinearSearchFit
 from mse.sensitivity import highest_order, leave_one_out, model_range
 

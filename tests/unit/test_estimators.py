@@ -16,10 +16,11 @@ from mse.answer.population import PopulationEstimate
 from mse.answer.protocols import Estimator, Fit
 from mse.classical.sample_coverage import SampleCoverage
 from mse.classical.two_lists import Chapman, LincolnPetersen
-from mse.comparing import Comparison, compare, default_estimator, estimate
+from mse.comparing import Comparison, compare, default_estimator
 from mse.data.datasets import load_dataset
 from mse.data.table import CaptureTable
 from mse.errors import ModelError
+from mse.estimating import estimate
 from mse.loglinear import LogLinear, LogLinearSearch
 from tests.json_schemas import validator
 
