@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,16 +23,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="run the tests that draw random numbers with other seeds and fresh examples, set N of them",
     )
+    parser.addoption(
+        "--quiet-tests",
+        metavar="FILE",
+        help="with --reseed: leave out the tests that FILE names, or write it: who drew nothing",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Shift all seeds before anything draws."""
-    from tests.reseeding import (
-        reseed,
-    )  # numpy, which reads settings of tests/conftest.py when loaded
+    # numpy, which reads settings of tests/conftest.py when loaded
+    from tests.reseeding import Quiet, reseed
 
     if config.getoption("--reseed") is not None:
         reseed(config.getoption("--reseed"))
+        if config.getoption("--quiet-tests"):
+            config.pluginmanager.register(Quiet(Path(config.getoption("--quiet-tests"))))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

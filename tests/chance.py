@@ -51,6 +51,12 @@ def error_of_spread(spread: float, size: int, kurtosis: float = 3.0) -> float:
     return float(spread * np.sqrt((kurtosis - 1) / (4 * size)))
 
 
+def error_of_end(spread: float, size: int, probability: float = 0.025) -> float:
+    """Compute the standard error of a quantile of independent draws that are about normal."""
+    density = norm.pdf(norm.ppf(probability))
+    return float(spread * np.sqrt(probability * (1 - probability) / size) / density)
+
+
 def within_chance(z: float) -> bool:
     """Whether a standard normal variable may be so large."""
     return bool(2 * norm.sf(abs(z)) > RARE)

@@ -211,9 +211,18 @@ class LikelihoodCurve:
         reach, stride = abs(bound - self.mode), self.stride
         while True:
             outside = self.mode + sign * min(stride, reach)
-            if self(outside) < cut:
+            beyond = self(outside)
+            if beyond < cut:
+                # A fit depends a little on the one before it. At huge counts that is enough to turn the
+                # sign of an end that is computed once more.
+                known = {self.mode: self.peak - cut, outside: beyond - cut}
                 return float(
-                    brentq(lambda x: self(x) - cut, self.mode, outside, xtol=END_TOLERANCE)
+                    brentq(
+                        lambda x: known[x] if x in known else self(x) - cut,
+                        self.mode,
+                        outside,
+                        xtol=END_TOLERANCE,
+                    )
                 )
             if stride >= reach:
                 return None

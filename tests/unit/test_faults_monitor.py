@@ -23,6 +23,7 @@ from mse.errors import ModelError
 from mse.loglinear.design import table_design
 from mse.loglinear.paths import largest_model, smallest_model
 from mse.monitoring.monitor_table import default_choice
+from tests.chance import FAR
 from tests.json_schemas import validator
 
 FIVE = range(2014, 2019)
@@ -51,6 +52,7 @@ def pairs(table: mse.CaptureTable) -> list[str]:
 # The default finds the truth ---------------------------------------------------------------------
 
 
+@pytest.mark.fixed_seed  # worlds in which a search of pairs went wrong
 @pytest.mark.parametrize("kept", [("year",), ("year", "form"), ("year", "form", "age")])
 def test_no_world_is_far_off(kept: tuple[str, ...]) -> None:
     folds = []
@@ -76,20 +78,22 @@ def test_every_model_has_all_pairs_and_each_list_by_period() -> None:
 
 
 def test_yearly_totals_and_changes_are_held() -> None:
-    totals, changes = [], []
+    away = []
     for seed in range(1, 9):
         drawn = mse.simulate.netherlands(years=FIVE).draw(seed)
         truth = drawn.truth.groupby("year")["persons"].sum()
         report = mse.monitor(world(seed, "year")[0], replicates=200, seed=seed, n_jobs=1)
         for year in FIVE:
-            figure = report.cells[year, ()].figures["total"]
-            totals.append(figure.low <= truth[year] <= figure.high)
+            cell = report.cells[year, ()]
+            draws = np.log(cell.draws[np.isfinite(cell.draws)])
+            away.append((np.log(cell.total / truth[year])) / draws.std())
         for row in report.changes().itertuples():
-            difference = truth[row.last] - truth[row.first]
-            changes.append(row.difference_low <= difference <= row.difference_high)
-    # 40 worlds held 95 % and 92 %; 40 figures of 8 worlds are no less than 80 % then, but by odd chance.
-    assert np.mean(totals) > 0.8
-    assert np.mean(changes) > 0.8
+            draws = [np.log(report.cells[y, ()].draws) for y in (row.first, row.last)]
+            change = np.log(truth[row.last] / truth[row.first])
+            spread = np.ma.masked_invalid(draws[1] - draws[0]).std()
+            away.append((np.log(row.ratio) - change) / spread)
+    # Shares that are held, 95 % and 92 % in 40 worlds, go up and down with the world: its figures hang together.
+    assert np.max(np.abs(away)) < FAR
 
 
 # Falling back ------------------------------------------------------------------------------------
@@ -160,6 +164,7 @@ def test_covariates_that_are_not_reported_are_named() -> None:
     assert report.to_dict()["notes"] == list(report.notes)
 
 
+@pytest.mark.fixed_seed  # worlds in which a search of pairs went wrong
 def test_the_piped_command_finds_the_truth_and_says_what_it_summed_over() -> None:
     run, held = CliRunner(), []
     for seed in (1, 15):  # a search of pairs is 2.8 and 3.4 times the truth
@@ -199,6 +204,7 @@ def test_named_columns_are_not_said_to_be_summed_away() -> None:
 # The search over covariates ----------------------------------------------------------------------
 
 
+@pytest.mark.fixed_seed  # the world in which it was caught
 def test_the_search_of_seed_1_is_not_caught_where_it_was() -> None:
     table, truth = world(1, "year", "form")
     fit = mse.LogLinearSearch(strategy="stepwise", keep=by_period(table)).fit(table)
@@ -207,6 +213,8 @@ def test_the_search_of_seed_1_is_not_caught_where_it_was() -> None:
     assert fit.population.total < 1.2 * truth
 
 
+# Of 40 other worlds and criteria one has such a trap, 7 units deep.
+@pytest.mark.fixed_seed
 @pytest.mark.parametrize("criterion", ["bic", "aic"])
 @pytest.mark.parametrize("seed", [2, 3, 4, 5])
 def test_no_random_start_finds_a_better_model(seed: int, criterion: str) -> None:

@@ -18,25 +18,27 @@ from benchmarks.sbc_pooled import QUANTITIES, SETTINGS, THIN, ranks_of_world
 from mse.answer.protocols import Estimator, Fit
 from mse.bayes.pooled_posterior import _start, lay_out
 from mse.core.pooled import log_posterior
+from mse.loglinear.partly_known import whole_persons
 from tests.chance import FAR, RARE, same_median
 
 pytestmark = pytest.mark.mcmc
 
 QUICK = mse.PooledLogLinear(draws=400, tune=400, chains=2)
+#: Some 300 effective draws or more, with which R-hat is below 1.1 but for once in a million.
+SETTLED = replace(QUICK, draws=1200)
 LISTS = ["police", "care", "other"]
 #: Registered persons by municipality, about: one with three, one with none.
 SIZES = (60, 40, 25, 12, 3, 0, 30, 8, 18, 45)
 PLACES = list("ABCDEFGHIJ")
 
 
-def municipalities(sizes=SIZES, seed=3) -> np.ndarray:
-    """Draw counts (2, 2, 2, S) of three lists with one pair that goes together."""
-    rng = np.random.default_rng(seed)
+def municipalities(sizes=SIZES) -> np.ndarray:
+    """Give counts (2, 2, 2, S) of three lists with one pair that goes together, as they are expected."""
     cells = np.array(list(product((0, 1), repeat=3)))
     log = cells @ np.array([-0.6, -0.9, -1.0]) + 0.5 * cells[:, 0] * cells[:, 1]
     share = np.exp(log) / np.exp(log[1:]).sum()
     share[0] = 0
-    counts = np.stack([rng.multinomial(n, share) for n in sizes], axis=1)
+    counts = np.stack([whole_persons(n * share).astype(int) for n in sizes], axis=1)
     return counts.reshape(2, 2, 2, len(sizes))
 
 
@@ -67,7 +69,7 @@ def table():
 
 @pytest.fixture(scope="module")
 def fit(table):
-    return fitted(QUICK, table)
+    return fitted(SETTLED, table)
 
 
 def test_conforms(fit, table) -> None:
@@ -106,7 +108,7 @@ def test_a_stratum_of_three_persons_has_a_sensible_answer(fit) -> None:
     # And less than if everybody had the share registered of all strata together, known for sure.
     coverage = fit.population.coverage
     hidden = nbinom(3 + 1, coverage).ppf([0.025, 0.975])
-    # Draws are whole persons, and 800 of them leave an end uncertain by one.
+    # Draws are whole persons, and some hundreds of them leave an end uncertain by one.
     assert three["high"] - three["low"] > np.diff(hidden)[0] - 2
 
 
@@ -123,10 +125,11 @@ def test_chains_agree_and_hold_what_was_learned(fit) -> None:
     assert fit.status == "ok"
     assert fit.diagnostics.index[0] == "log N"
     assert "log N of place=A" in fit.diagnostics.index
-    assert fit.diagnostics["r_hat"].max() < 1.05
+    assert fit.diagnostics["r_hat"].max() < 1.1
+    assert fit.diagnostics["ess_bulk"].min() > 100
     draws = fit.chains.draws
-    assert draws["rate"].shape == (2, 400, 3)
-    assert draws["dependence"].shape == (2, 400, 3)
+    assert draws["rate"].shape == (2, 1200, 3)
+    assert draws["dependence"].shape == (2, 1200, 3)
     assert draws["scale"].shape[2] == len(fit.chains.coords["scales"])
     assert fit.chains.coords["pair"] == ["police:care", "police:other", "care:other"]
     assert set(fit.chains.stats) == {"diverging", "n_steps"}
@@ -222,7 +225,7 @@ def test_years_follow_each_other_and_records_may_lack_entries() -> None:
     frame = pd.DataFrame(rows).drop_duplicates(subset=[*LISTS, "year", "place"])
     table = mse.CaptureTable.from_frame(frame, LISTS, ["year", "place"], "n")
     assert not table.is_complete
-    fit = fitted(replace(QUICK, time="year", draws=150, tune=200), table)
+    fit = fitted(replace(QUICK, time="year", draws=600, tune=200), table)
     p = fit.population
     assert fit.status == "ok"
     assert p.interval()[0] >= table.n_observed

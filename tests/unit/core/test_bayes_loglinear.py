@@ -216,7 +216,11 @@ def test_draws_far_out_do_not_outweigh_all_others() -> None:
         sums, scale = sample_weights(
             target, models, np.full(len(models), 4000), np.random.default_rng([3, 5])
         )
-        assert (np.abs(np.log(sums[:, 0] / 4000)) < 1).all()
+        average = np.log(sums[:, 0] / 4000)
+        assert (average > -1).all()
+        # Weights have a mean of about one, so their average exceeds x with a probability of 1 / x at most
+        # (Markov), however heavy their tail: of models that hardly matter one draw may weigh 10^4.
+        assert (average < np.log(2 * 64 / RARE)).all()
         assert np.isfinite(scale).all()
 
 

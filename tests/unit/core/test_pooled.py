@@ -25,7 +25,7 @@ from mse.core.pooled import (
     vary,
     vary_transposed,
 )
-from tests.chance import FAR
+from tests.chance import FAR, RARE
 
 #: Central differences with steps of 1e-5 keep six digits of slopes of some hundreds.
 SLOPE_TOLERANCE = 1e-4
@@ -282,7 +282,7 @@ def test_numbers_between_bounds_are_poisson_there(mean, low, high, rng) -> None:
     wanted = np.r_[expected[common], expected[~common].sum()]
     if wanted[-1] < 1:
         observed, wanted = observed[:-1], wanted[:-1] * observed[:-1].sum() / wanted[:-1].sum()
-    assert chisquare(observed, wanted).pvalue > 1e-4
+    assert chisquare(observed, wanted).pvalue > RARE
 
 
 def test_points_out_of_range_are_no_error(rng) -> None:

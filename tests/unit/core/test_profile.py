@@ -91,6 +91,11 @@ def test_strata_with_counts_of_all_sizes_have_an_interval(largest, recwarn) -> N
         )
         for model in ("main", "a*s + b*s + c*s", "a*b + c*s", "all two-way"):
             found = mse.LogLinear(model).fit(table).population
+            recwarn.clear()
             low, high = found.interval(0.95)
-            assert table.n_observed <= low < high < np.inf
-    assert not recwarn
+            # Ten million times the observed persons hidden: likelihoods of such numbers have no digits left.
+            if found.total > 1e7 * table.n_observed and np.isnan(low):
+                assert "no profile likelihood" in str(recwarn.pop(mse.ConvergenceWarning).message)
+            else:
+                assert table.n_observed <= low < high < np.inf
+                assert not recwarn

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 import mse
-from mse.core.search import CRITERIA
+from mse.core.search import CRITERIA, first_best, is_lower
 from mse.errors import ModelError
+from mse.loglinear import refit
 from mse.loglinear.fit import fit_partly_known
 from mse.loglinear.paths import largest_model, smallest_model
 from mse.loglinear.search_fit import IncompleteSearchFit, search_catalogue, search_paths
@@ -94,7 +95,11 @@ def test_with_everything_known_it_is_the_complete_search(search, name) -> None:
 
 
 @pytest.mark.parametrize(("search", "name"), SEARCHES[:-1], ids=lambda each: str(each)[:60])
-def test_with_everything_known_replicates_are_those_of_the_complete_search(search, name) -> None:
+def test_with_everything_known_replicates_are_those_of_the_complete_search(
+    search, name, monkeypatch
+) -> None:
+    ends = []
+    monkeypatch.setattr(refit, "first_best", lambda ranks: ends.append(ranks) or first_best(ranks))
     table = mse.load_dataset(name)
     complete, other = search.fit(table), switched_off(search, table)
     shares = table.counts.ravel() / table.n_observed
@@ -104,12 +109,18 @@ def test_with_everything_known_replicates_are_those_of_the_complete_search(searc
     patterns = np.pad(patterns, ((0, 0), (0, -patterns.shape[1] % table.n_strata)))
     left = complete.refitter()(cells.astype(np.float64))
     right = other.refitter()(patterns.astype(np.float64))
-    np.testing.assert_array_equal(left.limits, right.limits)
     totals = [
         found.hidden + drawn.reshape(4, -1, table.n_strata).sum(axis=1)
         for found, drawn in ((left, cells), (right, patterns))
     ]
-    np.testing.assert_allclose(*totals, rtol=1e-6)
+    # The search of tables known in part starts from the model of the table as well, and may get further.
+    further = [
+        r for r, ranks in enumerate(ends) if is_lower(ranks[0], min(ranks[1:], default=ranks[0]))
+    ]
+    same = np.setdiff1d(np.arange(4), further)
+    np.testing.assert_array_equal(left.limits[same], right.limits[same])
+    np.testing.assert_allclose(*(each[same] for each in totals), rtol=1e-6)
+    assert len(ends) == 4 or search.strategy == "exhaustive"
 
 
 # Tables known in part ---------------------------------------------------------------------------
@@ -179,7 +190,8 @@ def test_unknown_memberships_and_counts_within_bounds_together(rng) -> None:
     row = fit.models.iloc[1]
     assert mse.LogLinear(row["model"]).fit(table).bic == pytest.approx(row["bic"], abs=1e-6)
     p = mse.bootstrap(mse.LogLinearSearch(), table, 20, interval="percentile", seed=1)
-    assert p.interval()[0] < 3000 < p.interval()[1] * 1.2
+    # Given all three lists the log of the total has a standard error of 0.035.
+    assert p.interval()[0] / 1.2 < 3000 < p.interval()[1] * 1.2
 
 
 def test_unknown_memberships_of_lists_alone_step_by_step(rng) -> None:
@@ -190,7 +202,9 @@ def test_unknown_memberships_of_lists_alone_step_by_step(rng) -> None:
     frame.loc[elsewhere & (rng.random(len(frame)) < 0.2), "d"] = None
     table = mse.CaptureTable.from_frame(frame, list("abcd"))
     every, path = (mse.LogLinearSearch(strategy=s).fit(table) for s in ("exhaustive", "stepwise"))
-    assert every.model == path.model == "[12,3,4]"
+    # Another pair besides is taken in one world of fifty.
+    assert every.model == path.model
+    assert (0, 1) in every.structure.terms
     assert every.population.total == pytest.approx(path.population.total, rel=1e-6)
     assert every.n_models == 113
 
