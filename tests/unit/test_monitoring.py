@@ -542,6 +542,7 @@ def registrations(*kept: str) -> tuple[mse.CaptureTable, pd.DataFrame]:
     return table.collapse(*(each for each in table.covariates if each not in kept)), drawn.truth
 
 
+@pytest.mark.fixed_seed  # twenty draws of one world
 def test_a_list_that_dropped_out_and_missing_covariates() -> None:
     table, truth = registrations("year", "form")
     rates = dict.fromkeys(range(2016, 2020), 17000000)
