@@ -97,12 +97,13 @@ def usual_estimators(
 
 
 def every_estimator(table: CaptureTable) -> list[Estimator]:
-    """Choose the usual estimators and every other one with the settings it has by itself.
+    """Choose the usual estimators, and every other kind with the settings it has by itself.
 
     Not all of them need suit the table: that is found out when they are fitted.
     """
     usual = [] if table.margins is not None else usual_estimators(table)
-    return list(dict.fromkeys([*usual, *map(estimator_of, ESTIMATORS)]))
+    kinds = {type(each).__name__ for each in usual}
+    return [*usual, *(estimator_of(name) for name in ESTIMATORS if name not in kinds)]
 
 
 def _check_searchable(table: CaptureTable) -> None:

@@ -14,6 +14,7 @@ from mse.cli.options import (
     NOT_ESTIMABLE,
     Count,
     Covariates,
+    Estimators,
     Level,
     Lists,
     NotOperating,
@@ -93,6 +94,7 @@ def report_command(
     period: When = None,
     scope: Which = None,
     data_source: Where = None,
+    estimator: Estimators = None,
     replicates: Replicates = 1000,
     workers: Workers = -1,
     level: Level = 0.95,
@@ -117,7 +119,12 @@ def report_command(
         table = operated(table, operating, not_operating)
         table = table.with_info(**{name: text for name, text in about.items() if text is not None})
         found = usual_results(
-            table, replicates=replicates, seed=seed, n_jobs=workers, announce=_say
+            table,
+            replicates=replicates,
+            seed=seed,
+            n_jobs=workers,
+            announce=_say,
+            estimators=estimator or (),
         )
         _say("writing the report")
         report = build_report(

@@ -15,11 +15,11 @@ from mse.loglinear import LogLinearSearchFit
 from mse.sensitivity import highest_order, leave_one_out, model_range
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from mse._typing import Seed
     from mse.answer.population import PopulationEstimate
-    from mse.answer.protocols import Fit
+    from mse.answer.protocols import Estimator, Fit
     from mse.data.table import CaptureTable
     from mse.diagnostics import CheckResult
 
@@ -41,6 +41,7 @@ def usual_results(
     n_jobs: int | None = None,
     progress: bool | None = None,
     announce: Callable[[str], None] = lambda _: None,
+    estimators: Sequence[Estimator | str] = (),
 ) -> list[Any]:
     """Estimate, compare, check and vary, as far as the table and the time allow.
 
@@ -52,6 +53,8 @@ def usual_results(
         Of the bootstrap; see `mse.estimate`.
     announce : callable, optional
         Told in English what is done next.
+    estimators : sequence of Estimator or str, optional
+        To put beside the usual ones, as in `mse.compare`.
 
     Returns
     -------
@@ -65,10 +68,13 @@ def usual_results(
     >>> found[0].observed
     123
     """
+    # Whether they suit the table is found out before the long work.
+    asked = compare(table, estimators).fits if estimators else ()
     announce("estimating, with the choice of the model repeated in every replicate")
     population = _default(table, replicates, seed, n_jobs, progress)
     announce("other methods")
     fits = list(_compared(table))
+    fits += [fit for fit in asked if fit.estimator not in [each.estimator for each in fits]]
     chosen = _chosen(population, fits)
     announce("checks of the data and the model")
     # The seed of the estimate, drawn where none was named, so that the checks can be had again too.

@@ -315,6 +315,7 @@ def _method(monitor: Monitor) -> tuple[tuple[str, str], ...]:
     rows = (
         ("Method", population.method),
         ("Model", population.model),
+        ("Totals", "lower bounds: at least so many" * population.lower_bound),
         ("Draws", f"{monitor.replicates:,}" if monitor.replicates else ""),
         ("Status", "" if population.status == "ok" else population.reason),
     )

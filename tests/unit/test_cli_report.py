@@ -129,6 +129,16 @@ def test_named_lists_are_taken_at_their_word() -> None:
     assert "duplicate" in said
 
 
+def test_further_estimators_stand_beside_the_usual_ones() -> None:
+    named = ("--estimator", "SampleCoverage('low')", "--estimator", "LogLinear('main')")
+    run("korea", *QUICK, *named, "-o", "r.md", "--language", "nl")
+    text = Path("r.md").read_text(encoding="utf-8")
+    table = text.partition("## Andere ")[2].partition("\n## ")[0]
+    assert "| steekproefdekking (sample coverage), " in table
+    assert "| ten minste " in table
+    assert table.count("\\[1,2,3\\]") == 1
+
+
 def test_nothing_estimable_is_status_3_and_a_report() -> None:
     Path("apart.csv").write_text("a,b,c,n\n1,0,0,5\n0,1,0,6\n0,0,1,7\n", encoding="utf-8")
     said = run("apart.csv", *QUICK, status=3).stderr
@@ -151,6 +161,8 @@ def test_disclosure_rules_by_name_and_file() -> None:
         (("--disclosure", "cbz"), "cbs"),
         (("-o", "report.pdf"), ".html, .md or .json"),
         (("--level", "2"), "between 0 and 1"),
+        (("--estimator", "Chapmann()"), "Did you mean Chapman?"),
+        (("--estimator", "Chapman()"), "is for two lists"),
     ],
 )
 def test_wrong_options_are_found_before_the_work(options: tuple[str, str], words: str) -> None:

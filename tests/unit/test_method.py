@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,6 +11,8 @@ import pytest
 import mse
 from mse.answer.method import LOWER_BOUND, STANDARD_ASSUMPTIONS, Method
 from mse.answer.population import answer, publications
+from mse.answer.protocols import Answered
+from mse.reporting import build_report
 from tests.json_schemas import validator
 
 KOSOVO = mse.load_dataset("kosovo")
@@ -116,3 +118,20 @@ def test_left_out_lists_and_comparisons_call_it_a_bound() -> None:
     text = flat(mse.compare(KOSOVO, [CHAO, mse.LogLinear()]).summary())
     assert 'Where a total reads "at least", it is a lower bound' in text
     assert "lower bound" not in mse.compare(KOSOVO, [mse.LogLinear()]).summary()
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "lower bounds"), ("nl", "ondergrenzen")])
+def test_a_monitor_of_bounds_says_so(language: str, said: str) -> None:
+    @dataclass(frozen=True)
+    class Bound:
+        """A log-linear model, declared a lower bound."""
+
+        def fit(self, table: mse.CaptureTable) -> Answered:
+            p = mse.LogLinear("a*year + b*year").fit(table).population
+            return Answered(self, table, replace(p, lower_bound=True))
+
+    counts = [[[0, 0], [9, 15]], [[8, 17], [14, 13]]]
+    table = mse.CaptureTable.from_array(counts, ["a", "b"], {"year": [2014, 2015]})
+    found = mse.monitor(table, estimator=Bound(), replicates=20, seed=1, n_jobs=1)
+    assert "lower bounds" in found.summary()
+    assert said in str(build_report([found], language=language, figures=False))

@@ -62,6 +62,8 @@ def monitor_answer(context: Context, monitor: Monitor) -> Iterator[Block]:
             "monitor.rests", method=method, draws=say.number(monitor.replicates), assumptions=link
         )
     )
+    if monitor.population.lower_bound:
+        yield Paragraph(inline(say("monitor.bound")), "warning")
     if monitor.breaks and not monitor.across_scopes:
         where = ", ".join(f"{a} {say('list.last')} {b}" for a, b in monitor.breaks)
         yield Paragraph(inline(say("monitor.break", where=where)), "warning")
