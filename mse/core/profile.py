@@ -206,27 +206,25 @@ class LikelihoodCurve:
 
     def _crossing(self, cut: float, sign: float, bound: float) -> float | None:
         """Find where the curve falls through the cut on one side; None if it does not in bounds."""
-        from scipy.optimize import brentq
-
         reach, stride = abs(bound - self.mode), self.stride
         while True:
             outside = self.mode + sign * min(stride, reach)
             beyond = self(outside)
             if beyond < cut:
-                # A fit depends a little on the one before it. At huge counts that is enough to turn the
-                # sign of an end that is computed once more.
-                known = {self.mode: self.peak - cut, outside: beyond - cut}
-                return float(
-                    brentq(
-                        lambda x: known[x] if x in known else self(x) - cut,
-                        self.mode,
-                        outside,
-                        xtol=END_TOLERANCE,
-                    )
-                )
+                return self._crossed(cut, outside, beyond)
             if stride >= reach:
                 return None
             stride *= 2
+
+    def _crossed(self, cut: float, outside: float, beyond: float) -> float:
+        """Find where the curve falls through the cut between its mode and a place beyond."""
+        from scipy.optimize import brentq
+
+        # A fit depends a little on the one before it. At huge counts that is enough to turn the sign of an end
+        # that is computed once more.
+        known = {self.mode: self.peak - cut, outside: beyond - cut}
+        excess = lambda x: known[x] if x in known else self(x) - cut  # noqa: E731
+        return float(brentq(excess, self.mode, outside, xtol=END_TOLERANCE))
 
 
 class FunctionCurve(LikelihoodCurve):
