@@ -5,25 +5,29 @@ from __future__ import annotations
 import math
 import textwrap
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import numpy.typing as npt
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+    from mse._typing import FloatArray
     from mse.data.patterns import TableInfo
     from mse.plots.words import Words
 
 #: How a picture shows numbers of persons along an axis.
 Scale: TypeAlias = Literal["auto", "linear", "log"]
+#: Properties of a mark or a text, by the names of matplotlib.
+Look: TypeAlias = dict[str, Any]
 
 # Colors of Okabe & Ito (2008, "Color universal design"): told apart by most color-blind readers.
 # Nothing is told by color alone.
@@ -31,15 +35,8 @@ BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, RED, GRAY = "#56B4E9", "#D55E00", "#808080"
 #: A tint of gray, on light paper and on dark.
 PALE = (0.5, 0.5, 0.5, 0.28)
-#: What tells series apart: color, marker and line style together.
-SERIES = (
-    (BLUE, "o", "-"),
-    (RED, "s", "--"),
-    (GREEN, "^", "-."),
-    (PURPLE, "D", ":"),
-    (ORANGE, "v", (0, (5, 1, 1, 1, 1, 1))),
-    (SKY, "P", (0, (3, 1))),
-)
+#: What tells series apart: color and marker together.
+SERIES = ((BLUE, "o"), (RED, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"), (SKY, "P"))
 
 FONT = 9.0
 SMALL = 8.0
@@ -50,8 +47,6 @@ _STYLE: dict[Any, Any] = {
     "axes.titlesize": FONT + 2,
     "xtick.labelsize": SMALL,
     "ytick.labelsize": FONT,
-    "legend.fontsize": SMALL,
-    "legend.frameon": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "hatch.linewidth": 0.6,
@@ -70,10 +65,13 @@ _NARROWEST = 24
 
 
 @contextmanager
-def canvas(ax: Axes | None, size: tuple[float, float]) -> Iterator[Axes]:
-    """Give the Axes to draw on: those of the caller, or new ones in a figure of a size in inches.
+def canvas(
+    ax: Axes | None, size: tuple[float, float], margin: float
+) -> Iterator[tuple[Axes, float]]:
+    """Give the Axes to draw on, of the caller or of a new figure, and the inches of a line of a title.
 
-    The style holds inside only; the settings of the caller are as before afterwards.
+    A new figure has a size in inches, of which a title leaves out a margin. The style holds inside
+    only; the settings of the caller are as before afterwards.
     """
     import matplotlib as mpl
 
@@ -81,11 +79,9 @@ def canvas(ax: Axes | None, size: tuple[float, float]) -> Iterator[Axes]:
     # drawing on; inside, that setting would be put back, and later pictures would not be shown.
     figure = _new_figure(size) if ax is None else None
     with mpl.rc_context(_STYLE):
-        if ax is None:
-            ax = figure.add_subplot()  # type: ignore[union-attr]
-        for side in ("top", "right"):
-            ax.spines[side].set_visible(False)
-        yield ax
+        drawn: Axes = figure.add_subplot() if figure else ax  # type: ignore[assignment]
+        drawn.spines[["top", "right"]].set_visible(False)
+        yield drawn, size[0] - margin if figure else inches(drawn)[0]
 
 
 def _new_figure(size: tuple[float, float]) -> Figure:
@@ -150,53 +146,22 @@ def about(info: TableInfo) -> str:
     return "; ".join(shown)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What stands over a picture.
-
-    Parameters
-    ----------
-    title : str
-        What the picture shows.
-    lines : tuple of str
-        Sentences under it; empty ones are left out.
-    info : TableInfo, optional
-        What the data are about.
-    status : str
-        Status of the estimate, named where it is not ``ok``.
-    """
+class Head(NamedTuple):
+    """What stands over a picture: its title, and sentences under it, of which empty ones are left out."""
 
     title: str
-    lines: tuple[str, ...] = ()
-    info: TableInfo | None = None
-    status: str = "ok"
+    lines: Sequence[str] = ()
+    info: TableInfo | None = None  # what the data are about
+    status: str = "ok"  # of the estimate, named where it is another one
 
 
-def headed(
-    ax: Axes, head: Head, words: Words, *, room: float | None = None, lift: float = 6.0
-) -> None:
-    """Put a title over Axes: the label of synthetic data, the title, the status; lines below it.
-
-    Without ``room``, inches that a line has, it is as wide as the Axes; ``lift`` is how many points
-    above them it starts.
-    """
-    room = inches(ax)[0] if room is None else room
+def headed(ax: Axes, head: Head, words: Words, room: float, *, lift: float = 6.0) -> None:
+    """Put a title over Axes, in lines of so many inches, so many points above them."""
     title, text = _texts(head, words, room)
     height = _LINE * SMALL * (text.count("\n") + 1) + 3 if text else 0.0
     if text:
-        ax.annotate(
-            text,
-            (0, 1),
-            xycoords="axes fraction",
-            xytext=(0, lift),
-            textcoords="offset points",
-            va="bottom",
-            fontsize=SMALL,
-            linespacing=1.2,
-            color=ink(),
-            annotation_clip=False,
-            gid="subtitle",
-        )
+        look: Look = {"va": "bottom", "linespacing": 1.2, "gid": "subtitle"}
+        said_at(ax, text, (0, 1), (0, lift), xycoords="axes fraction", **look)
     ax.set_title(title, loc="left", fontweight="bold", pad=lift + height, y=1.0)
 
 
@@ -207,12 +172,11 @@ def _texts(head: Head, words: Words, room: float) -> tuple[str, str]:
     title = f"{title} ({words.status(head.status)})" if head.status != "ok" else title
     letters = max(room, 1.0) * _INCH / _LETTER
     subject = about(head.info) if head.info is not None else ""
-    below = [
-        wrapped(line, max(int(letters / SMALL), _NARROWEST))
-        for line in (subject, *head.lines)
-        if line
-    ]
-    return wrapped(title, max(int(0.9 * letters / (FONT + 2)), _NARROWEST)), "\n".join(below)
+    narrow, wide = (
+        max(int(each), _NARROWEST) for each in (0.9 * letters / (FONT + 2), letters / SMALL)
+    )
+    below = [wrapped(line, wide) for line in (subject, *head.lines) if line]
+    return wrapped(title, narrow), "\n".join(below)
 
 
 def height_of(head: Head, words: Words, room: float) -> float:
@@ -245,9 +209,9 @@ def is_log(scale: Scale, values: Iterable[float]) -> bool:
     return max(positive) > _MANY_TIMES * min(positive)
 
 
-def limits_of(values: Sequence[float], *, log: bool, pad: float = 0.06) -> tuple[float, float]:
+def limits_of(values: Iterable[float], *, log: bool, pad: float = 0.06) -> tuple[float, float]:
     """Room for some figures along an axis."""
-    known = [each for each in finite(values) if each > 0] if log else finite(values)
+    known = [each for each in finite(values) if each > 0 or not log]
     if not known:
         return (1.0, 10.0) if log else (0.0, 1.0)
     low, high = min(known), max(known)
@@ -258,23 +222,19 @@ def limits_of(values: Sequence[float], *, log: bool, pad: float = 0.06) -> tuple
     return low - pad * reach, high + pad * reach
 
 
-def number_axis(axis: Axis, words: Words, *, log: bool, kind: str = "number") -> None:
-    """Let an axis show numbers in the language, at few enough places for labels not to meet.
+def scaled(
+    axes: Axes, name: Literal["x", "y"], limits: tuple[float, float], words: Words, *, log: bool
+) -> None:
+    """Give an axis its scale, limits and numbers of persons."""
+    axes.set(**{f"{name}scale": "log" if log else "linear", f"{name}lim": limits})
+    number_axis(axes.xaxis if name == "x" else axes.yaxis, words, log=log)
 
-    Parameters
-    ----------
-    axis : Axis
-        ``ax.xaxis`` or ``ax.yaxis``, its scale and limits set.
-    words : Words
-        The language.
-    log : bool
-        Whether it is logarithmic.
-    kind : {"number", "share", "ratio"}
-        What the numbers are.
-    """
+
+def number_axis(axis: Axis, words: Words, *, log: bool = False, kind: str = "number") -> None:
+    """Let an axis of set limits show numbers, shares or ratios, few enough for labels not to meet."""
     from matplotlib import ticker
 
-    write = {"number": _shortest(words), "share": words.share, "ratio": words.ratio}[kind]
+    write = {"number": words.shortest, "share": words.share, "ratio": words.ratio}[kind]
     axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: write(value)))
     axis.set_minor_formatter(ticker.NullFormatter())
     low, high = sorted(axis.get_view_interval())
@@ -291,88 +251,39 @@ def number_axis(axis: Axis, words: Words, *, log: bool, kind: str = "number") ->
     axis.set_minor_locator(ticker.NullLocator())
 
 
-def _shortest(words: Words) -> Any:
-    def write(value: float) -> str:
-        """Whole numbers; fractions only where the axis needs them."""
-        whole = abs(value - round(value)) < 1e-6 * max(abs(value), 1.0)
-        return words.number(value) if whole or abs(value) >= 100 else words.ratio(value)
-
-    return write
-
-
-def spread_apart(places: Sequence[float], gap: float) -> list[float]:
+def spread_apart(places: npt.ArrayLike, gap: float) -> FloatArray:
     """Move places as little as needed for neighbors to be a gap apart, keeping their order.
 
     Examples
     --------
-    >>> spread_apart([1.0, 1.0, 5.0], 1.0)
+    >>> spread_apart([1.0, 1.0, 5.0], 1.0).tolist()
     [0.5, 1.5, 5.0]
     """
-    order = np.argsort(np.asarray(places, dtype=np.float64), kind="stable")
-    groups: list[list[float]] = []
-    for value in np.asarray(places, dtype=np.float64)[order]:
-        # Each group is a run of labels at equal gaps around the mean of where they belong.
-        groups.append([float(value)])
-        while len(groups) > 1 and _first(groups[-1], gap) < _last(groups[-2], gap) + gap:
-            last = groups.pop()
-            groups[-1] += last
-    spread = [_first(group, gap) + i * gap for group in groups for i in range(len(group))]
-    result = [0.0] * len(spread)
-    for position, value in zip(order, spread, strict=True):
-        result[position] = value
-    return result
+    wanted = np.asarray(places, dtype=np.float64)
+    order, steps = np.argsort(wanted, kind="stable"), gap * np.arange(wanted.size)
+    # A run of labels at equal gaps stands around the mean of where they belong.
+    wanted[order] = isotonic_regression(wanted[order] - steps).x + steps
+    return wanted
 
 
-def _first(group: Sequence[float], gap: float) -> float:
-    return sum(group) / len(group) - gap * (len(group) - 1) / 2
-
-
-def _last(group: Sequence[float], gap: float) -> float:
-    return _first(group, gap) + gap * (len(group) - 1)
-
-
-def panels(
-    ax: Axes, number: int, columns: int, *, left: float = 0.6, words: Sequence[str] = ()
-) -> list[Axes]:
-    """Divide the place of Axes into panels of one scale, row by row.
-
-    Parameters
-    ----------
-    ax : Axes
-        Its own frame is hidden.
-    number, columns : int
-        Panels in all, and in a row.
-    left : float
-        Inches for the numbers at the left of each row.
-    words : sequence of str
-        Titles of the panels.
-    """
+def panels(ax: Axes, words: Sequence[str], columns: int, *, left: float) -> list[Axes]:
+    """Divide the place of Axes into titled panels, row by row, with inches at the left for numbers."""
     width, height = inches(ax)
-    rows = math.ceil(number / columns)
-    titles = [
-        wrapped(word, max(int(width / columns * _INCH / (_LETTER * SMALL)), 8)) for word in words
-    ]
-    lines = max((title.count("\n") + 1 for title in titles), default=0)
+    rows = math.ceil(len(words) / columns)
+    letters = max(int(width / columns * _INCH / (_LETTER * SMALL)), 8)
+    titles = [wrapped(word, letters) for word in words]
+    lines = max(title.count("\n") + 1 for title in titles)
     across, above, below = left / width, 0.16 * lines / height, 0.08 / height
     wide, tall = (1 - across) / columns, 1 / rows
     ax.set_axis_off()
     found = []
-    for i in range(number):
+    for i, title in enumerate(titles):
         row, column = divmod(i, columns)
-        place = (
-            across + column * wide,
-            1 - (row + 1) * tall + below,
-            wide - 0.2 / width,
-            tall - above - below,
-        )
-        panel = ax.inset_axes(place)
-        for side in ("top", "right"):
-            panel.spines[side].set_visible(False)
-        panel.tick_params(
-            labelleft=column == 0, labelbottom=row == rows - 1 or i + columns >= number
-        )
-        if titles:
-            panel.set_title(titles[i], fontsize=SMALL, loc="left", pad=3)
+        corner = across + column * wide, 1 - (row + 1) * tall + below
+        panel = ax.inset_axes((*corner, wide - 0.2 / width, tall - above - below))
+        last = row == rows - 1 or i + columns >= len(titles)
+        panel.tick_params(labelleft=column == 0, labelbottom=last)
+        panel.set_title(title, fontsize=SMALL, loc="left", pad=3)
         found.append(panel)
     return found
 
@@ -380,51 +291,48 @@ def panels(
 # Marks that pictures share: intervals with their ends, and texts at an offset from a place --------
 
 
-def interval_across(
-    ax: Axes, place: float, ends: tuple[float, float], *, color: str, tall: float = 8.0
+def interval(
+    ax: Axes,
+    place: float,
+    ends: tuple[float, float],
+    *,
+    upright: bool = False,
+    color: str = BLUE,
+    strokes: tuple[float, float] = (8.0, 1.6),
+    arrow: float = 7.0,
+    **line: Any,
 ) -> None:
-    """Draw an interval at a height: its ends as strokes, an arrow where it leaves the axis.
+    """Draw an interval at a place on Axes of set limits, unless it is NaN.
 
-    Parameters
-    ----------
-    ax : Axes
-        Its horizontal limits are set.
-    place : float
-        The height.
-    ends : tuple of float
-        Low and high end, which may be infinite.
-    color : str
-        Of all of it.
-    tall : float
-        Points of the strokes.
+    Its ends are strokes, of so many points in length and width, or an arrow where it leaves the axis.
     """
     low, high = ends
-    last = ax.get_xlim()[1]
-    line: dict[str, Any] = {"color": color, "lw": 2, "solid_capstyle": "butt"}
-    ax.plot([low, min(high, last)], [place, place], gid="interval", **line)
-    strokes = [low] if high > last else [low, high]
-    ax.plot(strokes, [place] * len(strokes), "|", ms=tall, mew=1.6, color=color, gid="end")
+    if math.isnan(low):
+        return
+
+    def draw(values: Sequence[float], *style: str, **look: Any) -> None:
+        across = values, [place] * len(values)
+        ax.plot(*(across[::-1] if upright else across), *style, color=color, **look)
+
+    last = (ax.get_ylim() if upright else ax.get_xlim())[1]
+    draw([low, min(high, last)], gid="interval", **{"lw": 2, "solid_capstyle": "butt", **line})
+    long, wide = strokes
+    known = [low] if high > last else [low, high]
+    draw(known, "_" if upright else "|", ms=long, mew=wide, gid="end")
     if high > last:
-        ax.plot(last, place, ">", ms=7, color=color, clip_on=False, gid="unbounded")
+        draw([last], "^" if upright else ">", ms=arrow, clip_on=False, gid="unbounded")
 
 
 def said_at(
     ax: Axes, text: str, place: tuple[float, float], offset: tuple[float, float], **look: Any
 ) -> None:
     """Write a small text at an offset, in points, from a place."""
-    ax.annotate(
-        text,
-        place,
-        xytext=offset,
-        textcoords="offset points",
-        annotation_clip=False,
-        **{"fontsize": SMALL, "color": ink(), **look},
-    )
+    given: Look = {"textcoords": "offset points", "fontsize": SMALL, "color": ink()}
+    ax.annotate(text, place, xytext=offset, annotation_clip=False, **(given | look))
 
 
-def status_instead(ax: Axes, status: str, words: Words) -> None:
+def status_instead(ax: Axes, status: str, words: Words, **look: Any) -> None:
     """Write the status where a picture would be."""
-    ax.set_xticks([])
-    ax.set_yticks([])
     said = words.status(status) or words("no_interval")
-    ax.text(0.5, 0.5, said, transform=ax.transAxes, ha="center", style="italic", gid="status")
+    look |= {"transform": ax.transAxes, "ha": "center", "style": "italic", "gid": "status"}
+    ax.text(0.5, 0.5, said, **look)

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from mse.plots._canvas import (
-    BLUE,
-    FONT,
-    GRAY,
-    PALE,
-    SMALL,
-    Head,
-    canvas,
-    finite,
-    headed,
-    ink,
-    interval_across,
-    is_log,
-    limits_of,
-    number_axis,
-    said_at,
-    width_of,
-    wrapped,
-)
+from mse.plots import _canvas as draw
+from mse.plots._canvas import BLUE, GRAY, PALE, SMALL, Head, Look, finite, ink, said_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.axes import Axes
 
     from mse.plots._canvas import Scale
     from mse.plots.words import Words
 
-__all__ = ["Row", "Rows", "picture_of"]
+__all__ = ["Row", "Rows", "draw_rows", "ends_of"]
 
 #: Letters in a line of a label, and rows beyond which they are drawn closer.
 _LABEL, _MANY_ROWS = 34, 20
@@ -45,76 +27,57 @@ _WIDTH = 4.2
 BOUNDARY = "\N{DEGREE SIGN}"
 
 
+def ends_of(quantity: str) -> tuple[str, str]:
+    """Name the columns with the ends of the interval of a quantity."""
+    return ("low", "high") if quantity == "total" else (f"{quantity}_low", f"{quantity}_high")
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An estimate in a row.
-
-    Parameters
-    ----------
-    label : str
-        What it is of.
-    point, low, high : float
-        NaN where there is none; `high` may be infinite.
-    status : str
-        As of an estimate; empty for a row in which something else is drawn.
-    observed : float
-        Persons observed; NaN where that is not shown.
-    style : tuple of str
-        Color, and marker of the point.
-    said : str
-        What stands at the right; by default the interval and the point.
-    lower_bound : bool
-        Whether the point is a lower bound: then it reads "at least", and points to the right.
-    """
+    """An estimate in a row; what is NaN is not there."""
 
     label: str
-    point: float
-    low: float
-    high: float
-    status: str = "ok"
-    observed: float = math.nan
-    style: tuple[str, str] = (BLUE, "o")
-    said: str | None = None
-    lower_bound: bool = False
+    point: float = math.nan
+    low: float = math.nan
+    high: float = math.nan  # may be infinite
+    status: str = "ok"  # as of an estimate; empty for a row in which something else is drawn
+    observed: float = math.nan  # persons
+    style: tuple[str, str] = (BLUE, "o")  # color, and marker of the point
+    said: str | None = None  # what stands at the right; by default the interval and the point
+    more: str = ""  # what is said after these
+    lower_bound: bool = (
+        False  # whether the point is one: it reads "at least", and points to the right
+    )
 
-    @property
-    def marker(self) -> str:
-        """Marker of the point."""
-        return ">" if self.lower_bound else self.style[1]
+    @classmethod
+    def of(cls, label: str, record: Mapping[Any, Any], quantity: str = "total") -> Row:
+        """Read a quantity in a row of a frame; of a total with the persons observed."""
+        low, high = (record[end] for end in ends_of(quantity))
+        observed = record["observed"] if quantity == "total" else math.nan
+        return cls(label, record[quantity], low, high, record["status"], observed)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """How rows are drawn.
-
-    Parameters
-    ----------
-    words : Words
-        The language.
-    scale : {"auto", "linear", "log"}
-        Of the axis.
-    kind : {"number", "share", "ratio"}
-        What the numbers are.
-    heading : str
-        Over the text at the right.
-    band : tuple of float
-        An interval to compare with, drawn behind all rows.
-    marks : tuple of float
-        Further numbers that the axis has to hold.
-    unit : str
-        Key of the words along the axis.
-    most : float
-        An end that the axis does not pass: 1 for shares.
-    """
+    """How rows are drawn."""
 
     words: Words
+    level: float = math.nan  # of the intervals, named over the text at the right
     scale: Scale = "auto"
-    kind: str = "number"
-    heading: str = ""
-    band: tuple[float, float] = (math.nan, math.nan)
-    marks: tuple[float, ...] = ()
-    unit: str = "total_persons"
-    most: float = math.inf
+    kind: str = "number"  # what the numbers are: "number", "share" or "ratio"
+    unit: str = "total_persons"  # key of the words along the axis
+    heading: str = "interval_point"  # key of those over the text at the right
+    band: tuple[float, float] = (math.nan, math.nan)  # drawn behind all rows, to compare with
+    guide: Mapping[str, Any] = field(default_factory=dict)  # an upright dotted line
+    cuts: Sequence[int] = ()  # rows over which there is a line
+    marks: Sequence[float] = ()  # further numbers that the axis has to hold
+    most: float = math.inf  # an end that it does not pass: 1 for shares
+
+    @property
+    def head(self) -> str:
+        """What stands over the text at the right."""
+        known = not math.isnan(self.level)
+        return self.words(self.heading, level=self.words.level(self.level)) if known else ""
 
     def said(self, row: Row) -> str:
         """Put a row in text, the interval before the point."""
@@ -122,70 +85,73 @@ class Rows:
             return row.said
         if math.isnan(row.point) and math.isnan(row.low):
             return ""
-        write = {"number": self.words.number, "share": self._share, "ratio": self.words.ratio}
-        one = write[self.kind]
+        words = self.words
+        one = {"number": words.number, "share": self._share, "ratio": words.ratio}[self.kind]
         if math.isnan(row.low):
-            span = self.words("no_interval")
+            span = words("no_interval")
         elif math.isinf(row.high):
-            span = self.words("at_least", low=one(row.low))
+            span = words("at_least", low=one(row.low))
         else:
-            span = self.words("range", low=one(row.low), high=one(row.high))
-        if math.isnan(row.point):
-            return span
-        point = self.words.bounded(one(row.point), lower_bound=row.lower_bound)
-        return f"{span} ({point}){BOUNDARY if row.status == 'boundary' else ''}"
-
-    def footnotes(self, rows: Sequence[Row]) -> tuple[str, ...]:
-        """Explain the mark of estimates on the boundary, where there are any."""
-        some = any(row.status == "boundary" and math.isfinite(row.point) for row in rows)
-        return (f"{BOUNDARY} {self.words('status_boundary')}",) if some else ()
+            span = words("range", low=one(row.low), high=one(row.high))
+        if not math.isnan(row.point):
+            point = words.bounded(one(row.point), lower_bound=row.lower_bound)
+            span = f"{span} ({point}){BOUNDARY if row.status == 'boundary' else ''}"
+        return f"{span}, {row.more}" if row.more else span
 
     def _share(self, value: float) -> str:
         return self.words.share(value, 0 if value >= 0.1 else 1)
 
 
 def _labels(rows: Sequence[Row]) -> list[str]:
-    return [wrapped(row.label, _LABEL) for row in rows]
+    return [draw.wrapped(row.label, _LABEL) for row in rows]
 
 
-def _size_of(rows: Sequence[Row], how: Rows) -> tuple[float, float]:
-    """Find a size for a figure of some rows, in inches."""
-    lines = [label.count("\n") + 1 for label in _labels(rows)]
-    least = 0.24 if len(rows) > _MANY_ROWS else 0.34
-    height = len(rows) * max(least, 0.07 + 0.155 * max(lines, default=1))
-    return width_of(_labels(rows)) + _room_of(rows, how) + 0.4, max(height, 0.7) + 1.5
+def draw_rows(
+    ax: Axes | None,
+    rows: Sequence[Row],
+    how: Rows,
+    head: Head,
+    more: Callable[[Axes], None] | None = None,
+) -> Axes:
+    """Draw rows from the top down with a title, then what more there is to draw among them.
 
-
-def _room_of(rows: Sequence[Row], how: Rows) -> float:
-    """Inches for a line of the title in a figure of our own: the axis and the text at its right."""
-    return _WIDTH + width_of([how.heading, *(how.said(row) for row in rows)], SMALL)
-
-
-@contextmanager
-def picture_of(ax: Axes | None, rows: Sequence[Row], how: Rows, head: Head) -> Iterator[Axes]:
-    """Draw rows with a title, and give the Axes for more."""
-    own = ax is None
-    known = [row for row in rows if math.isfinite(row.point)]
-    if known and all(row.status == "boundary" for row in known):
-        # What is true of every row is said once.
-        rows = [replace(row, status="ok") if row in known else row for row in rows]
-        note: tuple[str, ...] = (how.words("all_boundary"),) if head.status != "boundary" else ()
-    else:
-        note = how.footnotes(rows)
-    with canvas(ax, _size_of(rows, how)) as drawn:
-        _draw_rows(drawn, rows, how)
-        room = _room_of(rows, how) if own else None
-        lift = 1.6 * SMALL if how.heading else 6.0
-        headed(drawn, replace(head, lines=(*head.lines, *note)), how.words, room=room, lift=lift)
-        drawn.set_xlabel(how.words(how.unit))
-        yield drawn
-
-
-def _draw_rows(ax: Axes, rows: Sequence[Row], how: Rows) -> None:
-    """Draw rows from the top down; the interval of each, and an arrow where it has no bound.
-
-    Rows without an estimate hold the word for their status.
+    Each has its interval, with an arrow where that has no bound; without an estimate the word for its
+    status.
     """
+    rows, note = _noted(rows, how, head)
+    labels = _labels(rows)
+    lines = max((label.count("\n") + 1 for label in labels), default=1)
+    least = 0.24 if len(rows) > _MANY_ROWS else 0.34
+    height = max(len(rows) * max(least, 0.07 + 0.155 * lines), 0.7) + 1.5
+    margin = draw.width_of(labels) + 0.4
+    wide = _WIDTH + draw.width_of([how.head, *(how.said(row) for row in rows)], SMALL)
+    with draw.canvas(ax, (margin + wide, height), margin) as (drawn, room):
+        _draw_all(drawn, rows, how)
+        head = head._replace(lines=(*head.lines, note))
+        draw.headed(drawn, head, how.words, room, lift=1.6 * SMALL if how.head else 6.0)
+        drawn.set_xlabel(how.words(how.unit))
+        if how.guide:
+            drawn.axvline(color=ink(), ls=":", **how.guide)
+        for place in how.cuts:
+            drawn.axhline(place - 0.5, color=GRAY, lw=0.6)
+        if more is not None:
+            more(drawn)
+    return drawn
+
+
+def _noted(rows: Sequence[Row], how: Rows, head: Head) -> tuple[Sequence[Row], str]:
+    """Explain the mark of estimates on the boundary; what is true of every row is said once."""
+    known = [row for row in rows if math.isfinite(row.point)]
+    marked = [row for row in known if row.status == "boundary"]
+    if not marked:
+        return rows, ""
+    if len(marked) < len(known):
+        return rows, f"{BOUNDARY} {how.words('status_boundary')}"
+    rows = [replace(row, status="ok") if row in known else row for row in rows]
+    return rows, how.words("all_boundary") if head.status != "boundary" else ""
+
+
+def _draw_all(ax: Axes, rows: Sequence[Row], how: Rows) -> None:
     log = _set_axis(ax, rows, how)
     if not math.isnan(how.band[0]):
         ax.axvspan(how.band[0], min(how.band[1], ax.get_xlim()[1]), color=PALE, lw=0, zorder=0)
@@ -197,61 +163,47 @@ def _draw_rows(ax: Axes, rows: Sequence[Row], how: Rows) -> None:
 
 
 def _set_axis(ax: Axes, rows: Sequence[Row], how: Rows) -> bool:
+    """Make room for all rows; whether the axis is logarithmic."""
     ends = [each for row in rows for each in (row.low, row.high, row.point, row.observed)]
-    values = finite(ends, how.band, how.marks)
-    log = is_log(how.scale, values)
-    low, high = limits_of(values, log=log)
+    values = finite(ends, how.band, how.marks, [how.guide["x"]] if how.guide else [])
+    log = draw.is_log(how.scale, values)
+    low, high = draw.limits_of(values, log=log)
     if not log and low < 0 <= min(values, default=0.0):
         low = 0.0
     if any(row.high == math.inf for row in rows):
         high = high * (high / low) ** 0.08 if log else high + 0.08 * (high - low)
-    ax.set_xscale("log" if log else "linear")
-    ax.set_xlim(low, min(high, how.most))
+    ax.set(xscale="log" if log else "linear", xlim=(low, min(high, how.most)))
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    number_axis(ax.xaxis, how.words, log=log, kind=how.kind)
+    draw.number_axis(ax.xaxis, how.words, log=log, kind=how.kind)
     return log
 
 
 def _draw_row(ax: Axes, place: int, row: Row, words: Words) -> None:
+    color, marker = row.style
+    marker = ">" if row.lower_bound else marker
     if not math.isnan(row.low):
-        _draw_interval(ax, place, row)
+        draw.interval(ax, place, (row.low, row.high), color=color)
+        if row.low <= row.point <= ax.get_xlim()[1]:
+            ax.plot(row.point, place, marker, ms=6.5, mfc=color, mec="white", mew=0.8, gid="point")
     elif not math.isnan(row.point):
         # Hollow: a point without its interval is not to be taken for one with.
-        ax.plot(row.point, place, row.marker, ms=6, mfc="none", mec=row.style[0], gid="point")
+        ax.plot(row.point, place, marker, ms=6, mfc="none", mec=color, gid="point")
     elif row.status:
-        _draw_status(ax, place, row, words)
-
-
-def _draw_interval(ax: Axes, place: int, row: Row) -> None:
-    color = row.style[0]
-    interval_across(ax, place, (row.low, row.high), color=color)
-    if row.low <= row.point <= ax.get_xlim()[1]:
-        ax.plot(row.point, place, row.marker, ms=6.5, mfc=color, mec="white", mew=0.8, gid="point")
-
-
-def _draw_status(ax: Axes, place: int, row: Row, words: Words) -> None:
-    ax.annotate(
-        words.status(row.status) or words("no_interval"),
-        (0.01, place),
-        xycoords=ax.get_yaxis_transform(),
-        va="center",
-        style="italic",
-        fontsize=SMALL,
-        color=ink(),
-        bbox={"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 1},
-        gid="status",
-    )
+        said = words.status(row.status) or words("no_interval")
+        box: Look = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 1}
+        look: Look = {"va": "center", "style": "italic", "bbox": box, "gid": "status"}
+        across = ax.get_yaxis_transform()
+        said_at(ax, said, (0.01, place), (0, 0), xycoords=across, **look)
 
 
 def _label_rows(ax: Axes, rows: Sequence[Row], how: Rows) -> None:
     """Name the rows at the left, and put them in text at the right."""
-    ax.set_yticks(range(len(rows)), _labels(rows), fontsize=FONT)
+    ax.set_yticks(range(len(rows)), _labels(rows), fontsize=draw.FONT)
     ax.tick_params(axis="y", length=0)
-    for name in ("left", "right"):
-        ax.spines[name].set_visible(False)
+    ax.spines[["left", "right"]].set_visible(False)
+    across = ax.get_yaxis_transform()
     for place, row in enumerate(rows):
         ax.axhline(place, color=PALE, lw=0.5, zorder=-1)
-        across = ax.get_yaxis_transform()
         said_at(ax, how.said(row), (1, place), (6, 0), xycoords=across, va="center", gid="figures")
-    if how.heading:
-        said_at(ax, how.heading, (1, 1), (6, 0), xycoords="axes fraction", va="bottom", color=GRAY)
+    if how.head:
+        said_at(ax, how.head, (1, 1), (6, 0), xycoords="axes fraction", va="bottom", color=GRAY)

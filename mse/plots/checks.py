@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mse._drawing import draws
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.bayes.checks import PredictiveCheck
 from mse.diagnostics import Influence, Residuals
 from mse.plots._canvas import BLUE, GRAY, SERIES, Head, ink
-from mse.plots._rows import Row, Rows, picture_of
+from mse.plots._rows import Row, Rows, draw_rows
 from mse.plots.words import Words
 from mse.validation import Validation
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from mse.plots._canvas import Scale
     from mse.validation import Validated
-
-__all__ = ["influence", "predictive_check", "residuals", "validation"]
 
 #: Letters of a model beyond which a picture does not name it.
 _LONG = 60
@@ -74,34 +72,25 @@ def validation(
     numbered = [f"{i}: {name}" for i, name in enumerate(names, start=1)] if several else names
     how = Rows(
         text,
+        result.level,
         scale,
         kind="ratio",
-        heading=text("interval_point", level=text.level(result.level)),
-        marks=(1.0,),
         unit="ratio_to_truth",
+        guide={"x": 1, "lw": 0.9, "gid": "truth"},
+        cuts=[place * len(names) for place in range(1, n_lists if several else 0)],
     )
     head = Head(text("title_validation"), (text("validation"), *numbered), result.table.info)
-    with picture_of(ax, rows, how, head) as drawn:
-        drawn.axvline(1, color=ink(), lw=0.9, ls=":", gid="truth")
-        for place in range(1, n_lists if several else 0):
-            drawn.axhline(place * len(result.estimators) - 0.5, color=GRAY, lw=0.6)
-    return drawn
+    return draw_rows(ax, rows, how, head)
 
 
 def _validated(each: Validated, number: int, words: Words) -> Row:
     label = f"{each.list} ({words.number(each.truth)})"
     label = f"{label} \N{MIDDLE DOT} {number}" if number else label
-    total, ends = each.trial.total / each.truth, [end / each.truth for end in each.ends]
-    color, marker, _ = SERIES[max(number - 1, 0) % len(SERIES)]
-    bound = each.trial.lower_bound
-    row = Row(
-        label, total, ends[0], ends[1], each.trial.status, style=(color, marker), lower_bound=bound
-    )
-    if math.isnan(total):
-        return row
+    total, low, high = (value / each.truth for value in (each.trial.total, *each.ends))
     verdict = words(f"miss_{each.miss}") if each.miss else ""
-    said = ", ".join(part for part in (Rows(words, kind="ratio").said(row), verdict) if part)
-    return replace(row, said=said)
+    style = SERIES[max(number - 1, 0) % len(SERIES)]
+    row = Row(label, total, low, high, each.trial.status, style=style, more=verdict)
+    return replace(row, lower_bound=each.trial.lower_bound)
 
 
 @draws(PredictiveCheck)
@@ -136,22 +125,16 @@ def predictive_check(
     frame = result.to_frame(level)
     worst = frame.sort_values("p_value", kind="stable").head(most)
     rows = [
-        Row(name, row["expected"], row["low"], row["high"], "ok", row["observed"])
-        for name, row in zip(_names(worst, "observed"), worst.to_dict("records"), strict=True)
+        Row(name, row["expected"], row["low"], row["high"], observed=row["observed"])
+        for name, row in zip(_names(worst), worst.to_dict("records"), strict=True)
     ]
-    how = Rows(
-        text, heading=text("interval_point", level=text.level(level)), marks=(0.0,), unit="persons"
-    )
     lines = (
         text("predictive_p", value=text.ratio(result.p_value)),
         text("mark_observed"),
-        _shown(len(worst), len(frame), text),
+        _shown(worst, frame, text),
     )
-    with picture_of(
-        ax, rows, how, Head(text("title_predictive"), lines, result.table.info)
-    ) as drawn:
-        pass
-    return drawn
+    head = Head(text("title_predictive"), lines, result.table.info)
+    return draw_rows(ax, rows, Rows(text, level, unit="persons", marks=(0.0,)), head)
 
 
 @draws(Residuals)
@@ -198,14 +181,13 @@ def residuals(
         text("counts_said", observed=text.number(row["observed"]), fitted=text.ratio(row["fitted"]))
         for row in worst.to_dict("records")
     ]
-    how = Rows(text, "linear", kind="ratio", marks=(-2.0, 2.0), unit="residual")
+    how = Rows(text, scale="linear", kind="ratio", unit="residual", marks=(-2.0, 2.0))
     lines = (
         result.model if len(result.model) < _LONG else "",
-        _shown(len(worst), len(frame), text),
-        text.counted("emptied_one", "emptied", emptied) if emptied else "",
+        _shown(worst, frame, text),
+        text.counted("emptied", emptied) if emptied else "",
     )
-    head = Head(text("title_residuals"), lines)
-    return _bars(ax, worst, "deviance", said, how, head)
+    return _bars(ax, worst, "deviance", said, how, Head(text("title_residuals"), lines))
 
 
 @draws(Influence)
@@ -245,18 +227,13 @@ def influence(
     frame = result.to_frame()
     largest = _largest(frame, "change", most)
     said = [
-        text(
-            "influence_said",
-            observed=text.number(row["observed"]),
-            change=_signed(row["change"], text),
-        )
-        for row in largest.to_dict("records")
+        text("influence_said", observed=text.number(observed), change=_signed(change, text))
+        for observed, change in zip(largest["observed"], largest["change"], strict=True)
     ]
-    how = Rows(text, "linear", unit="change_persons")
-    total = ""
-    if math.isfinite(result.total):
-        total = text("total_said", number=text.number(result.total))
-    head = Head(text("title_influence"), (total, _shown(len(largest), len(frame), text)))
+    known = math.isfinite(result.total)
+    total = text("total_said", number=text.number(result.total)) if known else ""
+    head = Head(text("title_influence"), (total, _shown(largest, frame, text)))
+    how = Rows(text, scale="linear", unit="change_persons")
     return _bars(ax, largest, "change", said, how, head)
 
 
@@ -274,50 +251,44 @@ def _largest(frame: pd.DataFrame, name: str, most: int) -> pd.DataFrame:
     return frame.loc[order.index[:most]]
 
 
-def _names(frame: pd.DataFrame, last: str) -> list[str]:
-    """Write the histories with their strata: the columns before ``last``."""
-    columns = list(frame.columns[: list(frame.columns).index(last)])
-    return [
-        " \N{MIDDLE DOT} ".join(str(row[name]) for name in columns)
-        for row in frame.to_dict("records")
-    ]
+def _names(frame: pd.DataFrame) -> list[str]:
+    """Write the histories with their strata: the columns before that of the persons observed."""
+    named = frame.loc[:, :"observed"].iloc[:, :-1]
+    return [" \N{MIDDLE DOT} ".join(map(str, row)) for row in named.itertuples(index=False)]
 
 
-def _shown(number: int, of: int, words: Words) -> str:
+def _shown(some: pd.DataFrame, all_of_them: pd.DataFrame, words: Words) -> str:
+    number, of = len(some), len(all_of_them)
     if number == of:
         return ""
     return words("shown_of", number=words.number(number), of=words.number(of))
 
 
 def _bars(
-    ax: Axes | None,
-    frame: pd.DataFrame,
-    name: str,
-    said: Sequence[str],
-    how: Rows,
-    head: Head,
+    ax: Axes | None, frame: pd.DataFrame, name: str, said: Sequence[str], how: Rows, head: Head
 ) -> Axes:
     """Draw bars from zero, an arrow where one has no end; dotted lines at the marks of the axis."""
-    nan = math.nan
-    values: list[Any] = frame[name].tolist()
+    values = frame[name].tolist()
     rows = [
-        Row(label, nan, nan, nan, "not_estimable" if math.isnan(value) else "", said=text)
-        for label, value, text in zip(_names(frame, "observed"), values, said, strict=True)
+        Row(label, status="not_estimable" if math.isnan(value) else "", said=text)
+        for label, value, text in zip(_names(frame), values, said, strict=True)
     ]
-    known = [value for value in values if math.isfinite(value)]
-    with picture_of(ax, rows, replace(how, marks=(0.0, *how.marks, *known)), head) as drawn:
+
+    def add(drawn: Axes) -> None:
         low, high = drawn.get_xlim()
         reach = 0.06 * (high - low)
-        drawn.set_xlim(low - reach, high + reach)
+        end = high + reach
+        drawn.set_xlim(low - reach, end)
         for place, value in enumerate(values):
-            if math.isfinite(value):
-                drawn.barh(place, value, height=0.55, color=BLUE, gid="bar")
-            elif math.isinf(value):
-                drawn.barh(place, high + reach, height=0.55, color=BLUE, gid="bar")
-                drawn.plot(
-                    high + reach, place, ">", ms=8, color=BLUE, clip_on=False, gid="unbounded"
+            if not math.isnan(value):
+                drawn.barh(
+                    place, end if math.isinf(value) else value, height=0.55, color=BLUE, gid="bar"
                 )
+            if math.isinf(value):
+                drawn.plot(end, place, ">", ms=8, color=BLUE, clip_on=False, gid="unbounded")
         drawn.axvline(0, color=ink(), lw=0.9)
         for guide in how.marks:
             drawn.axvline(guide, color=GRAY, lw=0.8, ls=":")
-    return drawn
+
+    known = [value for value in values if math.isfinite(value)]
+    return draw_rows(ax, rows, replace(how, marks=(0.0, *how.marks, *known)), head, add)

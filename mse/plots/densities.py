@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.special import chdtri
@@ -15,28 +14,8 @@ from mse.bayes.base import BayesianFit
 from mse.comparing import BootstrappedFit
 from mse.errors import ModelError
 from mse.loglinear import LogLinear, LogLinearFit, LogLinearSearchFit
-from mse.plots._canvas import (
-    BLUE,
-    GRAY,
-    PALE,
-    SKY,
-    SMALL,
-    Head,
-    Scale,
-    canvas,
-    check_scale,
-    finite,
-    headed,
-    inches,
-    ink,
-    interval_across,
-    is_log,
-    limits_of,
-    number_axis,
-    said_at,
-    spread_apart,
-    status_instead,
-)
+from mse.plots import _canvas as draw
+from mse.plots._canvas import BLUE, GRAY, PALE, SKY, Head, Look, Scale, finite, ink
 from mse.plots.sizes import method_of, population_of
 from mse.plots.words import Words
 from mse.sensitivity import NearModels, model_range
@@ -44,7 +23,6 @@ from mse.sensitivity import NearModels, model_range
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pandas as pd
     from matplotlib.axes import Axes
 
     from mse._typing import FloatArray
@@ -109,14 +87,14 @@ def density(
     """
     text, found = Words(words), population_of(population)
     check_level(level)
-    check_scale(scale)
+    draw.check_scale(scale)
     known = math.isfinite(found.total)
     if known and (found.draws is None or not found.draws.size):
         raise ModelError(
             f"{found!r} has no draws; expected the answer of mse.bootstrap, or of a Bayesian fit."
         )
     lines = [method_of(found), found.reason if not known else _said(found, level, text)]
-    with canvas(ax, _SIZE) as drawn:
+    with draw.canvas(ax, _SIZE, 0.8) as (drawn, room):
         drawn.set_xlabel(text("total_persons"))
         if known and found.draws is not None:
             lines += _draw_histogram(drawn, found.draws[~np.isnan(found.draws)], scale, text)
@@ -124,9 +102,8 @@ def density(
             _draw_interval(drawn, found, level)
             lines.append(text("line_observed", number=text.number(found.observed)))
         else:
-            status_instead(drawn, found.status, text)
-        head = Head(text("title_density"), tuple(lines), found.info, found.status)
-        headed(drawn, head, text, room=None if ax is not None else _SIZE[0] - 0.8)
+            _write_status(drawn, found.status, text)
+        draw.headed(drawn, Head(text("title_density"), lines, found.info, found.status), text, room)
     return drawn
 
 
@@ -134,53 +111,37 @@ def _said(found: PopulationEstimate, level: float, words: Words) -> str:
     point = words.bounded(words.number(found.total), lower_bound=found.lower_bound)
     span = f"{words.span(*found.interval(level))} ({point})"
     kind = f"{words.kind(found.interval_kind, level)}: {span}"
-    return "; ".join(part for part in (kind, words.given(found.interval_given)) if part)
+    return "; ".join(filter(None, (kind, words.given(found.interval_given))))
+
+
+def _write_status(ax: Axes, status: str, words: Words) -> None:
+    ax.set(xticks=[], yticks=[])
+    draw.status_instead(ax, status, words)
 
 
 def _draw_histogram(ax: Axes, values: FloatArray, scale: Scale, words: Words) -> list[str]:
     """Draw the bars; give sentences on what is not in them."""
     bounded = values[np.isfinite(values)]
+    lines, of = [], words.number(values.size)
+    if bounded.size < values.size:
+        lines = [words.counted("draws_infinite", values.size - bounded.size, of=of)]
     if not bounded.size:
-        return _left_out(values, bounded, bounded, words)
+        return lines
     low, high = np.quantile(bounded, _TAILS)
     shown = bounded[(bounded >= low) & (bounded <= high)]
     log = scale == "log" or (scale == "auto" and high > _WIDE * low > 0)
     edges = _edges(shown, log=log)
-    heights, _ = np.histogram(shown, edges)
-    ax.set_xscale("log" if log else "linear")
     # Shares of all draws: those without bound, and those beyond the axis, are missing in the sum.
-    ax.bar(
-        edges[:-1],
-        heights / values.size,
-        np.diff(edges),
-        align="edge",
-        color=SKY,
-        edgecolor=BLUE,
-        lw=0.5,
-        gid="draws",
-    )
+    heights = np.histogram(shown, edges)[0] / values.size
+    ax.set_xscale("log" if log else "linear")
+    look: Look = {"align": "edge", "color": SKY, "edgecolor": BLUE, "lw": 0.5, "gid": "draws"}
+    ax.bar(edges[:-1], heights, np.diff(edges), **look)
     ax.set_xlim(edges[0], edges[-1])
     ax.set_ylabel(words("draws_axis"))
-    number_axis(ax.yaxis, words, log=False, kind="share")
-    return _left_out(values, bounded, shown, words)
-
-
-def _left_out(
-    values: FloatArray, bounded: FloatArray, shown: FloatArray, words: Words
-) -> list[str]:
-    """Count the draws that are not drawn."""
-    lines, of = [], words.number(values.size)
-    if bounded.size < values.size:
-        lines.append(
-            words.counted("draws_infinite_one", "draws_infinite", values.size - bounded.size, of=of)
-        )
+    draw.number_axis(ax.yaxis, words, kind="share")
     if shown.size < bounded.size:
         span = words.span(float(shown.min()), float(shown.max()))
-        lines.append(
-            words.counted(
-                "draws_beyond_one", "draws_beyond", bounded.size - shown.size, of=of, range=span
-            )
-        )
+        lines.append(words.counted("draws_beyond", bounded.size - shown.size, of=of, range=span))
     return lines
 
 
@@ -190,9 +151,8 @@ def _set_axis(ax: Axes, found: PopulationEstimate, level: float, words: Words) -
     start, end = ax.get_xlim()
     reach = max(end, high) if high <= _FAR * end else end
     log = ax.get_xscale() == "log"
-    ends = finite([start, reach, low, float(found.observed), min(found.total, _FAR * end)])
-    ax.set_xlim(*limits_of(ends, log=log, pad=0.03))
-    number_axis(ax.xaxis, words, log=log)
+    ends = [start, reach, low, float(found.observed), min(found.total, _FAR * end)]
+    draw.scaled(ax, "x", draw.limits_of(ends, log=log, pad=0.03), words, log=log)
     ax.axvline(found.observed, color=ink(), ls=":", lw=1, gid="observed")
 
 
@@ -211,13 +171,12 @@ def _edges(values: FloatArray, *, log: bool) -> FloatArray:
 
 def _draw_interval(ax: Axes, found: PopulationEstimate, level: float) -> None:
     """Draw the interval below the bars."""
-    low, high = found.interval(level)
     top = ax.get_ylim()[1]
     place, end = -0.07 * top, ax.get_xlim()[1]
     ax.set_ylim(-0.14 * top, top)
     ax.set_yticks([tick for tick in ax.get_yticks() if 0 <= tick <= top])
     ax.axhline(0, color=ink(), lw=0.8)
-    interval_across(ax, place, (low, high), color=ink())
+    draw.interval(ax, place, found.interval(level), color=ink())
     if found.total <= end:
         ax.plot(found.total, place, "o", ms=6.5, color=BLUE, mec="white", gid="point")
 
@@ -279,20 +238,19 @@ def profile_likelihood(
     if not isinstance(best, LogLinearFit):
         raise ModelError(f"{fit!r} has no profile likelihood; expected a fit of LogLinear.")
     population = best.population
-    known = population.hidden > 0
     lines = [method_of(population)]
-    with canvas(ax, _CURVE_SIZE) as drawn:
+    with draw.canvas(ax, _CURVE_SIZE, 0.8) as (drawn, room):
         drawn.set_xlabel(text("total_persons"))
         drawn.set_ylabel(text("likelihood_axis"))
-        if known:
+        if population.hidden > 0:
             ends = _draw_curve(drawn, best, level, text)
             said = f"{text.kind('profile', level)}: {text.span(*ends)}"
             lines += [f"{said} ({text.number(population.total)}); {text('given_model')}"]
         else:
-            status_instead(drawn, population.status, text)
+            _write_status(drawn, population.status, text)
             lines += [population.reason]
-        head = Head(text("title_likelihood"), tuple(lines), population.info, best.status)
-        headed(drawn, head, text, room=None if ax is not None else _CURVE_SIZE[0] - 0.8)
+        head = Head(text("title_likelihood"), lines, population.info, best.status)
+        draw.headed(drawn, head, text, room)
     return drawn
 
 
@@ -306,20 +264,18 @@ def _draw_curve(ax: Axes, fit: LogLinearFit, level: float, words: Words) -> tupl
     )
     heights = np.asarray([_height(curve, each) for each in grid])
     totals = n + np.exp(grid)
-    log = is_log("auto", [float(totals[0]), float(totals[-1])])
-    ax.set_xscale("log" if log else "linear")
-    ax.set_xlim(*limits_of([float(totals[0]), float(totals[-1])], log=log, pad=0.02))
-    number_axis(ax.xaxis, words, log=log)
-    ax.set_ylim(-1.08 * outer, 0.12 * outer)
-    number_axis(ax.yaxis, words, log=False)
+    reach = [float(totals[0]), float(totals[-1])]
+    log = draw.is_log("auto", reach)
+    draw.scaled(ax, "x", draw.limits_of(reach, log=log, pad=0.02), words, log=log)
+    draw.scaled(ax, "y", (-1.08 * outer, 0.12 * outer), words, log=False)
     # The ends are on the grid, but for rounding.
     inside = (totals >= low * (1 - 1e-9)) & (totals <= high * (1 + 1e-9))
     ax.fill_between(totals, -1.08 * outer, heights, where=inside, color=PALE, lw=0, gid="inside")
     ax.plot(totals, heights, color=BLUE, lw=1.8, gid="curve")
-    interval_across(ax, -drop, (low, high), color=ink(), tall=12)
+    draw.interval(ax, -drop, (low, high), color=ink(), strokes=(12, 1.6))
     ax.plot(fit.population.total, 0, "o", ms=6, color=BLUE, clip_on=False, gid="point")
     said = words("likelihood_cut", level=words.level(level), drop=words.ratio(drop))
-    said_at(ax, said, (fit.population.total, -drop), (0, -4), ha="center", va="top")
+    draw.said_at(ax, said, (fit.population.total, -drop), (0, -4), ha="center", va="top")
     return low, high
 
 
@@ -327,9 +283,7 @@ def _grid(curve: LikelihoodCurve, drop: float) -> FloatArray:
     """Log hidden counts along the curve, down to a drop on both sides."""
     low, high = curve.ends(drop)
     first = math.log(low - curve.observed) if low > curve.observed else curve.floor
-    last = curve.mode + _FOLLOWED
-    if math.isfinite(high):
-        last = math.log(high - curve.observed)
+    last = math.log(high - curve.observed) if high < math.inf else curve.mode + _FOLLOWED
     evenly = np.linspace(math.exp(first), math.exp(last), _POINTS)
     return np.union1d(np.log(evenly), np.linspace(first, last, _POINTS))
 
@@ -352,23 +306,16 @@ _SMALLEST, _LARGEST = 10.0, 320.0
 _MODELS_SIZE = (8.0, 5.2)
 
 
-@dataclass(frozen=True, eq=False)
-class _Models:
-    """Models near the best one, their weights, and the intervals of the heaviest."""
+class _Models(NamedTuple):
+    """Models near the best one, (M,): names, totals, criteria less the best one's, and weights."""
 
-    frame: pd.DataFrame
-    near: NearModels
+    names: list[str]
+    totals: FloatArray
+    differences: FloatArray
     weights: FloatArray
-    ends: dict[int, tuple[float, float]]
-    info: TableInfo | None = None
-
-    @property
-    def totals(self) -> FloatArray:
-        return self.frame["total"].to_numpy(np.float64)
-
-    @property
-    def differences(self) -> FloatArray:
-        return self.frame["difference"].to_numpy(np.float64)
+    near: NearModels
+    ends: dict[int, tuple[float, float]]  # intervals of the heaviest, by place
+    info: TableInfo | None
 
 
 @draws(LogLinearSearchFit, NearModels)
@@ -423,14 +370,13 @@ def model_uncertainty(
     text = Words(words)
     check_level(level)
     models = _models(fit, within, level)
-    with canvas(ax, _MODELS_SIZE) as drawn:
+    with draw.canvas(ax, _MODELS_SIZE, 1.2) as (drawn, room):
         _set_axes(drawn, models, scale, text)
         _draw_range(drawn, models)
         _draw_models(drawn, models)
-        _draw_not_estimable(drawn, models)
         _name_models(drawn, models, text)
         head = Head(text("title_models"), _lines(models, level, text), models.info)
-        headed(drawn, head, text, room=None if ax is not None else _MODELS_SIZE[0] - 1.2)
+        draw.headed(drawn, head, text, room)
     return drawn
 
 
@@ -440,21 +386,23 @@ def _models(fit: Any, within: float, level: float) -> _Models:
     frame = shown.to_frame()
     if frame.empty:
         raise ModelError("There is no model to draw: the search has none with a criterion.")
-    estimable = frame["total"].notna().to_numpy()
-    weights = np.where(estimable, np.exp(-0.5 * frame["difference"].to_numpy(np.float64)), 0.0)
+    totals, differences = (frame[name].to_numpy(np.float64) for name in ("total", "difference"))
+    weights = np.where(np.isnan(totals), 0.0, np.exp(-0.5 * differences))
     weights /= weights.sum() or 1.0
+    names = frame["model"].tolist()
     ends: dict[int, tuple[float, float]] = {}
     if isinstance(fit, LogLinearSearchFit):
-        heavy = np.argsort(-weights, kind="stable")[:_INTERVALS]
-        for i in heavy[weights[heavy] >= _WEIGHT].tolist():
-            ends[i] = _interval(fit, str(frame["model"].iloc[i]), level)
+        interval, trend = fit.estimator.interval, fit.estimator.trend
+        for i in _heavy(weights, _INTERVALS):
+            ends[i] = LogLinear(names[i], interval, trend).fit(fit.table).population.interval(level)
     table = getattr(fit, "table", None)
-    return _Models(frame, near, weights, ends, None if table is None else table.info)
+    return _Models(names, totals, differences, weights, near, ends, getattr(table, "info", None))
 
 
-def _interval(fit: LogLinearSearchFit, model: str, level: float) -> tuple[float, float]:
-    estimator = LogLinear(model, fit.estimator.interval, fit.estimator.trend)
-    return estimator.fit(fit.table).population.interval(level)
+def _heavy(weights: FloatArray, most: int) -> list[int]:
+    """Places of the heaviest models."""
+    order = np.argsort(-weights, kind="stable")[:most]
+    return [int(i) for i in order if weights[i] >= _WEIGHT]
 
 
 def _lines(models: _Models, level: float, words: Words) -> tuple[str, ...]:
@@ -462,36 +410,26 @@ def _lines(models: _Models, level: float, words: Words) -> tuple[str, ...]:
     span = words.span(near.low, near.high) if near.n_models else words("status_not_estimable")
     if near.n_models == 1:
         span = words.number(near.low)
-    first = words.counted(
-        "models_near_one",
-        "models_near",
-        near.n_models,
-        within=f"{near.within:g}",
-        criterion=near.criterion,
-        range=span,
-    )
+    asked: Look = {"within": f"{near.within:g}", "criterion": near.criterion, "range": span}
     missing = int(np.isnan(models.totals).sum())
     return (
-        first,
+        words.counted("models_near", near.n_models, **asked),
         words("models_area", criterion=near.criterion),
         words("models_intervals", level=words.level(level)) if models.ends else "",
-        words.counted("models_missing_one", "models_missing", missing) if missing else "",
+        words.counted("models_missing", missing) if missing else "",
     )
 
 
 def _set_axes(ax: Axes, models: _Models, scale: Scale, words: Words) -> None:
     values = finite(models.totals, *models.ends.values())
-    log = is_log(scale, values)
-    low, high = limits_of(values, log=log)
+    log = draw.is_log(scale, values)
+    low, high = draw.limits_of(values, log=log)
     if any(math.isinf(end) for _, end in models.ends.values()):
         high = high * 1.3 if log else high + 0.15 * (high - low)
-    ax.set_xscale("log" if log else "linear")
-    ax.set_xlim(low if log else max(low, 0.0), high)
-    number_axis(ax.xaxis, words, log=log)
+    draw.scaled(ax, "x", (low if log else max(low, 0.0), high), words, log=log)
     worst, best = float(models.differences.max()), min(float(models.differences.min()), 0.0)
     reach = max(worst - best, 1.0)
-    ax.set_ylim(worst + 0.06 * reach, best - 0.08 * reach)
-    number_axis(ax.yaxis, words, log=False)
+    draw.scaled(ax, "y", (worst + 0.06 * reach, best - 0.08 * reach), words, log=False)
     ax.set_xlabel(words("total_persons"))
     ax.set_ylabel(words("models_difference", criterion=models.near.criterion))
 
@@ -507,68 +445,34 @@ def _draw_range(ax: Axes, models: _Models) -> None:
 
 
 def _draw_models(ax: Axes, models: _Models) -> None:
-    end = ax.get_xlim()[1]
-    for i, (low, high) in models.ends.items():
-        if math.isnan(low):
-            continue
+    """Draw points with their intervals; those without a total are marked beside the axis."""
+    thin: Look = {"lw": 1.1, "solid_capstyle": "projecting"}
+    for i, ends in models.ends.items():
         place = models.differences[i]
-        ax.plot([low, min(high, end)], [place] * 2, color=ink(), lw=1.1, zorder=2, gid="interval")
-        caps = [low, high] if high <= end else [low]
-        ax.plot(caps, [place] * len(caps), "|", ms=6, color=ink(), zorder=2, gid="end")
-        if high > end:
-            ax.plot(end, place, ">", ms=6, color=ink(), clip_on=False, gid="unbounded")
+        draw.interval(ax, place, ends, color=ink(), strokes=(6, 1), arrow=6, **thin)
     known = np.isfinite(models.totals)
-    ax.scatter(
-        models.totals[known],
-        models.differences[known],
-        s=_SMALLEST + (_LARGEST - _SMALLEST) * models.weights[known],
-        c=BLUE,
-        alpha=0.75,
-        edgecolors="white",
-        linewidths=0.6,
-        zorder=3,
-        gid="models",
-    )
-
-
-def _draw_not_estimable(ax: Axes, models: _Models) -> None:
-    """Mark models without a total beside the axis."""
-    missing = models.differences[np.isnan(models.totals)]
-    if not missing.size:
-        return
-    across = ax.get_yaxis_transform()
-    ax.plot(
-        np.full(missing.size, 1.02),
-        missing,
-        "x",
-        ms=4.5,
-        color=ink(),
-        transform=across,
-        clip_on=False,
-        gid="not_estimable",
-    )
+    sizes = _SMALLEST + (_LARGEST - _SMALLEST) * models.weights[known]
+    look: Look = {"c": BLUE, "alpha": 0.75, "edgecolors": "white", "linewidths": 0.6, "zorder": 3}
+    ax.scatter(models.totals[known], models.differences[known], sizes, gid="models", **look)
+    missing = models.differences[~known]
+    if missing.size:
+        look = {"ms": 4.5, "color": ink(), "clip_on": False, "gid": "not_estimable"}
+        across = ax.get_yaxis_transform()
+        ax.plot(np.full(missing.size, 1.02), missing, "x", transform=across, **look)
 
 
 def _name_models(ax: Axes, models: _Models, words: Words) -> None:
     """Write the names of the heaviest models at the right, with lines that lead to them."""
-    heavy = np.argsort(-models.weights, kind="stable")[:_NAMED]
-    chosen = heavy[models.weights[heavy] >= _WEIGHT].tolist()
+    chosen = _heavy(models.weights, _NAMED)
     bottom, top = ax.get_ylim()
-    gap = 0.17 * (bottom - top) / inches(ax)[1]
-    places = spread_apart([float(models.differences[i]) for i in chosen], gap)
+    gap = 0.17 * (bottom - top) / draw.inches(ax)[1]
+    places = draw.spread_apart(models.differences[chosen], gap)
+    line: Look = {"arrowstyle": "-", "lw": 0.5, "color": GRAY, "shrinkA": 0, "shrinkB": 5}
+    look: Look = {"textcoords": ax.get_yaxis_transform(), "va": "center", "arrowprops": line}
     for i, place in zip(chosen, places, strict=True):
-        name = str(models.frame["model"].iloc[i])
+        name = models.names[i]
         if len(name) > _LONG:
             name = words("model_number", number=words.number(i + 1))
-        ax.annotate(
-            f"{name}  {words.share(float(models.weights[i]))}",
-            (models.totals[i], models.differences[i]),
-            xytext=(1.05, place),
-            textcoords=ax.get_yaxis_transform(),
-            va="center",
-            fontsize=SMALL,
-            color=ink(),
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "lw": 0.5, "color": GRAY, "shrinkA": 0, "shrinkB": 5},
-            gid="name",
-        )
+        said = f"{name}  {words.share(float(models.weights[i]))}"
+        where = models.totals[i], models.differences[i]
+        draw.said_at(ax, said, where, (1.05, place), gid="name", **look)

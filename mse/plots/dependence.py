@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from itertools import cycle
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -13,21 +13,8 @@ from mse.bayes.base import BayesianFit
 from mse.errors import ModelError
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.models.terms import HierarchicalModel
-from mse.plots._canvas import (
-    BLUE,
-    GRAY,
-    PALE,
-    RED,
-    SMALL,
-    Head,
-    canvas,
-    headed,
-    height_of,
-    inches,
-    ink,
-    width_of,
-    wrapped,
-)
+from mse.plots import _canvas as draw
+from mse.plots._canvas import BLUE, GRAY, PALE, RED, SMALL, Head, Look, inches, ink, width_of
 from mse.plots.sizes import method_of
 from mse.plots.words import Words
 
@@ -36,12 +23,9 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from mse.data.table import CaptureTable
-
-__all__ = ["dependence_graph"]
-
 Strength: TypeAlias = Literal["coefficient", "share"]
 _Term: TypeAlias = tuple[int, ...]
+_Place: TypeAlias = tuple[float, float]
 
 #: Inches from the middle to a circle in a figure of our own; letters in a line of a name.
 _RADIUS, _NAME = 2.1, 18
@@ -55,24 +39,15 @@ _PLACES = (0.5, 0.42, 0.58, 0.34, 0.66, 0.27, 0.73)
 _LEAST_SHARE = 0.05
 
 
-@dataclass(frozen=True)
-class _Graph:
-    """Lists, and how strongly each set of two or more of them hangs together.
-
-    Attributes
-    ----------
-    lists : tuple of str
-        Names.
-    terms : mapping of tuple of int to float
-        Strength by positions of lists: log scale, -inf where nobody has the combination, NaN where it
-        is not known; or shares.
-    sizes : tuple of int
-        Persons on each list; empty where they are not known.
-    """
+class _Graph(NamedTuple):
+    """Lists, and how strongly each set of two or more of them hangs together."""
 
     lists: tuple[str, ...]
+    # By positions of lists: shares; or on the log scale, -inf where nobody has the combination, NaN where
+    # it is not known.
     terms: Mapping[_Term, float]
-    sizes: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()  # persons on each list, where they are known
+    head: Head = Head("")
 
 
 def dependence_graph(
@@ -127,38 +102,38 @@ def dependence_graph(
     """
     text = Words(words)
     if isinstance(source, Mapping) or hasattr(source, "items"):
-        graph, head = _graph_of_mapping(source, lists), Head("")
-        strength = strength or "share"
+        graph, strength = _graph_of_mapping(source, lists), strength or "share"
     elif isinstance(source, BayesianFit) and hasattr(source, "edges"):
-        graph, head = _graph_of_edges(source)
-        strength = "share"
+        shares = _graph_of_mapping(source.edges["probability"].dropna(), source.table.lists)
+        graph, strength = _graph_of_fit(source, source.table.lists, shares.terms), "share"
     else:
-        graph, head = _graph_of(source, text)
-        strength = "coefficient"
-    head = replace(
-        head, title=text("title_graph"), lines=(*head.lines, *_notes(graph, strength, text))
-    )
-    names = [_name(graph, i, text) for i in range(len(graph.lists))]
+        graph, strength = _graph_of(source, text), "coefficient"
+    lines = (*graph.head.lines, *_notes(graph, strength, text))
+    head = graph.head._replace(title=text("title_graph"), lines=lines)
+    names = [draw.wrapped(name, _NAME) for name in graph.lists]
+    if graph.sizes:
+        names = [f"{names[i]}\n{text.number(size)}" for i, size in enumerate(graph.sizes)]
     side = 2 * (_RADIUS + 0.55)
     wide = side + 2 * width_of(names)
-    with canvas(ax, (wide, side + height_of(head, text, wide - 0.3))) as drawn:
-        places = _circle(drawn, names, (wide - 0.3, side) if ax is None else inches(drawn))
+    size = (wide, side + draw.height_of(head, text, wide - 0.3))
+    with draw.canvas(ax, size, 0.3) as (drawn, room):
+        places = _circle(drawn, names, (room, side) if ax is None else inches(drawn))
         _draw_areas(drawn, graph, places)
         _draw_lines(drawn, graph, places, strength)
         _label_terms(drawn, graph, places, strength, text)
         _draw_lists(drawn, places, names)
-        headed(drawn, head, text, room=None if ax is not None else wide - 0.3)
+        draw.headed(drawn, head, text, room)
     return drawn
 
 
 # What to draw --------------------------------------------------------------------------------------
 
 
-def _graph_of(source: Any, words: Words) -> tuple[_Graph, Head]:
+def _graph_of(source: Any, words: Words) -> _Graph:
     """Read the interactions of a fit or a model."""
     if isinstance(source, HierarchicalModel):
-        names = source.axes[: source.n_lists]
-        return _Graph(names, dict.fromkeys(_among(source), math.nan)), Head("", (str(source),))
+        names, terms = source.axes[: source.n_lists], dict.fromkeys(_among(source), math.nan)
+        return _Graph(names, terms, head=Head("", (str(source),)))
     fit = source.best if isinstance(source, LogLinearSearchFit) else source
     if not isinstance(fit, LogLinearFit):
         raise ModelError(
@@ -168,22 +143,16 @@ def _graph_of(source: Any, words: Words) -> tuple[_Graph, Head]:
     model, values = fit.structure, fit.coefficients
     terms = {term: float(values.get(model.term_name(term), math.nan)) for term in _among(model)}
     more = words("graph_covariates") if fit.table.covariates else ""
-    lines = (method_of(fit.population), more)
-    graph = _Graph(fit.table.lists, terms, _sizes(fit.table))
-    return graph, Head("", lines, fit.table.info, fit.status)
+    return _graph_of_fit(fit, fit.table.lists, terms, more)
 
 
-def _graph_of_edges(fit: Any) -> tuple[_Graph, Head]:
-    """Read the posterior probabilities of pairs of lists."""
-    shares = fit.edges["probability"].dropna()
-    graph = replace(_graph_of_mapping(shares, fit.table.lists), sizes=_sizes(fit.table))
-    return graph, Head("", (method_of(fit.population),), fit.table.info, fit.status)
-
-
-def _sizes(table: CaptureTable) -> tuple[int, ...]:
-    """Persons on each list."""
-    totals = np.diag(table.overlaps().to_numpy(dtype=np.float64, na_value=0.0))
-    return tuple(int(total) for total in totals)
+def _graph_of_fit(
+    fit: Any, lists: tuple[str, ...], terms: Mapping[_Term, float], more: str = ""
+) -> _Graph:
+    """Put to the interactions what a fit says of itself, and the persons on each list."""
+    totals = np.diag(fit.table.overlaps().to_numpy(dtype=np.float64, na_value=0.0))
+    head = Head("", (method_of(fit.population), more), fit.table.info, fit.status)
+    return _Graph(lists, terms, tuple(map(int, totals)), head)
 
 
 def _among(model: HierarchicalModel) -> Iterator[_Term]:
@@ -215,31 +184,20 @@ def _graph_of_mapping(source: Any, lists: Sequence[str] | None) -> _Graph:
     return _Graph(names, terms)
 
 
-def _name(graph: _Graph, i: int, words: Words) -> str:
-    name = wrapped(graph.lists[i], _NAME)
-    return f"{name}\n{words.number(graph.sizes[i])}" if graph.sizes else name
-
-
 def _notes(graph: _Graph, strength: Strength, words: Words) -> Iterator[str]:
     """Explain lines, areas and labels."""
     yield words("graph_shares" if strength == "share" else "graph_odds")
     if any(len(term) > 2 for term in graph.terms):
         yield words("graph_areas")
-    yield _unlabeled(graph, words)
-
-
-def _unlabeled(graph: _Graph, words: Words) -> str:
-    if len(graph.terms) <= _LABELED:
-        return ""
-    return words("graph_labeled", number=words.number(_LABELED), of=words.number(len(graph.terms)))
+    if len(graph.terms) > _LABELED:
+        number, of = words.number(_LABELED), words.number(len(graph.terms))
+        yield words("graph_labeled", number=number, of=of)
 
 
 # Drawing -------------------------------------------------------------------------------------------
 
 
-def _circle(
-    ax: Axes, names: Sequence[str], extent: tuple[float, float]
-) -> list[tuple[float, float]]:
+def _circle(ax: Axes, names: Sequence[str], extent: tuple[float, float]) -> list[_Place]:
     """Set the axes so that the names have room around a circle of radius 1; places on it."""
     width, height = extent
     room = min(width / 2 - width_of(names) - 0.3, height / 2 - 0.55)
@@ -247,53 +205,34 @@ def _circle(
     ax.set_axis_off()
     # At the top of its place: layouts take the room for the title from there.
     ax.set_aspect("equal", anchor="N")
-    ax.set_xlim(-width / 2 / unit, width / 2 / unit)
-    ax.set_ylim(-height / 2 / unit, height / 2 / unit)
+    x, y = width / 2 / unit, height / 2 / unit
+    ax.set(xlim=(-x, x), ylim=(-y, y))
     angles = [math.pi / 2 - 2 * math.pi * i / len(names) for i in range(len(names))]
     return [(math.cos(angle), math.sin(angle)) for angle in angles]
 
 
-def _draw_lists(ax: Axes, places: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+def _draw_lists(ax: Axes, places: Sequence[_Place], names: Sequence[str]) -> None:
     for (x, y), name in zip(places, names, strict=True):
         ax.plot(x, y, "o", ms=13, mfc=ax.get_facecolor(), mec=ink(), mew=1.4, zorder=4, gid="list")
-        middle = abs(x) < 0.2
-        ax.annotate(
-            name,
-            (x, y),
-            xytext=(0 if middle else math.copysign(11, x), math.copysign(11, y) if middle else 0),
-            textcoords="offset points",
-            ha="center" if middle else ("left" if x > 0 else "right"),
-            va="center" if not middle else ("bottom" if y > 0 else "top"),
-            color=ink(),
-            annotation_clip=False,
-            zorder=5,
-            gid="name",
-        )
+        if abs(x) < 0.2:
+            offset, ha, va = (0.0, math.copysign(11, y)), "center", "bottom" if y > 0 else "top"
+        else:
+            offset, ha, va = (math.copysign(11, x), 0.0), "left" if x > 0 else "right", "center"
+        look: Look = {"fontsize": draw.FONT, "zorder": 5, "gid": "name"}
+        draw.said_at(ax, name, (x, y), offset, ha=ha, va=va, **look)
 
 
-def _draw_areas(ax: Axes, graph: _Graph, places: Sequence[tuple[float, float]]) -> None:
+def _draw_areas(ax: Axes, graph: _Graph, places: Sequence[_Place]) -> None:
     from matplotlib.patches import Polygon
 
-    hatches = ("//", "\\\\", "..", "xx", "--", "||")
-    larger = [term for term in graph.terms if len(term) > 2]
-    for i, term in enumerate(larger):
-        ax.add_patch(
-            Polygon(
-                [places[at] for at in term],
-                closed=True,
-                facecolor=PALE,
-                edgecolor=GRAY,
-                hatch=hatches[i % len(hatches)],
-                lw=0.8,
-                zorder=1,
-                gid="area",
-            )
-        )
+    hatches = cycle(("//", "\\\\", "..", "xx", "--", "||"))
+    look: Look = {"facecolor": PALE, "edgecolor": GRAY, "lw": 0.8, "zorder": 1, "gid": "area"}
+    for term in graph.terms:
+        if len(term) > 2:
+            ax.add_patch(Polygon([places[at] for at in term], hatch=next(hatches), **look))
 
 
-def _draw_lines(
-    ax: Axes, graph: _Graph, places: Sequence[tuple[float, float]], strength: Strength
-) -> None:
+def _draw_lines(ax: Axes, graph: _Graph, places: Sequence[_Place], strength: Strength) -> None:
     # The weakest first, and faint, so that they do not hide the others.
     for term in sorted(graph.terms, key=lambda each: _size(graph.terms[each])):
         if len(term) == 2:
@@ -301,28 +240,25 @@ def _draw_lines(
             color, style, width = _look(value, strength)
             faint = 0.25 + 0.75 * min(abs(value), 1.0) if strength == "share" else 1.0
             (x1, y1), (x2, y2) = (places[at] for at in term)
-            look: dict[str, Any] = {"color": color, "ls": style, "lw": width, "alpha": faint}
-            ax.plot([x1, x2], [y1, y2], zorder=2, gid="pair", **look)
+            look: Look = {"color": color, "ls": style, "lw": width, "alpha": faint, "gid": "pair"}
+            ax.plot([x1, x2], [y1, y2], zorder=2, **look)
 
 
 def _look(value: float, strength: Strength) -> tuple[str, str, float]:
     """Color, style and width of a line."""
     if not math.isfinite(value):
         return GRAY, ":", 1.6
-    if strength == "share":
-        return BLUE, "-", _THINNEST + (_WIDEST - _THINNEST) * min(abs(value), 1.0)
-    width = _THINNEST + (_WIDEST - _THINNEST) * min(abs(value) / _STRONG, 1.0)
-    return (BLUE, "-", width) if value >= 0 else (RED, "--", width)
+    strong = 1.0 if strength == "share" else _STRONG
+    width = _THINNEST + (_WIDEST - _THINNEST) * min(abs(value) / strong, 1.0)
+    return (BLUE, "-", width) if value >= 0 or strength == "share" else (RED, "--", width)
 
 
 def _label_terms(
-    ax: Axes,
-    graph: _Graph,
-    places: Sequence[tuple[float, float]],
-    strength: Strength,
-    words: Words,
+    ax: Axes, graph: _Graph, places: Sequence[_Place], strength: Strength, words: Words
 ) -> None:
     """Label the strongest terms where their labels do not meet."""
+    box: Look = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.8, "alpha": 0.9}
+    look: Look = {"ha": "center", "va": "center", "fontsize": SMALL, "color": ink(), "bbox": box}
     unit = inches(ax)[0] / (ax.get_xlim()[1] - ax.get_xlim()[0])
     taken: list[tuple[float, float, float]] = []
     order = sorted(graph.terms, key=lambda term: (len(term) == 2, -_size(graph.terms[term])))
@@ -333,18 +269,7 @@ def _label_terms(
         half = width_of([said], SMALL) / 2 / unit + 0.03
         x, y = _free_place([places[at] for at in term], half, 0.09 / unit, taken)
         taken.append((x, y, half))
-        ax.text(
-            x,
-            y,
-            said,
-            ha="center",
-            va="center",
-            fontsize=SMALL,
-            color=ink(),
-            zorder=3,
-            bbox={"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.8, "alpha": 0.9},
-            gid="strength",
-        )
+        ax.text(x, y, said, zorder=3, gid="strength", **look)
 
 
 def _size(value: float) -> float:
@@ -360,18 +285,15 @@ def _said(value: float, strength: Strength, words: Words) -> str:
 
 
 def _free_place(
-    corners: Sequence[tuple[float, float]],
-    half: float,
-    tall: float,
-    taken: Sequence[tuple[float, float, float]],
-) -> tuple[float, float]:
+    corners: Sequence[_Place], half: float, tall: float, taken: Sequence[tuple[float, float, float]]
+) -> _Place:
     """Find a place on a line, or in an area, for a label that meets no other one."""
     if len(corners) > 2:
-        middle = tuple(float(part) for part in np.mean(corners, axis=0))
+        across, up = (float(part) for part in np.mean(corners, axis=0))
         options = [
-            tuple(m + shift * (c - m) for m, c in zip(middle, corner, strict=True))
+            (across + shift * (x - across), up + shift * (y - up))
             for shift in (0.0, 0.25, 0.45)
-            for corner in corners
+            for x, y in corners
         ]
     else:
         (x1, y1), (x2, y2) = corners
@@ -379,4 +301,4 @@ def _free_place(
     for x, y in options:
         if all(abs(x - a) > half + b or abs(y - c) > 2 * tall for a, c, b in taken):
             return x, y
-    return options[0][0], options[0][1]
+    return options[0]

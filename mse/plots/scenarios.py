@@ -4,52 +4,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mse._drawing import draws
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.bayes.checks import PriorSensitivity
-from mse.plots._canvas import (
-    BLUE,
-    RED,
-    SKY,
-    SMALL,
-    Head,
-    canvas,
-    finite,
-    headed,
-    inches,
-    ink,
-    is_log,
-    limits_of,
-    number_axis,
-    panels,
-    width_of,
-)
-from mse.plots._rows import Row, Rows, picture_of
+from mse.plots import _canvas as draw
+from mse.plots._canvas import BLUE, RED, SKY, SMALL, Head, finite, ink
+from mse.plots._rows import Row, Rows, draw_rows
 from mse.plots.words import Words
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pandas as pd
     from matplotlib.axes import Axes
 
+    from mse._typing import FloatArray
     from mse.plots._canvas import Scale
-
-__all__ = ["highest_order", "leave_one_out", "merged_lists", "odds_ratio", "prior_sensitivity"]
 
 #: Inches of a curve, and of each panel of many.
 _SIZE, _PANEL = (6.5, 4.0), (1.9, 1.75)
 _MOST_COLUMNS = 7
 #: The axis ends at so many times the largest point; an interval that goes further has an arrow.
 _FAR = 5.0
-
-
-# Rows: the whole, and what changes it --------------------------------------------------------------
 
 
 @draws(LeaveOneOut)
@@ -88,12 +69,12 @@ def leave_one_out(
     ['all lists', 'without b', 'without c', 'without d']
     """
     text = Words(words)
+    frame = result.to_frame(level)
     names = [
-        text("without", name=name) if name else text("all_lists")
-        for name in result.to_frame(level)["left_out"]
+        text("without", name=name) if name else text("all_lists") for name in frame["left_out"]
     ]
     head = Head(text("title_left_out"), info=result.table.info)
-    return _draw_rows(ax, result.to_frame(level), names, text, (level, scale), head)
+    return _draw_rows(ax, frame, names, Rows(text, level, scale), head)
 
 
 @draws(MergedLists)
@@ -138,7 +119,7 @@ def merged_lists(
         for first, second in zip(frame["list_a"], frame["list_b"], strict=True)
     ]
     head = Head(text("title_merged"), info=result.table.info)
-    return _draw_rows(ax, frame, names, text, (level, scale), head)
+    return _draw_rows(ax, frame, names, Rows(text, level, scale), head)
 
 
 @draws(PriorSensitivity)
@@ -172,47 +153,31 @@ def prior_sensitivity(
     text = Words(words)
     frame = result.to_frame(level).assign(observed=result.table.n_observed)
     head = Head(text("title_priors"), info=result.table.info)
-    return _draw_rows(ax, frame, list(map(str, result.priors)), text, (level, scale), head)
+    return _draw_rows(ax, frame, list(map(str, result.priors)), Rows(text, level, scale), head)
 
 
 def _draw_rows(
-    ax: Axes | None,
-    frame: pd.DataFrame,
-    names: Sequence[str],
-    words: Words,
-    options: tuple[float, Scale],
-    head: Head,
+    ax: Axes | None, frame: pd.DataFrame, names: Sequence[str], how: Rows, head: Head
 ) -> Axes:
     """Draw rows over a band, the interval of the first of them."""
-    level, scale = options
-    rows = [
-        Row(name, row["total"], row["low"], row["high"], row["status"], row["observed"])
-        for name, row in zip(names, frame.to_dict("records"), strict=True)
-    ]
+    words = how.words
+    rows = [Row.of(name, row) for name, row in zip(names, frame.to_dict("records"), strict=True)]
     rows[0] = replace(rows[0], style=(RED, "D"))
-    how = Rows(
-        words,
-        scale,
-        heading=words("interval_point", level=words.level(level)),
-        band=(rows[0].low, rows[0].high),
-    )
     lines = (
         words("band_of_first", name=names[0]),
-        _kinds(frame, level, words),
+        _kinds(frame, how.level, words),
         words("mark_observed"),
     )
-    with picture_of(ax, rows, how, replace(head, lines=lines)) as drawn:
-        pass
-    return drawn
+    how = replace(how, band=(rows[0].low, rows[0].high))
+    return draw_rows(ax, rows, how, head._replace(lines=lines))
 
 
 def _kinds(frame: pd.DataFrame, level: float, words: Words) -> str:
     """Say what the intervals are and what they take for granted; empty where there is none."""
     known = frame.dropna(subset="low")
-    pairs = zip(known["interval_kind"], known["given"], strict=True)
     said = (
         ", ".join(filter(None, (words.kind(kind, level), words.given(given))))
-        for kind, given in pairs
+        for kind, given in zip(known["interval_kind"], known["given"], strict=True)
     )
     kinds = "; ".join(dict.fromkeys(said))
     return words("intervals_are", kinds=kinds) if kinds else ""
@@ -255,15 +220,13 @@ def highest_order(
     ['0.50', '0.67', '1.00', '1.50', '2.00']
     """
     text, found = Words(words), result.population
-    frame = result.to_frame()
     lines = (text("xi_explained"), _bands(result.level, text))
     head = Head(text("title_highest_order"), lines, found.info, found.status)
-    with canvas(ax, _SIZE) as drawn:
-        _set_totals([drawn], frame, scale, text)
-        _draw_curve(drawn, frame, "xi", text)
+    with draw.canvas(ax, _SIZE, 0.9) as (drawn, room):
+        _draw_curves([drawn], [result.to_frame()], "xi", scale, text)
         drawn.set_xlabel(text("xi"))
         drawn.set_ylabel(text("total_persons"))
-        headed(drawn, head, text, room=None if ax is not None else _SIZE[0] - 0.9)
+        draw.headed(drawn, head, text, room)
     return drawn
 
 
@@ -302,43 +265,41 @@ def odds_ratio(
     """
     text = Words(words)
     frame = result.to_frame()
-    pairs = list(dict.fromkeys(zip(frame["list_a"], frame["list_b"], strict=True)))
+    by_pair = frame.groupby(["list_a", "list_b"], sort=False)
+    pairs = {f"{first}, {second}": own for (first, second), own in by_pair}
     columns = min(len(pairs), _MOST_COLUMNS, max(3, math.ceil(math.sqrt(1.4 * len(pairs)))))
     rows = math.ceil(len(pairs) / columns)
     size = (max(columns * _PANEL[0], 4.5) + 1.0, rows * _PANEL[1] + 1.7)
     lines = (text("odds_explained"), _bands(result.level, text))
     head = Head(text("title_odds_ratio"), lines, result.table.info)
-    with canvas(ax, size) as drawn:
-        titles = [f"{first}, {second}" for first, second in pairs]
-        places = panels(drawn, len(pairs), columns, left=0.75, words=titles)
-        _set_totals(places, frame, scale, text)
-        for (first, second), place in zip(pairs, places, strict=True):
-            own = frame[(frame["list_a"] == first) & (frame["list_b"] == second)]
-            _draw_curve(place, own, "odds_ratio", text)
+    with draw.canvas(ax, size, 0.3) as (drawn, room):
+        places = draw.panels(drawn, list(pairs), columns, left=0.75)
+        _draw_curves(places, list(pairs.values()), "odds_ratio", scale, text)
         # At the left of all rows, at their middle.
         across = drawn.transAxes
         drawn.text(0, 0.5, text("total_persons"), transform=across, rotation=90, va="center")
-        headed(drawn, head, text, room=None if ax is not None else size[0] - 0.3)
+        draw.headed(drawn, head, text, room)
     return drawn
 
 
 def _bands(level: float, words: Words) -> str:
-    given = words("given_model")
-    return words("trend_bands", level=words.level(level), given=given)
+    return words("trend_bands", level=words.level(level), given=words("given_model"))
 
 
-def _set_totals(places: Sequence[Axes], frame: pd.DataFrame, scale: Scale, words: Words) -> None:
-    """Give all panels one axis of totals."""
-    points, lows = finite(frame["total"]), finite(frame["low"])
-    values = [*points, *lows]
+def _draw_curves(
+    places: Sequence[Axes], frames: Sequence[pd.DataFrame], name: str, scale: Scale, words: Words
+) -> None:
+    """Draw totals over values of an assumption, all panels with one axis of totals."""
+    whole = pd.concat(frames)
+    points = finite(whole["total"])
+    values = [*points, *finite(whole["low"])]
     if points:
-        values += [min(end, _FAR * max(points)) for end in finite(frame["high"])]
-    log = is_log(scale, values)
-    low, high = limits_of(values, log=log)
-    for place in places:
-        place.set_yscale("log" if log else "linear")
-        place.set_ylim(low if log else max(low, 0.0), high)
-        number_axis(place.yaxis, words, log=log)
+        values += [min(end, _FAR * max(points)) for end in finite(whole["high"])]
+    log = draw.is_log(scale, values)
+    low, high = draw.limits_of(values, log=log)
+    for place, frame in zip(places, frames, strict=True):
+        draw.scaled(place, "y", (low if log else max(low, 0.0), high), words, log=log)
+        _draw_curve(place, frame, name, words)
 
 
 def _draw_curve(ax: Axes, frame: pd.DataFrame, name: str, words: Words) -> None:
@@ -352,34 +313,22 @@ def _draw_curve(ax: Axes, frame: pd.DataFrame, name: str, words: Words) -> None:
     _name_values(ax, values, words)
     known = ~np.isnan(point)
     if not known.any():
-        said = words.status(str(frame["status"].iloc[0]))
-        ax.text(
-            0.5,
-            0.5,
-            said,
-            transform=ax.transAxes,
-            ha="center",
-            style="italic",
-            fontsize=SMALL,
-            gid="status",
-        )
+        draw.status_instead(ax, str(frame["status"].iloc[0]), words, fontsize=SMALL)
         return
-    top = np.minimum(high, end)
-    ax.fill_between(values[known], low[known], top[known], color=SKY, alpha=0.35, lw=0, gid="band")
-    ax.vlines(values[known], low[known], top[known], color=BLUE, lw=1.1, gid="interval")
-    ax.plot(
-        values[known], point[known], "o-", ms=4.5, color=BLUE, mec="white", mew=0.6, gid="point"
-    )
+    at, bottom, top, point = values[known], low[known], np.minimum(high, end)[known], point[known]
+    ax.fill_between(at, bottom, top, color=SKY, alpha=0.35, lw=0, gid="band")
+    ax.vlines(at, bottom, top, color=BLUE, lw=1.1, gid="interval")
+    ax.plot(at, point, "o-", ms=4.5, color=BLUE, mec="white", mew=0.6, gid="point")
     for value in values[known & (high > end)]:
         ax.plot(value, end, "^", ms=6, color=BLUE, clip_on=False, gid="unbounded")
 
 
-def _name_values(ax: Axes, values: np.ndarray[Any, np.dtype[np.float64]], words: Words) -> None:
+def _name_values(ax: Axes, values: FloatArray, words: Words) -> None:
     """Name as many values as there is room for, 1 before all."""
     from matplotlib import ticker
 
     reach = math.log(ax.get_xlim()[1] / ax.get_xlim()[0])
-    room = reach * 1.15 * width_of([words.ratio(0.25)], SMALL) / inches(ax)[0]
+    room = reach * 1.15 * draw.width_of([words.ratio(0.25)], SMALL) / draw.inches(ax)[0]
     chosen: list[float] = []
     for value in sorted(values.tolist(), key=lambda each: (each != 1, -abs(math.log(each)))):
         if all(abs(math.log(value / other)) > room for other in chosen):

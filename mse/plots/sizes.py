@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mse._drawing import draws
@@ -11,8 +12,8 @@ from mse.answer.population import PopulationEstimate
 from mse.answer.protocols import Fitted
 from mse.comparing import Comparison
 from mse.errors import ModelError
-from mse.plots._canvas import BLUE, GRAY, RED, Head, ink
-from mse.plots._rows import Row, Rows, picture_of
+from mse.plots._canvas import BLUE, GRAY, RED, Head, Look, ink
+from mse.plots._rows import Row, Rows, draw_rows
 from mse.plots.words import Words
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from mse.answer.protocols import Fit
     from mse.plots._canvas import Scale
 
-__all__ = ["estimate", "forest", "population_of", "strata"]
-
 #: An upper end so many times the point is drawn as an arrow: it would leave no room for the rest.
 _FAR = 8.0
 #: Letters of a model beyond which a picture does not name it.
@@ -34,13 +33,7 @@ _SURE, _UNSURE = "/////", "..."
 
 
 def population_of(thing: PopulationEstimate | Fit) -> PopulationEstimate:
-    """Take the estimate of a fit, or the estimate itself.
-
-    Raises
-    ------
-    ModelError
-        If it is neither.
-    """
+    """Take the estimate of a fit, or the estimate itself."""
     found = getattr(thing, "population", thing)
     if not isinstance(found, PopulationEstimate):
         raise ModelError(
@@ -86,53 +79,45 @@ def estimate(
     ['registered', 'hidden, estimated', 'estimated total']
     """
     text, found = Words(words), population_of(population)
-    rows = _parts(found, level, text)
-    high = found.interval(level)[1]
+    far = found.interval(level)[1] > _FAR * found.total
     how = Rows(
         text,
+        level,
         "linear",
-        heading=text("interval_point", level=text.level(level)),
         marks=(0.0, float(found.observed)),
         unit="persons",
-        most=3 * found.total if high > _FAR * found.total else math.inf,
+        most=3 * found.total if far else math.inf,
     )
-    lines = (basis(found, level, text), reason_of(found))
+    reason = found.reason if math.isnan(found.total) else ""
+    lines = ("; ".join(filter(None, _basis(found, level, text))), reason)
     head = Head(text("title_estimate"), lines, found.info, found.status)
-    with picture_of(ax, rows, how, head) as drawn:
-        _draw_parts(drawn, found, level)
-    return drawn
+    rows = _parts(found, level, text)
+    return draw_rows(ax, rows, how, head, lambda drawn: _draw_parts(drawn, found, level))
 
 
-def basis(found: PopulationEstimate, level: float, words: Words) -> str:
-    """Name the method and what its interval is."""
+def _basis(found: PopulationEstimate, level: float, words: Words) -> list[str]:
+    """Name the method, what its interval is, and what that takes for granted."""
     if math.isnan(found.total):
-        return method_of(found)
+        return [method_of(found)]
     kind = words.kind(found.interval_kind, level)
-    parts = (method_of(found), kind, words.given(found.interval_given))
-    return "; ".join(part for part in parts if part)
+    return [method_of(found), kind, words.given(found.interval_given)]
 
 
 def method_of(found: PopulationEstimate) -> str:
     """Name the method and its model, unless that is a long one."""
     model = found.model if len(found.model) <= _LONG else ""
-    return " ".join(part for part in (found.method, model) if part)
-
-
-def reason_of(found: PopulationEstimate) -> str:
-    """Say why there is no estimate; empty where there is one."""
-    return found.reason if math.isnan(found.total) else ""
+    return " ".join(filter(None, (found.method, model)))
 
 
 def _parts(found: PopulationEstimate, level: float, words: Words) -> list[Row]:
-    n, (low, high) = found.observed, found.interval(level)
-    nan = math.nan
-    bound = found.lower_bound
+    """Rows of the observed, the hidden, the total, and the totals of models near the best one."""
+    n, (low, high), bound = found.observed, found.interval(level), found.lower_bound
     hidden = Row(words("hidden"), found.hidden, low - n, high - n, lower_bound=bound)
     said = Rows(words).said(hidden)
     rows = [
-        Row(words("observed"), nan, nan, nan, "", said=words.number(n)),
+        Row(words("observed"), status="", said=words.number(n)),
         # The bar takes the place of the interval, which would start at the wrong place.
-        Row(hidden.label, nan, nan, nan, "" if said else found.status, said=said),
+        Row(hidden.label, status="" if said else found.status, said=said),
         Row(words("total"), found.total, low, high, found.status, lower_bound=bound),
     ]
     spread = found.model_range
@@ -143,7 +128,7 @@ def _parts(found: PopulationEstimate, level: float, words: Words) -> list[Row]:
             within=f"{spread.within:g}",
             criterion=spread.criterion,
         )
-        rows.append(Row(label, nan, spread.low, spread.high, style=(RED, "o")))
+        rows.append(Row(label, low=spread.low, high=spread.high, style=(RED, "o")))
     return rows
 
 
@@ -153,18 +138,9 @@ def _draw_parts(ax: Axes, found: PopulationEstimate, level: float) -> None:
     ax.barh(0, n, height=0.56, color=BLUE, gid="observed")
     if math.isnan(low):
         return
+    look: Look = {"facecolor": "none", "edgecolor": GRAY, "lw": 0.6, "gid": "hidden"}
     for start, stop, hatch in ((n, low, _SURE), (max(low, n), min(high, end), _UNSURE)):
-        ax.barh(
-            1,
-            max(stop - start, 0.0),
-            left=start,
-            height=0.56,
-            facecolor="none",
-            edgecolor=GRAY,
-            hatch=hatch,
-            lw=0.6,
-            gid="hidden",
-        )
+        ax.barh(1, max(stop - start, 0.0), left=start, height=0.56, hatch=hatch, **look)
     if math.isfinite(found.hidden) and found.total <= end:
         ax.plot([found.total] * 2, [0.72, 1.28], color=ink(), lw=1.4, gid="point")
 
@@ -223,19 +199,12 @@ def forest(
         Row(label, found.total, *found.interval(level), found.status, lower_bound=found.lower_bound)
         for label, found in named
     ]
-    first = named[0][1]
-    same = {found.observed for _, found in named} == {first.observed}
-    how = Rows(
-        text,
-        scale,
-        heading=text("interval_point", level=text.level(level)),
-        marks=(float(first.observed),) if same else (),
-    )
-    said = text("line_observed", number=text.number(first.observed)) if same else ""
-    with picture_of(ax, rows, how, Head(text("title_methods"), (said,), first.info)) as drawn:
-        if same:
-            drawn.axvline(first.observed, color=ink(), lw=1, ls=":", gid="observed")
-    return drawn
+    first, said, guide = named[0][1], "", {}
+    if {found.observed for _, found in named} == {first.observed}:
+        said = text("line_observed", number=text.number(first.observed))
+        guide = {"x": float(first.observed), "lw": 1, "gid": "observed"}
+    head = Head(text("title_methods"), (said,), first.info)
+    return draw_rows(ax, rows, Rows(text, level, scale, guide=guide), head)
 
 
 def _named(
@@ -247,7 +216,7 @@ def _named(
     """Pair estimates with the names of their rows."""
     if isinstance(estimates, Comparison):
         populations = list(estimates.populations)
-        names = [basis_in_lines(each, level, words) for each in populations]
+        names = ["\n".join(_basis(each, level, words)[:2]) for each in populations]
     else:
         populations = [population_of(each) for each in estimates.values()]
         names = [str(name) for name in estimates]
@@ -259,14 +228,6 @@ def _named(
             f"labels has {len(names)} names for {len(populations)} estimates; expected one for each."
         )
     return list(zip(names, populations, strict=True))
-
-
-def basis_in_lines(found: PopulationEstimate, level: float, words: Words) -> str:
-    """Name the method, and below it what its interval is."""
-    method = method_of(found)
-    if math.isnan(found.total):
-        return method
-    return f"{method}\n{words.kind(found.interval_kind, level)}"
 
 
 def strata(
@@ -315,35 +276,18 @@ def strata(
     ['f', 'm']
     """
     text, found = Words(words), population_of(population)
-    names = _names(found, by)
-    frame = found.margin(*names, level=level)
+    names = (by,) if isinstance(by, str) else tuple(by or ())
+    if by is None and found.strata is not None:
+        names = found.strata.names
+    frame, bound = found.margin(*names, level=level), found.lower_bound
     rows = [
-        Row(
-            " · ".join(str(row[name]) for name in names),
-            row["total"],
-            row["low"],
-            row["high"],
-            row["status"],
-            row["observed"],
-            lower_bound=found.lower_bound,
-        )
+        replace(Row.of(" · ".join(str(row[name]) for name in names), row), lower_bound=bound)
         for row in frame.to_dict("records")
     ]
-    how = Rows(text, scale, heading=text("interval_point", level=text.level(level)))
     kind = text.kind("lognormal" if found.stratum_draws is None else "quantiles", level)
     lines = (f"{method_of(found)}; {kind}", text("mark_observed"))
-    title = text("title_strata", names=" · ".join(names))
-    head = Head(title, lines, found.info, found.status)
-    with picture_of(ax, rows, how, head) as drawn:
-        # A line where the level of the first covariate changes.
-        first = frame[names[0]].tolist()
-        for place in range(1, len(first)):
-            if len(names) > 1 and first[place] != first[place - 1]:
-                drawn.axhline(place - 0.5, color=GRAY, lw=0.6)
-    return drawn
-
-
-def _names(found: PopulationEstimate, by: str | Sequence[str] | None) -> tuple[str, ...]:
-    if by is None:
-        return () if found.strata is None else found.strata.names
-    return (by,) if isinstance(by, str) else tuple(by)
+    head = Head(text("title_strata", names=" · ".join(names)), lines, found.info, found.status)
+    # A line where the level of the first covariate changes.
+    first = frame[names[0]].tolist() if len(names) > 1 else []
+    cuts = [place for place in range(1, len(first)) if first[place] != first[place - 1]]
+    return draw_rows(ax, rows, Rows(text, level, scale, cuts=cuts), head)

@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
+import pandas as pd
 
 from mse._drawing import draws
 from mse.errors import ModelError
 from mse.monitoring import Monitor
-from mse.plots._canvas import (
-    BLUE,
-    GRAY,
-    SKY,
-    SMALL,
-    Head,
-    canvas,
-    finite,
-    headed,
-    inches,
-    ink,
-    number_axis,
-    panels,
-    width_of,
-    wrapped,
-)
-from mse.plots._rows import Row, Rows, picture_of
+from mse.plots import _canvas as draw
+from mse.plots._canvas import BLUE, GRAY, SKY, SMALL, Head, Look, finite, ink, width_of
+from mse.plots._rows import Row, Rows, draw_rows, ends_of
 from mse.plots.words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    import pandas as pd
     from matplotlib.axes import Axes
 
     from mse._typing import FloatArray, Level
-
-__all__ = ["changes", "coverage", "trend"]
 
 Quantity: TypeAlias = Literal["total", "hidden", "coverage", "rate"]
 
@@ -102,17 +87,25 @@ def trend(
     """
     text = Words(words)
     _check(monitor, quantity, group)
-    head = Head(text(f"title_{quantity}", period=monitor.period), _lines(monitor, quantity, text))
-    head = Head(head.title, head.lines, monitor.population.info)
-    if group is None:
-        with canvas(ax, _SIZE) as drawn:
-            _draw(drawn, monitor, monitor.periods, quantity)
-            drawn.set_ylim(0, _top(monitor.periods, quantity))
-            _finish(drawn, monitor, monitor.periods, quantity, text)
-            drawn.set_ylabel(text(_UNITS[quantity]))
-            headed(drawn, head, text, room=None if ax is not None else _SIZE[0] - 0.9)
-        return drawn
-    return _draw_panels(ax, monitor, quantity, group, head, text)
+    unit, title = text(_UNITS[quantity]), text(f"title_{quantity}", period=monitor.period)
+    frames, titles, columns, size, margin = [monitor.periods], [""], 1, _SIZE, 0.9
+    if group is not None:
+        whole, levels = monitor.by_period[group], monitor.joint.strata.levels[group]
+        frames = [whole[whole[group] == level] for level in levels]
+        titles, columns, margin = [str(level) for level in levels], min(len(levels), 4), 0.3
+        rows = math.ceil(len(levels) / columns)
+        size = (max(columns * _PANEL[0], 5.0) + 0.8, rows * _PANEL[1] + 1.6)
+        unit, title = draw.wrapped(unit, 24), f"{title}, {group}"
+    head = Head(title, _lines(monitor, quantity, text), monitor.population.info)
+    with draw.canvas(ax, size, margin) as (drawn, room):
+        places = [drawn] if group is None else draw.panels(drawn, titles, columns, left=0.85)
+        top = _top(pd.concat(frames), quantity)
+        for place, frame in zip(places, frames, strict=True):
+            place.set_ylim(0, top)
+            _draw(place, monitor, frame, quantity, text)
+        places[0].set_ylabel(unit)
+        draw.headed(drawn, head, text, room)
+    return drawn
 
 
 def _check(monitor: Monitor, quantity: str, group: str | None) -> None:
@@ -139,33 +132,9 @@ def _lines(monitor: Monitor, quantity: str, words: Words) -> tuple[str, ...]:
     )
 
 
-def _draw_panels(
-    ax: Axes | None, monitor: Monitor, quantity: Quantity, group: str, head: Head, words: Words
-) -> Axes:
-    frame = monitor.by_period[group]
-    levels = monitor.joint.strata.levels[group]
-    columns = min(len(levels), 4)
-    rows = math.ceil(len(levels) / columns)
-    size = (max(columns * _PANEL[0], 5.0) + 0.8, rows * _PANEL[1] + 1.6)
-    head = Head(f"{head.title}, {group}", head.lines, head.info)
-    with canvas(ax, size) as drawn:
-        places = panels(
-            drawn, len(levels), columns, left=0.85, words=[str(each) for each in levels]
-        )
-        top = _top(frame, quantity)
-        for place, level in zip(places, levels, strict=True):
-            part = frame[frame[group] == level]
-            _draw(place, monitor, part, quantity)
-            place.set_ylim(0, top)
-            _finish(place, monitor, part, quantity, words)
-        places[0].set_ylabel(wrapped(words(_UNITS[quantity]), 24))
-        headed(drawn, head, words, room=None if ax is not None else size[0] - 0.3)
-    return drawn
-
-
 def _columns(frame: pd.DataFrame, quantity: str) -> tuple[FloatArray, FloatArray, FloatArray]:
-    ends = ("low", "high") if quantity == "total" else (f"{quantity}_low", f"{quantity}_high")
-    low, high, point = (frame[name].to_numpy(np.float64) for name in (*ends, quantity))
+    """Take the low ends, the high ends and the points of a quantity."""
+    low, high, point = (frame[name].to_numpy(np.float64) for name in (*ends_of(quantity), quantity))
     return low, high, point
 
 
@@ -178,8 +147,8 @@ def _top(frame: pd.DataFrame, quantity: str) -> float:
     return min(top, 1.0) if quantity == "coverage" else top
 
 
-def _draw(ax: Axes, monitor: Monitor, frame: pd.DataFrame, quantity: str) -> None:
-    """Draw bands, bars and points; not what depends on the end of the axis."""
+def _draw(ax: Axes, monitor: Monitor, frame: pd.DataFrame, quantity: str, words: Words) -> None:
+    """Draw bands, points, intervals as far as the axis goes, and the words for what is missing."""
     low, high, point = _columns(frame, quantity)
     places = np.arange(len(point), dtype=np.float64)
     if quantity == "total":
@@ -192,6 +161,18 @@ def _draw(ax: Axes, monitor: Monitor, frame: pd.DataFrame, quantity: str) -> Non
     known = list(monitor.levels)
     for first, _ in monitor.breaks:
         ax.axvline(known.index(first) + 0.5, color=ink(), lw=0.9, ls=(0, (4, 3)), gid="break")
+    thin: Look = {"lw": 1, "solid_capstyle": "projecting"}
+    for place, status in enumerate(frame["status"]):
+        if math.isnan(point[place]):
+            # A rate may be unknown though the total is known.
+            unknown = status in ("ok", "boundary")
+            said = words("unknown") if unknown else words.status(str(status))
+            _write_status(ax, place, said)
+        else:
+            ends = low[place], high[place]
+            draw.interval(ax, place, ends, upright=True, strokes=(5, 1), arrow=6, **thin)
+    _name_periods(ax, [str(each) for each in monitor.levels])
+    draw.number_axis(ax.yaxis, words, kind="share" if quantity == "coverage" else "number")
 
 
 def _runs(monitor: Monitor, point: FloatArray) -> list[list[int]]:
@@ -208,55 +189,19 @@ def _runs(monitor: Monitor, point: FloatArray) -> list[list[int]]:
     return [run for run in runs if run]
 
 
-def _finish(ax: Axes, monitor: Monitor, frame: pd.DataFrame, quantity: str, words: Words) -> None:
-    """Draw the intervals as far as the axis goes, the words for what is missing, and the axes."""
-    low, high, point = _columns(frame, quantity)
-    end = ax.get_ylim()[1]
-    for place, status in enumerate(frame["status"]):
-        if math.isnan(point[place]):
-            # A rate may be unknown though the total is known.
-            known = status in ("ok", "boundary")
-            _write_status(ax, place, words("unknown") if known else words.status(str(status)))
-            continue
-        if math.isnan(low[place]):
-            continue
-        beyond = high[place] > end
-        ends = [low[place], min(high[place], end)]
-        ax.plot([place] * 2, ends, color=BLUE, lw=1, gid="interval")
-        caps = ends[:1] if beyond else ends
-        ax.plot([place] * len(caps), caps, "_", ms=5, color=BLUE, gid="end")
-        if beyond:
-            ax.plot(place, end, "^", ms=6, color=BLUE, clip_on=False, gid="unbounded")
-    _name_periods(ax, [str(each) for each in monitor.levels])
-    number_axis(ax.yaxis, words, log=False, kind="share" if quantity == "coverage" else "number")
-
-
 def _write_status(ax: Axes, place: int, said: str) -> None:
-    ax.text(
-        place,
-        0.04,
-        said,
-        transform=ax.get_xaxis_transform(),
-        rotation=90,
-        ha="center",
-        va="bottom",
-        style="italic",
-        fontsize=SMALL - 1,
-        color=ink(),
-        gid="status",
-    )
+    look: Look = {"rotation": 90, "ha": "center", "va": "bottom", "style": "italic", "color": ink()}
+    across = ax.get_xaxis_transform()
+    ax.text(place, 0.04, said, transform=across, fontsize=SMALL - 1, gid="status", **look)
 
 
 def _name_periods(ax: Axes, names: list[str]) -> None:
     """Name as many periods as there is room for, the last one always."""
     ax.set_xlim(-0.4, len(names) - 0.6)
-    room = inches(ax)[0] / len(names)
+    room = draw.inches(ax)[0] / len(names)
     step = math.ceil(1.3 * width_of(names, SMALL) / room)
     places = list(range(len(names) - 1, -1, -step))[::-1]
     ax.set_xticks(places, [names[place] for place in places], fontsize=SMALL)
-
-
-# Rows --------------------------------------------------------------------------------------------
 
 
 def coverage(
@@ -307,22 +252,21 @@ def coverage(
         raise ModelError(f"The monitor has no {monitor.period} {period!r}; it has {known}.")
     if period is None and monitor.breaks and not monitor.across_scopes:
         period = monitor.levels[-1]
-    names = monitor.group_names if group is None else (group,)
-    rows = [row for name in names for row in _shares(monitor, name, period)]
-    when = "" if period is None else f"{monitor.period} {period}"
+    rows = [
+        Row.of(f"{name}: {row[name]}", row, "coverage")
+        for name in (monitor.group_names if group is None else (group,))
+        for row in _by_level(monitor, name, period).to_dict("records")
+    ]
+    when = "" if period is None or not rows else f"{monitor.period} {period}"
     if not rows:
-        frame, when = monitor.periods, ""
-        rows = [_share(str(row[monitor.period]), row) for row in frame.to_dict("records")]
-    heading = text("interval_point", level=text.level(monitor.level))
-    how = Rows(text, "linear", "share", heading, marks=(0.0,), unit="coverage", most=1.0)
-    head = Head(
-        text("title_coverage_groups"),
-        (when, _intervals(monitor, text)),
-        monitor.population.info,
-    )
-    with picture_of(ax, rows, how, head) as drawn:
-        pass
-    return drawn
+        frame = monitor.periods
+        rows = [
+            Row.of(str(row[monitor.period]), row, "coverage") for row in frame.to_dict("records")
+        ]
+    how = Rows(text, monitor.level, "linear", "share", "coverage", marks=(0.0,), most=1.0)
+    lines = (when, _intervals(monitor, text))
+    head = Head(text("title_coverage_groups"), lines, monitor.population.info)
+    return draw_rows(ax, rows, how, head)
 
 
 def _intervals(monitor: Monitor, words: Words) -> str:
@@ -331,16 +275,11 @@ def _intervals(monitor: Monitor, words: Words) -> str:
     return words("intervals_given", level=level, given=given)
 
 
-def _shares(monitor: Monitor, group: str, period: Level | None) -> list[Row]:
-    frame = monitor.groups[group]
-    if period is not None:
-        frame = monitor.by_period[group]
-        frame = frame[frame[monitor.period] == period]
-    return [_share(f"{group}: {row[group]}", row) for row in frame.to_dict("records")]
-
-
-def _share(label: str, row: Mapping[Hashable, Any]) -> Row:
-    return Row(label, row["coverage"], row["coverage_low"], row["coverage_high"], row["status"])
+def _by_level(monitor: Monitor, group: str, period: Level | None) -> pd.DataFrame:
+    if period is None:
+        return monitor.groups[group]
+    frame = monitor.by_period[group]
+    return frame[frame[monitor.period] == period]
 
 
 def changes(
@@ -386,28 +325,20 @@ def changes(
     rows = [_change(row, group, text) for row in monitor.changes(group).to_dict("records")]
     if not rows:
         raise ModelError("The monitor has one period only: there is no change to draw.")
-    level = text.level(monitor.level)
     how = Rows(
         text,
+        monitor.level,
         kind="ratio",
-        heading=text("change_said", level=level),
-        marks=(1.0,),
         unit="change_axis",
+        heading="change_said",
+        guide={"x": 1, "lw": 0.9, "gid": "none"},
     )
     lines = (text("change_explained"), _intervals(monitor, text))
-    head = Head(text("title_changes"), lines, monitor.population.info)
-    with picture_of(ax, rows, how, head) as drawn:
-        drawn.axvline(1, color=ink(), lw=0.9, ls=":", gid="none")
-    return drawn
+    return draw_rows(ax, rows, how, Head(text("title_changes"), lines, monitor.population.info))
 
 
 def _change(row: Mapping[Hashable, Any], group: str | None, words: Words) -> Row:
     label = words("range", low=row["first"], high=row["last"])
     label = label if group is None else f"{row[group]}: {label}"
-    point, low, high = (float(row[key]) for key in ("ratio", "ratio_low", "ratio_high"))
-    plain = Row(label, point, low, high, str(row["status"]))
-    if math.isnan(point):
-        return plain
     rise = words("rise", share=words.share(float(row["rise"])))
-    said = f"{Rows(words, kind='ratio').said(plain)}, {rise}"
-    return Row(label, point, low, high, plain.status, said=said)
+    return replace(Row.of(label, row, "ratio"), more=rise)

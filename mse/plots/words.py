@@ -1,8 +1,7 @@
 """The words in pictures, all of them, and how numbers are written.
 
-A picture in another language is the same call with ``words={"total": "geschat totaal", ...}``: a
-mapping from the keys of `ENGLISH`; what it leaves out stays English. Fields in braces are filled in
-by the picture, and a translation may leave them out or reorder them, but not invent others.
+A picture in another language is the same call with ``words={"total": "geschat totaal", ...}``, which
+may leave out or reorder the fields in braces.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ from mse.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-__all__ = ["ENGLISH", "Words"]
 
 #: Every word and phrase that a picture may hold.
 ENGLISH: Mapping[str, str] = MappingProxyType(
@@ -78,9 +75,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "line_observed": "dotted line: {number} registered persons",
         # Models, likelihoods, draws
         "title_models": "Models: distance from the best one, and the total that each gives",
-        "models_near": (
-            "shaded: totals of the {number} models within {within} of the best {criterion}, {range}"
-        ),
+        "models_near": "shaded: totals of the {number} models within {within} of the best {criterion}, {range}",
         "models_near_one": "one model only within {within} of the best {criterion}: {range}",
         "models_area": "area: weight of the model by {criterion}",
         "models_intervals": "lines: {level} intervals given the model, of models with 1% of the weight or more",
@@ -187,25 +182,13 @@ _MOST = 1e12
 
 @dataclass(frozen=True)
 class Words:
-    """English words, some of them replaced.
-
-    Parameters
-    ----------
-    own : mapping of str to str, optional
-        Replacements, by the keys of `ENGLISH`.
-
-    Raises
-    ------
-    ModelError
-        If a key is not known, or a text has a field in braces that the English one does not have.
+    """English words, some of them replaced by the keys of `ENGLISH`.
 
     Examples
     --------
     >>> words = Words({"thousands": ".", "range": "{low} tot {high}"})
     >>> words.span(48534.2, 164675.1)
     '48.534 tot 164.675'
-    >>> words("near_models", number=words.number(1200), criterion="BIC", within="10")
-    '1.200 models within 10 of the best BIC'
     """
 
     own: Mapping[str, str] | None = None
@@ -216,8 +199,7 @@ class Words:
                 near = get_close_matches(key, ENGLISH, n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise ModelError(
-                    f"words has {key!r}, which no picture holds; expected keys of "
-                    f"mse.plots.ENGLISH.{hint}"
+                    f"words has {key!r}, which no picture holds; expected keys of mse.plots.ENGLISH.{hint}"
                 )
             unknown = _fields(text) - _fields(ENGLISH[key])
             if unknown:
@@ -230,11 +212,9 @@ class Words:
         """Fill in a phrase."""
         return (self.own or {}).get(key, ENGLISH[key]).format(**values)
 
-    def counted(self, one: str, several: str, count: int, **values: object) -> str:
-        """Fill in the phrase for one of something, or that for several with ``{number}`` of them."""
-        if count == 1:
-            return self(one, **values)
-        return self(several, number=self.number(count), **values)
+    def counted(self, key: str, count: int, **values: object) -> str:
+        """Fill in a phrase with the ``{number}`` of something, or that for one of it, ``key_one``."""
+        return self(f"{key}_one" if count == 1 else key, number=self.number(count), **values)
 
     def number(self, value: float, digits: int = 0) -> str:
         """Write a number with thousands marked; infinite ones as words."""
@@ -251,6 +231,11 @@ class Words:
             return self._local(f"{value:.1g}")
         digits = 0 if value >= 100 else 1 if value >= 10 else 2
         return self._local(f"{value:,.{digits}f}")
+
+    def shortest(self, value: float) -> str:
+        """Write a number with fractions only where an axis needs them."""
+        whole = abs(value - round(value)) < 1e-6 * max(abs(value), 1.0)
+        return self.number(value) if whole or abs(value) >= 100 else self.ratio(value)
 
     def share(self, value: float, digits: int = 0) -> str:
         """Write a share as a percentage."""
