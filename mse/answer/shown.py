@@ -173,3 +173,11 @@ def layout(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in body
     )
+
+
+def with_table(
+    headings: tuple[str, str], head: Sequence[str], rows: Iterable[Sequence[str]], *paragraphs: str
+) -> list[Section]:
+    """Put paragraphs in a section, and a table in one below it."""
+    first, second = headings
+    return [Section(first, paragraphs=paragraphs), Section(second, verbatim=layout(head, rows))]

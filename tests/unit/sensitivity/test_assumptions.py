@@ -215,7 +215,7 @@ def test_a_fit_that_is_not_found_is_a_status(monkeypatch) -> None:
     def fail(*_: object) -> None:
         raise ArithmeticError("no way up")
 
-    monkeypatch.setattr("mse.sensitivity.assumptions.fit_with_offset", fail)
+    monkeypatch.setattr("mse.sensitivity.fit_with_offset", fail)
     frame = highest_order(fit).to_frame()
     assert set(frame["status"]) == {"not_converged"}
     assert frame["total"].isna().all()
