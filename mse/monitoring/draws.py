@@ -11,20 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from mse.answer.intervals import TOO_FEW, holding, order_quantile
-from mse.data.checks import listed, near
-from mse.errors import InvalidTableError, ModelError
+from mse.data.checks import Problems, listed, near
+from mse.errors import ModelError
 from mse.estimating import allowing_for_heterogeneity
-from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mse._typing import FloatArray, Level, Seed
+    from mse._typing import FloatArray, Level
     from mse.answer.population import PopulationEstimate, Strata
     from mse.answer.protocols import Estimator
     from mse.bayes.heterogeneity import HeterogeneousLogLinear
     from mse.data.table import CaptureTable
-    from mse.redrawing import Resampling
 
 
 class Figure(NamedTuple):
@@ -38,25 +34,15 @@ class Figure(NamedTuple):
 def figure(
     point: float, draws: FloatArray, level: float, least: float = -inf, most: float = inf
 ) -> Figure:
-    """Put an interval of percentiles to a point, of which the point is always a part.
+    """Put an interval of percentiles of draws, (M,), to a point, which is always a part of it.
 
-    Parameters
-    ----------
-    point : float
-        The figure; without it (NaN) there is no interval, nor is there one from fewer than 20 draws.
-    draws : float64 array (M,)
-        Its draws: infinite ones count as such, and NaN, which may be anything, towards both ends.
-    level : float
-        Level of the interval.
-    least, most : float, optional
-        Bounds that the figure cannot pass.
+    Without a point, or from fewer than 20 draws, there is none. Infinite draws count as such, and NaN,
+    which may be anything, towards both ends. No end passes the bounds `least` and `most`.
 
     Examples
     --------
     >>> import numpy as np
     >>> draws = np.arange(1.0, 102.0)
-    >>> figure(50.0, draws, 0.5)
-    Figure(point=50.0, low=26.0, high=76.0)
     >>> figure(50.0, np.append(draws, [np.nan] * 9), 0.9, least=0)
     Figure(point=50.0, low=0.0, high=inf)
     """
@@ -71,63 +57,29 @@ def figure(
 
 @dataclass(frozen=True, eq=False)
 class JointDraws:
-    """Totals of all strata in every replicate.
+    """Totals of all strata in every replicate."""
 
-    Attributes
-    ----------
-    population : PopulationEstimate
-        The estimate of all strata together.
-    strata : Strata
-        Its parts.
-    totals : float64 array (M, S)
-        Totals of the replicates, persons: infinite where the hidden count has no bound, NaN where
-        the replicate does not determine it.
-    given : str
-        What intervals from the draws take for granted.
-    alike : JointDraws, optional
-        Draws that take people for alike, where these allow for people who differ.
-    """
-
-    population: PopulationEstimate
-    strata: Strata
+    population: PopulationEstimate  # of all strata together
+    strata: Strata  # its parts
+    # (M, S) persons: infinite where the hidden count has no bound, NaN where it is not determined.
     totals: FloatArray
-    given: str
-    alike: JointDraws | None = None
+    given: str  # what intervals from the draws take for granted
+    alike: JointDraws | None = None  # that take people for alike, where these allow for others
 
     def __post_init__(self) -> None:
         self.totals.setflags(write=False)
 
 
 def joint_draws(
+    population: PopulationEstimate,
     estimator: Estimator,
     table: CaptureTable,
-    *,
-    replicates: int,
-    resampling: Resampling,
-    seed: Seed,
-    n_jobs: int | None,
-    progress: bool | None,
     heterogeneity: HeterogeneousLogLinear | bool,
 ) -> JointDraws:
-    """Draw the totals of all strata together, by `mse.bootstrap` and allowing for people who differ.
+    """Take the draws of all strata together from a bootstrap, allowing for people who differ.
 
     Where some strata are not estimable, so that there is no total, the others are drawn all the same.
-
-    Raises
-    ------
-    ModelError
-        If the estimator knows no strata.
     """
-    population = bootstrap(
-        estimator,
-        table,
-        replicates,
-        resampling,
-        "percentile",
-        seed,
-        n_jobs=n_jobs,
-        progress=progress,
-    )
     strata = population.strata
     if strata is None:
         reason = f" {population.reason}" if population.reason else ""
@@ -154,7 +106,7 @@ def joint_draws(
 PER = 100_000
 COLUMN = "population"
 
-_Where: TypeAlias = "Mapping[str, Level]"
+_Levels: TypeAlias = "Mapping[str, Sequence[Level]]"
 
 
 def _key(level: object) -> str:
@@ -164,74 +116,50 @@ def _key(level: object) -> str:
     return str(level)
 
 
-@dataclass(frozen=True, eq=False)
-class _Source:
+class _Source(NamedTuple):
     """Inhabitants by some covariates, the period first."""
 
     names: tuple[str, ...]
     persons: Mapping[tuple[str, ...], float]
 
-    def total(self, where: _Where, covariates: Mapping[str, Sequence[Level]]) -> float:
+    def total(self, where: Mapping[str, Level], covariates: _Levels) -> float:
         """Sum over what `where` leaves open; NaN unless every level of the table is there."""
-        fixed = {name: _key(level) for name, level in where.items()}
+        fixed = {at: _key(where[name]) for at, name in enumerate(self.names) if name in where}
         rows = {
-            key: persons
-            for key, persons in self.persons.items()
-            if all(
-                fixed.get(name, part) == part for name, part in zip(self.names, key, strict=True)
-            )
+            key: number
+            for key, number in self.persons.items()
+            if all(key[at] == level for at, level in fixed.items())
         }
-        for at, name in enumerate(self.names):
-            wanted = {fixed[name]} if name in fixed else {_key(each) for each in covariates[name]}
-            if not wanted <= {key[at] for key in rows}:
-                return nan
-        return sum(rows.values())
+        complete = all(
+            {_key(level) for level in covariates[name]} <= {key[at] for key in rows}
+            for at, name in enumerate(self.names)
+            if at not in fixed
+        )
+        return sum(rows.values()) if rows and complete else nan
 
 
 @dataclass(frozen=True, eq=False)
 class Inhabitants:
-    """Inhabitants by period, and by group where they are given.
+    """Inhabitants by period, and by group where they are given."""
 
-    Attributes
-    ----------
-    covariates : mapping
-        Levels of the covariates of the table.
-    sources : tuple
-        What was given.
-    """
+    covariates: _Levels  # of the table
+    sources: tuple[_Source, ...] = ()  # what was given
 
-    covariates: Mapping[str, Sequence[Level]]
-    sources: tuple[_Source, ...] = ()
-
-    def of(self, where: _Where) -> float:
+    def of(self, where: Mapping[str, Level]) -> float:
         """Inhabitants of one cell, summed over what is left open; NaN where they are not given."""
-        for source in self.sources:
-            if set(where) <= set(source.names):
-                total = source.total(where, self.covariates)
-                if isfinite(total):
-                    return total
-        return nan
+        totals = (
+            source.total(where, self.covariates)
+            for source in self.sources
+            if set(where) <= set(source.names)
+        )
+        return next(filter(isfinite, totals), nan)
 
 
-def read_inhabitants(
-    rates: Any, covariates: Mapping[str, Sequence[Level]], period: str
-) -> Inhabitants:
+def read_inhabitants(rates: Any, covariates: _Levels, period: str) -> Inhabitants:
     """Read the inhabitants that the user gives.
 
-    Parameters
-    ----------
-    rates : mapping, data frame or sequence of data frames
-        Inhabitants by period; or by period and group, with a column for each covariate and
-        ``population``.
-    covariates : mapping
-        Levels of the covariates of the table.
-    period : str
-        Name of the period.
-
-    Raises
-    ------
-    InvalidTableError
-        With all problems found.
+    They are a mapping by period; or a frame, or several, by period and group, with a column for each
+    covariate and ``population``.
     """
     if rates is None:
         return Inhabitants(covariates)
@@ -242,7 +170,7 @@ def read_inhabitants(
     return Inhabitants(covariates, tuple(_read_frame(each, covariates, period) for each in frames))
 
 
-def _read_frame(frame: Any, covariates: Mapping[str, Sequence[Level]], period: str) -> _Source:
+def _read_frame(frame: Any, covariates: _Levels, period: str) -> _Source:
     import narwhals as nw
 
     try:
@@ -255,48 +183,44 @@ def _read_frame(frame: Any, covariates: Mapping[str, Sequence[Level]], period: s
     _check_columns(rows.columns, [*covariates, COLUMN], period)
     names = (period, *(name for name in rows.columns if name not in (period, COLUMN)))
     persons: dict[tuple[str, ...], Any] = {}
-    problems = []
+    problems = Problems()
     for *levels, number in zip(*(rows[name].to_list() for name in (*names, COLUMN)), strict=True):
         key = tuple(map(_key, levels))
         if key in persons:
-            problems.append(f"`rates` has two rows for {', '.join(key)}: expected one.")
+            problems.add(f"`rates` has two rows for {', '.join(key)}: expected one.")
         persons[key] = number
-    if problems:
-        raise InvalidTableError(problems)
+    problems.check()
     return _checked(names, persons)
 
 
 def _check_columns(columns: Sequence[str], known: Sequence[str], period: str) -> None:
-    problems = [
-        f"`rates` has the column {name!r}, which is no covariate of the table: expected "
-        f"{listed(known, 12)}.{near(name, known)}"
-        for name in columns
-        if name not in known
-    ]
-    problems += [
-        f"`rates` has no column {name!r}: its columns are {listed(columns, 12)}."
-        for name in (period, COLUMN)
-        if name not in columns
-    ]
-    if problems:
-        raise InvalidTableError(problems)
+    problems = Problems()
+    for name in columns:
+        if name not in known:
+            problems.add(
+                f"`rates` has the column {name!r}, which is no covariate of the table: expected "
+                f"{listed(known, 12)}.{near(name, known)}"
+            )
+    for name in (period, COLUMN):
+        if name not in columns:
+            problems.add(f"`rates` has no column {name!r}: its columns are {listed(columns, 12)}.")
+    problems.check()
 
 
-def _checked(names: tuple[str, ...], persons: Mapping[tuple[str, ...], Any]) -> _Source:
-    problems = []
-    for key, number in persons.items():
+def _checked(names: tuple[str, ...], given: Mapping[tuple[str, ...], Any]) -> _Source:
+    problems, persons = Problems(), {}
+    for key, number in given.items():
         try:
-            value = float(number)
+            persons[key] = float(number)
         except (TypeError, ValueError):
-            value = nan
-        if not (isfinite(value) and value > 0):
-            problems.append(
+            persons[key] = nan
+        if not 0 < persons[key] < inf:
+            problems.add(
                 f"The population of {', '.join(key)} is {number!r}: expected a positive number of "
                 "inhabitants; leave out what is not known."
             )
-    if problems:
-        raise InvalidTableError(problems)
-    return _Source(names, {key: float(number) for key, number in persons.items()})
+    problems.check()
+    return _Source(names, persons)
 
 
 # Scopes: which part of the population the registers cover in each period --------------------------
@@ -310,28 +234,8 @@ def scopes_of(
 ) -> tuple[CaptureTable, dict[Level, str]]:
     """Find the scope of each period.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        With the period among its covariates.
-    period : str
-        Name of that covariate.
-    scope : mapping, str or None
-        Scope from each period on; or the covariate that holds it; or that of the whole table.
-
-    Returns
-    -------
-    table : CaptureTable
-        Without the covariate that holds the scope: it describes a period, and is no group of persons.
-    scopes : dict
-        Name of the scope by period.
-
-    Raises
-    ------
-    ModelError
-        If a period or the covariate is not in the table.
-    InvalidTableError
-        If persons of one period are of several scopes.
+    It is given from some periods on; or by a covariate, which leaves the table, since it describes a
+    period and is no group of persons; or it is that of the whole table.
     """
     periods = table.covariates[period]
     if scope is None:
@@ -365,18 +269,17 @@ def _scopes_by_covariate(table: CaptureTable, period: str, scope: str) -> dict[L
     when = table.patterns[:, table.axes.index(period)]
     which = table.patterns[:, table.axes.index(scope)]
     scopes: dict[Level, str] = {}
-    problems = []
+    problems = Problems()
     for position, each in enumerate(table.covariates[period]):
         found = np.unique(which[(when == position) & (which >= 0)])
         if found.size > 1:
             names = listed(levels[int(code)] for code in found)
-            problems.append(
+            problems.add(
                 f"The {period} {each} holds persons of the scopes {names}: expected one scope in "
                 f"each {period}. Choose one with table.where({scope}=...) for those periods."
             )
         scopes[each] = str(levels[int(found[0])]) if found.size else "unknown"
-    if problems:
-        raise InvalidTableError(problems)
+    problems.check()
     return scopes
 
 
@@ -388,14 +291,5 @@ def breaks_in(scopes: Mapping[Level, str]) -> ScopeBreaks:
     >>> breaks_in({2014: "older", 2015: "older", 2016: "newer"})
     ((2015, 2016),)
     """
-    periods = list(scopes)
-    return tuple(
-        (before, after)
-        for before, after in itertools.pairwise(periods)
-        if scopes[before] != scopes[after]
-    )
-
-
-def mixed(scopes: Mapping[Level, str], periods: Iterable[Level]) -> bool:
-    """Whether periods are of several scopes."""
-    return len({scopes[each] for each in periods}) > 1
+    pairs = itertools.pairwise(scopes)
+    return tuple((before, after) for before, after in pairs if scopes[before] != scopes[after])

@@ -13,6 +13,7 @@ from mse.comparing import default_estimator
 from mse.errors import ModelError
 from mse.monitoring.draws import breaks_in, joint_draws, read_inhabitants, scopes_of
 from mse.monitoring.result import Monitor, check_names
+from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,49 +27,20 @@ if TYPE_CHECKING:
     from mse.redrawing import Resampling
 
 
-# The models that a monitor chooses among, if it is not told ---------------------------------------
-
 #: Lists from which on all pairs of them are in every model. With three lists that is the saturated model,
 #: which rests on the few persons who are on all three, and against which nothing can be tested.
 KEPT_PAIRS_LISTS = 4
 
 
 class Choice(NamedTuple):
-    """What a monitor searches among.
-
-    Attributes
-    ----------
-    estimator : Estimator
-        The search.
-    without_pairs : str
-        Why not every model has all pairs of lists; empty where every model has them.
-    """
+    """What a monitor searches among, and why not every model has all pairs of lists; empty if all do."""
 
     estimator: Estimator
     without_pairs: str = ""
 
 
-def default_search(
-    table: CaptureTable,
-    period: str,
-    criterion: Criterion = "bic",
-    trend: Mapping[str, int] | None = None,
-) -> Estimator:
-    """Search among models that let every list reach another share in each period, see `default_choice`.
-
-    Parameters
-    ----------
-    table, period, criterion, trend
-        As of `default_choice`.
-    """
-    return default_choice(table, period, criterion, trend).estimator
-
-
 def default_choice(
-    table: CaptureTable,
-    period: str,
-    criterion: Criterion = "bic",
-    trend: Mapping[str, int] | None = None,
+    table: CaptureTable, period: str, criterion: Criterion, trend: Mapping[str, int] | None = None
 ) -> Choice:
     """Choose the search of a monitor: what every model has, and what a criterion may add.
 
@@ -77,23 +49,9 @@ def default_choice(
     change for one of the number, and is sure of it (``docs/dropout.md``). So the terms of list and period
     are in every model. So are all pairs of lists, where there are four lists or more and that determines
     as many strata as without: a criterion leaves out that lists avoid each other where few persons show
-    it, and the total may then be three times too high (``docs/monitor_worlds.md``).
-
-    Parameters
-    ----------
-    table : CaptureTable
-        The data. A list that did not operate in some period has no term with it: nobody could see its
-        change.
-    period : str
-        Covariate that is the period.
-    criterion : {"bic", "aic", "aicc", "pvalue"}, default "bic"
-        What makes a model good. By p-value there is no search over covariates: fitting says so.
-    trend : mapping of str to int, optional
-        Covariates that enter by polynomials.
-
-    Returns
-    -------
-    Choice
+    it, and the total may then be three times too high (``docs/monitor_worlds.md``). A list that did not
+    operate in some period has no term with it: nobody could see its change. By p-value there is no search
+    over covariates: fitting says so.
     """
     from mse.loglinear import LogLinearSearch
 
@@ -117,8 +75,7 @@ def default_choice(
 
 def said_of_models(table: CaptureTable, choice: Choice, period: str) -> Iterator[str]:
     """Sentences about what every model of a default search has, and why it has no more."""
-    from mse.loglinear import LogLinearSearch
-    from mse.loglinear.search_fit import CRITERION_NAMES
+    from mse.loglinear.search_fit import CRITERION_NAMES, LogLinearSearch
 
     search = choice.estimator
     if not isinstance(search, LogLinearSearch) or not search.keep:
@@ -162,17 +119,9 @@ def _determined(table: CaptureTable, search: LogLinearSearch) -> frozenset[int]:
 def _reporting(table: CaptureTable, period: str) -> tuple[str, ...]:
     """Find the lists of which something is known in every period with records."""
     periods = table.patterns[:, table.axes.index(period)]
-    return tuple(
-        name
-        for k, name in enumerate(table.lists)
-        if all(
-            (table.patterns[periods == level, k] >= 0).any()
-            for level in set(periods.tolist()) - {-1}
-        )
-    )
-
-
-# Monitoring a table: checks, one joint bootstrap, the result --------------------------------------
+    levels = set(periods.tolist()) - {-1}
+    known = [(table.patterns[periods == level] >= 0).any(axis=0) for level in levels]
+    return tuple(name for k, name in enumerate(table.lists) if all(each[k] for each in known))
 
 
 def monitor(
@@ -303,18 +252,20 @@ def monitor(
         )
     inhabitants = read_inhabitants(rates, table.covariates, period)
     table, scopes = scopes_of(table, period, scope)
-    chosen = _choice(table, period, estimator, criterion, trend)
-    joint = joint_draws(
-        chosen.estimator,
-        table,
-        replicates=replicates,
-        resampling=resampling,
-        seed=seed,
-        n_jobs=n_jobs,
-        progress=progress,
-        heterogeneity=heterogeneity,
+    if estimator is None:
+        choice = default_choice(table, period, criterion, trend)
+    elif criterion != "bic" or trend:
+        raise ModelError(
+            f"estimator={estimator!r} is given, and criterion or trend of the default search as well; leave "
+            "them out, or set them in the estimator."
+        )
+    else:
+        choice = Choice(estimator)
+    chosen = choice.estimator
+    drawn = bootstrap(
+        chosen, table, replicates, resampling, seed=seed, n_jobs=n_jobs, progress=progress
     )
-    warnings = _warnings(chosen.estimator, period, scopes, across_scopes)
+    joint = joint_draws(drawn, chosen, table, heterogeneity)
     return Monitor(
         period,
         names,
@@ -323,27 +274,9 @@ def monitor(
         across_scopes,
         joint,
         inhabitants,
-        (*joint.population.warnings, *warnings),
-        (*said_of_models(table, chosen, period), *_summed(table, (period, *names))),
+        (*joint.population.warnings, *_warnings(chosen, period, scopes, across_scopes)),
+        (*said_of_models(table, choice, period), *_summed(table, (period, *names))),
     )
-
-
-def _choice(
-    table: CaptureTable,
-    period: str,
-    estimator: Estimator | None,
-    criterion: Criterion,
-    trend: Mapping[str, int] | None,
-) -> Choice:
-    """Take the estimator that was given, or the default one."""
-    if estimator is None:
-        return default_choice(table, period, criterion, trend)
-    if criterion != "bic" or trend:
-        raise ModelError(
-            f"estimator={estimator!r} is given, and criterion or trend of the default search as well; leave "
-            "them out, or set them in the estimator."
-        )
-    return Choice(estimator)
 
 
 def _summed(table: CaptureTable, reported: tuple[str, ...]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise, product
 from math import isfinite, nan
@@ -17,12 +17,11 @@ from mse._typing import FrozenDict
 from mse.answer.population import joint_limit, joint_status, jsonable
 from mse.answer.shown import Result, in_words
 from mse.data.checks import listed, near
-from mse.data.patterns import TableInfo
 from mse.errors import ModelError
-from mse.monitoring.draws import PER, Figure, breaks_in, figure, mixed
+from mse.monitoring.draws import PER, Figure, breaks_in, figure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mse._typing import BoolArray, FloatArray, Level, Limit
     from mse.answer.population import PopulationEstimate, Strata
@@ -34,51 +33,30 @@ if TYPE_CHECKING:
 
 #: Status of a figure that would mix scopes.
 ACROSS_SCOPES = "across_scopes"
+#: In place of a figure that there is not.
+NOTHING = Figure()
 
 
 @dataclass(frozen=True)
 class Change:
     """Change of an estimated total, and of the share of it that is registered, between two periods.
 
-    Attributes
-    ----------
-    first, last : level
-        The periods.
-    where : mapping of str to level
-        The group; empty for everybody.
-    totals : tuple of float
-        Estimated totals of the periods, persons.
-    difference : Figure
-        Point, low and high of the last total less the first one, persons.
-    ratio : Figure
-        Of the last total over the first one.
-    rise : float
-        Probability of a rise: share of the draws in which the last total is larger. Draws in which
-        they are equal or both have no bound count half.
-    coverage_difference : Figure
-        Of the registered share in the last period less that in the first one.
-    undetermined : int
-        Draws that do not determine the change. Where both totals have no bound their difference may be
-        anything, so it counts towards both ends of the interval; a draw in which a total is not
-        determined says nothing and does not count.
-    status : str
-        ``ok`` or ``boundary``; ``not_estimable`` or ``not_converged``, of a period; or
-        ``across_scopes``, where the change was not computed because the scopes differ.
-    reason : str
-        Why there are no figures; or which scopes they go across.
+    Draws that do not determine it are undetermined. Where both totals have no bound their difference may
+    be anything, so it counts towards both ends of the interval; a draw in which a total is not determined
+    says nothing and does not count.
     """
 
     first: Level
     last: Level
-    where: Mapping[str, Level]
-    totals: tuple[float, float]
-    difference: Figure
-    ratio: Figure
-    rise: float
-    coverage_difference: Figure
-    undetermined: int
-    status: str
-    reason: str
+    where: Mapping[str, Level]  # the group; empty for everybody
+    totals: tuple[float, float]  # estimated totals of the periods, persons
+    difference: Figure = NOTHING  # the last total less the first one, persons
+    ratio: Figure = NOTHING  # the last total over the first one
+    rise: float = nan  # share of the draws in which the last total is larger; ties count half
+    coverage_difference: Figure = NOTHING  # the last registered share less the first one
+    undetermined: int = 0
+    status: str = "ok"  # or "boundary"; as of a period; "across_scopes" where the scopes differ
+    reason: str = ""  # why there are no figures; or which scopes they go across
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "where", FrozenDict(self.where))
@@ -87,112 +65,67 @@ class Change:
         """Figures as one row of a frame; the ends of intervals have names with ``_low``, ``_high``."""
         row: dict[str, Any] = {"total_first": self.totals[0], "total_last": self.totals[1]}
         for name in ("difference", "ratio", "coverage_difference"):
-            each: Figure = getattr(self, name)
-            row |= {f"{name}_low": each.low, f"{name}_high": each.high, name: each.point}
-        row["rise"] = self.rise
-        row["undetermined"] = self.undetermined
+            row |= columns(name, getattr(self, name))
+        row |= {"rise": self.rise, "undetermined": self.undetermined}
         return row | {"status": self.status, "reason": self.reason}
 
 
-def change_between(first: Cell, last: Cell, level: float, note: str = "") -> Change:
-    """Compare one group in two periods.
+def without_figures(first: Cell, last: Cell, status: str, reason: str) -> Change:
+    """Put a group in two periods beside each other, and say why there are no figures of its change."""
+    totals = first.total, last.total
+    return Change(first.period, last.period, first.where, totals, status=status, reason=reason)
 
-    Parameters
-    ----------
-    first, last : Cell
-        The group in the periods, with draws of the same replicates.
-    level : float
-        Level of the intervals.
-    note : str, optional
-        What a reader has to know of the comparison.
-    """
-    missing = [each for each in (first, last) if np.isnan(each.total)]
-    if missing:
-        return _without(first, last, missing[0].status, missing[0].reason)
+
+def change_between(first: Cell, last: Cell, level: float, note: str = "") -> Change:
+    """Compare one group in two periods, with draws of the same replicates; with a note for the reader."""
+    for cell in (first, last):
+        if np.isnan(cell.total):
+            return without_figures(first, last, cell.status, cell.reason)
     both = first.determined & last.determined
     # inf - inf and inf / inf are not determined, nor is 0 / 0.
     with np.errstate(invalid="ignore", divide="ignore"):
         differences: FloatArray = (last.draws - first.draws)[both]
         ratios: FloatArray = (last.draws / first.draws)[both]
         ratio = np.float64(last.total) / np.float64(first.total)
-    difference = figure(last.total - first.total, differences, level)
     shares = (last.coverage_draws - first.coverage_draws)[both]
-    return Change(
-        first.period,
-        last.period,
-        first.where,
-        (first.total, last.total),
-        difference,
-        figure(float(ratio), ratios, level, least=0.0),
-        probability_of_rise(differences),
-        figure(last.coverage - first.coverage, shares, level, -1.0, 1.0),
-        int(np.isnan(differences).sum() + (~both).sum()),
-        first.status if first.status != "ok" else last.status,
-        note,
+    return replace(
+        without_figures(first, last, first.status if first.status != "ok" else last.status, note),
+        difference=figure(last.total - first.total, differences, level),
+        ratio=figure(float(ratio), ratios, level, least=0.0),
+        rise=probability_of_rise(differences),
+        coverage_difference=figure(last.coverage - first.coverage, shares, level, -1.0, 1.0),
+        undetermined=int(np.isnan(differences).sum() + (~both).sum()),
     )
 
 
 def probability_of_rise(differences: FloatArray) -> float:
-    """Share of the differences above zero; ties and undetermined ones say as much for either side.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> probability_of_rise(np.array([2.0, np.inf, -1.0, np.nan]))
-    0.625
-    """
+    """Share of the differences above zero; ties and undetermined ones say as much for either side."""
     if differences.size == 0:
         return nan
     neither = np.isnan(differences) | (differences == 0)
     return float((differences > 0).mean() + 0.5 * neither.mean())
 
 
-def refused(first: Cell, last: Cell, reason: str) -> Change:
-    """Say that two periods are not compared."""
-    return _without(first, last, ACROSS_SCOPES, reason)
-
-
-def _without(first: Cell, last: Cell, status: str, reason: str) -> Change:
-    totals = (first.total, last.total)
-    return Change(
-        first.period,
-        last.period,
-        first.where,
-        totals,
-        Figure(),
-        Figure(),
-        nan,
-        Figure(),
-        0,
-        status,
-        reason,
-    )
-
-
 # Figures of one period, one group, or one group in one period -------------------------------------
 
+
+def ends_of(quantity: str) -> tuple[str, str]:
+    """Name the columns with the ends of the interval of a quantity."""
+    return ("low", "high") if quantity == "total" else (f"{quantity}_low", f"{quantity}_high")
+
+
+def columns(quantity: str, each: Figure) -> dict[str, float]:
+    """Put a figure in columns of a frame."""
+    low, high = ends_of(quantity)
+    return {low: each.low, high: each.high, quantity: each.point}
+
+
+_QUANTITIES = ("total", "hidden", "coverage", "rate")
+#: What a frame says of a cell after its figures.
+_ENDING = ("infinite", "undetermined", "status", "limit", "reason")
 #: Columns of a cell: nothing else in a frame may bear these names.
-FIGURES = (
-    "scope",
-    "observed",
-    "low",
-    "high",
-    "total",
-    "hidden_low",
-    "hidden_high",
-    "hidden",
-    "coverage_low",
-    "coverage_high",
-    "coverage",
-    "population",
-    "rate_low",
-    "rate_high",
-    "rate",
-    "infinite",
-    "undetermined",
-    "status",
-    "limit",
-    "reason",
+FIGURES = {"scope", "observed", "population", *_QUANTITIES, *_ENDING}.union(
+    *(ends_of(each) for each in _QUANTITIES)
 )
 
 _WHY: dict[Limit, str] = {
@@ -205,43 +138,21 @@ _WHY: dict[Limit, str] = {
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """Estimate of some strata together.
-
-    Attributes
-    ----------
-    period : level or None
-        The period; None for all of them.
-    where : mapping of str to level
-        The group; empty for everybody.
-    scope : str
-        Scope of the registers.
-    observed : int
-        Observed persons.
-    total : float
-        Estimated total, persons; NaN where it is not estimable.
-    draws : float64 array (M,)
-        Draws of the total.
-    inhabitants : float
-        Population that the group is part of, persons; NaN where it is not given.
-    status, limit, reason : str
-        Whether it is estimable, and why not.
-    level : float
-        Level of the intervals.
-    """
+    """Estimate of some strata together."""
 
     _words: ClassVar[str] = "mse.words.monitors"
 
-    period: Level
-    where: Mapping[str, Level]
-    scope: str
+    period: Level  # None for all of them
+    where: Mapping[str, Level]  # the group; empty for everybody
+    scope: str  # of the registers
     observed: int
-    total: float
-    draws: FloatArray = field(repr=False)
-    inhabitants: float
+    total: float  # estimated, persons; NaN where it is not estimable
+    draws: FloatArray = field(repr=False)  # (M,) of the total
+    inhabitants: float  # that the group is part of; NaN where it is not given
     status: str
     limit: str
-    reason: str
-    level: float
+    reason: str  # why it is not estimable
+    level: float  # of the intervals
 
     @property
     def coverage(self) -> float:
@@ -266,7 +177,7 @@ class Cell:
         """Total, hidden, coverage and rate, with their intervals."""
         n, known = float(self.observed), self.determined
         total = figure(self.total, self.draws[known], self.level, least=n)
-        rate = Figure()
+        rate = NOTHING
         if isfinite(self.inhabitants):
             rate = Figure(*(PER * each / self.inhabitants for each in total))
         return {
@@ -292,76 +203,21 @@ class Cell:
 
     def to_row(self, *, rates: bool) -> dict[str, Any]:
         """Figures as one row of a frame."""
-        total, hidden, coverage, rate = self.figures.values()
-        values = (
-            self.scope,
-            self.observed,
-            *(total.low, total.high, total.point),
-            *(hidden.low, hidden.high, hidden.point),
-            *(coverage.low, coverage.high, coverage.point),
-            self.inhabitants,
-            *(rate.low, rate.high, rate.point),
-            self.infinite,
-            self.undetermined,
-            *(self.status, self.limit, self.reason),
-        )
-        row = dict(zip(FIGURES, values, strict=True))
-        dropped = () if rates else ("population", "rate_low", "rate_high", "rate")
-        return {name: value for name, value in row.items() if name not in dropped}
-
-
-def cell_of(
-    joint: JointDraws,
-    members: Sequence[int],
-    *,
-    period: Level,
-    where: Mapping[str, Level],
-    scope: str,
-    inhabitants: float,
-    level: float,
-    mixed: str = "",
-) -> Cell:
-    """Sum some strata.
-
-    Parameters
-    ----------
-    joint : JointDraws
-        All strata.
-    members : sequence of int
-        Which ones.
-    period, where, scope, inhabitants, level
-        As of `Cell`.
-    mixed : str
-        Why the sum is not given though its parts are; empty if it is.
-    """
-    strata, chosen = joint.strata, list(members)
-    total = float(strata.observed[chosen].sum() + strata.hidden[chosen].sum())
-    limit = joint_limit([strata.limit[each] for each in chosen])
-    status: str = joint_status([strata.status[each] for each in chosen])
-    reason = "" if status in ("ok", "boundary") else _reason(strata, chosen, limit)
-    if mixed:
-        total, status, reason = nan, ACROSS_SCOPES, mixed
-    return Cell(
-        period=period,
-        where=FrozenDict(where),
-        scope=scope,
-        observed=int(strata.observed[chosen].sum()),
-        total=total,
-        draws=joint.totals[:, chosen].sum(axis=1),
-        inhabitants=inhabitants,
-        status=status,
-        limit=limit,
-        reason=reason,
-        level=level,
-    )
+        row: dict[str, Any] = {"scope": self.scope, "observed": self.observed}
+        for name, each in self.figures.items():
+            if name == "rate" and rates:
+                row["population"] = self.inhabitants
+            if name != "rate" or rates:
+                row |= columns(name, each)
+        return row | {name: getattr(self, name) for name in _ENDING}
 
 
 def _reason(strata: Strata, members: Sequence[int], limit: Limit) -> str:
     """Say why a sum is not estimable, and which of its parts are not."""
     why = _WHY[limit]
-    lost = [each for each in members if strata.status[each] not in ("ok", "boundary")]
     if len(members) == 1:
         return f"{why[0].upper()}{why[1:]}."
+    lost = [each for each in members if strata.status[each] not in ("ok", "boundary")]
     names = [
         ", ".join(f"{n}={level}" for n, level in zip(strata.names, strata.cells[each], strict=True))
         for each in lost[:2]
@@ -384,40 +240,19 @@ class Monitor(Result):
 
     All figures come from one joint set of draws, so that the intervals of differences and ratios
     hold what the periods have in common.
-
-    Attributes
-    ----------
-    period : str
-        Covariate that is the period.
-    group_names : tuple of str
-        Covariates that are groups, each by itself.
-    scopes : mapping of level to str
-        Scope of the registers in each period.
-    level : float
-        Level of the intervals.
-    across_scopes : bool
-        Whether periods of different scope are compared and summed.
-    joint : JointDraws
-        Totals of all strata in every replicate.
-    inhabitants : Inhabitants
-        What rates are per.
-    warnings : tuple of str
-        Sentences for the reader.
-    notes : tuple of str
-        What every model has that was searched, and what was summed over.
     """
 
     _words: ClassVar[str] = "mse.words.monitors"
 
-    period: str
-    group_names: tuple[str, ...]
-    scopes: Mapping[Level, str]
-    level: float
-    across_scopes: bool
-    joint: JointDraws
-    inhabitants: Inhabitants
+    period: str  # covariate that is the period
+    group_names: tuple[str, ...]  # covariates that are groups, each by itself
+    scopes: Mapping[Level, str]  # of the registers in each period
+    level: float  # of the intervals
+    across_scopes: bool  # whether periods of different scope are compared and summed
+    joint: JointDraws  # totals of all strata in every replicate
+    inhabitants: Inhabitants  # what rates are per
     warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what every model has that was searched, and what was summed over
 
     # Figures -----------------------------------------------------------------------------------
 
@@ -459,12 +294,9 @@ class Monitor(Result):
     @cached_property
     def cells(self) -> dict[tuple[Level, _Group], Cell]:
         """Figures by period (None for all periods) and group: ``(("sex", "female"),)`` or empty."""
-        groups: list[_Group] = [()]
-        groups += [
-            ((name, each),) for name in self.group_names for each in self.joint.strata.levels[name]
-        ]
-        cells = {(each, group): self._cell(each, group) for group in groups for each in self.levels}
-        return cells | {(None, group): self._cell(None, group) for group in groups if group}
+        keys = [(each, group) for group in self._groups for each in self.levels]
+        keys += [(None, group) for group in self._groups if group]
+        return {(each, group): self._cell(each, group) for each, group in keys}
 
     def at(self, period: Level = None, **where: Level | Collection[Level]) -> Cell:
         """Look at any part of the population: how many, and what share of them is registered.
@@ -501,48 +333,45 @@ class Monitor(Result):
         2015, sex f: between 40.4% and 59.3% of the estimated total was registered, estimated 50.0%. \
 Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 240.
         """
-        for name, each in () if period is None else ((self.period, period),):
-            self._check(name, each, self.joint.strata.names)
         if self.period in where:
             raise ModelError(
                 f"Give the {self.period} as the first argument, and nothing else as it."
             )
-        for name, levels in where.items():
-            for each in _several(levels):
-                self._check(name, each, self.joint.strata.names)
+        asked = [] if period is None else [(self.period, period)]
+        asked += [(name, each) for name, levels in where.items() for each in _several(levels)]
+        for name, each in asked:
+            self._check(name, each, self.joint.strata.names)
         return self._cell(period, tuple((n, _one_or_tuple(each)) for n, each in where.items()))
 
     def _cell(self, period: Level, group: tuple[tuple[str, Any], ...]) -> Cell:
-        strata = self.joint.strata
-        where = dict(group) | ({} if period is None else {self.period: period})
-        fixed = [(strata.names.index(name), _several(each)) for name, each in where.items()]
+        """Sum some strata."""
+        strata, where = self.joint.strata, dict(group)
+        fixed = where if period is None else {**where, self.period: period}
+        levels = [(strata.names.index(name), _several(each)) for name, each in fixed.items()]
         members = [
             at
             for at, stratum in enumerate(strata.cells)
-            if all(stratum[position] in levels for position, levels in fixed)
+            if all(stratum[position] in known for position, known in levels)
         ]
-        scopes = dict.fromkeys(self.scopes.values() if period is None else [self.scopes[period]])
-        note = ""
-        if len(scopes) > 1 and not self.across_scopes:
-            note = f"A sum over every {self.period} mixes scopes: {'; '.join(scopes)}."
-        # A rate over several periods is per inhabitant and period.
+        observed = int(strata.observed[members].sum())
+        total = float(observed + strata.hidden[members].sum())
+        limit = joint_limit([strata.limit[each] for each in members])
+        status: str = joint_status([strata.status[each] for each in members])
+        reason = "" if status in ("ok", "boundary") else _reason(strata, members, limit)
         spans = self.levels if period is None else (period,)
-        parts = [
-            dict(zip(where, way, strict=True)) for way in product(*map(_several, where.values()))
-        ]
+        scopes = dict.fromkeys(self.scopes[each] for each in spans)
+        scope = "; ".join(scopes)
+        if len(scopes) > 1 and not self.across_scopes:
+            total, status = nan, ACROSS_SCOPES
+            reason = f"A sum over every {self.period} mixes scopes: {scope}."
+        # A rate over several periods is per inhabitant and period.
+        parts = product(*(_several(each) for each in where.values()))
         inhabitants = sum(
-            self.inhabitants.of({**part, self.period: each}) for each in spans for part in parts
+            self.inhabitants.of({**dict(zip(where, part, strict=True)), self.period: each})
+            for part, each in product(parts, spans)
         )
-        return cell_of(
-            self.joint,
-            members,
-            period=period,
-            where=dict(group),
-            scope="; ".join(scopes),
-            inhabitants=inhabitants,
-            level=self.level,
-            mixed=note,
-        )
+        figures = observed, total, self.joint.totals[:, members].sum(axis=1), inhabitants
+        return Cell(period, FrozenDict(where), scope, *figures, status, limit, reason, self.level)
 
     @property
     def periods(self) -> pd.DataFrame:
@@ -561,21 +390,22 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
 
         A person counts once in each period.
         """
-        return {
-            name: self._frame((None, group) for group in self._of(name))
-            for name in self.group_names
-        }
+        return {name: self._frame(product([None], self._of(name))) for name in self.group_names}
 
     @property
     def by_period(self) -> dict[str, pd.DataFrame]:
         """Figures by period and each of the groups; columns as of `periods`."""
         return {
-            name: self._frame((each, group) for each in self.levels for group in self._of(name))
-            for name in self.group_names
+            name: self._frame(product(self.levels, self._of(name))) for name in self.group_names
         }
 
     def _of(self, name: str) -> list[_Group]:
         return [((name, each),) for each in self.joint.strata.levels[name]]
+
+    @property
+    def _groups(self) -> list[_Group]:
+        """Everybody, and each level of each group."""
+        return [(), *(group for name in self.group_names for group in self._of(name))]
 
     def _frame(self, keys: Iterable[tuple[Level, _Group]]) -> pd.DataFrame:
         rows = []
@@ -622,9 +452,8 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         """Name a group that there are cells of; None for another part of the population."""
         group: _Group = tuple(where.items())
         named = len(group) <= 1 and set(where) <= set(self.group_names)
-        return (
-            group if named and all(each == _several(each)[0] for each in where.values()) else None
-        )
+        alone = all(each == _several(each)[0] for each in where.values())
+        return group if named and alone else None
 
     def _check(self, name: str, each: Level, known: Iterable[str]) -> None:
         if name not in known:
@@ -637,15 +466,12 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
 
     def _refusal(self, first: Level, last: Level) -> str:
         """Why two periods may not be compared; empty if they may."""
-        if self.across_scopes or not self._across(first, last):
+        if self.across_scopes or self.scopes[first] == self.scopes[last]:
             return ""
         return (
             f"{self.period} {first} and {last} are of different scope ({self.scopes[first]}; "
             f"{self.scopes[last]}), so a change between them would not be one of the population."
         )
-
-    def _across(self, first: Level, last: Level) -> bool:
-        return mixed(self.scopes, (first, last))
 
     def compare(self, first: Level, last: Level, group: _Group = ()) -> Change:
         """Compare two periods as `change` does, with a status in place of an error across scopes."""
@@ -654,10 +480,9 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
     def _between(self, first: Cell, last: Cell) -> Change:
         reason = self._refusal(first.period, last.period)
         if reason:
-            return refused(first, last, reason)
-        note = ""
-        if self._across(first.period, last.period):
-            note = f"Across scopes: {self.scopes[first.period]}; {self.scopes[last.period]}."
+            return without_figures(first, last, ACROSS_SCOPES, reason)
+        scopes = self.scopes[first.period], self.scopes[last.period]
+        note = f"Across scopes: {'; '.join(scopes)}." if len(set(scopes)) > 1 else ""
         return change_between(first, last, self.level, note)
 
     def changes(self, group: str | None = None) -> pd.DataFrame:
@@ -678,20 +503,16 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         if group is not None:
             levels = self.joint.strata.levels.get(group, (None,))
             self._check(group, levels[0], self.group_names)
-        return pd.DataFrame(
-            [
-                {"first": each.first, "last": each.last} | dict(each.where) | each.to_row()
-                for each in self._changes([()] if group is None else self._of(group))
-            ]
-        )
+        rows = [
+            {"first": each.first, "last": each.last} | dict(each.where) | each.to_row()
+            for each in self._changes([()] if group is None else self._of(group))
+        ]
+        return pd.DataFrame(rows)
 
-    def _changes(self, groups: Iterable[_Group]) -> Iterator[Change]:
+    def _changes(self, groups: Iterable[_Group]) -> list[Change]:
         levels = self.levels
-        pairs = list(pairwise(levels))
-        if len(levels) > 2:
-            pairs.append((levels[0], levels[-1]))
-        for group, (first, last) in product(groups, pairs):
-            yield self.compare(first, last, group)
+        pairs = [*pairwise(levels), *([(levels[0], levels[-1])] if len(levels) > 2 else [])]
+        return [self.compare(*pair, group) for group, pair in product(groups, pairs)]
 
     # Other shapes ------------------------------------------------------------------------------
 
@@ -717,27 +538,22 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
 
     def to_dict(self) -> dict[str, Any]:
         """Write all figures as a dictionary for JSON, schema ``mse.monitor/1``; never NaN."""
-        population, strata = self.population, self.joint.strata
-        groups = [(), *(group for name in self.group_names for group in self._of(name))]
+        population, levels = self.population, self.joint.strata.levels
         data = {
             "schema": MONITOR_SCHEMA,
-            "info": {part.name: getattr(population.info, part.name) for part in fields(TableInfo)},
+            "info": vars(population.info),
             "lists": population.lists,
             "period": self.period,
             "periods": [{"period": each, "scope": scope} for each, scope in self.scopes.items()],
-            "groups": [{"name": n, "levels": strata.levels[n]} for n in self.group_names],
+            "groups": [{"name": name, "levels": levels[name]} for name in self.group_names],
             "breaks": self.breaks,
             "across_scopes": self.across_scopes,
             "level": self.level,
             "replicates": self.replicates,
             "given": self.joint.given,
-            "method": population.method,
-            "model": population.model,
-            "status": population.status,
-            "limit": population.limit,
-            "reason": population.reason,
-            "cells": [self._encode_cell(cell) for cell in self.cells.values()],
-            "changes": [self._encode_change(each) for each in self._changes(groups)],
+            **_parts(population, "method", "model", "status", "limit", "reason"),
+            "cells": [_encode_cell(cell) for cell in self.cells.values()],
+            "changes": [_encode_change(each) for each in self._changes(self._groups)],
             "notes": self.notes,
             "assumptions": population.assumptions,
             "warnings": self.warnings,
@@ -749,35 +565,6 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Write all figures as JSON text."""
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
-
-    def _encode_cell(self, cell: Cell) -> dict[str, Any]:
-        row = {
-            "period": cell.period,
-            "group": _encode_group(cell.where),
-            "scope": cell.scope,
-            "observed": cell.observed,
-            "population": cell.inhabitants,
-            "infinite": cell.infinite,
-            "undetermined": cell.undetermined,
-            "status": cell.status,
-            "limit": cell.limit,
-            "reason": cell.reason,
-        }
-        return row | {name: _encode_figure(each) for name, each in cell.figures.items()}
-
-    def _encode_change(self, change: Change) -> dict[str, Any]:
-        return {
-            "first": change.first,
-            "last": change.last,
-            "group": _encode_group(change.where),
-            "difference": _encode_figure(change.difference),
-            "ratio": _encode_figure(change.ratio),
-            "coverage_difference": _encode_figure(change.coverage_difference),
-            "rise": change.rise,
-            "undetermined": change.undetermined,
-            "status": change.status,
-            "reason": change.reason,
-        }
 
     def __repr__(self) -> str:
         groups = f", groups {', '.join(self.group_names)}" if self.group_names else ""
@@ -820,12 +607,30 @@ def _one_or_tuple(levels: Any) -> Any:
     return many[0] if len(many) == 1 else many
 
 
+def _parts(thing: Any, *names: str) -> dict[str, Any]:
+    """Encode parts of something, figures with the words for their missing ends."""
+    return {name: _encode(getattr(thing, name)) for name in names}
+
+
+def _encode(value: Any) -> Any:
+    if not isinstance(value, Figure):
+        return value
+    bounds = {"unbounded": value.high == np.inf, "unbounded_below": value.low == -np.inf}
+    return value._asdict() | bounds
+
+
 def _encode_group(where: Mapping[str, Level]) -> dict[str, Any] | None:
     return next(({"name": name, "level": each} for name, each in where.items()), None)
 
 
-def _encode_figure(each: Figure) -> dict[str, Any]:
-    return each._asdict() | {
-        "unbounded": each.high == np.inf,
-        "unbounded_below": each.low == -np.inf,
-    }
+def _encode_cell(cell: Cell) -> dict[str, Any]:
+    row = {"period": cell.period, "group": _encode_group(cell.where)}
+    row |= _parts(cell, "scope", "observed") | {"population": cell.inhabitants}
+    row |= _parts(cell, *_ENDING)
+    return row | {name: _encode(each) for name, each in cell.figures.items()}
+
+
+def _encode_change(change: Change) -> dict[str, Any]:
+    row = _parts(change, "first", "last") | {"group": _encode_group(change.where)}
+    row |= _parts(change, "difference", "ratio", "coverage_difference")
+    return row | _parts(change, "rise", "undetermined", "status", "reason")

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from mse.monitoring.result import ends_of
 from mse.plots import _canvas as draw
 from mse.plots._canvas import BLUE, GRAY, PALE, SMALL, Head, Look, finite, ink, said_at
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mse.plots._canvas import Scale
     from mse.plots.words import Words
 
-__all__ = ["Row", "Rows", "draw_rows", "ends_of"]
+__all__ = ["Row", "Rows", "draw_rows"]
 
 #: Letters in a line of a label, and rows beyond which they are drawn closer.
 _LABEL, _MANY_ROWS = 34, 20
@@ -25,11 +26,6 @@ _LABEL, _MANY_ROWS = 34, 20
 _WIDTH = 4.2
 #: Mark of an estimate on the boundary of its model.
 BOUNDARY = "\N{DEGREE SIGN}"
-
-
-def ends_of(quantity: str) -> tuple[str, str]:
-    """Name the columns with the ends of the interval of a quantity."""
-    return ("low", "high") if quantity == "total" else (f"{quantity}_low", f"{quantity}_high")
 
 
 @dataclass(frozen=True, slots=True)

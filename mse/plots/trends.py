@@ -12,9 +12,10 @@ import pandas as pd
 from mse._drawing import draws
 from mse.errors import ModelError
 from mse.monitoring import Monitor
+from mse.monitoring.result import ends_of
 from mse.plots import _canvas as draw
 from mse.plots._canvas import BLUE, GRAY, SKY, SMALL, Head, Look, finite, ink, width_of
-from mse.plots._rows import Row, Rows, draw_rows, ends_of
+from mse.plots._rows import Row, Rows, draw_rows
 from mse.plots.words import Words
 
 if TYPE_CHECKING:

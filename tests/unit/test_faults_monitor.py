@@ -58,7 +58,7 @@ def test_no_world_is_far_off(kept: tuple[str, ...]) -> None:
     folds = []
     for seed in (1, 2, 7, 12, 44):  # with pairs searched 2.9, 1.0, 4.1, 2.8 and 3.8 by form
         table, truth = world(seed, *kept)
-        total = default_choice(table, "year").estimator.fit(table).population.total
+        total = default_choice(table, "year", "bic").estimator.fit(table).population.total
         folds.append(math.exp(abs(math.log(total / truth))))
     assert max(folds) < 1.8
     assert np.median(folds) < 1.45
@@ -66,7 +66,7 @@ def test_no_world_is_far_off(kept: tuple[str, ...]) -> None:
 
 def test_every_model_has_all_pairs_and_each_list_by_period() -> None:
     table, _ = world(3, "year", "form", years=range(2014, 2016))
-    estimator = default_choice(table, "year").estimator
+    estimator = default_choice(table, "year", "bic").estimator
     assert isinstance(estimator, mse.LogLinearSearch)
     least = smallest_model(table, estimator.keep)
     fit = estimator.fit(table)
@@ -101,7 +101,7 @@ def test_yearly_totals_and_changes_are_held() -> None:
 
 def test_three_lists_have_pairs_only_where_the_criterion_asks() -> None:
     table = world(1, "year")[0].keep_lists(["police", "others", "regional_coordinators"])
-    choice = default_choice(table, "year")
+    choice = default_choice(table, "year", "bic")
     assert choice.estimator == mse.LogLinearSearch(strategy="stepwise", keep=by_period(table))
     report = mse.monitor(table, replicates=20, seed=1, n_jobs=1)
     assert "asks for them: all of them are kept where there are 4 lists or more" in report.notes[0]
@@ -117,7 +117,7 @@ def test_pairs_that_leave_nothing_determined_are_not_kept() -> None:
         counts[(*(int(j in (first, second)) for j in range(4)), slice(None))] = 4
     table = mse.CaptureTable.from_array(counts, list("abcd"), {"year": [2014, 2015]})
     assert mse.LogLinear("all two-way").fit(table).status == "not_estimable"
-    choice = default_choice(table, "year")
+    choice = default_choice(table, "year", "bic")
     assert choice.estimator == mse.LogLinearSearch(strategy="stepwise", keep=by_period(table))
     report = mse.monitor(table, replicates=20, seed=1, n_jobs=1)
     assert report.has_estimate

@@ -16,7 +16,7 @@ from scipy.stats import norm
 import mse
 from mse.loglinear import LogLinear, LogLinearSearch
 from mse.monitoring.draws import figure
-from mse.monitoring.monitor_table import default_search
+from mse.monitoring.monitor_table import default_choice
 from mse.monitoring.result import probability_of_rise
 from tests.chance import FAR, error_of_end, error_of_share
 from tests.json_schemas import validator
@@ -698,7 +698,7 @@ def test_a_list_silent_in_some_period_has_no_term_with_it() -> None:
     table = by_year((0.3, 0.3, 0.3), {2017: 500, 2018: 500, 2019: 500}, seed=2)
     with pytest.warns(mse.MSEWarning, match="set aside"):
         silent = table.not_operating("C", year=2018)
-    search = default_search(silent, "year")
+    search = default_choice(silent, "year", "bic").estimator
     assert search == mse.LogLinearSearch(strategy="stepwise", keep=["A*year", "B*year"])
     report = mse.monitor(silent, replicates=20, seed=1)
     # Of two lists of 0.3 the log of a total of 500 has a standard error of 0.104; a third list helps.
@@ -707,6 +707,6 @@ def test_a_list_silent_in_some_period_has_no_term_with_it() -> None:
 
 def test_a_criterion_may_be_asked_for() -> None:
     table = by_year((0.3, 0.3, 0.3), {2017: 500, 2018: 500}, seed=2)
-    search = default_search(table, "year", "aic", {"year": 1})
+    search = default_choice(table, "year", "aic", {"year": 1}).estimator
     assert (search.criterion, dict(search.trend)) == ("aic", {"year": 1})
     assert search.keep == ("A*year", "B*year", "C*year")
