@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from mse.answer.protocols import Fit
     from mse.data.table import CaptureTable
 
-__all__ = ["CheckResult", "check"]
+#: Whether a check passed, what was found, and the seed of a bootstrap behind it.
+Verdict: TypeAlias = tuple[bool | None, str] | tuple[bool | None, str, int | None]
 
 #: Leaving a list out should not change the total by more than this factor, up or down.
 MOST_FACTOR = 2.0
@@ -117,42 +118,44 @@ def check(
     complete_counts(table)
     if fit is not None and fit.table != table:
         raise ModelError("The fit is of another table; give the table it was fitted to.")
-    if fit is None:
-        return _overlap(table), _carried(table, None), _small_overlaps(table), _single(table)
-    influences = None
-    if not math.isnan(fit.population.total):
-        cells = np.flatnonzero(table.counts.ravel())
-        influences = influence(fit, reselect=True).to_frame().assign(cell=cells)
-    return (
-        _overlap(table),
-        _carried(table, fit),
-        _small_histories(table, influences),
-        _single(table),
-        _single_persons(table, influences),
-        _estimable(fit),
-        _fits(fit, seed),
-    )
+    found: dict[str, Verdict] = {
+        "overlap of lists": _overlap(table),
+        "one list carries the estimate": _carried(table, fit),
+        "small histories": _small_overlaps(table),
+        "persons on one list only": _single(table),
+    }
+    if fit is not None:
+        influences = None
+        if not math.isnan(fit.population.total):
+            cells = np.flatnonzero(table.counts.ravel())
+            influences = influence(fit, reselect=True).to_frame().assign(cell=cells)
+        found |= {
+            "small histories": _small_histories(table, influences),
+            "one person more or less": _single_persons(table, influences),
+            "the data determine an estimate": _estimable(fit),
+            "the model fits": _fits(fit, seed),
+        }
+    return tuple(CheckResult(name, *verdict) for name, verdict in found.items())
 
 
-def _overlap(table: CaptureTable) -> CheckResult:
-    name = "overlap of lists"
+def _overlap(table: CaptureTable) -> Verdict:
     both = table.overlaps().to_numpy(dtype=np.int64)
     pairs = zip(*np.triu_indices(table.n_lists, k=1), strict=True)
     empty = [(a, b) for a, b in pairs if both[a, b] == 0]
     if not empty:
-        return CheckResult(name, True, "Each pair of lists has persons in common.")
+        return True, "Each pair of lists has persons in common."
     shared = both - np.diag(np.diag(both))
     lonely = [table.lists[i] for i in np.flatnonzero(shared.sum(axis=0) == 0)]
     named = "; ".join(f"{table.lists[a]} and {table.lists[b]}" for a, b in empty[:6])
     more = _more(len(empty) - 6, "pair")
     text = (
-        f"Nobody is on both lists of {len(empty):,} of {table.n_lists * (table.n_lists - 1) // 2:,} pairs "
+        f"Nobody is on both lists of {len(empty):,} of {math.comb(table.n_lists, 2):,} pairs "
         f"({named}{more}). Whether they avoid each other's persons or are small cannot be told "
         "from the data."
     )
     if lonely:
         text += f" No one of {', '.join(lonely)} is on any other list, which may be faulty linkage."
-    return CheckResult(name, False, text)
+    return False, text
 
 
 def _more(number: int, noun: str) -> str:
@@ -160,10 +163,9 @@ def _more(number: int, noun: str) -> str:
     return f"; and {number:,} {noun}{'s' * (number != 1)} more" if number > 0 else ""
 
 
-def _carried(table: CaptureTable, fit: Fit | None) -> CheckResult:
-    name = "one list carries the estimate"
+def _carried(table: CaptureTable, fit: Fit | None) -> Verdict:
     if table.n_lists < 3:
-        return CheckResult(name, None, "With two lists each carries the estimate: neither can go.")
+        return None, "With two lists each carries the estimate: neither can go."
     worries = [*_holds_overlaps(table)]
     judged = ""
     if fit is not None and not math.isnan(fit.population.total):
@@ -172,15 +174,15 @@ def _carried(table: CaptureTable, fit: Fit | None) -> CheckResult:
         factors = {each.lists[0]: each.trial.total / found.whole.total for each in asked}
         known = [factor for factor in factors.values() if not math.isnan(factor)]
         if not known and not worries:
-            text = "The method gives no estimate without any one list." if asked else _NOT_ASKED
-            return CheckResult(name, None, text)
+            none = "The method gives no estimate without any one list."
+            return None, none if asked else _NOT_ASKED
         worries += _changed(factors)
         if known:
             most = max(max(factor, 1 / factor) for factor in known)
             judged = f"Leaving one list out changes the estimated total by a factor of at most {most:.2f}."
     if worries:
-        return CheckResult(name, False, " ".join(worries))
-    return CheckResult(name, True, judged or "No list holds nearly all of the overlaps.")
+        return False, " ".join(worries)
+    return True, judged or "No list holds nearly all of the overlaps."
 
 
 _NOT_ASKED = "The method is for these lists together and cannot be asked of fewer."
@@ -215,39 +217,34 @@ def _numbers(table: CaptureTable) -> tuple[IntArray, IntArray]:
     return np.indices(counts.shape).sum(axis=0), counts
 
 
-def _small_histories(table: CaptureTable, influences: pd.DataFrame | None) -> CheckResult:
-    name = "small histories"
+def _small_histories(table: CaptureTable, influences: pd.DataFrame | None) -> Verdict:
     if influences is None:
-        return CheckResult(name, None, "There is no estimate that could rest on them.")
+        return None, "There is no estimate that could rest on them."
     moving = _moving(influences[influences["observed"] <= SMALL])
     if moving.empty:
-        text = (
+        return True, (
             f"No single person in a history of {SMALL} or fewer changes the estimated total by more "
             f"than {MOST_CHANGE:.0%}."
         )
-        return CheckResult(name, True, text)
-    text = (
+    return False, (
         f"One person less in a history of {SMALL} or fewer changes the estimated total by more than "
         f"{MOST_CHANGE:.0%}. {_named(table, moving)}. One wrong or missed link would do the same."
     )
-    return CheckResult(name, False, text)
 
 
-def _single_persons(table: CaptureTable, influences: pd.DataFrame | None) -> CheckResult:
+def _single_persons(table: CaptureTable, influences: pd.DataFrame | None) -> Verdict:
     """Judge histories that are not small: there one person matters when the model flips."""
-    name = "one person more or less"
     if influences is None:
-        return CheckResult(name, None, "There is no estimate that could change.")
+        return None, "There is no estimate that could change."
     moving = _moving(influences[influences["observed"] > SMALL])
     if moving.empty:
         text = f"No single person in a larger history changes it by more than {MOST_CHANGE:.0%}."
-        return CheckResult(name, True, text)
-    text = (
+        return True, text
+    return False, (
         f"One person less changes the estimated total by more than {MOST_CHANGE:.0%}, though the "
         f"history holds more than {SMALL}. {_named(table, moving)}. Other models are about as good "
         "as the chosen one, or the overlaps are few: give the interval with the model re-selected."
     )
-    return CheckResult(name, False, text)
 
 
 def _moving(influences: pd.DataFrame) -> pd.DataFrame:
@@ -272,56 +269,47 @@ def _effect(relative: float) -> str:
     return "no bound is left" if math.isinf(relative) else f"{relative:+.0%}"
 
 
-def _small_overlaps(table: CaptureTable) -> CheckResult:
+def _small_overlaps(table: CaptureTable) -> Verdict:
     """Judge the table alone: whether most persons seen again are in small histories."""
-    name = "small histories"
     number, counts = _numbers(table)
     again = counts[number >= 2]
     total, few = int(again.sum()), int(again[again <= SMALL].sum())
     if not total:
-        return CheckResult(
-            name, False, "Nobody is on more than one list: there is no overlap at all."
-        )
-    text = (
+        return False, "Nobody is on more than one list: there is no overlap at all."
+    return 2 * few <= total, (
         f"{few:,} of the {total:,} persons on two lists or more are in histories of {SMALL} persons "
         "or fewer."
     )
-    return CheckResult(name, 2 * few <= total, text)
 
 
-def _single(table: CaptureTable) -> CheckResult:
+def _single(table: CaptureTable) -> Verdict:
     number, counts = _numbers(table)
-    n = int(counts.sum())
-    single = int(counts[number == 1].sum())
+    n, single = int(counts.sum()), int(counts[number == 1].sum())
     if not n:
-        return CheckResult("persons on one list only", None, "Nobody was observed.")
-    text = f"{single:,} of {n:,} persons ({single / n:.0%}) are on one list only."
+        return None, "Nobody was observed."
     passed = single < MOST_SINGLE * n
-    if not passed:
-        text += f" The estimate rests on the other {n - single:,}."
-    return CheckResult("persons on one list only", passed, text)
+    text = f"{single:,} of {n:,} persons ({single / n:.0%}) are on one list only."
+    return passed, text if passed else f"{text} The estimate rests on the other {n - single:,}."
 
 
-def _estimable(fit: Fit) -> CheckResult:
-    passed = fit.status in ("ok", "boundary")
+def _estimable(fit: Fit) -> Verdict:
     text = "The data determine a total." if fit.status == "ok" else fit.reason
-    return CheckResult("the data determine an estimate", passed, text)
+    return fit.status in ("ok", "boundary"), text
 
 
-def _fits(fit: Fit, seed: Seed) -> CheckResult:
-    name = "the model fits"
+def _fits(fit: Fit, seed: Seed) -> Verdict:
     if not isinstance(fit, LogLinearFit | LogLinearSearchFit):
-        return CheckResult(name, None, "There is no test of fit for this kind of method.")
+        return None, "There is no test of fit for this kind of method."
     found, how = goodness_of_fit(fit, replicates=0), "chi-squared"
     if found.sparse:
         found = goodness_of_fit(fit, seed=seed)
         how = "bootstrap" if found.seed is None else f"bootstrap, seed {found.seed}"
     if math.isnan(found.p_value):
-        return CheckResult(name, None, "The model has no degrees of freedom left to test it.")
+        return None, "The model has no degrees of freedom left to test it."
     if isinstance(fit, LogLinearSearchFit) and fit.n_models > 1:
         how += ", too kind after selection"
     least = found.least_p if found.sparse else 0.0
     text = deviance_in_words(found.deviance, found.df, short_p(found.p_value, least), how)
     if found.p_value < POOR_FIT:
-        return CheckResult(name, False, f"{text} {MISFIT}", found.seed)
-    return CheckResult(name, True, f"{text} No test of fit sees those on no list.", found.seed)
+        return False, f"{text} {MISFIT}", found.seed
+    return True, f"{text} No test of fit sees those on no list.", found.seed

@@ -2,16 +2,10 @@
 
 References
 ----------
-Cochran, W. G. (1954). Some methods for strengthening the common chi-squared tests. Biometrics 10,
-417-451.
-Davison, A. C. and Hinkley, D. V. (1997). Bootstrap Methods and their Application. Cambridge
-University Press, section 4.2.
-Fienberg, S. E. and Rinaldo, A. (2012). Maximum likelihood estimation in log-linear models. Annals
-of Statistics 40, 996-1023.
-Freeman, M. F. and Tukey, J. W. (1950). Transformations related to the angular and the square root.
-Annals of Mathematical Statistics 21, 607-611.
-McCullagh, P. and Nelder, J. A. (1989). Generalized Linear Models, 2nd ed. Chapman and Hall,
-section 2.4.
+Cochran (1954), Biometrics 10, 417-451. Davison & Hinkley (1997), Bootstrap Methods and their
+Application, section 4.2. Fienberg & Rinaldo (2012), Annals of Statistics 40, 996-1023. Freeman & Tukey
+(1950), Annals of Mathematical Statistics 21, 607-611. McCullagh & Nelder (1989), Generalized Linear
+Models, 2nd ed., section 2.4.
 """
 
 from __future__ import annotations
@@ -27,7 +21,7 @@ from scipy.special import chdtrc, ndtri, xlogy
 
 from mse.answer.goodness import SMALL_MEAN, chi_squared_fit, short_p
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
-from mse.answer.shown import Result, Section, layout, persons
+from mse.answer.shown import Result, Section, layout, persons, with_table
 from mse.comparing import Trial, attempt
 from mse.data.histories import history_frame
 from mse.errors import ModelError
@@ -124,12 +118,10 @@ class GoodnessOfFit(Result):
         return f"<GoodnessOfFit of {self.model}: deviance {self.deviance:.2f} on {self.df} df>"
 
     def _sections(self) -> list[Section]:
+        frame = self.to_frame()[["statistic", "value", "p_chi_squared", "p_bootstrap"]]
         rows = [
-            [str(name), f"{value:.2f}", str(self.df), _p(p), _p(p_bootstrap, self.least_p)]
-            for name, value, p, p_bootstrap in (
-                ("deviance", self.deviance, self.p_deviance, self.p_bootstrap),
-                ("Pearson", self.pearson, self.p_pearson, self.p_bootstrap_pearson),
-            )
+            [name, f"{value:.2f}", str(self.df), _p(p), _p(p_bootstrap, self.least_p)]
+            for name, value, p, p_bootstrap in frame.itertuples(index=False)
         ]
         head = ["statistic", "value", "df", "p, chi-squared", "p, bootstrap"]
         return [
@@ -219,8 +211,10 @@ def goodness_of_fit(
     pearson = _pearson(observed, means)
     draws, drawn = np.empty((0, 2)), None
     if df > 0 and replicates and test is not None:
-        rng, drawn = generator_of(seed)
-        draws = _bootstrap(fit, means, replicates, rng)
+        # A seed that nobody named is drawn, and kept.
+        seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+        drawn = int(seed) if isinstance(seed, int | np.integer) else None
+        draws = _bootstrap(fit, means, replicates, np.random.default_rng(seed))
     kept = draws[~np.isnan(draws).any(axis=1)]
     return GoodnessOfFit(
         model=fit.model,
@@ -240,15 +234,7 @@ def goodness_of_fit(
     )
 
 
-def generator_of(seed: Seed) -> tuple[np.random.Generator, int | None]:
-    """Make the generator of a seed, and give what to keep: a seed that nobody named is drawn."""
-    if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
-    kept = int(seed) if isinstance(seed, int | np.integer) else None
-    return np.random.default_rng(seed), kept
-
-
-def chosen(fit: AnyLogLinearFit) -> LogLinearFit:
+def _chosen(fit: AnyLogLinearFit) -> LogLinearFit:
     """Take the fit of the one model: of a search, the best one's."""
     return fit.best if isinstance(fit, LogLinearSearchFit) else fit
 
@@ -279,7 +265,7 @@ def _bootstrap(
 ) -> FloatArray:
     """Deviance and Pearson statistic of refits to tables drawn from a fit, (B, 2)."""
     table = fit.table
-    model = chosen(fit).estimator
+    model = _chosen(fit).estimator
     drawn = rng.multinomial(table.n_observed, means / means.sum(), size=replicates)
     hidden = np.zeros(table.n_strata, dtype=np.int64)
     found = np.empty((replicates, 2))
@@ -294,9 +280,6 @@ def _exceedance(draws: FloatArray, value: float) -> float:
     if not draws.size:
         return math.nan
     return float((1 + (draws >= value - TIE * max(1.0, value)).sum()) / (1 + draws.size))
-
-
-# Residuals ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -328,9 +311,7 @@ class Residuals(Result):
         return f"<Residuals of {self.model}: {len(self._frame)} histories>"
 
     def _sections(self) -> list[Section]:
-        order = self._frame["deviance"].abs().sort_values(ascending=False, kind="stable").index
-        shown = self._frame.loc[order[:_SHOWN]]
-        names = list(shown.columns[: shown.columns.get_loc("observed")])
+        names, shown = _largest(self._frame, "deviance")
         rows = [
             [
                 *(str(row[name]) for name in names),
@@ -338,11 +319,18 @@ class Residuals(Result):
                 f"{row['fitted']:,.1f}",
                 *(_signed(row[kind]) for kind in ("pearson", "deviance", "freeman_tukey")),
             ]
-            for row in shown.to_dict("records")
+            for row in shown
         ]
         head = [*names, "observed", "fitted", "Pearson", "deviance", "Freeman-Tukey"]
         title = f"Residuals of {self.model}, the {len(rows)} largest of {len(self._frame):,}"
         return [Section(title, verbatim=layout(head, rows))]
+
+
+def _largest(frame: pd.DataFrame, by: str) -> tuple[list[str], list[dict[Hashable, Any]]]:
+    """Name the columns of histories and strata, and take the rows in which something is largest."""
+    order = frame[by].abs().sort_values(ascending=False, kind="stable").index[:_SHOWN]
+    names = list(frame.columns[: frame.columns.get_loc("observed")])
+    return names, frame.loc[order].to_dict("records")
 
 
 def _signed(value: float) -> str:
@@ -441,9 +429,7 @@ class Influence(Result):
         return f"<Influence on {self.estimator!r}: {len(self._frame)} histories>"
 
     def _sections(self) -> list[Section]:
-        order = self._frame["change"].abs().sort_values(ascending=False, kind="stable").index
-        shown = self._frame.loc[order[:_SHOWN]]
-        names = list(shown.columns[: shown.columns.get_loc("observed")])
+        names, shown = _largest(self._frame, "change")
         rows = [
             [
                 *(str(row[name]) for name in names),
@@ -452,20 +438,16 @@ class Influence(Result):
                 _signed_share(row["change"]),
                 row["status"],
             ]
-            for row in shown.to_dict("records")
+            for row in shown
         ]
-        head = [*names, "observed", "total without one", "change", "status"]
         how = "the whole method repeated" if self.reselected else "the model kept"
-        text = (
-            (
-                f"One person of a history is left out, {how}. The estimated total with everybody is "
-                f"{persons(self.total)}."
-            ),
+        return with_table(
+            ("Influence of single persons", "The most influential histories"),
+            [*names, "observed", "total without one", "change", "status"],
+            rows,
+            f"One person of a history is left out, {how}. The estimated total with everybody is "
+            f"{persons(self.total)}.",
         )
-        return [
-            Section("Influence of single persons", paragraphs=text),
-            Section("The most influential histories", verbatim=layout(head, rows)),
-        ]
 
 
 def _signed_share(value: float) -> str:
@@ -515,7 +497,7 @@ def influence(fit: Fit, *, reselect: bool = False) -> Influence:
             "look at sensitivity.leave_one_out for lists."
         )
     kept = not reselect and isinstance(fit, LogLinearFit | LogLinearSearchFit)
-    estimator = chosen(fit).estimator if kept else fit.estimator  # type: ignore[arg-type]
+    estimator = _chosen(fit).estimator if kept else fit.estimator  # type: ignore[arg-type]
     counts = table.counts.ravel()
     cells = np.flatnonzero(counts)
     trials = []
@@ -548,14 +530,8 @@ def _change(trial: Trial, total: float, n: int) -> float:
 
 
 # What a table says about pairs of lists: overlaps, what independence expects, odds ratios ---------
-# References
-# ----------
-# Chapman, D. G. (1951). Some properties of the hypergeometric distribution with applications to
-# zoological sample censuses. University of California Publications in Statistics 1, 131-160.
-# Haldane, J. B. S. (1956). The estimation and significance of the logarithm of a ratio of frequencies.
-# Annals of Human Genetics 20, 309-311.
-# Woolf, B. (1955). On estimating the relation between blood group and disease. Annals of Human
-# Genetics 19, 251-253.
+# (Chapman, D. G., 1951, University of California Publications in Statistics 1, 131-160; Haldane, J. B.
+# S., 1956, Annals of Human Genetics 20, 309-311; Woolf, B., 1955, Annals of Human Genetics 19, 251-253)
 
 #: Added to each of the four counts of an odds ratio (Haldane 1956), so that it is finite, and nearly
 #: unbiased on the log scale.
@@ -596,27 +572,16 @@ class Overlaps(Result):
         return f"<Overlaps of {self.table.n_lists} lists>"
 
     def _sections(self) -> list[Section]:
-        rows = [_cells(row) for row in self._frame.to_dict("records")]
-        head = [
-            "lists",
-            "on both",
-            "expected",
-            f"odds ratio, {100 * self.level:g}% interval",
-            "odds ratio",
-            "Chapman total",
-        ]
-        text = (
-            (
-                "Expected: if all lists were independent (main effects). Odds ratio: among persons on "
-                f"at least one other list, with {CONTINUITY} added to each of its four counts; above 1 the lists find "
-                "the same persons. Chapman: what the two lists alone would give; pairs that disagree "
-                "widely do so because lists depend on each other."
-            ),
+        interval = f"odds ratio, {100 * self.level:g}% interval"
+        return with_table(
+            ("Pairs of lists", "Overlaps"),
+            ["lists", "on both", "expected", interval, "odds ratio", "Chapman total"],
+            [_cells(row) for row in self._frame.to_dict("records")],
+            "Expected: if all lists were independent (main effects). Odds ratio: among persons on "
+            f"at least one other list, with {CONTINUITY} added to each of its four counts; above 1 the lists find "
+            "the same persons. Chapman: what the two lists alone would give; pairs that disagree "
+            "widely do so because lists depend on each other.",
         )
-        return [
-            Section("Pairs of lists", paragraphs=text),
-            Section("Overlaps", verbatim=layout(head, rows)),
-        ]
 
 
 def _cells(row: Mapping[Hashable, Any]) -> list[str]:
