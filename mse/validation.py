@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,10 +18,10 @@ from mse.comparing import NOT_APPLICABLE, Trial, attempt_on_other, check_estimat
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mse.answer.protocols import Estimator
     from mse.data.table import CaptureTable
-
-__all__ = ["Target", "Validated", "Validation", "targets", "validate"]
 
 #: A list with fewer persons than this on any other list is no test of an estimator.
 FEWEST_OBSERVED = 5
@@ -28,27 +29,13 @@ _INTERRUPTED = "The validation was interrupted before this one was tried."
 
 
 class Target(NamedTuple):
-    """A list as a population of known size.
-
-    Attributes
-    ----------
-    name : str
-        The list.
-    truth : int
-        Persons on it: the size of the population.
-    observed : int
-        Those who are on another list as well; the others are hidden.
-    table : CaptureTable or None
-        Their histories on the other lists; None where they cannot be used.
-    why_not : str
-        Why not; empty otherwise.
-    """
+    """A list as a population of known size."""
 
     name: str
-    truth: int
-    observed: int
-    table: CaptureTable | None
-    why_not: str
+    truth: int  # persons on it: the size of the population
+    observed: int  # those who are on another list as well; the others are hidden
+    table: CaptureTable | None  # their histories on the other lists; None where they cannot be used
+    why_not: str  # empty where they can
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +44,10 @@ class Validated:
 
     estimator: Estimator
     list: str
-    #: Persons on it, and those of them on another list.
-    truth: int
-    observed: int
+    truth: int  # persons on it
+    observed: int  # those of them on another list
     trial: Trial
-    #: The interval, persons; NaN where there is none.
-    ends: tuple[float, float]
+    ends: tuple[float, float]  # the interval, persons; NaN where there is none
 
     @property
     def log_bias(self) -> float:
@@ -120,28 +105,8 @@ class Validation(Result):
             (nullable boolean: NA without an interval), ``miss`` (``"under"``, ``"over"`` or
             empty), ``interval_kind``, ``model``, ``status``, ``reason``, ``lower_bound``.
         """
-        frame = pd.DataFrame([self._row(each) for each in self.results])
+        frame = pd.DataFrame([_row(each) for each in self.results])
         return frame.astype({"covered": "boolean"})
-
-    def _row(self, each: Validated) -> dict[str, Any]:
-        found = each.trial.population
-        return {
-            "estimator": repr(each.estimator),
-            "list": each.list,
-            "truth": each.truth,
-            "observed": each.observed,
-            "estimate": each.trial.total,
-            "log_bias": each.log_bias,
-            "low": each.ends[0],
-            "high": each.ends[1],
-            "covered": each.covered,
-            "miss": each.miss,
-            "interval_kind": "" if found is None else found.interval_kind,
-            "model": "" if found is None else found.model,
-            "status": each.trial.status,
-            "reason": each.trial.reason,
-            "lower_bound": each.trial.lower_bound,
-        }
 
     def by_estimator(self) -> pd.DataFrame:
         """Sum the lists up for each estimator.
@@ -166,24 +131,22 @@ class Validation(Result):
 
     def _sections(self) -> list[Section]:
         text = (
-            (
-                "Each list in turn is taken as a population of known size, which the other lists "
-                "estimate. Persons on that list alone are the hidden ones. A method that misses here "
-                "has no claim on the population at large; one that does not miss has been tested on "
-                "people who came onto a list, who may be easier to find than the others."
-            ),
+            "Each list in turn is taken as a population of known size, which the other lists estimate. "
+            "Persons on that list alone are the hidden ones. A method that misses here has no claim on the "
+            "population at large; one that does not miss has been tested on people who came onto a list, "
+            "who may be easier to find than the others."
         )
         names = tuple(
-            (str(i), f"{each!r}{' (a lower bound)' * self.is_bound(i - 1)}")
-            for i, each in enumerate(self.estimators, start=1)
+            (str(i + 1), f"{each!r}{' (a lower bound)' * self.is_bound(i)}")
+            for i, each in enumerate(self.estimators)
         )
-        failures = self._failures()
         sections = [
-            Section("Lists as populations of known size", paragraphs=text),
+            Section("Lists as populations of known size", paragraphs=(text,)),
             Section("Methods", rows=names),
             Section("By method", verbatim=self._methods()),
             Section("By method and list", verbatim=self._lists()),
         ]
+        failures = self._failures()
         return [*sections, Section("Not estimated", bullets=failures)] if failures else sections
 
     def is_bound(self, i: int) -> bool:
@@ -194,13 +157,17 @@ class Validation(Result):
         """Take the results of one estimator."""
         return self.results[i * self.table.n_lists : (i + 1) * self.table.n_lists]
 
+    def _numbered(self) -> Iterator[tuple[str, Validated]]:
+        """Give the results with the numbers of their estimators."""
+        for at, each in enumerate(self.results):
+            yield str(at // self.table.n_lists + 1), each
+
     def _failures(self) -> tuple[str, ...]:
         """Say once for each list and reason what was not estimated, and by which methods."""
         who: dict[tuple[str, str], list[str]] = {}
-        for i in range(len(self.estimators)):
-            for each in self._own(i):
-                if math.isnan(each.trial.total):
-                    who.setdefault((each.list, each.trial.reason), []).append(str(i + 1))
+        for method, each in self._numbered():
+            if math.isnan(each.trial.total):
+                who.setdefault((each.list, each.trial.reason), []).append(method)
         return tuple(
             f"{name}, method {', '.join(methods)}: {reason}"
             for (name, reason), methods in who.items()
@@ -208,34 +175,46 @@ class Validation(Result):
 
     def _methods(self) -> str:
         head = ["method", "lists", "estimated", "mean log-bias", "covered", "too low", "too high"]
-        rows = [
-            [
-                str(i),
-                str(row["n_lists"]),
-                str(row["n_estimated"]),
-                "-" if math.isnan(row["mean_log_bias"]) else f"{row['mean_log_bias']:+.2f}",
-                f"{row['n_covered']} of {row['n_intervals']}",
-                str(row["n_under"]),
-                str(row["n_over"]),
-            ]
-            for i, row in enumerate(self.by_estimator().to_dict("records"), start=1)
-        ]
+        rows = []
+        for i, row in enumerate(self.by_estimator().to_dict("records"), start=1):
+            bias = "-" if math.isnan(row["mean_log_bias"]) else f"{row['mean_log_bias']:+.2f}"
+            covered = f"{row['n_covered']} of {row['n_intervals']}"
+            counts = (row[name] for name in ("n_lists", "n_estimated", "n_under", "n_over"))
+            n_lists, n_estimated, under, over = map(str, counts)
+            rows.append([str(i), n_lists, n_estimated, bias, covered, under, over])
         return layout(head, rows)
 
     def _lists(self) -> str:
         interval = f"{100 * self.level:g}% interval"
         head = ["method", "list", "truth", "observed", interval, "point", "status", ""]
         rows = []
-        for i in range(len(self.estimators)):
-            for each in self._own(i):
-                truth, observed = persons(each.truth), persons(each.observed)
-                rows.append([str(i + 1), each.list, truth, observed, *_cells(each)])
+        for method, each in self._numbered():
+            verdict = {"under": "too low", "over": "too high"}.get(each.miss, "")
+            truth, observed = persons(each.truth), persons(each.observed)
+            figures = [truth, observed, span(*each.ends), each.trial.point]
+            rows.append([method, each.list, *figures, each.trial.status, verdict])
         return layout(head, rows)
 
 
-def _cells(each: Validated) -> list[str]:
-    verdict = {"under": "too low", "over": "too high"}.get(each.miss, "")
-    return [span(*each.ends), each.trial.point, each.trial.status, verdict]
+def _row(each: Validated) -> dict[str, Any]:
+    found = each.trial.population
+    return {
+        "estimator": repr(each.estimator),
+        "list": each.list,
+        "truth": each.truth,
+        "observed": each.observed,
+        "estimate": each.trial.total,
+        "log_bias": each.log_bias,
+        "low": each.ends[0],
+        "high": each.ends[1],
+        "covered": each.covered,
+        "miss": each.miss,
+        "interval_kind": "" if found is None else found.interval_kind,
+        "model": "" if found is None else found.model,
+        "status": each.trial.status,
+        "reason": each.trial.reason,
+        "lower_bound": each.trial.lower_bound,
+    }
 
 
 def _summed(own: tuple[Validated, ...]) -> dict[str, Any]:
@@ -261,23 +240,7 @@ def _summed(own: tuple[Validated, ...]) -> dict[str, Any]:
 def targets(table: CaptureTable, *, min_observed: int = FEWEST_OBSERVED) -> tuple[Target, ...]:
     """Take each list as a population of known size, seen by the other lists.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        At least three lists, all counts and memberships known.
-    min_observed : int, default 5
-        Fewest persons of the list who must be on another one.
-
-    Returns
-    -------
-    tuple of Target
-        Lists on which nobody of the target list stands are left out of its table: they say nothing
-        about it.
-
-    Raises
-    ------
-    ModelError
-        If the table has fewer than three lists, or is known in part.
+    Lists on which nobody of the target list stands are left out of its table: they say nothing about it.
 
     Examples
     --------
@@ -286,7 +249,16 @@ def targets(table: CaptureTable, *, min_observed: int = FEWEST_OBSERVED) -> tupl
     >>> [(t.name, t.truth, t.observed) for t in targets(mse.load_dataset("korea"))]
     [('b', 77, 72), ('c', 71, 66), ('d', 59, 18)]
     """
-    _check_table(table)
+    if table.n_lists < 3:
+        raise ModelError(
+            f"The table has {table.n_lists} lists; with one of them as the population fewer than "
+            "two are left to estimate it. Expected at least three."
+        )
+    if not table.is_complete:
+        raise ModelError(
+            "In the table some counts or memberships are known in part, or only as margins, so the "
+            "truth about a list is not known. Validate on the fully known part."
+        )
     return tuple(_target(table, axis, min_observed) for axis in range(table.n_lists))
 
 
@@ -297,8 +269,8 @@ def _target(table: CaptureTable, axis: int, min_observed: int) -> Target:
     members[(0,) * (table.n_lists - 1)] = 0
     observed = int(members.sum())
     seen = table.drop_lists([name]).with_counts(members)
-    present = np.diag(seen.overlaps().to_numpy(dtype=np.int64)) > 0
-    useful = [other for other, some in zip(seen.lists, present, strict=True) if some]
+    totals = np.diag(seen.overlaps().to_numpy(dtype=np.int64))
+    useful = [other for other, total in zip(seen.lists, totals, strict=True) if total]
     why_not = ""
     if len(useful) < 2:
         who = f"persons on {useful[0]} only" if useful else "nobody on another list"
@@ -315,19 +287,6 @@ def _target(table: CaptureTable, axis: int, min_observed: int) -> Target:
         seen = seen.keep_lists(useful)
     scope = f"persons on the list {name}, a known {truth:,}"
     return Target(name, truth, observed, seen.with_info(scope=scope), "")
-
-
-def _check_table(table: CaptureTable) -> None:
-    if table.n_lists < 3:
-        raise ModelError(
-            f"The table has {table.n_lists} lists; with one of them as the population fewer than "
-            "two are left to estimate it. Expected at least three."
-        )
-    if not table.is_complete:
-        raise ModelError(
-            "In the table some counts or memberships are known in part, or only as margins, so the "
-            "truth about a list is not known. Validate on the fully known part."
-        )
 
 
 def validate(
@@ -397,9 +356,7 @@ def validate(
         check_estimator(estimator)
     if not chosen:
         raise ModelError("There is nothing to validate: give at least one estimator.")
-    work = [
-        (each, target) for each in chosen for target in targets(table, min_observed=min_observed)
-    ]
+    work = list(product(chosen, targets(table, min_observed=min_observed)))
     outcomes = _outcomes(table, work, level, n_jobs, progress)
     results = tuple(
         Validated(estimator, target.name, target.truth, target.observed, trial, ends)
@@ -433,11 +390,9 @@ def _outcomes(
     return outcomes
 
 
-def _outcome(
-    estimator: Estimator, target: Target, level: float, whole: CaptureTable | None = None
-) -> _Outcome:
+def _outcome(estimator: Estimator, target: Target, level: float, whole: CaptureTable) -> _Outcome:
     if target.table is None:
         return skipped(target.why_not), (math.nan, math.nan)
-    trial = attempt_on_other(estimator, whole or target.table, target.table)
+    trial = attempt_on_other(estimator, whole, target.table)
     # The interval may be costly (a profile likelihood): it is computed here, in the worker.
     return trial, trial.interval(level)

@@ -185,7 +185,7 @@ def test_workers_change_nothing(backend: str, n_jobs: int) -> None:
 
 
 def test_answers_can_come_back_from_a_worker() -> None:
-    outcome = module._outcome(mse.LogLinear("main"), targets(THREE)[0], 0.9)
+    outcome = module._outcome(mse.LogLinear("main"), targets(THREE)[0], 0.9, THREE)
     trial, ends = pickle.loads(pickle.dumps(outcome))  # noqa: S301
     assert trial.total == outcome[0].total
     assert ends == outcome[1]
