@@ -1,40 +1,32 @@
-"""Whom a world expects where: persons by capture history and stratum."""
+"""Whom a world expects where: persons by capture history and stratum, and tables drawn from a model."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mse._typing import FrozenDict
 from mse.data.checks import listed, near
+from mse.data.table import CaptureTable
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    import numpy.typing as npt
 
-    from mse._typing import BoolArray, FloatArray, IntArray, Level
+    from mse._typing import BoolArray, FloatArray, IntArray, Level, Seed
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Expected persons by capture history and stratum.
+    """Expected persons by capture history and stratum."""
 
-    Attributes
-    ----------
-    lists : tuple of str
-        Names of the K lists.
-    covariates : mapping of str to tuple
-        Levels of each covariate.
-    expected : float64 array, shape (2**K, S), persons
-        Cells in the order of a capture table; row 0 is on no list.
-    """
-
-    lists: tuple[str, ...]
-    covariates: Mapping[str, tuple[Level, ...]]
-    expected: FloatArray
+    lists: tuple[str, ...]  # names of the K lists
+    covariates: Mapping[str, tuple[Level, ...]]  # levels of each covariate
+    expected: FloatArray  # (2**K, S), in the order of a capture table; row 0 is on no list
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "covariates", FrozenDict(self.covariates))
@@ -79,30 +71,15 @@ def read_dependence(
 ) -> FloatArray:
     """Factors by which the odds of being in some cells differ, shape (2**K, S).
 
-    Parameters
-    ----------
-    dependence : mapping of str to float
-        ``"police:care"`` or ``"police:sex=male"`` to an odds ratio: parts joined by a colon, each
-        a list or a level of a covariate.
-    lists : sequence of str
-        Names of the K lists.
-    covariates : mapping of str to sequence
-        Levels of each covariate.
-    fewest_lists : int
-        So many of the parts are lists, at least.
-
-    Raises
-    ------
-    ModelError
-        If a part does not exist, or a factor is not positive.
+    ``"police:care"`` or ``"police:sex=male"`` have an odds ratio: parts joined by a colon, of which so
+    many at least are lists, and others levels of covariates.
     """
     codes, member = codes_of(covariates), member_of(len(lists))
     factors = np.ones((len(member), codes.shape[1]))
     for key, odds in dependence.items():
         parts = _parts(key, lists, fewest_lists)
         if not 0 < odds < np.inf:
-            msg = f"The odds ratio of {key!r} is {odds!r}: expected a positive number."
-            raise ModelError(msg)
+            raise ModelError(f"The odds ratio of {key!r} is {odds!r}: expected a positive number.")
         on_lists = np.ones(len(member), dtype=np.bool_)
         in_strata = np.ones(codes.shape[1], dtype=np.bool_)
         for part in parts:
@@ -120,8 +97,9 @@ def _parts(key: str, lists: Sequence[str], fewest_lists: int) -> list[str]:
     n_lists = sum("=" not in part for part in parts)
     if len(set(parts)) < len(parts) or len(parts) < 2 or n_lists < fewest_lists:
         need = "two lists" if fewest_lists > 1 else "a list and something else"
-        msg = f"Dependence {key!r} is not between {need}: expected, for example, {':'.join(lists[:2])!r}."
-        raise ModelError(msg)
+        raise ModelError(
+            f"Dependence {key!r} is not between {need}: expected, for example, {':'.join(lists[:2])!r}."
+        )
     return parts
 
 
@@ -141,54 +119,21 @@ TOLERANCE = 1e-7
 MAX_CYCLES = 2000
 
 
-@dataclass(frozen=True, eq=False)
-class Margin:
-    """Expected persons who are on some lists, by group of strata.
+class Margin(NamedTuple):
+    """Expected persons who are on some lists, by group of strata."""
 
-    Attributes
-    ----------
-    lists : tuple of int
-        They are on all of these, whatever other lists they are on; without any, everybody counts.
-    groups : int64 array, shape (S,)
-        Group of each stratum.
-    target : float64 array, shape (G,), persons
-        Expected number in each group.
-    within : bool array, shape (S,), optional
-        Strata that the target is about. The others follow: they get the same factor.
-    """
-
-    lists: tuple[int, ...]
-    groups: IntArray
-    target: FloatArray
-    within: BoolArray | None = None
+    lists: tuple[int, ...]  # on all of these, whatever other ones; without any, everybody counts
+    groups: IntArray  # (S,), the group of each stratum
+    target: FloatArray  # (G,), the expected persons in each group
+    within: BoolArray | None = None  # (S,), strata it is about; the others get the same factor
 
 
 def rake(start: FloatArray, margins: Sequence[Margin]) -> FloatArray:
-    """Scale cells until the margins hold.
+    """Scale cells, (2**K, S), everywhere positive, until margins hold; those of the same lists adjacent.
 
-    Parameters
-    ----------
-    start : float64 array, shape (2**K, S), persons
-        Expected persons by capture history and stratum, everywhere positive.
-    margins : sequence of Margin
-        Those of the same lists stand together.
-
-    Returns
-    -------
-    float64 array, shape (2**K, S), persons
-        Of the cells with these margins the nearest to `start`. Its logarithm differs from that of
-        `start` by one term for each margin: from a constant start the result is the log-linear
-        model with these margins as sufficient statistics.
-
-    Raises
-    ------
-    ModelError
-        If the margins contradict each other.
-
-    References
-    ----------
-    Darroch, J. N. and Ratcliff, D. (1972). Generalized iterative scaling for log-linear models.
-    Annals of Mathematical Statistics 43, 1470-1480.
+    Of the cells with these margins the result is the nearest to the start. Its logarithm differs by one
+    term for each margin: from a constant start it is the log-linear model with these margins as sufficient
+    statistics (Darroch & Ratcliff 1972, Annals of Mathematical Statistics 43, 1470-1480).
     """
     cells = start.copy()
     blocks = [(lists, list(part)) for lists, part in groupby(margins, key=lambda m: m.lists)]
@@ -196,11 +141,10 @@ def rake(start: FloatArray, margins: Sequence[Margin]) -> FloatArray:
         worst = max((_scale(cells, lists, part) for lists, part in blocks), default=0.0)
         if worst < TOLERANCE:
             return cells
-    msg = (
+    raise ModelError(
         f"The margins of the world cannot hold together: after {MAX_CYCLES} rounds one is still off "
         f"by {worst:.2%}. Ask for less extreme shares or dependence."
     )
-    raise ModelError(msg)
 
 
 def _scale(cells: FloatArray, lists: tuple[int, ...], margins: Iterable[Margin]) -> float:
@@ -219,3 +163,117 @@ def _scale(cells: FloatArray, lists: tuple[int, ...], margins: Iterable[Margin])
         factor *= ratio[margin.groups]
     block *= factor
     return worst
+
+
+# Capture tables drawn from a known model -----------------------------------------------------------
+
+#: Exponentials of larger coefficients, and their products, leave what a float can hold.
+LARGEST = 50
+
+
+def tables(
+    model: Mapping[str, float] | npt.ArrayLike,
+    *,
+    N: int,
+    size: int = 1,
+    seed: Seed = None,
+    lists: Sequence[str] | None = None,
+) -> tuple[CaptureTable, ...]:
+    """Draw capture tables of a population of N persons from a known model.
+
+    Parameters
+    ----------
+    model : mapping of str to float, or array of shape (2,)*K
+        Coefficients of a log-linear model, on the log scale, such as ``{"a": -1, "b": -2,
+        "a:b": 0.5}``, with a main effect for each list; or the probability of each capture history,
+        that of being on no list included.
+    N : int
+        Persons in the population of each table, hidden ones included.
+    size : int
+        Number of tables.
+    seed : int or numpy.random.Generator, optional
+        The same seed gives the same tables.
+    lists : sequence of str, optional
+        Names of the lists, for an array; A, B, C and so on without it.
+
+    Returns
+    -------
+    tuple of CaptureTable
+        Their `info` says that they are synthetic, and what N is.
+
+    Raises
+    ------
+    ModelError
+        If the model is neither, or does not add up.
+
+    Notes
+    -----
+    Histories are multinomial given N. The log of the probability of a history is the sum of the
+    coefficients of its lists and their interactions, up to a constant.
+
+    Examples
+    --------
+    >>> import mse
+    >>> drawn = mse.simulate.tables({"a": -1, "b": -1, "c": -2, "a:b": 1}, N=500, size=3, seed=1)
+    >>> [table.n_observed for table in drawn]
+    [294, 297, 296]
+    """
+    if isinstance(model, Mapping):
+        if lists is not None:
+            raise ModelError("The coefficients name the lists already: leave `lists` out.")
+        names, probabilities = _from_coefficients(model)
+    else:
+        names, probabilities = _from_array(model, lists)
+    for value, what in ((N, "N"), (size, "size")):
+        if value < 1 or value != int(value):
+            raise ModelError(f"`{what}` is {value!r}: expected a whole number, 1 or more.")
+    shape = (2,) * len(names)
+    drawn = np.random.default_rng(seed).multinomial(N, probabilities, size=size).astype(np.int64)
+    drawn[:, 0] = 0
+    everywhere = np.ones(shape, dtype=np.int64)
+    everywhere[(0,) * len(names)] = 0
+    base = CaptureTable.from_array(everywhere, names).with_info(
+        name="simulated (synthetic)",
+        population=f"SYNTHETIC: {N:,} persons of a known model",
+        source="made up by mse.simulate; no data about any person",
+        notes=f"SYNTHETIC DATA. True N: {N}. Expected hidden: {N * probabilities[0]:.6g}.",
+    )
+    return tuple(base.with_counts(counts.reshape(shape)) for counts in drawn)
+
+
+def _from_coefficients(model: Mapping[str, float]) -> tuple[tuple[str, ...], FloatArray]:
+    lists = tuple(name for name in model if ":" not in name)
+    if len(lists) < 2:
+        raise ModelError(
+            f"The model names the lists {list(lists)}: expected a main effect for two or more."
+        )
+    for name, value in model.items():
+        if not abs(value) <= LARGEST:
+            raise ModelError(
+                f"The coefficient of {name!r} is {value!r}: expected a number on the log scale, at "
+                f"most {LARGEST} in size."
+            )
+    odds = {name: float(np.exp(value)) for name, value in model.items()}
+    weights = read_dependence({k: v for k, v in odds.items() if ":" in k}, lists, {}, 2)[:, 0]
+    weights *= np.where(member_of(len(lists)), [odds[name] for name in lists], 1.0).prod(axis=1)
+    return lists, weights / weights.sum()
+
+
+def _from_array(
+    model: npt.ArrayLike, lists: Sequence[str] | None
+) -> tuple[tuple[str, ...], FloatArray]:
+    array = np.asarray(model, dtype=np.float64)
+    if array.ndim < 2 or set(array.shape) != {2}:
+        raise ModelError(
+            f"The probabilities have shape {array.shape}: expected 2 for each of the lists."
+        )
+    names = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: array.ndim] if lists is None else lists)
+    if len(names) != array.ndim:
+        raise ModelError(
+            f"There are {len(names)} names for {array.ndim} lists: expected one for each."
+        )
+    if not np.all(array >= 0) or abs(array.sum() - 1) > 1e-9:
+        raise ModelError(
+            f"The probabilities add up to {array.sum():.9g}: expected none negative and a sum of 1."
+        )
+    return names, array.ravel() / array.sum()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, get_args
 
 import numpy as np
 
@@ -14,16 +14,9 @@ from mse.data.checks import Problems, check_names
 from mse.data.datasets import load_dataset
 from mse.data.readers import check_levels
 from mse.errors import InvalidTableError, ModelError
+from mse.simulate import dutch
 from mse.simulate.cells import Cells, Margin, check_name, codes_of, rake, read_dependence
-from mse.simulate.dutch import (
-    COVARIATES,
-    INVESTIGATIVE,
-    LISTS,
-    REMAINING_2018,
-    YEARS,
-    Study,
-    dutch_cells,
-)
+from mse.simulate.dutch import COVARIATES, LISTS, YEARS, Study
 
 if TYPE_CHECKING:
     from mse._typing import Level
@@ -60,17 +53,14 @@ class Dropout:
     """
 
     years: tuple[int, ...] = (2018,)
-    lists: tuple[str, ...] = tuple(name for name in LISTS if name not in INVESTIGATIVE)
-    remaining: float = REMAINING_2018
+    lists: tuple[str, ...] = tuple(name for name in LISTS if name not in dutch.INVESTIGATIVE)
+    remaining: float = dutch.REMAINING_2018
 
     def __post_init__(self) -> None:
-        years, lists = as_tuple(self.years), as_tuple(self.lists)
-        object.__setattr__(self, "years", years)
-        object.__setattr__(self, "lists", lists)
+        _settle(self, years=as_tuple(self.years), lists=as_tuple(self.lists))
         check_share(self.remaining, "remaining share of a drop-out", 1.0)
-        if not years or not lists:
-            msg = f"{self!r} names no year or no list: expected at least one of each."
-            raise ModelError(msg)
+        if not self.years or not self.lists:
+            raise ModelError(f"{self!r} names no year or no list: expected at least one of each.")
 
 
 @dataclass(frozen=True)
@@ -132,34 +122,35 @@ class Flaws:
         for name, most in (("missing", MOST_MISSING), ("overcoverage", 0.9)):
             shares = getattr(self, name)
             if not isinstance(shares, Mapping):
-                msg = f"`{name}` is {shares!r}: expected a mapping from names to shares."
-                raise ModelError(msg)
+                raise ModelError(
+                    f"`{name}` is {shares!r}: expected a mapping from names to shares."
+                )
             for key, share in shares.items():
                 check_share(share, f"share of {name} for {key!r}", most)
-            object.__setattr__(self, name, FrozenDict(shares))
-        few = self.suppress
-        if few is not None and few < 2:
-            msg = f"`suppress` is {few!r}: expected the smallest count that is shown, 2 or more."
-            raise ModelError(msg)
+            _settle(self, **{name: FrozenDict(shares)})
+        if self.suppress is not None and self.suppress < 2:
+            raise ModelError(
+                f"`suppress` is {self.suppress!r}: expected the smallest count that is shown, 2 or more."
+            )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Flaws:
         """Read what `dataclasses.asdict` and JSON made of it."""
-        dropout = data["dropout"]
-        return cls(
-            dropout=None if dropout is None else Dropout(**dropout),
-            missing=data["missing"],
-            linkage=Linkage(**data["linkage"]),
-            overcoverage=data["overcoverage"],
-            suppress=data["suppress"],
-        )
+        dropout, linkage = data["dropout"], Linkage(**data["linkage"])
+        settings = {name: data[name] for name in ("missing", "overcoverage", "suppress")}
+        return cls(None if dropout is None else Dropout(**dropout), linkage=linkage, **settings)
+
+
+def _settle(settings: object, **parts: object) -> None:
+    """Put parts of frozen settings in their final form."""
+    for name, value in parts.items():
+        object.__setattr__(settings, name, value)
 
 
 def check_share(share: object, what: str, most: float) -> None:
     """Raise ``ModelError`` for what is not a share."""
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= most:
-        msg = f"The {what} is {share!r}: expected a share between 0 and {most:g}."
-        raise ModelError(msg)
+        raise ModelError(f"The {what} is {share!r}: expected a share between 0 and {most:g}.")
 
 
 def check_positive(value: object, what: str) -> None:
@@ -193,6 +184,10 @@ class Netherlands:
         Persons are so many times as many.
     """
 
+    #: Name of this kind of world, and whom it is about.
+    kind: ClassVar[str] = "netherlands"
+    description: ClassVar[str] = "presumed victims of human trafficking in a synthetic Netherlands"
+
     years: tuple[int, ...] = YEARS
     study: Study = "2017"
     dependence: Mapping[str, float] = field(default_factory=FrozenDict)
@@ -206,18 +201,7 @@ class Netherlands:
             check_name(year, YEARS, "year")
         check_name(self.study, get_args(Study), "study")
         check_positive(self.scale, "scale")
-        object.__setattr__(self, "years", tuple(sorted(set(years))))
-        object.__setattr__(self, "dependence", FrozenDict(self.dependence))
-
-    @property
-    def kind(self) -> str:
-        """Name of this kind of world."""
-        return "netherlands"
-
-    @property
-    def description(self) -> str:
-        """Whom the world is about."""
-        return "presumed victims of human trafficking in a synthetic Netherlands"
+        _settle(self, years=tuple(sorted(set(years))), dependence=FrozenDict(self.dependence))
 
     @property
     def list_descriptions(self) -> dict[str, str]:
@@ -227,9 +211,8 @@ class Netherlands:
 
     def cells(self) -> Cells:
         """Calibrate the expected persons by capture history and stratum."""
-        everything = dutch_cells(self.study, self.dependence)
-        years = everything.codes[0]
-        chosen = np.isin(years, [YEARS.index(year) for year in self.years])
+        everything = dutch.dutch_cells(self.study, self.dependence)
+        chosen = np.isin(everything.codes[0], [YEARS.index(year) for year in self.years])
         covariates = {**COVARIATES, "year": self.years}
         return Cells(LISTS, covariates, everything.expected[:, chosen] * self.scale)
 
@@ -251,6 +234,10 @@ class Population:
         level. The shares stay as given.
     """
 
+    #: Name of this kind of world, and whom it is about.
+    kind: ClassVar[str] = "population"
+    description: ClassVar[str] = "persons of a synthetic population"
+
     lists: Mapping[str, float]
     size: float
     covariates: Mapping[str, Mapping[Level, float]] = field(default_factory=FrozenDict)
@@ -271,23 +258,12 @@ class Population:
             check_positive(share, f"share on list {name!r}")
         for name, shares in covariates.items():
             if abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values()) <= 0:
-                msg = f"The shares of {name!r} are {shares!r}: expected positive ones that add up to 1."
-                raise ModelError(msg)
+                raise ModelError(
+                    f"The shares of {name!r} are {shares!r}: expected positive ones that add up to 1."
+                )
         order = (tuple(self.lists), *((name, *shares) for name, shares in covariates.items()))
-        object.__setattr__(self, "order", order)
-        object.__setattr__(self, "lists", FrozenDict(self.lists))
-        object.__setattr__(self, "covariates", FrozenDict(covariates))
-        object.__setattr__(self, "dependence", FrozenDict(self.dependence))
-
-    @property
-    def kind(self) -> str:
-        """Name of this kind of world."""
-        return "population"
-
-    @property
-    def description(self) -> str:
-        """Whom the world is about."""
-        return "persons of a synthetic population"
+        _settle(self, order=order, covariates=FrozenDict(covariates))
+        _settle(self, lists=FrozenDict(self.lists), dependence=FrozenDict(self.dependence))
 
     @property
     def list_descriptions(self) -> dict[str, str]:
@@ -299,15 +275,11 @@ class Population:
         levels = {name: tuple(shares) for name, shares in self.covariates.items()}
         codes = codes_of(levels)
         everybody = np.zeros(codes.shape[1], dtype=np.int64)
-        margins = [Margin((), everybody, np.array([self.size], dtype=np.float64))]
-        margins += [
-            Margin((), groups, self.size * np.array(list(shares.values())))
-            for groups, shares in zip(codes, self.covariates.values(), strict=True)
-        ]
-        margins += [
-            Margin((position,), everybody, np.array([self.size * share]))
-            for position, share in enumerate(self.lists.values())
-        ]
+        margins = [Margin((), everybody, np.array([float(self.size)]))]
+        for groups, shares in zip(codes, self.covariates.values(), strict=True):
+            margins.append(Margin((), groups, self.size * np.array(list(shares.values()))))
+        for position, share in enumerate(self.lists.values()):
+            margins.append(Margin((position,), everybody, np.array([self.size * share])))
         start = read_dependence(self.dependence, tuple(self.lists), levels)
         return Cells(tuple(self.lists), levels, rake(start, margins))
 

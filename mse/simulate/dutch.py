@@ -8,6 +8,7 @@ figure behind it, and was chosen so that the published ones come out.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mse._typing import BoolArray, FloatArray, IntArray
-
-__all__ = [
-    "COVARIATES",
-    "INVESTIGATIVE",
-    "LISTS",
-    "REMAINING_2018",
-    "YEARS",
-    "Study",
-    "dutch_cells",
-]
 
 Study: TypeAlias = Literal["2017", "2021"]
 
@@ -123,18 +114,9 @@ COMPOSITION = {
 def dutch_cells(study: Study, dependence: Mapping[str, float]) -> Cells:
     """Calibrate the expected persons of the synthetic Netherlands, in all years.
 
-    Parameters
-    ----------
-    study : {"2017", "2021"}
-        Whose population.
-    dependence : mapping of str to float
-        Odds ratios between lists, beyond those in the published overlaps.
-
-    Notes
-    -----
     A log-linear model with all pairs of lists, lists by each covariate, and covariates by form of
-    exploitation, calibrated to the margins above: a model with all two-way terms contains it.
-    With `dependence` the overlaps change and the other margins stay.
+    exploitation, calibrated to the margins above: a model with all two-way terms contains it. With odds
+    ratios between lists, beyond those in the published overlaps, these change and other margins stay.
     """
     codes = codes_of(COVARIATES)
     margins = [*_population(study, codes), *_lists(study, codes)]
@@ -152,16 +134,13 @@ def totals_by_form(study: Study) -> FloatArray:
     if study == "2017":
         return np.outer(TOTALS_2017, forms)
     sexual = np.array(SEXUAL_2021)[:, None]
-    shares = np.hstack(
-        [sexual * forms[:2] / forms[:2].sum(), (1 - sexual) * forms[2:] / forms[2:].sum()]
-    )
-    totals: FloatArray = np.array(TOTALS_2021, dtype=np.float64)[:, None] * shares
-    return totals
+    parts = sexual * forms[:2] / forms[:2].sum(), (1 - sexual) * forms[2:] / forms[2:].sum()
+    return np.asarray(np.array(TOTALS_2021, dtype=np.float64)[:, None] * np.hstack(parts))
 
 
 def reports_by_year() -> FloatArray:
     """Find the expected registrations by list and year, shape (lists, years)."""
-    pooled = _pooled_totals()
+    pooled = np.diag(_pooled_overlaps())
     care = np.array([name not in INVESTIGATIVE for name in LISTS])
     early = len(POOLED_YEARS)
     # So many lists does a registered person stand on; the same in every year.
@@ -176,9 +155,9 @@ def reports_by_year() -> FloatArray:
     return reports
 
 
-def _pooled_totals() -> FloatArray:
-    table = load_dataset("netherlands")
-    return np.diag(table.overlaps().loc[list(LISTS), list(LISTS)]).astype(np.float64)
+def _pooled_overlaps() -> FloatArray:
+    overlaps = load_dataset("netherlands").overlaps()
+    return overlaps.loc[list(LISTS), list(LISTS)].to_numpy(dtype=np.float64)
 
 
 def _population(study: Study, codes: IntArray) -> list[Margin]:
@@ -211,17 +190,10 @@ def _lists(study: Study, codes: IntArray) -> list[Margin]:
 
 def _overlaps(codes: IntArray) -> list[Margin]:
     """Overlaps of the pooled table, to hold in its years."""
-    table = load_dataset("netherlands")
-    overlaps = table.overlaps().loc[list(LISTS), list(LISTS)].to_numpy(dtype=np.float64)
+    overlaps = np.maximum(_pooled_overlaps(), LEAST_OVERLAP)
     pooled: BoolArray = codes[0] < len(POOLED_YEARS)
     everybody = np.zeros(codes.shape[1], dtype=np.int64)
     return [
-        Margin(
-            (first, second),
-            everybody,
-            np.maximum(overlaps[first, second, None], LEAST_OVERLAP),
-            pooled,
-        )
-        for first in range(len(LISTS))
-        for second in range(first + 1, len(LISTS))
+        Margin(pair, everybody, overlaps[pair][None], pooled)
+        for pair in combinations(range(len(LISTS)), 2)
     ]

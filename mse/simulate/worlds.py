@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,15 +18,13 @@ from mse.errors import ModelError, MSEWarning
 from mse.simulate.cells import Cells, check_name
 from mse.simulate.designs import Design, Dropout, Flaws, Linkage, Netherlands, Population, as_tuple
 from mse.simulate.dutch import COVARIATES, YEARS, Study
-from mse.simulate.registrations import draw_registrations
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
 
-    from mse._typing import IntArray, Level, Seed
-    from mse.simulate.registrations import Drawn
+    from mse._typing import BoolArray, FloatArray, IntArray, Level, Seed
 
 
 # What came of one draw: registrations, the truth behind them, and tables made of them -------------
@@ -99,13 +97,14 @@ class Simulation:
         False
         """
         if dropped not in ("zeros", "unknown"):
-            msg = f"`dropped` is {dropped!r}: expected 'zeros' or 'unknown'."
-            raise ModelError(msg)
-        table = self._counted
+            raise ModelError(f"`dropped` is {dropped!r}: expected 'zeros' or 'unknown'.")
+        table, few = self._counted, self.world.flaws.suppress
         if dropped == "unknown":
             table = _forgotten(table, self.not_operating)
-        if self.world.flaws.suppress is not None:
-            low, high = _suppressed(table, self.world.flaws.suppress)
+        if few is not None:
+            # As text is read, "<5" is 0 to 4.
+            small = table.low < few
+            low, high = np.where(small, 0, table.low), np.where(small, few - 1, table.high)
             table = replace(table, low=low, high=high)
         return table.with_info(**_info(self.world, self.seed))
 
@@ -127,14 +126,13 @@ class Simulation:
 
     @cached_property
     def _counted(self) -> CaptureTable:
-        found = set(self.records[REGISTER].unique())
-        covariates = [name for name in self.world.cells.covariates if name != PERIOD]
+        found, names = set(self.records[REGISTER].unique()), list(self.world.cells.covariates)
         return CaptureTable.from_records(
             self.records,
             person=PERSON,
             register=REGISTER,
-            period=PERIOD if PERIOD in self.world.cells.covariates else None,
-            covariates=covariates,
+            period=PERIOD if PERIOD in names else None,
+            covariates=[name for name in names if name != PERIOD],
             registers=[name for name in self.world.cells.lists if name in found],
         )
 
@@ -154,20 +152,15 @@ def simulation_of(world: World, drawn: Drawn, seed: int | None) -> Simulation:
         PERSON: _pseudonyms(drawn),
         REGISTER: np.array(cells.lists, dtype=object)[drawn.register],
     }
+    truth = pd.DataFrame()
     for axis, (name, levels) in enumerate(cells.covariates.items()):
         known = np.where(drawn.missing[axis], -1, codes[axis][drawn.stratum])
         columns[name] = _labeled(known, levels)
+        truth[name] = _labeled(codes[axis], levels)
     records = pd.DataFrame(columns)
     order = [name for name in (PERIOD, PERSON, REGISTER) if name in records]
     records = records.sort_values(order, ignore_index=True)
-    truth = pd.DataFrame(
-        {
-            name: _labeled(codes[axis], levels)
-            for axis, (name, levels) in enumerate(cells.covariates.items())
-        }
-    )
-    truth["persons"] = drawn.population
-    truth["registered"] = drawn.registered
+    truth["persons"], truth["registered"] = drawn.population, drawn.registered
     return Simulation(world, seed, records, truth)
 
 
@@ -196,12 +189,6 @@ def _forgotten(table: CaptureTable, lists: Mapping[str, tuple[int, ...]]) -> Cap
     return table
 
 
-def _suppressed(table: CaptureTable, few: int) -> tuple[Any, Any]:
-    """Bounds of the counts when small ones are not shown; as text is read, "<5" is 0 to 4."""
-    small = table.low < few
-    return np.where(small, 0, table.low), np.where(small, few - 1, table.high)
-
-
 def _info(world: World, seed: int | None) -> dict[str, Any]:
     years = world.cells.covariates.get(PERIOD, ())
     info = TableInfo(
@@ -216,12 +203,140 @@ def _info(world: World, seed: int | None) -> dict[str, Any]:
     return dict(vars(info))
 
 
+#: A list leaves out at most this share before the others have to leave out more than in proportion.
+WORST = 0.9
+
+
+class Drawn(NamedTuple):
+    """A population of S strata and its R registrations."""
+
+    population: IntArray  # (S,) persons in each stratum, on a list or on none
+    registered: IntArray  # (S,) persons of them who have a registration
+    person: IntArray  # (R,) whose each registration is
+    register: IntArray  # (R,) by which list
+    stratum: IntArray  # (R,) in which stratum
+    missing: BoolArray  # (D, R) whether it lacks each covariate
+    n_persons: int  # numbers of persons are below this
+
+
+def draw_registrations(cells: Cells, flaws: Flaws, rng: np.random.Generator) -> Drawn:
+    """Draw every cell from its Poisson distribution, then register with flaws.
+
+    Persons are pseudonyms as numbers, without order or meaning. Every source of chance has a stream of
+    random numbers of its own, so that with one seed the persons are the same whatever goes wrong with
+    their registrations.
+    """
+    persons, dropping, outside, leaving, linking, naming = rng.spawn(6)
+    counts = persons.poisson(cells.expected).astype(np.int64)
+    drawn = _registered(cells, counts, _kept(cells, flaws.dropout), dropping)
+    for position, name in enumerate(cells.lists):
+        drawn = _outsiders(drawn, position, flaws.overcoverage.get(name, 0.0), outside)
+    rates = np.array([flaws.missing.get(name, 0.0) for name in cells.covariates])
+    chance = missing_chances(drawn.register, rates, len(cells.lists))
+    drawn = drawn._replace(missing=leaving.random(chance.shape) < chance)
+    person = _linked(drawn, flaws.linkage, linking)
+    _, numbers = np.unique(person, return_inverse=True)
+    names = naming.permutation(int(numbers.max(initial=-1)) + 1)
+    return drawn._replace(person=names[numbers], n_persons=len(names))
+
+
+def _kept(cells: Cells, dropout: Dropout | None) -> FloatArray:
+    """Share of registrations that is made, by list and stratum, shape (K, S)."""
+    kept = np.ones((len(cells.lists), cells.expected.shape[1]))
+    if dropout is not None:
+        axis = list(cells.covariates).index("year")
+        years = np.array(cells.covariates["year"])[cells.codes[axis]]
+        lists = np.isin(cells.lists, dropout.lists)
+        kept[np.ix_(lists, np.isin(years, dropout.years))] = dropout.remaining
+    return kept
+
+
+def _registered(
+    cells: Cells, counts: IntArray, kept: FloatArray, rng: np.random.Generator
+) -> Drawn:
+    """Register the persons of each cell with the lists of its history."""
+    n_strata = counts.shape[1]
+    seen = counts.copy()
+    seen[0] = 0
+    cell = np.repeat(np.arange(counts.size), seen.ravel())
+    history, stratum = np.divmod(cell, n_strata)
+    member = cells.member[history] & (rng.random((cell.size, len(kept))) < kept.T[stratum])
+    person, register = np.nonzero(member)
+    return Drawn(
+        population=counts.sum(axis=0),
+        registered=np.bincount(stratum[member.any(axis=1)], minlength=n_strata).astype(np.int64),
+        person=person.astype(np.int64),
+        register=register.astype(np.int64),
+        stratum=stratum[person],
+        missing=np.zeros((0, person.size), dtype=np.bool_),
+        n_persons=cell.size,
+    )
+
+
+def _outsiders(drawn: Drawn, register: int, share: float, rng: np.random.Generator) -> Drawn:
+    """Add registrations of persons outside the population, who look like the others on the list."""
+    own = drawn.stratum[drawn.register == register]
+    number = round(own.size * share / (1 - share))
+    if number == 0:
+        return drawn
+    return drawn._replace(
+        person=np.append(drawn.person, drawn.n_persons + np.arange(number)),
+        register=np.append(drawn.register, np.full(number, register)),
+        stratum=np.append(drawn.stratum, rng.choice(own, number)),
+        n_persons=drawn.n_persons + number,
+    )
+
+
+def missing_chances(register: IntArray, rates: FloatArray, n_lists: int) -> FloatArray:
+    """Chances that registrations lack each covariate, (D, R), which depend on the list alone.
+
+    The last list leaves out three times as much as the first. Where that would take more than `WORST` of
+    a list, what lacks until the rate is spread over what is left of each: the averages are the rates.
+    """
+    untidy = np.linspace(0.5, 1.5, n_lists)[register]
+    if not untidy.size:
+        return np.zeros((rates.size, 0))
+    chance = np.minimum(rates, WORST * untidy.mean() / untidy.max())[:, None] * untidy
+    chance /= untidy.mean()
+    reached = chance.mean(axis=1)
+    more = np.maximum(rates - reached, 0.0) / (1 - reached)
+    return np.asarray(chance + (1 - chance) * more[:, None])
+
+
+def _linked(drawn: Drawn, linkage: Linkage, rng: np.random.Generator) -> IntArray:
+    """Take persons for one another, and registrations for those of new persons: (R,) numbers."""
+    whose, first, number = np.unique(drawn.person, return_index=True, return_inverse=True)
+    stratum = drawn.stratum[first]
+    order = np.lexsort((rng.random(whose.size), stratum))
+    # In a random order within strata, some persons are taken for the one before them.
+    same = np.diff(stratum[order], prepend=-1) == 0
+    taken = same & (rng.random(whose.size) < _false_chance(linkage.false, same))
+    identity = np.empty(whose.size, dtype=np.int64)
+    identity[order] = np.cumsum(~taken)
+    beyond = np.ones(drawn.person.size, dtype=np.bool_)
+    beyond[first] = False
+    split = beyond & (rng.random(drawn.person.size) < linkage.missed)
+    person = identity[number]
+    person[split] = whose.size + 1 + np.arange(int(split.sum()))
+    return person
+
+
+def _false_chance(share: float, same: BoolArray) -> float:
+    """Chance for those who have somebody before them in their stratum, for a share of all persons."""
+    possible = int(same.sum())
+    if share * same.size > possible:
+        raise ModelError(
+            f"A share of {share:g} of the registered persons is to be taken for somebody else in the same "
+            f"stratum: expected at most {possible / same.size:.3g}, since each stratum keeps one person. Ask "
+            "for fewer false links, a larger scale, or fewer covariates."
+        )
+    return share * same.size / max(possible, 1)
+
+
 # Worlds with a known truth: settings, from which populations and registrations are drawn ----------
 
 WORLD_SCHEMA = "mse.world/1"
-
-
-_DESIGNS: dict[str, type[Design]] = {"netherlands": Netherlands, "population": Population}
+_DESIGNS: dict[str, type[Design]] = {each.kind: each for each in (Netherlands, Population)}
 
 
 @dataclass(frozen=True)
@@ -295,22 +410,13 @@ class World:
 
     def to_dict(self) -> dict[str, Any]:
         """Write the settings as what JSON can hold."""
-        design = {
-            part.name: _plain(getattr(self.design, part.name))
-            for part in fields(self.design)
-            if part.init
-        }
+        design = _plain(self.design)
         if isinstance(self.design, Population):
             # Levels may be numbers, and keys in JSON may not.
             shares = self.design.covariates.items()
             design["covariates"] = {name: list(map(list, each.items())) for name, each in shares}
-        return {
-            "schema": WORLD_SCHEMA,
-            "synthetic": True,
-            "kind": self.design.kind,
-            "design": design,
-            "flaws": {part.name: _plain(getattr(self.flaws, part.name)) for part in fields(Flaws)},
-        }
+        head = {"schema": WORLD_SCHEMA, "synthetic": True, "kind": self.design.kind}
+        return {**head, "design": design, "flaws": _plain(self.flaws)}
 
     def to_json(self) -> str:
         """Write the settings as JSON."""
@@ -327,8 +433,7 @@ class World:
         """
         schema = data.get("schema")
         if schema != WORLD_SCHEMA:
-            msg = f"The data name the schema {schema!r}; expected {WORLD_SCHEMA!r}."
-            raise ModelError(msg)
+            raise ModelError(f"The data name the schema {schema!r}; expected {WORLD_SCHEMA!r}.")
         check_name(data.get("kind"), list(_DESIGNS), "kind of world")
         try:
             design = dict(data["design"])
@@ -337,8 +442,9 @@ class World:
                 design["covariates"] = {name: dict(map(tuple, each)) for name, each in shares}
             return cls(_DESIGNS[data["kind"]](**design), Flaws.from_dict(data["flaws"]))
         except (KeyError, TypeError, AttributeError) as error:
-            msg = f"The data do not follow {WORLD_SCHEMA}: {type(error).__name__}: {error}."
-            raise ModelError(msg) from error
+            raise ModelError(
+                f"The data do not follow {WORLD_SCHEMA}: {type(error).__name__}: {error}."
+            ) from error
 
     @classmethod
     def from_json(cls, text: str) -> World:
@@ -493,10 +599,11 @@ def _flaws(
 
 
 def _plain(value: Any) -> Any:
+    """Write settings, and what they hold, as what JSON can hold."""
+    if is_dataclass(value):
+        return {part.name: _plain(getattr(value, part.name)) for part in fields(value) if part.init}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, Dropout | Linkage):
-        return {key: _plain(item) for key, item in asdict(value).items()}
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -529,5 +636,4 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     try:
         pq.write_table(table.replace_schema_metadata(metadata), path)
     except OSError as error:
-        msg = f"{path} cannot be written: {error}. Choose another file."
-        raise ModelError(msg) from error
+        raise ModelError(f"{path} cannot be written: {error}. Choose another file.") from error

@@ -18,7 +18,7 @@ from mse.cli import app
 from mse.errors import InvalidTableError, ModelError
 from mse.simulate import Dropout, Linkage, World, netherlands, population, tables
 from mse.simulate.cells import Margin, rake
-from mse.simulate.registrations import missing_chances
+from mse.simulate.worlds import missing_chances
 from tests.chance import FAR, error_of_share, error_of_spread
 
 if TYPE_CHECKING:
