@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from mse.answer.protocols import Fit
     from mse.data.table import CaptureTable
 
-__all__ = ["RESAMPLING", "Drawing", "Resampling", "drawing_of"]
-
 Resampling: TypeAlias = Literal["population", "multinomial", "parametric"]
 #: Ways to draw persons again, and what each is called in words.
 RESAMPLING: dict[str, str] = {
@@ -51,15 +49,12 @@ class Drawing(Protocol):
 
     def __call__(self, rng: np.random.Generator, size: int) -> FloatArray:
         """Draw counts, (B, W)."""
-        ...
 
     def registered(self, counts: FloatArray) -> FloatArray:
         """Count the registered persons of drawn counts by stratum, (B, S)."""
-        ...
 
     def left_out(self, rng: np.random.Generator) -> LeftOut:
         """Leave out one registered person after the other, for a jackknife."""
-        ...
 
 
 @runtime_checkable
@@ -68,26 +63,13 @@ class DrawsItself(Protocol):
 
     def drawing(self, resampling: Resampling) -> Drawing:
         """Return what draws the counts that its refitter takes."""
-        ...
 
 
 def drawing_of(fit: Fit, table: CaptureTable, resampling: Resampling) -> Drawing:
-    """Decide what the replicates of a fit are drawn from.
+    """Decide what the replicates of a fit to a table are drawn from.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fit to the table. A stratum without an estimate has no hidden persons to draw: its registered
-        ones are drawn again, as many as there are.
-    table : CaptureTable
-        Complete, known in part, or margins.
-    resampling : {"population", "multinomial", "parametric"}
-        Which persons are drawn.
-
-    Raises
-    ------
-    ModelError
-        If the fit does not say how to draw what the table holds, or has no fitted means to draw from.
+    A stratum without an estimate has no hidden persons to draw: its registered ones are drawn again, as
+    many as there are.
     """
     if isinstance(fit, DrawsItself):
         return fit.drawing(resampling)
@@ -149,21 +131,13 @@ def shares(persons: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class CellDrawing:
-    """Draws complete tables.
+    """Draws complete tables of S strata and H histories, of which nobody registered has history 0."""
 
-    Parameters
-    ----------
-    observed : float64 array (S, H)
-        Registered persons by stratum and history; nobody has history 0.
-    persons : float64 array (S, H)
-        Whom to draw from: history 0 holds the hidden persons, if they are drawn.
-    apart : bool
-        Whether each stratum is drawn by itself, as many persons as it has.
-    """
-
-    observed: FloatArray = field(repr=False)
-    persons: FloatArray = field(repr=False)
-    apart: bool = False
+    observed: FloatArray = field(repr=False)  # (S, H) registered persons
+    persons: FloatArray = field(
+        repr=False
+    )  # (S, H) whom to draw from, with the hidden ones or without
+    apart: bool = False  # whether each stratum is drawn by itself, as many persons as it has
 
     def __call__(self, rng: np.random.Generator, size: int) -> FloatArray:
         """Draw counts, (B, C), persons by cell."""
@@ -191,29 +165,16 @@ class CellDrawing:
 class PatternDrawing:
     """Draws records of which some are known in part, as they are.
 
-    Parameters
-    ----------
-    persons : float64 array (W,)
-        Registered persons by pattern, padded to whole rows of S strata; expected ones where a count is
-        known within bounds.
-    hidden : float64 array (S,)
-        Persons in cells that nobody can see, by stratum; empty if they are not drawn.
-    vague : int64 array (V,)
-        Patterns whose count is known within bounds.
-    means : float64 array (V,)
-        Their fitted means, from which they are imputed in each replicate.
-    low, high : int64 arrays (V,)
-        Their bounds.
-    n_strata : int
-        Strata S.
+    V patterns, with a count known within bounds, are imputed from their fitted means in each replicate.
     """
 
+    # (W,) registered persons by pattern, padded to whole rows of strata; expected ones where vague.
     persons: FloatArray = field(repr=False)
-    hidden: FloatArray = field(repr=False)
-    vague: IntArray = field(repr=False)
-    means: FloatArray = field(repr=False)
-    low: IntArray = field(repr=False)
-    high: IntArray = field(repr=False)
+    hidden: FloatArray = field(repr=False)  # (S,) in cells that nobody can see; empty if not drawn
+    vague: IntArray = field(repr=False)  # (V,)
+    means: FloatArray = field(repr=False)  # (V,)
+    low: IntArray = field(repr=False)  # (V,)
+    high: IntArray = field(repr=False)  # (V,)
     n_strata: int
 
     def __call__(self, rng: np.random.Generator, size: int) -> FloatArray:
@@ -264,24 +225,12 @@ def without_one(counts: FloatArray, rng: np.random.Generator) -> LeftOut:
 
 @dataclass(frozen=True, eq=False)
 class MarginsDrawing:
-    """Draws list totals and their union, by drawing persons from independent lists.
+    """Draws list totals and their union, by drawing persons from independent lists."""
 
-    Parameters
-    ----------
-    totals : int64 array (K,)
-        Published list totals.
-    union : int
-        Persons on any list.
-    hidden : float
-        Estimated hidden persons.
-    registered_only : bool
-        Whether only persons on a list are drawn, their number fixed.
-    """
-
-    totals: IntArray = field(repr=False)
-    union: int
-    hidden: float
-    registered_only: bool = False
+    totals: IntArray = field(repr=False)  # (K,) as published
+    union: int  # persons on any list
+    hidden: float  # persons, estimated
+    registered_only: bool = False  # whether only persons on a list are drawn, their number fixed
 
     @property
     def _chances(self) -> FloatArray:
