@@ -1,8 +1,4 @@
-"""A report as one HTML file that needs nothing else.
-
-Tables are made by great_tables, which gives every cell its headers; its style sheet, repeated with
-each table, is left out, and one style sheet in the template serves them all.
-"""
+"""A report laid out: as one HTML file that needs nothing else, and as Markdown."""
 
 from __future__ import annotations
 
@@ -13,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
+from mse.reporting.parts.account import release
 from mse.words.content import Bullets, Facts, Figure, Paragraph, Table, Verbatim, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import jinja2
 
@@ -42,12 +39,13 @@ def as_html(report: Report, language: Language) -> str:
     return _template().render(
         report=report,
         say=language,
-        runs=_runs,
-        kind=_kind,
-        table=_table,
-        source=_source,
+        runs=lambda text: Markup("").join(map(_run, text)),
+        marked=_marked,
+        kind=lambda block: type(block).__name__.lower(),
+        # As a data URI: identifiers in one picture cannot clash with those in another.
+        source=lambda figure: Markup(_data_uri(figure)),
         plain=plain,
-        version=_version(),
+        version=release("multiple-systems"),
         foreign=any(run.language for run in _all_runs(report)),
     )
 
@@ -66,87 +64,39 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html.jinja")
 
 
-def _version() -> str:
-    from mse.reporting.parts.account import release
-
-    return release("multiple-systems")
-
-
-def _kind(block: Block) -> str:
-    """Name of a block, for the template."""
-    return type(block).__name__.lower()
-
-
-def _runs(text: Inline) -> Markup:
-    """Words with their strength, language and links."""
-    return Markup("").join(map(_run, text))
+def _marked(run: Text | Cell) -> Markup:
+    """Words, with their language where it is another one."""
+    if run.language:
+        return Markup('<i lang="{}">{}</i>').format(run.language, run.text)
+    return escape(run.text)
 
 
 def _run(run: Text) -> Markup:
-    found = escape(run.text)
-    if run.language:
-        found = Markup('<i lang="{}">{}</i>').format(run.language, found)
+    """Words with their language, strength and link."""
+    found = _marked(run)
     if run.strong:
         found = Markup("<strong>{}</strong>").format(found)
     return Markup('<a href="#{}">{}</a>').format(run.link, found) if run.link else found
 
 
-def _all_runs(report: Report) -> list[Text | Cell]:
+def _all_runs(report: Report) -> Iterator[Text | Cell]:
     """Every piece of text that may be in another language."""
-    found: list[Text | Cell] = [*report.title]
+    yield from report.title
     for block in report.walk():
         match block:
             case Paragraph():
-                found += block.text
+                yield from block.text
             case Bullets():
-                found += [run for item in block.items for run in item]
+                yield from (run for item in block.items for run in item)
             case Facts():
-                found += [run for row in block.rows for run in row[1]]
+                yield from (run for row in block.rows for run in row[1])
             case Table():
-                found += [cell for row in block.rows for cell in row]
-    return found
+                yield from (cell for row in block.rows for cell in row)
 
 
-def _source(figure: Figure) -> Markup:
-    """Write a picture as a data URI: identifiers in one cannot clash with those in another."""
+def _data_uri(figure: Figure) -> str:
     data = base64.b64encode(figure.svg.encode()).decode()
-    return Markup("data:image/svg+xml;base64,") + Markup(data)
-
-
-def _always(text: str) -> Callable[[object], str]:
-    """Make a function that gives a text whatever it is asked."""
-    return lambda _: text
-
-
-def _table(table: Table, name: str) -> Markup:
-    """Lay out a table by great_tables, with identifiers that start with a name."""
-    import great_tables
-    import pandas as pd
-
-    keys = [f"c{i}" for i in range(len(table.columns))]
-    frame = pd.DataFrame([[cell.text for cell in row] for row in table.rows], columns=keys)
-    made = great_tables.GT(frame, rowname_col="c0", id=name)
-    made = made.tab_stubhead(table.columns[0].heading)
-    labels = {key: column.heading for key, column in zip(keys, table.columns, strict=True)}
-    figures = [
-        key for key, column in zip(keys[1:], table.columns[1:], strict=True) if column.figures
-    ]
-    rest = [key for key in keys[1:] if key not in figures]
-    made = made.cols_label({key: label for key, label in labels.items() if key != "c0"})
-    made = made.cols_align("right", figures) if figures else made
-    made = made.cols_align("left", rest) if rest else made
-    for note in table.notes:
-        made = made.tab_source_note(note)
-    for i, row in enumerate(table.rows):
-        for key, cell in zip(keys, row, strict=True):
-            if cell.language:
-                shown = Markup('<i lang="{}">{}</i>').format(cell.language, cell.text)
-                made = made.fmt(_always(str(shown)), columns=key, rows=[i])
-    found = made.as_raw_html()
-    body = found[found.index("<table") : found.rindex("</table>") + len("</table>")]
-    # Named by the caption beside it; the marks for Quarto mean nothing here.
-    body = re.sub(r' data-quarto-[a-z-]+="\w+"', "", body, count=2)
-    return Markup(body.replace("<table ", f'<table aria-labelledby="{name}-caption" ', 1))
+    return f"data:image/svg+xml;base64,{data}"
 
 
 # A report as Markdown -----------------------------------------------------------------------------
@@ -166,18 +116,12 @@ def as_markdown(report: Report, language: Language) -> str:
     parts = [f"# {writer.runs(report.title)}", f"*{report.subtitle}*"]
     for section in report.sections:
         parts += writer.section(section, 2)
-    made = language("document.made", date=report.date)
-    parts.append(f"---\n\n{language('document.footer', version=_markdown_version())} {made}.")
+    footer = language("document.footer", version=release("multiple-systems"))
+    parts.append(f"---\n\n{footer} {language('document.made', date=report.date)}.")
     text = "\n\n".join(parts) + "\n"
     if writer.foreign:
         text += f"\n{language('document.foreign_plain')}\n"
     return text
-
-
-def _markdown_version() -> str:
-    from mse.reporting.parts.account import release
-
-    return release("multiple-systems")
 
 
 def _slug(heading: str) -> str:
@@ -250,13 +194,12 @@ def _escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>#])", r"\\\1", text)
 
 
-def _row(cells: Iterator[str] | list[str]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 def _figure(figure: Figure) -> str:
     if not figure.svg:
         return f"*{figure.caption}.* {_escape(figure.alt)}"
-    data = base64.b64encode(figure.svg.encode()).decode()
     alt = figure.alt.replace("\n", " ").replace("[", "(").replace("]", ")")
-    return f"![{alt}](data:image/svg+xml;base64,{data})\n\n*{figure.caption}*"
+    return f"![{alt}]({_data_uri(figure)})\n\n*{figure.caption}*"
