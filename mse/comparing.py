@@ -16,6 +16,7 @@ from mse.answer.population import kind_of
 from mse.answer.protocols import Answered, Estimator
 from mse.answer.shown import as_html, as_text, bounded, in_words, persons, span
 from mse.errors import InvalidTableError, ModelError
+from mse.messages import Message
 from mse.registry import ESTIMATORS, estimator_of
 from mse.resampling import bootstrap
 
@@ -390,7 +391,7 @@ def described(trial: Trial) -> str:
 
 def skipped(reason: str) -> Trial:
     """Say why nothing was tried."""
-    return Trial(None, reason)
+    return Trial(None, Message.known(reason))
 
 
 def check_estimator(estimator: object) -> None:

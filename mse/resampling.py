@@ -24,6 +24,7 @@ from mse.answer.intervals import (
 from mse.answer.protocols import Refits, Refittable, Refitter, TableRefitter
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 from mse.errors import ConvergenceWarning, ModelError
+from mse.messages import Message, joined
 from mse.redrawing import RESAMPLING, Drawing, Resampling, drawing_of
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ MANY_REDRAWN = 0.05
 MANY_BEYOND = 0.05
 #: Replicates below which the ends of an interval are so uncertain that their error is said.
 FEW = 100
+#: Replicates that are usual.
+USUAL = 1000
 
 
 class _Replicates(NamedTuple):
@@ -409,25 +412,19 @@ def _notes(found: _Replicates, asked: int, counted: dict[str, int]) -> Iterator[
     """Sentences about replicates that went another way."""
     done = len(found.strata)
     unbounded, empty = counted["infinite"], counted["zero"]
+    many = Message("remark.many_redrawn")
     if unbounded:
-        yield f"In {unbounded:,} of {done:,} replicates the hidden count has no upper bound."
+        yield Message("remark.unbounded", n=unbounded, of=done)
     if empty:
-        yield f"In {empty:,} of {done:,} replicates the hidden count goes to zero."
+        yield Message("remark.zero", n=empty, of=done)
     if found.n_redrawn:
-        text = f"{found.n_redrawn:,} replicates determined nothing and were drawn again."
-        if found.n_redrawn > MANY_REDRAWN * max(done, 1):
-            text += " That is many: the interval describes only samples with an answer."
-        yield text
+        text = Message("remark.redrawn", n=found.n_redrawn)
+        yield joined(text, many if found.n_redrawn > MANY_REDRAWN * max(done, 1) else "")
     if counted["undetermined"]:
-        text = (
-            f"In {counted['undetermined']:,} of {done:,} replicates some stratum is not determined, so "
-            "that the total is not either; the interval of the total rests on the others."
-        )
-        if counted["undetermined"] > MANY_REDRAWN * done:
-            text += " That is many: the interval describes only samples with an answer."
-        yield text
+        text = Message("remark.undetermined", n=counted["undetermined"], of=done)
+        yield joined(text, many if counted["undetermined"] > MANY_REDRAWN * done else "")
     if found.n_missing:
-        text = f"{done:,} of {asked:,} bootstrap replicates were finished; the interval rests on these."
+        text = Message("remark.unfinished", n=done, of=asked)
         warnings.warn(text, ConvergenceWarning, stacklevel=4)
         yield text
 
@@ -436,14 +433,9 @@ def _interval_notes(interval: BootstrapInterval, skew: float) -> Iterator[str]:
     """Sentences about an interval and its own draws."""
     size = interval.draws.size
     if isnan(skew):
-        yield (
-            "Leaving out one person of some history leaves no finite estimate, so the "
-            "acceleration of the BCa interval is taken as 0."
-        )
+        yield Message("remark.no_acceleration")
     if size < TOO_FEW:
-        yield (
-            f"{size:,} replicates give no interval; {TOO_FEW} are the least, and 1,000 are usual."
-        )
+        yield Message("remark.no_interval", n=size, least=TOO_FEW, usual=USUAL)
         return
     if size < FEW:
         yield _few_replicates(interval)
@@ -453,27 +445,20 @@ def _interval_notes(interval: BootstrapInterval, skew: float) -> Iterator[str]:
 def _few_replicates(interval: BootstrapInterval) -> str:
     """Say how uncertain the ends are with few replicates."""
     errors = interval.monte_carlo_error(DEFAULT_LEVEL)
-    low, high = (f"{each:,.0f}" if isfinite(each) else "without bound" for each in errors)
-    return (
-        f"The interval rests on {interval.draws.size:,} replicates only: the Monte Carlo standard error "
-        f"of its lower 95% end is {low} persons, that of its upper one {high}. Use 1,000 or more."
+    low, high = (each if isfinite(each) else Message("number.without_bound") for each in errors)
+    size = interval.draws.size
+    return Message(
+        "remark.few_replicates", n=size, level=DEFAULT_LEVEL, low=low, high=high, usual=USUAL
     )
 
 
 def _beyond(interval: BootstrapInterval) -> Iterator[str]:
     """Say where an interval leaves out many of its own draws, and why."""
-    why = {
-        "bca": "the bootstrap totals are not centered at the estimate, which the interval corrects for",
-        "basic": "the draws are skew, and a basic interval reflects them at the estimate",
-        "percentile": "no draw lies below the persons who were registered",
-    }
-    below, above = interval.beyond(DEFAULT_LEVEL)
-    for share, side in ((below, "below"), (above, "above")):
+    why = Message(f"beyond.{interval.kind}")
+    for share, name in zip(interval.beyond(DEFAULT_LEVEL), ("below", "above"), strict=True):
         if share > MANY_BEYOND:
-            yield (
-                f"{share:.0%} of the bootstrap totals lie {side} the 95% interval: "
-                f"{why[interval.kind]}."
-            )
+            side = Message(f"beyond.{name}")
+            yield Message("remark.beyond", share=share, side=side, level=DEFAULT_LEVEL, why=why)
 
 
 def _stratum_frame(population: PopulationEstimate, totals: FloatArray) -> pd.DataFrame | None:

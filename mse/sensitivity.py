@@ -28,6 +28,7 @@ from mse.core.profile import fit_with_offset, hidden_variance_given_offset, offs
 from mse.errors import ModelError
 from mse.loglinear import LogLinear, LogLinearFit, LogLinearSearchFit
 from mse.loglinear.fit import complete_counts
+from mse.messages import Message
 from mse.models.terms import HierarchicalModel, parse_model
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class _Prepared(NamedTuple):
         try:
             hidden, ends, kind = self.estimate(offset, level)
         except ArithmeticError as error:
-            reason = f"The fit under this assumption was not found: {error}."
+            reason = Message("reason.not_found", error=str(error))
             return replace(scenario, status="not_converged", limit="indeterminate", reason=reason)
         return replace(scenario, hidden=hidden, ends=ends, interval_kind=kind)
 

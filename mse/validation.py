@@ -16,6 +16,7 @@ from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.answer.shown import Result, Section, layout, persons, span
 from mse.comparing import NOT_APPLICABLE, Trial, attempt_on_other, check_estimator, skipped
 from mse.errors import ModelError
+from mse.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 #: A list with fewer persons than this on any other list is no test of an estimator.
 FEWEST_OBSERVED = 5
-_INTERRUPTED = "The validation was interrupted before this one was tried."
+_INTERRUPTED = Message("reason.interrupted")
 
 
 class Target(NamedTuple):
@@ -273,14 +274,11 @@ def _target(table: CaptureTable, axis: int, min_observed: int) -> Target:
     useful = [other for other, total in zip(seen.lists, totals, strict=True) if total]
     why_not = ""
     if len(useful) < 2:
-        who = f"persons on {useful[0]} only" if useful else "nobody on another list"
-        why_not = f"The list {name} has {who}; at least two lists are needed to estimate its size."
+        why_not = Message("nobody.elsewhere", name=name)
+        if useful:
+            why_not = Message("reason.list_persons_on", name=name, other=useful[0])
     elif observed < min_observed:
-        why_not = (
-            f"Only {observed} {'person' if observed == 1 else 'persons'} of the list {name} "
-            f"{'is' if observed == 1 else 'are'} on another list; at least "
-            f"{min_observed} are asked for (min_observed)."
-        )
+        why_not = Message("reason.too_few_observed", n=observed, name=name, least=min_observed)
     if why_not:
         return Target(name, truth, observed, None, why_not)
     if len(useful) < len(seen.lists):

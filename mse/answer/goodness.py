@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import chdtrc
 
+from mse.messages import Message, joined
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mse._typing import FloatArray
 
@@ -31,17 +33,9 @@ LEAST_MEAN, SMALL_MEAN, MOST_SMALL = 1.0, 5.0, 0.2
 #: Level of the test of fit.
 POOR_FIT = 0.05
 
-NOTHING_LEFT = (
-    "Nothing is left in the data to test this model: it has as many free parameters as there are "
-    "histories to fit."
-)
-MISFIT = "The model does not describe the observed histories, so trust it less on the hidden."
-_SPARSE = "With so few persons expected in many histories a large p-value says next to nothing."
-_UNSEEN = "No test of fit sees those on no list."
-TWO_LISTS = (
-    "That the two lists are independent cannot be tested: two lists cannot show whether they depend on "
-    "each other; more lists can."
-)
+NOTHING_LEFT = Message("remark.nothing_left")
+MISFIT = Message("remark.misfit")
+TWO_LISTS = Message("remark.two_cannot_test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +169,21 @@ def short_p(value: float, least: float = 0.0) -> str:
         return "-"
     if least > 0 and value <= least * (1 + 1e-9):
         # Floors below a thousandth keep a digit of their own.
-        return f"<= {least:.3f}" if least >= 0.0005 else f"<= {least:.1g}"
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+        return Message("test.p_floor" if least >= 0.0005 else "test.p_low_floor", p=least)
+    return Message("test.p_small", p=0.001) if value < 0.001 else Message("test.p", p=value)
 
 
-def deviance_in_words(deviance: float, df: int, p: str, how: str) -> str:
+def deviance_in_words(deviance: float, df: int, p: str, how: Sequence[str]) -> Message:
     """Write the one sentence on a test of fit; ``p`` as of `short_p`."""
-    value = plain_zero(deviance)
-    return f"Deviance {value:,.1f} on {df:,} degree{'s' * (df != 1)} of freedom, p {p} ({how})."
+    return Message("remark.deviance", deviance=plain_zero(deviance), n=df, p=p, how=tuple(how))
+
+
+def how_tested(*, selected: bool, drawn: bool = False, seed: int | None = None) -> list[str]:
+    """Say how a p-value was found: from a distribution, or from replicates of some seed."""
+    said: list[str] = [Message("test.bootstrap" if drawn else "test.chi_squared")]
+    if seed is not None:
+        said.append(Message("test.seed", seed=seed))
+    return [*said, Message("test.selected")] if selected else said
 
 
 def fit_in_words(record: Mapping[str, Any]) -> str:
@@ -200,12 +201,13 @@ def fit_in_words(record: Mapping[str, Any]) -> str:
     """
     if not record.get("df") or record.get("p_value") is None:
         return NOTHING_LEFT
-    p_value = float(record["p_value"])
-    how = str(record["test"]) + (", too kind after selection" if record["selected"] else "")
-    tested = deviance_in_words(record["deviance"], record["df"], short_p(p_value), how)
+    how = how_tested(selected=record["selected"])
+    p = short_p(float(record["p_value"]))
+    tested = deviance_in_words(record["deviance"], record["df"], p, how)
     if fits_poorly(record):
-        return f"The model does not fit. {tested}"
-    return " ".join([tested, *([_SPARSE] if record["sparse"] else []), _UNSEEN])
+        return joined(Message("remark.does_not_fit"), tested)
+    sparse = Message("remark.sparse_fit") if record["sparse"] else ""
+    return joined(tested, sparse, Message("remark.unseen"))
 
 
 def fit_warnings(record: Mapping[str, Any] | None, n_lists: int) -> Iterator[str]:
@@ -222,6 +224,6 @@ def fit_warnings(record: Mapping[str, Any] | None, n_lists: int) -> Iterator[str
         if not record["df"]:
             yield NOTHING_LEFT
         elif fits_poorly(record):
-            yield f"{fit_in_words(record)} {MISFIT}"
+            yield joined(fit_in_words(record), MISFIT)
     if n_lists == 2:
         yield TWO_LISTS

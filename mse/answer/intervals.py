@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.special import chdtri, ndtr, ndtri
 
 from mse.errors import ConvergenceWarning, ModelError
+from mse.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,10 +50,10 @@ REFERENCES: dict[str, tuple[str, ...]] = {
 }
 
 #: What an interval takes for granted: one model, or that whatever was done was done in every replicate.
-GIVEN_MODEL = "given the model"
-RESELECTED = "the model re-selected in every replicate"
+GIVEN_MODEL = Message("given.model")
+RESELECTED = Message("given.reselected")
 #: The same for an estimator that may or may not choose anything from the data.
-REPEATED = "the method repeated in every replicate"
+REPEATED = Message("given.repeated")
 
 #: Level of an interval where nobody names one.
 DEFAULT_LEVEL = 0.95

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mse.messages import Message
+
 #: How lists may depend on each other, where a method has no sentence of its own.
-DEPENDENCE = (
-    "Dependence as modeled: being on one list changes the chance of being on another only as the "
-    "model allows. Dependence among all lists at once cannot be seen in the data."
-)
+DEPENDENCE = Message("assumption.dependence")
 
 #: Why a total is a lower bound that holds however persons differ.
-LOWER_BOUND = (
-    "The total is a lower bound: it is aimed at what the population has at least, whatever the "
-    "differences between persons, and not at the population itself."
-)
+LOWER_BOUND = Message("remark.lower_bound")
 
 #: What no agreement of models can show.
-ALIKE = (
-    "All of these models take people for alike apart from what is modeled. Whether the models agree says "
-    "nothing about that, and no check of such a table can show that it is so."
-)
+ALIKE = Message("models.alike")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +52,12 @@ class Method:
     def assumptions(self) -> tuple[str, ...]:
         """What its estimates rest on, one or two sentences for each assumption."""
         return (
-            (
-                "Closed population: all lists cover the same population, place and period; nobody enters "
-                "or leaves it in between."
-            ),
-            (
-                "Correct linkage: records of one person are recognized as such. Missed links raise the "
-                "estimate, false links lower it."
-            ),
-            self.dependence,
-            (
-                "Homogeneity: apart from what is modeled, members of the population have equal chances "
-                "of being on a list. Unequal chances mostly lower the estimate."
-            ),
-            "No overcoverage: everyone on a list belongs to the population.",
-            (
-                "Positive probability: everyone in the population could have come onto a list. Those who "
-                "could not are not in the estimate."
-            ),
+            Message("assumption.closed"),
+            Message("assumption.linkage"),
+            Message.known(self.dependence),
+            Message("assumption.homogeneity"),
+            Message("assumption.overcoverage"),
+            Message("assumption.positive"),
         )
 
 

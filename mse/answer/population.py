@@ -38,6 +38,7 @@ from mse.answer.method import STANDARD_ASSUMPTIONS
 from mse.answer.shown import as_html, as_text, bounded, in_words
 from mse.data.patterns import TableInfo
 from mse.errors import ModelError
+from mse.messages import SOURCE, Message, Reader, catalogue_of, encode_messages
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray, Level, Limit, Status
@@ -252,6 +253,10 @@ def jsonable(value: object) -> Any:
 # Writing -----------------------------------------------------------------------------------------
 
 
+#: Parts of an encoded estimate in which messages stand.
+_TOLD = ("info", "method", "reason", "interval", "alike", "assumptions", "warnings")
+
+
 def encode_population(
     estimate: PopulationEstimate, levels: Iterable[float], *, draws: bool
 ) -> dict[str, Any]:
@@ -281,6 +286,7 @@ def encode_population(
     if estimate.allowing is not None:
         data["alike"] = _alike(estimate.alike, levels)
         data["allowing"] = encode_population(estimate.allowing, levels, draws=draws)
+    data["messages"] = encode_messages([data[name] for name in _TOLD if name in data])
     if draws:
         data["draws"] = _encode_draws(estimate.draws)
         data["stratum_draws"] = _encode_draws(estimate.stratum_draws)
@@ -374,32 +380,33 @@ def _decode(data: Mapping[str, Any]) -> dict[str, Any]:
             "done is said under the key 'disclosure'."
         )
         raise ModelError(msg)
+    said = Reader(data.get("messages", ()))
     # Where people are allowed to differ, the intervals that take them for alike stand apart.
     own = data if data.get("alike") is None else data["alike"]
-    intervals = _decode_intervals(own["interval"])
+    intervals = _decode_intervals(own["interval"], said)
     strata = _decode_strata(own["strata"])
     draws = _decode_stratum_draws(data.get("stratum_draws"), strata)
     if strata is not None:
         parts = _decode_parts(own["strata"], strata, intervals, draws)
         strata = replace(strata, intervals=parts)
     return {
-        "info": TableInfo(**data["info"]),
+        "info": _decode_info(data["info"], said),
         "lists": tuple(data["lists"]),
-        "method": data["method"],
+        "method": said(data["method"]),
         "model": data["model"],
         "status": data["status"],
         "limit": data["limit"],
-        "reason": data["reason"],
+        "reason": said(data["reason"]),
         "observed": data["observed"],
         "hidden": _number(data["hidden"]),
         "uncertainty": intervals,
         "model_range": _decode_range(data["model_range"]),
         "strata": strata,
-        "assumptions": tuple(data["assumptions"]),
+        "assumptions": tuple(map(said, data["assumptions"])),
         # Files that were written before these were declared lack them.
         "references": tuple(data.get("references", ())),
         "lower_bound": data.get("lower_bound", False),
-        "warnings": tuple(data["warnings"]),
+        "warnings": tuple(map(said, data["warnings"])),
         "provenance": dict(data["provenance"]),
         "draws": _decode_draws(data.get("draws")),
         "stratum_draws": draws,
@@ -409,13 +416,20 @@ def _decode(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _decode_info(data: Mapping[str, Any], said: Reader) -> TableInfo:
+    """Read what a table is about, with its texts that are messages."""
+    parts = {name: said(each) for name, each in data.items() if isinstance(each, str)}
+    lists = {name: said(each) for name, each in data.get("list_descriptions", {}).items()}
+    return TableInfo(**{**data, **parts, "list_descriptions": lists})
+
+
 def _number(value: float | None, *, unbounded: bool = False) -> float:
     if value is None:
         return math.inf if unbounded else math.nan
     return float(value)
 
 
-def _decode_intervals(data: Mapping[str, Any] | None) -> StoredIntervals | None:
+def _decode_intervals(data: Mapping[str, Any] | None, said: Reader) -> StoredIntervals | None:
     if data is None:
         return None
     ends = {
@@ -425,7 +439,7 @@ def _decode_intervals(data: Mapping[str, Any] | None) -> StoredIntervals | None:
         )
         for row in data["levels"]
     }
-    return StoredIntervals(data["kind"], data["given"], ends)
+    return StoredIntervals(data["kind"], said(data["given"]), ends)
 
 
 def _decode_range(data: Mapping[str, Any] | None) -> ModelRange | None:
@@ -915,7 +929,8 @@ def answer(
     """
     declared: Method = method or estimator.method
     known = status in ("ok", "boundary")
-    first = (reason if status == "boundary" else "", declared.lower_bound if known else "")
+    bound = Message.known(declared.lower_bound) if known else ""
+    first = (reason if status == "boundary" else "", bound)
     made = provenance(estimator, table)
     return PopulationEstimate(
         observed=table.n_observed,
@@ -923,7 +938,7 @@ def answer(
         status=status,
         limit=limit,
         reason=reason,
-        method=declared.name,
+        method=Message.known(declared.name),
         assumptions=declared.assumptions,
         warnings=(*filter(None, first), *warnings),
         lists=table.lists,
@@ -954,5 +969,5 @@ _KINDS = {
 
 def kind_of(estimate: PopulationEstimate) -> str:
     """Name the kind of interval and what it takes for granted; empty where there is none."""
-    kind = _KINDS.get(estimate.interval_kind, estimate.interval_kind)
+    kind = catalogue_of(SOURCE).kind(estimate.interval_kind)
     return ", ".join(part for part in (kind, estimate.interval_given) if part)

@@ -10,15 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from mse._drawing import Drawn
+from mse.messages import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 _WIDTH = 88
-
-
-#: What stands in place of a figure that is not shown, to protect persons.
-MARK = "x"
 
 
 _Wording = TypeVar("_Wording", bound="Callable[..., Any]")
@@ -54,6 +51,13 @@ class Section:
     paragraphs: tuple[str, ...] = ()
     bullets: tuple[str, ...] = ()
     verbatim: str = ""
+
+
+def filled(*sections: Section) -> list[Section]:
+    """Leave out sections in which there is nothing to read."""
+    return [
+        part for part in sections if part.rows or part.paragraphs or part.bullets or part.verbatim
+    ]
 
 
 def persons(value: float) -> str:

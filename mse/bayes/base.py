@@ -18,10 +18,10 @@ from mse._typing import FrozenDict
 from mse.answer.intervals import check_level, holding
 from mse.answer.population import Strata, answer, joint_limit
 from mse.answer.protocols import Fitted
-from mse.answer.reasons import enumerate_terms
 from mse.bayes.checks import PredictiveCheck, PriorSensitivity, check_histories, under_priors
 from mse.errors import ConvergenceWarning
 from mse.loglinear.fit import silent_lists
+from mse.messages import Message, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -148,10 +148,7 @@ def disagreement(diagnosis: pd.DataFrame) -> str:
     # Not `r_hat <= bound`: an R-hat that cannot be computed is no disagreement.
     if r_hat > FAILED_R_HAT:
         worst = diagnosis["r_hat"].idxmax()
-        return (
-            f"The chains ended in different places (R-hat {r_hat:.2f} of {worst}; 1.00 is full "
-            "agreement), so no figure was read off them. Ask for more draws, or for a simpler model."
-        )
+        return Message("reason.chains_apart", r_hat=r_hat, name=worst)
     return ""
 
 
@@ -161,16 +158,11 @@ def concern(diagnosis: pd.DataFrame) -> str:
     found = []
     if r_hat > MAX_R_HAT:
         worst = diagnosis["r_hat"].idxmax()
-        found.append(f"R-hat of {worst} is {r_hat:.3f} (at most {MAX_R_HAT} is wanted)")
+        found.append(Message("remark.r_hat", name=worst, r_hat=r_hat, most=MAX_R_HAT))
     if ess < MIN_ESS:
         worst = diagnosis["ess_bulk"].idxmin()
-        found.append(f"{worst} has {ess:.0f} effective draws (at least {MIN_ESS} are wanted)")
-    if not found:
-        return ""
-    return (
-        f"The chains have not settled: {' and '.join(found)}. The interval may be off; ask for "
-        "more draws."
-    )
+        found.append(Message("remark.few_effective", name=worst, n=ess, least=MIN_ESS))
+    return Message("remark.chains_unsettled", what=found) if found else ""
 
 
 def warn_of(sentence: str) -> None:
@@ -596,11 +588,7 @@ def lost_words(table: CaptureTable, lost: list[int]) -> str:
         ", ".join(f"{n}={each}" for n, each in zip(table.covariates, cells[at], strict=True))
         for at in lost
     ]
-    return (
-        f"Nobody was observed in {enumerate_terms(names, 3)}, and nothing in the model tells how many are "
-        "hidden there, so there is no total. The other strata have their estimates; leave these levels "
-        "out, or merge them with others, for a total."
-    )
+    return Message("nobody.in_strata", names=named(names, 3))
 
 
 def shared_out(total: float, hidden: FloatArray) -> FloatArray:

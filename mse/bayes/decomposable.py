@@ -46,6 +46,7 @@ from mse.core.decomposable.posterior import (
 )
 from mse.core.decomposable.scores import Problem, distribution, quantile, quantiles, to_coefficients
 from mse.errors import ModelError
+from mse.messages import Message
 from mse.models.terms import HierarchicalModel
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def _check_smooth(posterior: GraphPosterior, problem: Problem) -> None:
 
 # What a posterior over decomposable graphs says about itself, in words ----------------------------
 
-NOBODY = Undetermined("indeterminate", "Nobody is on any list.")
+NOBODY = Undetermined("indeterminate", Message("nobody.any_list"))
 
 #: A probability that a reader should know of.
 _NOTABLE = 0.01
@@ -276,8 +277,8 @@ def share(probability: float) -> str:
     ('8.4%', 'more than 99.9%', '3e-07')
     """
     if probability > 1 - 5e-4:
-        return "more than 99.9%"
-    return f"{probability:.1%}" if probability >= 5e-4 else f"{probability:.0e}"
+        return Message("share.nearly_all", share=0.999)
+    return Message("share.some" if probability >= 5e-4 else "share.hardly", share=probability)
 
 
 def undetermined(learned: Learned, *, given: bool) -> Undetermined | None:
@@ -291,28 +292,19 @@ def undetermined(learned: Learned, *, given: bool) -> Undetermined | None:
         Whether the user gave a largest hidden count.
     """
     if not given and (learned.tail.decay <= 0).any():
-        return Undetermined(
-            "infinite",
-            "With this prior the probabilities of ever larger totals do not add up to a finite number "
-            "under some of the graphs. Use prior='reciprocal', leave out the complete graph with "
-            "complete=False, or bound the hidden number with hidden_max.",
-        )
+        return Undetermined("infinite", Message("reason.graphs_infinite"))
     if learned.unbounded <= _HALF:
         return None
     complete = _complete_among_unbounded(learned)
     # Not where nobody is on two lists: then no graph bounds anything.
     flat = complete > _HALF * learned.unbounded and learned.tail.surprises.any()
-    cure = (
-        "complete=False leaves it out, as most models do."
-        if flat
-        else "More persons on several lists are needed."
+    reason = Message(
+        "reason.graphs_prior",
+        share=share(learned.unbounded),
+        complete=share(complete),
+        cure=Message("reason.graphs_flat" if flat else "reason.graphs_few"),
     )
-    return Undetermined(
-        "indeterminate" if flat else "infinite",
-        f"With probability {share(learned.unbounded)} the lists depend on each other in a way under "
-        "which no overlap that was seen speaks against any total, however large (the complete graph: "
-        f"{share(complete)}): the median would be that of the prior. {cure}",
-    )
+    return Undetermined("indeterminate" if flat else "infinite", reason)
 
 
 def _complete_among_unbounded(learned: Learned) -> float:
@@ -328,17 +320,11 @@ def remarks(learned: Learned, *, given: bool) -> tuple[str, ...]:
     low, high = learned.support
     beyond = learned.posterior.beyond
     if given and beyond > _NOTABLE:
-        found.append(
-            f"The hidden number was bounded to {low:,} to {high:,}; without the upper bound "
-            f"{share(beyond)} of the posterior probability would lie above it."
-        )
+        found.append(Message("remark.hidden_bounded", low=low, high=high, share=share(beyond)))
     if learned.unbounded > _NOTABLE:
-        found.append(
-            f"With probability {share(learned.unbounded)} the lists depend on each other in a way under "
-            "which the data do not bound the total from above (the complete graph: "
-            f"{share(_complete_among_unbounded(learned))}). The upper end of wide intervals rests on "
-            "the prior."
-        )
+        complete = share(_complete_among_unbounded(learned))
+        unbounded = share(learned.unbounded)
+        found.append(Message("remark.graphs_unbounded", share=unbounded, complete=complete))
     return tuple(found)
 
 

@@ -18,6 +18,7 @@ from mse.bayes.base import BayesianFit, Chains, Undetermined, announce, diagnose
 from mse.core.latent_classes.chain import FIRST_STEP, Draws, draw_atlas, no_atlas, run, scatter
 from mse.core.latent_classes.density import Priors, evaluate, make_target, make_workspace
 from mse.errors import ModelError
+from mse.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -558,20 +559,11 @@ def _why_undetermined(table: CaptureTable, classes: int) -> Undetermined | None:
     """Say why the data leave the hidden number to the prior; None if they do not."""
     on = len(_listed(table))
     if on < 2:
-        reason = f"Only {on} of the lists have anybody on them: nothing overlaps."
-        return Undetermined("indeterminate", reason)
+        return Undetermined("indeterminate", Message("reason.few_lists", n=on))
     if not (table.patterns[:, : table.n_lists].sum(axis=1) > 1).any():
-        reason = (
-            "Nobody is on more than one list: the less of the population the lists are taken to reach, "
-            "the better the model fits, without end."
-        )
-        return Undetermined("infinite", reason)
+        return Undetermined("infinite", Message("nobody.classes"))
     if on == 2 and classes > 1:
-        reason = (
-            "Two lists cannot tell classes from chance: with two classes every total fits equally well. "
-            "If you accept that the lists are independent, use Chapman() or LatentClasses(classes=1)."
-        )
-        return Undetermined("indeterminate", reason)
+        return Undetermined("indeterminate", Message("reason.classes_two"))
     return None
 
 
@@ -704,12 +696,9 @@ class LatentClassesFit(BayesianFit):
             return ()
         on = _listed(self.table)
         silent = [name for name in self.table.lists if name not in on]
-        found = [f"Nobody is on {', '.join(silent)}, which plays no part."] if silent else []
+        found = [Message("nobody.silent", names=silent)] if silent else []
         if len(on) == 3 and self.estimator.classes > 1:
-            found.append(
-                "Three lists fit two classes in many ways, so the total rests on the prior of the "
-                "classes as well; compare priors with prior_sensitivity()."
-            )
+            found.append(Message("remark.classes_three"))
         return tuple(found)
 
     def _predict(self, size: int, rng: np.random.Generator) -> IntArray:

@@ -32,6 +32,7 @@ from mse.bayes.model_average_posterior import (
 from mse.core.existence import FINITE, LIMITS, ZERO
 from mse.core.fitting import STATUSES
 from mse.errors import ModelError
+from mse.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,12 +56,6 @@ MOST_ERRORS = 200
 DECIDES = 0.5
 #: ... and an end of a 95 % interval may be where they have more than this.
 SPEAKS = 0.025
-
-_GROWTH = {
-    "infinite": "the likelihood keeps rising while the hidden number grows without bound",
-    "zero": "the likelihood keeps rising while the hidden number goes to zero",
-    "indeterminate": "any hidden number fits the observed histories equally well",
-}
 
 
 class Ranked(NamedTuple):
@@ -225,9 +220,7 @@ def undetermined(found: Existence) -> Undetermined | None:
         return None
     return Undetermined(
         found.worst,  # type: ignore[arg-type]
-        f"In models with {found.left_to_prior:.0%} of the posterior probability "
-        f"{_GROWTH[found.worst]}: there the prior decides, and the data do not. Lists that overlap "
-        "more, or lists merged with table.merge_lists, may help.",
+        Message("reason.prior_decides", share=found.left_to_prior, growth=_growth(found)),
     )
 
 
@@ -235,11 +228,12 @@ def caution(found: Existence) -> str:
     """Say how far the prior speaks, if it does not decide; empty if hardly."""
     if not SPEAKS < found.left_to_prior <= DECIDES:
         return ""
-    return (
-        f"In models with {found.left_to_prior:.0%} of the posterior probability the data do not "
-        f"determine the hidden number ({_GROWTH[found.worst]}). The prior does it there, and may set an "
-        "end of the interval; compare priors with prior_sensitivity()."
-    )
+    return Message("remark.prior_speaks", share=found.left_to_prior, growth=_growth(found))
+
+
+def _growth(found: Existence) -> Message:
+    """Say what the likelihood does where the prior decides."""
+    return Message(f"reason.growth.{found.worst}")
 
 
 def models_frame(setting: Setting, ranked: Ranked, found: Existence) -> pd.DataFrame:
@@ -294,7 +288,7 @@ FEWEST_DRAWS = 100
 #: Numerical error of a probability beyond which it is mentioned.
 LARGE_ERROR = 0.02
 
-NOBODY = Undetermined("indeterminate", "Nobody was observed, so there is nothing to estimate from.")
+NOBODY = Undetermined("indeterminate", Message("nobody.in_sample"))
 
 
 @dataclass(frozen=True)
@@ -620,15 +614,9 @@ class BayesianLogLinearFit(BayesianFit):
         remarks = [caution(self._existence)]
         enumerated = self._found.enumerated
         if enumerated is not None and enumerated.error.max() > LARGE_ERROR:
-            remarks.append(
-                f"Probabilities of models are known to within {enumerated.error.max():.1%} only "
-                "(numerical standard error)."
-            )
+            remarks.append(Message("remark.model_error", error=enumerated.error.max()))
         if self._setting.sums:
-            remarks.append(
-                "Some counts are over several cells. Their likelihood is not concave, so a second mode within "
-                "a model may have been missed, and existence was examined for the most probable models only."
-            )
+            remarks.append(Message("remark.sums_of_cells"))
         return tuple(each for each in remarks if each)
 
     @property

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from mse.answer.method import Method
-from mse.answer.reasons import enumerate_terms
 from mse.answer.shown import Result, Section, layout, persons, share, span
 from mse.bayes.base import BayesianFit, Chains, Undetermined, announce, diagnose, warn_of
 from mse.bayes.pooled_posterior import Layout, lay_out
@@ -26,6 +25,7 @@ from mse.core.pooled import (
 )
 from mse.errors import ModelError
 from mse.loglinear.partly_known import whole_persons
+from mse.messages import Message, named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,34 +184,21 @@ def stratum_names(table: CaptureTable) -> list[str]:
 
 def no_overlap_words(table: CaptureTable) -> str:
     """Say that nobody is on two lists."""
-    return (
-        f"Nobody is known to be on two of the {table.n_lists} lists, in any stratum: what share of the "
-        "population they hold would be the prior's word alone."
-    )
+    return Message("nobody.on_two", n=table.n_lists)
 
 
 def diverging_words(diverging: BoolArray) -> str:
     """Say how many trajectories diverged; empty if none did."""
     n = int(diverging.sum())
-    if n == 0:
-        return ""
-    return (
-        f"{n:,} of {diverging.size:,} trajectories of the sampler diverged: it may not have seen all of the "
-        "posterior. Raise target_accept (0.95, 0.99), or ask for less variation between strata."
-    )
+    return Message("remark.diverging", n=n, of=diverging.size) if n else ""
 
 
 def empty_words(table: CaptureTable, observed: IntArray) -> str:
     """Say that strata have nobody registered; empty if none does."""
     cells = zip(stratum_names(table), observed, strict=True)
     empty = [name for name, persons in cells if persons == 0]
-    if not empty:
-        return ""
-    return (
-        f"Nobody is registered in {len(empty):,} of {table.n_strata:,} strata "
-        f"({enumerate_terms(empty, 3)}). Their hidden persons are what the other strata say of such "
-        "a stratum."
-    )
+    few = named(empty, 3)
+    return Message("nobody.registered", n=len(empty), of=table.n_strata, names=few) if empty else ""
 
 
 # Log-linear model with partial pooling over strata ------------------------------------------------

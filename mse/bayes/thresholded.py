@@ -27,6 +27,7 @@ from mse.core.newton import make_design
 from mse.core.thresholded import Target, cell_means, draw, find_mode
 from mse.errors import ModelError
 from mse.loglinear import LogLinear
+from mse.messages import Message
 from mse.models.terms import HierarchicalModel
 
 if TYPE_CHECKING:
@@ -334,8 +335,7 @@ def _active(estimator: ThresholdedLogLinear, table: CaptureTable) -> CaptureTabl
         )
     lists = [name for k, name in enumerate(table.lists) if table.patterns[:, k].any()]
     if len(lists) <= estimator.max_order:
-        reason = f"Only {len(lists)} lists have anybody on them, too few for the model."
-        return Undetermined("indeterminate", reason)
+        return Undetermined("indeterminate", Message("reason.few_for_model", n=len(lists)))
     active = table.keep_lists(lists)
     # Given any interactions the main effects have a proper posterior under a flat prior if and
     # only if their maximum likelihood estimate exists; else their prior variance would decide.
@@ -488,11 +488,7 @@ class ThresholdedLogLinearFit(BayesianFit):
         names = in_doubt(self.effects, self.estimator.threshold)
         if not names:
             return ""
-        return (
-            f"Within Monte Carlo error of the threshold {self.estimator.threshold:g}: "
-            f"{', '.join(names)}. Another seed may retain other effects, with another total; ask for "
-            "more draws, and compare thresholds on either side with prior_sensitivity()."
-        )
+        return Message("remark.near_threshold", threshold=self.estimator.threshold, names=names)
 
     @cached_property
     def chains(self) -> Chains:
@@ -521,7 +517,7 @@ class ThresholdedLogLinearFit(BayesianFit):
     def _remarks(self) -> tuple[str, ...]:
         on = () if self._found is None else self._found.active.lists
         silent = [name for name in self.table.lists if self._found is not None and name not in on]
-        alone = f"Nobody is on {', '.join(silent)}, which plays no part." if silent else ""
+        alone = Message("nobody.silent", names=silent) if silent else ""
         return (self.doubt, alone)
 
     @property

@@ -34,6 +34,7 @@ from mse.core.existence import FINITE, INDETERMINATE, INFINITE, LIMITS, ZERO
 from mse.core.fitting import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, OK, STATUSES
 from mse.core.profile import FunctionCurve
 from mse.errors import ModelError
+from mse.messages import Message, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -217,19 +218,10 @@ def moment_estimate(counts: FloatArray) -> tuple[float, float]:
 
 #: Histories of which the fitted means are looked at one by one.
 MOST_TESTED = 2**20
-_PAST_RANGE = (
-    "The published correction of the bias holds where lists hold few of the persons. At the chances "
-    "fitted here the total without it is off by about {bias:+,.1f} persons to first order, and the "
-    "correction changes it by {change:+,.1f}: it adds to the bias. bias_corrected='leverages' corrects it "
-    "at the fitted chances."
-)
 #: Corrections of the bias: none, the published one, or with the leverages of the fit.
 Correction: TypeAlias = "bool | Literal['leverages']"
 LEVERAGES = "leverages"
-NOTHING_LEFT = (
-    "The correction of the bias changes the frequencies by up to a few persons, and with these few "
-    "observed ones nothing is left to estimate from."
-)
+NOTHING_LEFT = Message("reason.frequencies_used_up")
 
 
 class Histories(NamedTuple):
@@ -287,7 +279,7 @@ class ClosedResult:
         """Say so if a correction leaves more of the first-order bias than there was."""
         if abs(bias + change) <= abs(bias):
             return self
-        note = _PAST_RANGE.format(bias=bias, change=change)
+        note = Message("remark.correction_adds", bias=bias, change=change)
         return replace(self, notes=(*self.notes, note))
 
 
@@ -411,10 +403,9 @@ def _reason(histories: Histories, closed: ClosedDesign, fit: DenseFit) -> str:
     values = _coefficients(histories, closed, fit)
     vanishing = [name for name, value in values if value == -inf]
     if fit.status == NOT_ESTIMABLE:
+        apart = not (closed.counts[closed.captures > 1] > 0).any()
         reason = not_estimable_reason(limit_of(fit.limit), vanishing, [])
-        if not (closed.counts[closed.captures > 1] > 0).any():
-            reason += " Nobody is on more than one list."
-        return reason
+        return joined(reason, Message("nobody.several") if apart else "")
     aliased = [name for name, value in values if np.isnan(value)]
     sizes = np.exp(closed.design.log_sizes[~fit.face])
     return boundary_reason(vanishing, aliased, round(float(sizes.sum())))
@@ -422,12 +413,7 @@ def _reason(histories: Histories, closed: ClosedDesign, fit: DenseFit) -> str:
 
 def _notes(fit: DenseFit, form: str | None) -> tuple[str, ...]:
     if form not in (None, "chao") and fit.coefficients[-1] < 0:
-        note = (
-            f"The coefficient of heterogeneity is {fit.coefficients[-1]:.3g}. Unequal chances of "
-            "being on lists make it positive; below zero the model describes lists that avoid "
-            "each other's persons, and lowers the total."
-        )
-        return (note,)
+        return (Message("remark.heterogeneity", coefficient=fit.coefficients[-1]),)
     return ()
 
 
@@ -438,10 +424,7 @@ CORRECTION = 3
 #: The correction changes first captures on this many occasions.
 CORRECTED_OCCASIONS = 3
 
-_TOO_FEW_TO_CORRECT = (
-    "The correction of the bias changes first captures on three occasions with the same "
-    "probability of first capture, and there are only two."
-)
+_TOO_FEW_TO_CORRECT = Message("reason.few_occasions")
 
 
 class _Captures(NamedTuple):
@@ -571,12 +554,12 @@ def _boundary(captures: _Captures, data: Removal, *, first_differs: bool) -> tup
     """Parameters that are not part of the total, at the edge of what is possible."""
     reasons = []
     if captures.recapture_rate == 0:
-        reasons.append("Nobody caught once was caught again.")
+        reasons.append(Message("nobody.recaptured"))
     if captures.recapture_rate == 1:
-        reasons.append("Everyone caught once was caught on every later occasion.")
+        reasons.append(Message("reason.everyone_recaptured"))
     if first_differs and data.before == 0:
-        reasons.append("Nobody was caught on the first occasion.")
-    return (BOUNDARY if reasons else OK), " ".join(reasons)
+        reasons.append(Message("nobody.first_occasion"))
+    return (BOUNDARY if reasons else OK), joined(*reasons)
 
 
 def _removal_reason(data: Removal, limit: int) -> str:
@@ -584,24 +567,13 @@ def _removal_reason(data: Removal, limit: int) -> str:
     if limit == FINITE:
         return ""
     if limit == ZERO:
-        return (
-            "All first captures fell on one occasion and none later. That nobody is left would be "
-            "an artifact of empty cells, so no estimate is given."
-        )
+        return Message("nobody.first_captures")
     if limit == INFINITE:
         middle, mean = (data.occasions + 1) / 2, data.summed / data.caught
-        reason = (
-            "First captures do not fall off from occasion to occasion, so nothing shows how many "
-            f"are left: their mean occasion is {mean:.2f} of {data.occasions} and must be below "
-            f"{middle:g}."
-        )
-        if mean > middle:
-            reason += " The formula would put the total below the observed number."
-        return reason
-    return (
-        "The model needs first captures on at least two occasions with the same probability of "
-        "first capture, and somebody caught on them."
-    )
+        below = Message("reason.below_all_observed") if mean > middle else ""
+        reason = Message("reason.no_falling_off", mean=mean, of=data.occasions, middle=middle)
+        return joined(reason, below)
+    return Message("reason.two_occasions")
 
 
 def _deviance(captures: _Captures, data: Removal, b: float, *, first_differs: bool) -> float:

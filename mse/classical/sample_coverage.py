@@ -17,6 +17,7 @@ from mse.answer.method import Method
 from mse.answer.population import answer
 from mse.answer.protocols import Fitted, check_lists_alone
 from mse.errors import ModelError
+from mse.messages import Message
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -41,11 +42,7 @@ _IN_PAIRS = (
 _INDEPENDENT = (
     "Independent lists: being on one list does not change the chance of being on another."
 )
-_ONE_STEP = (
-    "With so little overlap the total is moved one step from that of independent lists toward the "
-    "dependence seen. Where lists depend positively on each other that is not far enough: take it "
-    "as a lower bound."
-)
+_ONE_STEP = Message("remark.one_step")
 _REFERENCES = (
     "Chao, A. and Tsay, P. K. (1998). A sample coverage approach to multiple-system estimation with application to census undercount. Journal of the American Statistical Association 93, 283-293.",
     "Chao, A., Tsay, P. K., Lin, S.-H., Shau, W.-Y. and Chao, D.-Y. (2001). The applications of capture-recapture models to epidemiological data. Statistics in Medicine 20, 3123-3157.",
@@ -56,14 +53,8 @@ _METHODS: dict[str, Method] = {
     "high": Method("sample coverage", _IN_PAIRS, _REFERENCES),
     "low": Method("sample coverage, one step", _IN_PAIRS, _REFERENCES, _ONE_STEP),
 }
-_NO_SOLUTION = (
-    "The lists depend on each other so strongly that the equation for the total has no positive "
-    "solution: the overlap does not bound it."
-)
-_UNSTABLE = (
-    f"The sample coverage is below {HIGH_COVERAGE:.0%}, where this variant is unstable: a few persons "
-    'more or less on two lists move the total far. variant="low" takes one step instead.'
-)
+_NO_SOLUTION = Message("reason.no_solution")
+_UNSTABLE = Message("remark.unstable", least=HIGH_COVERAGE)
 
 
 @dataclass(frozen=True)
@@ -224,19 +215,14 @@ def _answer(statistics: _Statistics, lists: tuple[str, ...], variant: str) -> _A
     """Estimate N, or say why there is no estimate."""
     observed, sizes, alone = statistics.observed, statistics.sizes, statistics.alone
     if observed == 0:
-        return _Answer(nan, "indeterminate", "Nobody is on any list.")
+        return _Answer(nan, "indeterminate", Message("nobody.any_list"))
     empty = [name for name, size in zip(lists, sizes, strict=True) if size == 0]
     if empty:
-        reason = f"Nobody is on {', '.join(empty)}, so nothing shows what the others hold of it."
-        return _Answer(nan, "indeterminate", reason)
+        return _Answer(nan, "indeterminate", Message("nobody.on_lists", names=empty))
     if not (alone < sizes).any():
-        return _Answer(nan, "infinite", "Nobody is on more than one list.")
+        return _Answer(nan, "infinite", Message("nobody.several"))
     if not alone.any():
-        reason = (
-            "Nobody is on one list alone. The formula then hides nobody, which shows empty cells "
-            "and not that the lists are complete."
-        )
-        return _Answer(nan, "zero", reason)
+        return _Answer(nan, "zero", Message("nobody.single"))
     # Fractions: whether a total is above the observed number, and on which side of a pole, is exact.
     sums = np.asarray([Fraction(int(each)) for each in statistics.counts @ statistics.design])
     try:
@@ -250,9 +236,9 @@ def _answer(statistics: _Statistics, lists: tuple[str, ...], variant: str) -> _A
     hidden = exact - Fraction(int(observed))
     if hidden <= 0:
         reason = (
-            f"The formula puts the total at {float(exact):,.1f}, below the {observed:,.0f} observed."
+            Message("reason.below_observed", total=float(exact), observed=observed)
             if hidden < 0
-            else f"The formula puts the total at the {observed:,.0f} observed and nobody hidden."
+            else Message("nobody.none_hidden", observed=observed)
         )
         return _Answer(nan, "zero", reason)
     return _Answer(float(hidden), "finite", "")
@@ -328,10 +314,10 @@ class SampleCoverageFit(Fitted):
         return pd.DataFrame(values, index=list(names), columns=list(names))
 
     @property
-    def _apart(self) -> list[str]:
+    def _apart(self) -> list[Message]:
         pairs = combinations(self.table.lists, 2)
         return [
-            " and ".join(pair)
+            Message("joined.and", parts=pair)
             for pair, n in zip(pairs, self._statistics.both, strict=True)
             if n == 0
         ]
@@ -360,10 +346,7 @@ class SampleCoverageFit(Fitted):
             )
         apart = self._apart if self.variant != "independent" else []
         if apart:
-            reason = (
-                f"Nobody is on both {', on both '.join(apart)}: their coefficient of covariation is -1, "
-                "the lowest there is."
-            )
+            reason = Message("nobody.on_both", pairs=apart)
         unstable = self.variant == "high" and self.sample_coverage < HIGH_COVERAGE
         return answer(
             self.estimator,

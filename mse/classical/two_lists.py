@@ -16,6 +16,7 @@ from mse.answer.method import Method
 from mse.answer.population import answer as answer_of
 from mse.answer.protocols import Answered, check_lists_alone
 from mse.errors import ModelError
+from mse.messages import Message
 
 if TYPE_CHECKING:
     from mse._typing import Limit, Status
@@ -198,12 +199,12 @@ class Chapman:
             variance = numerator / ((m + 1) ** 2 * (m + 2))
             answer = _Answer(hidden, variance, "ok", "finite", "")
             if m == 0:
-                reason = "Nobody is on both lists: the figure rests on Chapman's correction alone."
+                reason = Message("nobody.chapman")
                 answer = _Answer(hidden, variance, "boundary", "finite", reason)
         return _result(self, table, answer)
 
 
-_NO_OVERLAP = "Nobody is on both lists, so the total could be of any size."
+_NO_OVERLAP = Message("nobody.overlap")
 
 
 def _two_lists(estimator: object, table: CaptureTable) -> _Counts:
@@ -222,19 +223,15 @@ def _two_lists(estimator: object, table: CaptureTable) -> _Counts:
 def _undetermined(counts: _Counts, lists: tuple[str, ...]) -> _Answer | None:
     """Find the cases in which two lists determine no total, whatever the formula says."""
     if counts.observed == 0:
-        return _Answer(
-            math.nan, math.nan, "not_estimable", "indeterminate", "Nobody is on either list."
-        )
+        nobody = Message("nobody.either")
+        return _Answer(math.nan, math.nan, "not_estimable", "indeterminate", nobody)
     for name, size in zip(lists, (counts.first, counts.second), strict=True):
         if size == 0:
-            reason = f"Nobody is on the list {name}, so it says nothing about the other."
+            reason = Message("nobody.on_list", name=name)
             return _Answer(math.nan, math.nan, "not_estimable", "indeterminate", reason)
     for name, alone in zip(lists, (counts.first_only, counts.second_only), strict=True):
         if alone == 0:
-            reason = (
-                f"Nobody is on the list {name} alone. The formula then hides nobody, which shows "
-                "an empty cell and not that the lists are complete."
-            )
+            reason = Message("nobody.alone", name=name)
             return _Answer(math.nan, math.nan, "not_estimable", "zero", reason)
     return None
 

@@ -46,6 +46,7 @@ from mse.data.checks import listed
 from mse.data.datasets import load_dataset
 from mse.data.table import CaptureTable
 from mse.errors import InvalidTableError, ModelError
+from mse.messages import Message, named
 from mse.monitoring import Monitor, monitor
 from mse.simulate.worlds import PERSON, REGISTER
 
@@ -215,10 +216,7 @@ def _read(
 def _not_named(unused: Sequence[str]) -> Iterator[str]:
     """Say what was summed over since nobody named it."""
     if unused:
-        yield (
-            f"Summed over before estimation, and in no model: {listed(unused, 12)}. With --covariates the "
-            "models hold differences between their levels, with --groups the figures too."
-        )
+        yield Message("modeled.summed_before", names=named([*map(repr, unused)], 12))
 
 
 def _read_records(

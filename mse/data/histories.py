@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mse.core.lattice import levels_of
+from mse.messages import Message
 
 if TYPE_CHECKING:
     from mse._typing import IntArray
@@ -50,5 +51,5 @@ def in_words(table: CaptureTable, cell: int) -> str:
             table.covariates.items(), levels[table.n_lists :], strict=True
         )
     ]
-    who = " and ".join(lists) + (" only" if len(lists) < table.n_lists else "")
-    return f"{who} ({', '.join(strata)})" if strata else who
+    who = Message("history.only" if len(lists) < table.n_lists else "history.all", lists=lists)
+    return Message("history.in", who=who, strata=strata) if strata else who

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import pandas as pd
 
-from mse.answer.goodness import MISFIT, POOR_FIT, deviance_in_words, short_p
+from mse.answer.goodness import MISFIT, POOR_FIT, deviance_in_words, how_tested, short_p
 from mse.comparing import NOT_APPLICABLE
 from mse.data.histories import in_words
 from mse.diagnostics.fit import DEFAULT_SEED, goodness_of_fit, influence
 from mse.errors import ModelError
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.loglinear.fit import complete_counts
+from mse.messages import Message, joined
 from mse.sensitivity import leave_one_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mse._typing import IntArray, Seed
     from mse.answer.protocols import Fit
@@ -135,7 +136,7 @@ def check(
             "the data determine an estimate": _estimable(fit),
             "the model fits": _fits(fit, seed),
         }
-    return tuple(CheckResult(name, *verdict) for name, verdict in found.items())
+    return tuple(CheckResult(Message.known(name), *verdict) for name, verdict in found.items())
 
 
 def _overlap(table: CaptureTable) -> Verdict:
@@ -143,29 +144,28 @@ def _overlap(table: CaptureTable) -> Verdict:
     pairs = zip(*np.triu_indices(table.n_lists, k=1), strict=True)
     empty = [(a, b) for a, b in pairs if both[a, b] == 0]
     if not empty:
-        return True, "Each pair of lists has persons in common."
+        return True, Message("found.all_pairs")
     shared = both - np.diag(np.diag(both))
     lonely = [table.lists[i] for i in np.flatnonzero(shared.sum(axis=0) == 0)]
-    named = "; ".join(f"{table.lists[a]} and {table.lists[b]}" for a, b in empty[:6])
-    more = _more(len(empty) - 6, "pair")
-    text = (
-        f"Nobody is on both lists of {len(empty):,} of {math.comb(table.n_lists, 2):,} pairs "
-        f"({named}{more}). Whether they avoid each other's persons or are small cannot be told "
-        "from the data."
+    both_of = [Message("joined.and", parts=(table.lists[a], table.lists[b])) for a, b in empty]
+    text = Message(
+        "nobody.pairs",
+        n=len(empty),
+        of=math.comb(table.n_lists, 2),
+        names=_first(both_of, 6, "joined.more_pairs"),
     )
-    if lonely:
-        text += f" No one of {', '.join(lonely)} is on any other list, which may be faulty linkage."
-    return False, text
+    return False, joined(text, Message("found.lonely", names=lonely) if lonely else "")
 
 
-def _more(number: int, noun: str) -> str:
-    """Count what is not named; empty where everything is."""
-    return f"; and {number:,} {noun}{'s' * (number != 1)} more" if number > 0 else ""
+def _first(said: Sequence[str], most: int, rest: str) -> Message:
+    """Name the first of several, and count what is not named."""
+    more = [Message(rest, n=len(said) - most)] if len(said) > most else []
+    return Message("joined.series", parts=(*said[:most], *more))
 
 
 def _carried(table: CaptureTable, fit: Fit | None) -> Verdict:
     if table.n_lists < 3:
-        return None, "With two lists each carries the estimate: neither can go."
+        return None, Message("found.two_carry")
     worries = [*_holds_overlaps(table)]
     judged = ""
     if fit is not None and not math.isnan(fit.population.total):
@@ -174,18 +174,14 @@ def _carried(table: CaptureTable, fit: Fit | None) -> Verdict:
         factors = {each.lists[0]: each.trial.total / found.whole.total for each in asked}
         known = [factor for factor in factors.values() if not math.isnan(factor)]
         if not known and not worries:
-            none = "The method gives no estimate without any one list."
-            return None, none if asked else _NOT_ASKED
+            return None, Message("found.none_without" if asked else "reason.not_asked")
         worries += _changed(factors)
         if known:
             most = max(max(factor, 1 / factor) for factor in known)
-            judged = f"Leaving one list out changes the estimated total by a factor of at most {most:.2f}."
+            judged = Message("found.leaving_out", factor=most)
     if worries:
-        return False, " ".join(worries)
-    return True, judged or "No list holds nearly all of the overlaps."
-
-
-_NOT_ASKED = "The method is for these lists together and cannot be asked of fewer."
+        return False, joined(*worries)
+    return True, judged or Message("found.no_hub")
 
 
 def _holds_overlaps(table: CaptureTable) -> Iterator[str]:
@@ -196,18 +192,15 @@ def _holds_overlaps(table: CaptureTable) -> Iterator[str]:
     for axis, name in enumerate(table.lists):
         held = np.take(again, 1, axis=axis).sum()
         if total and held >= MOST_OF_OVERLAPS * total:
-            yield (
-                f"{held:,} of the {total:,} persons on two lists or more are on {name}: the overlaps "
-                "of the other lists with each other say little."
-            )
+            yield Message("found.hub", held=held, of=total, name=name)
 
 
 def _changed(factors: dict[str, float]) -> Iterator[str]:
     for name, factor in factors.items():
         if math.isnan(factor):
-            yield f"Without {name} the method gives no estimate."
+            yield Message("found.without_none", name=name)
         elif not 1 / MOST_FACTOR <= factor <= MOST_FACTOR:
-            yield f"Without {name} the estimated total is {factor:.2f} times what it is with all lists."
+            yield Message("found.without_factor", name=name, factor=factor)
 
 
 def _numbers(table: CaptureTable) -> tuple[IntArray, IntArray]:
@@ -218,33 +211,24 @@ def _numbers(table: CaptureTable) -> tuple[IntArray, IntArray]:
 
 
 def _small_histories(table: CaptureTable, influences: pd.DataFrame | None) -> Verdict:
+    limits = {"most": SMALL, "within": MOST_CHANGE}
     if influences is None:
-        return None, "There is no estimate that could rest on them."
+        return None, Message("found.no_estimate_rests")
     moving = _moving(influences[influences["observed"] <= SMALL])
     if moving.empty:
-        return True, (
-            f"No single person in a history of {SMALL} or fewer changes the estimated total by more "
-            f"than {MOST_CHANGE:.0%}."
-        )
-    return False, (
-        f"One person less in a history of {SMALL} or fewer changes the estimated total by more than "
-        f"{MOST_CHANGE:.0%}. {_named(table, moving)}. One wrong or missed link would do the same."
-    )
+        return True, Message("found.small_fine", **limits)
+    return False, Message("found.small_worry", **limits, names=_named(table, moving))
 
 
 def _single_persons(table: CaptureTable, influences: pd.DataFrame | None) -> Verdict:
     """Judge histories that are not small: there one person matters when the model flips."""
     if influences is None:
-        return None, "There is no estimate that could change."
+        return None, Message("found.no_estimate_changes")
     moving = _moving(influences[influences["observed"] > SMALL])
     if moving.empty:
-        text = f"No single person in a larger history changes it by more than {MOST_CHANGE:.0%}."
-        return True, text
-    return False, (
-        f"One person less changes the estimated total by more than {MOST_CHANGE:.0%}, though the "
-        f"history holds more than {SMALL}. {_named(table, moving)}. Other models are about as good "
-        "as the chosen one, or the overlaps are few: give the interval with the model re-selected."
-    )
+        return True, Message("found.person_fine", within=MOST_CHANGE)
+    limits = {"most": SMALL, "within": MOST_CHANGE}
+    return False, Message("found.person_worry", **limits, names=_named(table, moving))
 
 
 def _moving(influences: pd.DataFrame) -> pd.DataFrame:
@@ -254,19 +238,24 @@ def _moving(influences: pd.DataFrame) -> pd.DataFrame:
     return influences.loc[order][~(size.loc[order] <= MOST_CHANGE)]
 
 
-def _named(table: CaptureTable, moving: pd.DataFrame) -> str:
+def _named(table: CaptureTable, moving: pd.DataFrame) -> Message:
+    """Name histories of which one person matters, with what becomes of the total."""
     parts = [
-        f"{in_words(table, int(row['cell']))} ({row['observed']:,}): {_effect(row['relative'])}"
-        for row in moving.head(4).to_dict("records")
+        Message(
+            "history.moves",
+            history=in_words(table, int(row["cell"])),
+            n=row["observed"],
+            effect=_effect(row["relative"]),
+        )
+        for row in moving.to_dict("records")
     ]
-    more = "; and 1 history more" if len(moving) == 5 else _more(len(moving) - 4, "historie")
-    return "; ".join(parts) + more
+    return _first(parts, 4, "joined.more_histories")
 
 
-def _effect(relative: float) -> str:
-    if math.isnan(relative):
-        return "no estimate is left"
-    return "no bound is left" if math.isinf(relative) else f"{relative:+.0%}"
+def _effect(relative: float) -> Message:
+    if math.isfinite(relative):
+        return Message("history.change", change=relative)
+    return Message("history.no_estimate" if math.isnan(relative) else "history.no_bound")
 
 
 def _small_overlaps(table: CaptureTable) -> Verdict:
@@ -275,41 +264,37 @@ def _small_overlaps(table: CaptureTable) -> Verdict:
     again = counts[number >= 2]
     total, few = int(again.sum()), int(again[again <= SMALL].sum())
     if not total:
-        return False, "Nobody is on more than one list: there is no overlap at all."
-    return 2 * few <= total, (
-        f"{few:,} of the {total:,} persons on two lists or more are in histories of {SMALL} persons "
-        "or fewer."
-    )
+        return False, Message("nobody.overlap_at_all")
+    return 2 * few <= total, Message("found.small_share", few=few, of=total, most=SMALL)
 
 
 def _single(table: CaptureTable) -> Verdict:
     number, counts = _numbers(table)
     n, single = int(counts.sum()), int(counts[number == 1].sum())
     if not n:
-        return None, "Nobody was observed."
+        return None, Message("nobody.observed")
     passed = single < MOST_SINGLE * n
-    text = f"{single:,} of {n:,} persons ({single / n:.0%}) are on one list only."
-    return passed, text if passed else f"{text} The estimate rests on the other {n - single:,}."
+    text = Message("found.single_share", single=single, of=n, share=single / n)
+    return passed, joined(text, "" if passed else Message("found.rests_on_rest", rest=n - single))
 
 
 def _estimable(fit: Fit) -> Verdict:
-    text = "The data determine a total." if fit.status == "ok" else fit.reason
+    text = Message("found.determined") if fit.status == "ok" else fit.reason
     return fit.status in ("ok", "boundary"), text
 
 
 def _fits(fit: Fit, seed: Seed) -> Verdict:
     if not isinstance(fit, LogLinearFit | LogLinearSearchFit):
-        return None, "There is no test of fit for this kind of method."
-    found, how = goodness_of_fit(fit, replicates=0), "chi-squared"
+        return None, Message("found.no_test")
+    found = goodness_of_fit(fit, replicates=0)
     if found.sparse:
         found = goodness_of_fit(fit, seed=seed)
-        how = "bootstrap" if found.seed is None else f"bootstrap, seed {found.seed}"
     if math.isnan(found.p_value):
-        return None, "The model has no degrees of freedom left to test it."
-    if isinstance(fit, LogLinearSearchFit) and fit.n_models > 1:
-        how += ", too kind after selection"
+        return None, Message("found.no_freedom")
+    selected = isinstance(fit, LogLinearSearchFit) and fit.n_models > 1
+    how = how_tested(selected=selected, drawn=found.sparse, seed=found.seed)
     least = found.least_p if found.sparse else 0.0
     text = deviance_in_words(found.deviance, found.df, short_p(found.p_value, least), how)
     if found.p_value < POOR_FIT:
-        return False, f"{text} {MISFIT}", found.seed
-    return True, f"{text} No test of fit sees those on no list.", found.seed
+        return False, joined(text, MISFIT), found.seed
+    return True, joined(text, Message("remark.unseen")), found.seed

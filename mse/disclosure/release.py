@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import permutations
@@ -16,7 +15,7 @@ import pandas as pd
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, ModelRange, StoredIntervals
 from mse.answer.population import PopulationEstimate, Strata
-from mse.answer.shown import MARK, Section, as_html, as_text, in_words
+from mse.answer.shown import Section, as_html, as_text, in_words
 from mse.comparing import Comparison
 from mse.data.checks import listed
 from mse.data.table import CaptureTable
@@ -34,6 +33,7 @@ from mse.disclosure.count_tables import (
 )
 from mse.disclosure.suppression import Protected, publish
 from mse.errors import ModelError
+from mse.messages import SOURCE, Message, catalogue_of, joined, sentences_of
 from mse.monitoring.draws import PER, Figure, JointDraws
 from mse.monitoring.result import Cell, Monitor
 from mse.words.monitors import SUPPRESSED
@@ -49,16 +49,15 @@ if TYPE_CHECKING:
     from mse.monitoring.result import Change
 
 _FIGURES = ("observed", "hidden", "total", "coverage", "low", "high", "status", "limit")
-_TWO_LISTS = (
-    "With two lists the estimate and its interval give away how many persons are on both, and those "
-    "are fewer than may be shown, or not known here."
-)
-_FEW = "The figures rest on fewer persons than may be shown, or would give such a number away."
+_TWO_LISTS = Message("withheld.two_lists")
+_FEW = Message("withheld.few")
+#: What is said in place of a sentence of which it is not known what its numbers are.
+_UNKNOWN = Message("withheld.remark")
+#: Fields of messages that say what was asked for, not what was found.
+_ASKED = frozenset({"least", "level", "most", "usual", "within"})
 #: What is kept of the provenance: settings. What was found says how many persons it was found of.
 _SETTINGS = ("software", "version", "estimator", "seed")
 _DRAWN = ("replicates", "resampling", "interval", "seed", "candidates")
-#: A number that stands by itself in a sentence.
-_NUMBER = re.compile(r"(?<![\w=\[(,.'-])\d+(?:[,.]\d+)*%?(?![\w\])=])")
 #: Shares are published to this many decimals.
 SHARE_DIGITS = 3
 
@@ -294,13 +293,11 @@ def protect_with(
     return ProtectedPopulation(
         hidden=_hidden(estimate, rules, total),
         status=estimate.status,
-        reason=scrubbed(estimate.reason, publication, levels_of(estimate)),
+        reason=withheld_from(estimate.reason, rules),
         uncertainty=_intervals(estimate.alike, rules, levels, total),
         **_with_and_without(estimate, publication, table, margins, levels),
         model_range=_range(estimate.model_range, rules),
-        warnings=tuple(
-            scrubbed(each, publication, levels_of(estimate)) for each in estimate.warnings
-        ),
+        warnings=tuple(withheld_from(each, rules) for each in estimate.warnings),
         **shared,
     )
 
@@ -331,12 +328,6 @@ def _provenance(known: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
         drawn = known["bootstrap"]
         kept["bootstrap"] = {key: drawn[key] for key in _DRAWN if key in drawn}
     return kept
-
-
-def levels_of(estimate: PopulationEstimate) -> frozenset[str]:
-    """Levels of covariates as they stand in sentences."""
-    levels = {} if estimate.strata is None else estimate.strata.levels
-    return frozenset(str(each) for known in levels.values() for each in known)
 
 
 def why_withheld(estimate: PopulationEstimate, rules: Rules, table: CaptureTable | None) -> str:
@@ -388,23 +379,36 @@ def _range(spread: ModelRange | None, rules: Rules) -> ModelRange | None:
     )
 
 
-def scrubbed(text: str, publication: Publication, levels: frozenset[str] = frozenset()) -> str:
-    """Write a sentence without numbers found in the data; where zeros are not safe, without those either.
+def withheld_from(text: str, rules: Rules) -> str:
+    """Say a message without the numbers found in the data; where zeros are not safe, not which ones there are.
 
-    Numbers stay that are levels of covariates, or parts of names, models and settings.
+    Of words that are no message nobody can tell which numbers are counts: they are not said.
 
     Examples
     --------
     >>> import mse
-    >>> safe = mse.disclosure.protect_table(mse.load_dataset("korea"), mse.disclosure.rules("cbs"))
-    >>> scrubbed("In 52 of 1,000 replicates of [12,3] in 2015, year=2014: none.", safe.publication)
-    'In x of x replicates of [12,3] in x, year=2014: none.'
+    >>> strict = mse.disclosure.rules("cbs")
+    >>> withheld_from(Message("remark.unbounded", n=52, of=1000), strict)
+    'In x of x replicates the hidden count has no upper bound.'
     """
-    if not publication.rules.active:
+    if not rules.active or not text:
         return text
-    if publication.rules.unsafe(0) and re.search(r"[Nn]obody", text):
-        return "Some combinations are empty; which ones is not shown."
-    return _NUMBER.sub(lambda found: found[0] if found[0] in levels else MARK, text)
+    said = [each if catalogue_of(SOURCE).knows(each) else _UNKNOWN for each in sentences_of(text)]
+    parts = (part for each in said if isinstance(each, Message) for part in each.parts())
+    if rules.unsafe(0) and any(part.key.startswith("nobody.") for part in parts):
+        return Message("withheld.empty")
+    return joined(*map(_withheld, said))
+
+
+def _withheld(value: Any, name: str = "") -> Any:
+    """Withhold the numbers in a field that were found in the data."""
+    if isinstance(value, Message):
+        return Message(
+            value.key, **{key: _withheld(each, key) for key, each in value.fields.items()}
+        )
+    if isinstance(value, tuple):
+        return tuple(_withheld(each, name) for each in value)
+    return None if isinstance(value, int | float) and name not in _ASKED else value
 
 
 # Strata ------------------------------------------------------------------------------------------
@@ -621,7 +625,7 @@ def _without_counts(table: CaptureTable) -> CaptureTable:
 
 # Monitors made fit to leave: figures by period and group, and their changes -----------------------
 
-NOT_SHOWN = "Not shown, to protect persons."
+NOT_SHOWN = Message("withheld.shown")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -779,7 +783,6 @@ def monitor_with(
         (period, group): _cell(cell, publication, _key(monitor, period, group), withheld=withheld)
         for (period, group), cell in monitor.cells.items()
     }
-    levels = levels_of(monitor.population)
     return ProtectedMonitor(
         period=monitor.period,
         group_names=monitor.group_names,
@@ -794,8 +797,8 @@ def monitor_with(
             monitor.joint.given,
         ),
         inhabitants=monitor.inhabitants,
-        warnings=tuple(scrubbed(each, publication, levels) for each in monitor.warnings),
-        notes=tuple(scrubbed(each, publication, levels) for each in monitor.notes),
+        warnings=tuple(withheld_from(each, publication.rules) for each in monitor.warnings),
+        notes=tuple(withheld_from(each, publication.rules) for each in monitor.notes),
         publication=publication,
         shown=FrozenDict(cells),
         between=FrozenDict(_changes(monitor, cells, publication.rules)),

@@ -20,9 +20,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mse.answer.shown import MARK
 from mse.data.checks import listed, near
 from mse.errors import ModelError
+from mse.messages import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -12,6 +12,7 @@ from scipy.special import ndtr
 
 from mse.answer.intervals import lognormal_interval
 from mse.errors import ConvergenceWarning, ModelError
+from mse.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ NEGLIGIBLE_WEIGHT = 1e-3
 
 
 #: What such an interval takes for granted.
-GIVEN_MODELS = "that one of the averaged models is right"
+GIVEN_MODELS = Message("given.models")
 
 
 class Average(NamedTuple):

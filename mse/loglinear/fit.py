@@ -21,7 +21,6 @@ from mse.answer.reasons import (
     ALL_JOINT,
     NOT_CONVERGED_REASON,
     boundary_reason,
-    enumerate_terms,
     not_estimable_reason,
 )
 from mse.core.existence import INDETERMINATE, LIMITS
@@ -37,7 +36,7 @@ from mse.core.profile import (
     hidden_variance,
     independent_lists,
 )
-from mse.data.operating import doubted_places, named_strata, silent_places
+from mse.data.operating import SilentPlace, doubted_places, named_strata, silent_places
 from mse.errors import ModelError
 from mse.loglinear.design import TableDesign, criteria, frozen_trend, table_design
 from mse.loglinear.partly_known import (
@@ -50,6 +49,7 @@ from mse.loglinear.partly_known import (
     whole_persons,
 )
 from mse.loglinear.refit import ModelRefitter, ObservationRefitter
+from mse.messages import Field, Message, joined, named
 from mse.models.terms import HierarchicalModel, parse_model
 from mse.redrawing import MarginsDrawing, PatternDrawing
 
@@ -457,15 +457,8 @@ class LogLinearFit(Fitted):
 #: Most cells of a table of fitted means: 512 MB.
 MAX_CELLS = 2**26
 
-RICHER = (
-    "List totals and their union say how many persons are on each list and on any, and nothing about "
-    "which lists go together, so a model with interactions is not determined by them. Ask for "
-    "'main', or use a table of capture histories."
-)
-UNCHECKED = (
-    "The estimate rests on list totals and their union only: that the lists are independent cannot be "
-    "checked with them."
-)
+RICHER = Message("reason.margins_richer")
+UNCHECKED = Message("remark.margins_unchecked")
 
 
 def fit_margins(
@@ -629,26 +622,11 @@ class MarginsRefitter:
 # What a fit to a table that is known in part says about itself, in words --------------------------
 
 #: Ends the reason of every status, and stands alone among the warnings where all is well.
-NOT_EXACT = (
-    "With records that are known in part the existence of the estimate is judged at the maximum that "
-    "was found, from several starts, and not exactly."
-)
-SILENT_TERMS = (
-    "Where a list did not operate the data say little or nothing about its terms with the covariates "
-    "that tell where: leave such terms out of the model."
-)
-NO_MAXIMUM = (
-    "No start led to a maximum of the likelihood, so there is no estimate. Try a smaller model, or "
-    "covariates with fewer levels."
-)
-MISSING_AT_RANDOM = (
-    "Which entries of a record are unknown says nothing about them, given what is known of the record "
-    "(missing at random)."
-)
-NO_PROFILE = (
-    "Where counts are known within bounds the number observed is uncertain too, and there is no profile "
-    "likelihood of the total: but for a bootstrap, intervals are log-normal, from the observed information."
-)
+NOT_EXACT = Message("reason.not_exact")
+SILENT_TERMS = Message("reason.silent_terms")
+NO_MAXIMUM = Message("reason.no_maximum")
+MISSING_AT_RANDOM = Message("assumption.missing_at_random")
+NO_PROFILE = Message("remark.no_profile")
 
 
 def recorded_boundary_reason(
@@ -665,16 +643,11 @@ def recorded_boundary_reason(
     n_zero : int
         Observable cells with fitted mean zero.
     """
-    parts = []
-    if vanishing:
-        parts.append(
-            f"At minus infinity, since nobody was observed with it: {enumerate_terms(vanishing)}."
-        )
-    if open_terms:
-        parts.append(f"Not determined, though the total is: {enumerate_terms(open_terms)}.")
-    if n_zero:
-        parts.append(f"{n_zero:,} of the observable histories have fitted mean zero.")
-    return " ".join(parts)
+    return joined(
+        Message("nobody.minus_infinity", names=named(vanishing)) if vanishing else "",
+        Message("reason.open_terms", names=named(open_terms)) if open_terms else "",
+        Message("reason.fitted_zero", n=n_zero) if n_zero else "",
+    )
 
 
 def silent_lists(table: CaptureTable, operating: BoolArray | None = None) -> Iterator[str]:
@@ -688,42 +661,36 @@ def silent_lists(table: CaptureTable, operating: BoolArray | None = None) -> Ite
         As of `mse.data.operating.operating_lists`, which is asked otherwise.
     """
     for name, found in silent_places(table, operating):
-        said = enumerate_terms([place.name for place in found if place.said])
-        if any(place.said for place in found):
-            places = f" in {said}" if said else ""
-            yield f"{name} did not operate{places}, as was said: persons only on it count as hidden."
+        said = [place.name for place in found if place.said]
+        if any(said):
+            yield Message("remark.not_operating_in", name=name, places=named(said))
+        elif said:
+            yield Message("remark.not_operating", name=name)
         inferred = [place for place in found if not place.said]
         if inferred:
-            names = enumerate_terms([str(place) for place in inferred])
-            where = f"in {names}" if inferred[0].name else names
-            yield (
-                f"Nobody's membership of {name} is known {where}: the list is taken not to have "
-                "operated there, and persons only on it count as hidden. That is inferred. If it did "
-                f"operate, and these persons lack it by chance, say so: operating={{{name!r}: "
-                "'everywhere'} of the table."
-            )
+            where = _where(inferred)
+            yield Message("nobody.membership", name=name, places=where, quoted=repr(name))
     for name, doubt in doubted_places(table, operating):
-        names = enumerate_terms([str(place) for place in doubt.places])
-        where = f"in {names}" if doubt.places[0].name else names
-        yield (
-            f"Nobody's membership of {name} is known {where}, but for {doubt.persons:,} persons whom no "
-            "list can have reported that is known not to have them: the list is taken to have operated "
-            "there, and who else was on it to be missing at random. That is inferred. If it did not "
-            f"operate there, say where it did: operating={{{name!r}: ...}} of the table."
+        yield Message(
+            "nobody.membership_doubted",
+            name=name,
+            places=_where(doubt.places),
+            persons=doubt.persons,
+            quoted=repr(name),
         )
+
+
+def _where(places: Sequence[SilentPlace]) -> Field:
+    """Name places, with the persons known to be there."""
+    if not places[0].name:
+        return named([Message("place.unnamed", n=each.persons) for each in places])
+    names = [Message("place.named", name=each.name, n=each.persons) for each in places]
+    return Message("place.in", places=named(names))
 
 
 def within_bounds(count: int, more: float) -> str:
     """Say how many counts are known within bounds, and what is expected in them beyond the lower ones."""
-    if count == 1:
-        return (
-            "1 count is known within bounds. The observed number holds its lower bound; the hidden "
-            f"number holds the {more:,.1f} persons more that are expected in it."
-        )
-    return (
-        f"{count:,} counts are known within bounds. The observed number holds their lower bounds; the "
-        f"hidden number holds the {more:,.1f} persons more that are expected in them."
-    )
+    return Message("remark.within_bounds", n=count, more=more)
 
 
 def incomplete_notes(
@@ -748,18 +715,12 @@ def incomplete_notes(
     if vague.any():
         yield within_bounds(int(vague.sum()), float((found.expected - low)[vague].sum()))
     if kinds:
-        yield (
-            "Counts known within bounds stand beside records that lack entries, so entries are taken to "
-            "be missing completely at random."
-        )
+        yield Message("remark.completely_at_random")
     if (seen.observations.patterns[:, table.n_lists :] < 0).any():
-        yield (
-            "By stratum, observed persons with an unknown covariate are allotted by their expected "
-            "numbers, rounded to whole persons."
-        )
+        yield Message("remark.allotted")
     if found.others.size:
-        totals = ", ".join(f"{total:,.0f}" for total in found.others[:3])
-        yield f"The likelihood has other, lower maxima; their totals are {totals}."
+        totals = [Message("number.persons", n=total) for total in found.others[:3]]
+        yield Message("remark.other_maxima", totals=totals)
 
 
 # A log-linear model of a table of which some is known in part -------------------------------------
@@ -918,11 +879,11 @@ class IncompleteLogLinearFit(LogLinearFit):
             return NO_MAXIMUM
         if self.status == "boundary":
             n_zero = int(self._design.observable.sum() - self._fit.face.sum())
-            return f"{recorded_boundary_reason(self._vanishing, self._aliased, n_zero)} {NOT_EXACT}"
+            said = recorded_boundary_reason(self._vanishing, self._aliased, n_zero)
+            return joined(said, NOT_EXACT)
         said = super().reason
-        if said and not self._parts.seen.operating.all():
-            said = f"{said} {SILENT_TERMS}"
-        return f"{said} {NOT_EXACT}" if said else ""
+        silent = SILENT_TERMS if not self._parts.seen.operating.all() else ""
+        return joined(said, silent, NOT_EXACT) if said else ""
 
     @cached_property
     def notes(self) -> tuple[str, ...]:

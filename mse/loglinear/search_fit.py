@@ -71,6 +71,7 @@ from mse.loglinear.refit import (
     on_completed,
     path_refitter,
 )
+from mse.messages import Message
 from mse.models.catalogue import Catalogue, catalogue
 from mse.models.terms import parse_model
 
@@ -330,7 +331,8 @@ class LogLinearSearchFit(Fitted):
                 tried=self.n_models,
                 estimable=int(estimable.sum()),
                 failed=int((near & ~estimable).sum()),
-                place=f"within {RANGE_WITHIN:g} of the best {self._criterion_name}",
+                within=RANGE_WITHIN,
+                criterion=self._criterion_name,
             ),
         )
 
@@ -342,15 +344,18 @@ class LogLinearSearchFit(Fitted):
         first = int(np.argmin(np.where(np.isnan(self._values), np.inf, self._values)))
         if self._eligible.any() and not self._eligible[first]:
             found.append(
-                f"The model with the best {self._criterion_name}, {self._source.notation(first)}, "
-                f"is not estimable (limit: {self._limit(first)}); the best "
-                "estimable one was chosen."
+                Message(
+                    "remark.best_not_estimable",
+                    criterion=self._criterion_name,
+                    model=self._source.notation(first),
+                    limit=Message(f"limit_word.{self._limit(first)}"),
+                )
             )
         if not self._eligible.any():
             found.append(none_estimable(self.n_models, self._source.notation(self._chosen)))
         failed = int((self._fits.status[0] == NOT_CONVERGED).sum())
         if failed:
-            found.append(f"{failed:,} of {self.n_models:,} models did not converge.")
+            found.append(Message("remark.failed_models", n=failed, of=self.n_models))
         return tuple(found)
 
     @cached_property
@@ -365,8 +370,9 @@ class LogLinearSearchFit(Fitted):
             notes = tuple(each for each in notes if each not in before)
             notes = (*notes, *fit_warnings(made["fit"], self.table.n_lists))
         if self.n_models > 1:
-            how = "p-value" if self.estimator.criterion == "pvalue" else self._criterion_name
-            method = f"log-linear model, chosen by {how} among {self.n_models:,}"
+            by_p_value = self.estimator.criterion == "pvalue"
+            how = Message("test.p_value") if by_p_value else self._criterion_name
+            method = Message("method.search", criterion=how, n=self.n_models)
         return replace(
             found,
             method=method,
@@ -584,11 +590,7 @@ def _lost_weight(values: FloatArray, usable: BoolArray, name: str) -> tuple[str,
     lost = float(everything[~usable].sum())
     if lost < WORTH_SAYING:
         return ()
-    text = (
-        f"Models that are not estimable would have {lost:.0%} of the {name} weight; the average "
-        "is over the others."
-    )
-    return (text,)
+    return (Message("remark.lost_weight", share=lost, criterion=name),)
 
 
 # Search among hierarchical log-linear models ------------------------------------------------------

@@ -11,6 +11,7 @@ from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.comparing import default_estimator
 from mse.errors import ModelError
+from mse.messages import Message
 from mse.monitoring.draws import breaks_in, joint_draws, read_inhabitants, scopes_of
 from mse.monitoring.result import Monitor, check_names
 from mse.resampling import bootstrap
@@ -33,7 +34,7 @@ KEPT_PAIRS_LISTS = 4
 
 
 class Choice(NamedTuple):
-    """What a monitor searches among, and why not every model has all pairs of lists; empty if all do."""
+    """What a monitor searches among, and the key of why not every model has all pairs; empty if all do."""
 
     estimator: Estimator
     without_pairs: str = ""
@@ -63,14 +64,11 @@ def default_choice(
     search = replace(search, keep=tuple(f"{name}*{period}" for name in _reporting(table, period)))
     if table.n_lists < KEPT_PAIRS_LISTS:
         # Of two lists no model could have the pair.
-        few = f"all of them are kept where there are {KEPT_PAIRS_LISTS} lists or more"
-        return Choice(search, few if table.n_lists > 2 else "")
+        return Choice(search, "modeled.pairs_from" if table.n_lists > 2 else "")
     paired = replace(search, keep=(*search.keep, *_pairs(table.lists)))
     if _determined(table, search) <= _determined(table, paired):
         return Choice(paired)
-    return Choice(
-        search, "with all of them in every model the data would not determine the hidden number"
-    )
+    return Choice(search, "modeled.pairs_not_estimable")
 
 
 def said_of_models(table: CaptureTable, choice: Choice, period: str) -> Iterator[str]:
@@ -84,22 +82,14 @@ def said_of_models(table: CaptureTable, choice: Choice, period: str) -> Iterator
     constant = [name for name in table.lists if name not in changing]
     asked = CRITERION_NAMES[search.criterion]
     if {*_pairs(table.lists)} <= {*search.keep}:
-        yield "Every model that was searched has all pairs of lists."
+        yield Message("modeled.kept_pairs")
     if choice.without_pairs:
-        yield (
-            f"Pairs of lists are in a model only where {asked} asks for them: {choice.without_pairs}."
-        )
-    if changing:
-        who = f"each of {', '.join(changing)}" if constant else "each list"
-        yield (
-            f"In every model that was searched {who} may reach another share of the population in each "
-            f"{period}."
-        )
-    if changing and constant:
-        yield (
-            f"There is a {period} in which nothing is known of {', '.join(constant)}: the share reached is "
-            f"taken to be the same in each {period} unless {asked} asks for a change."
-        )
+        yield Message(choice.without_pairs, criterion=asked, least=KEPT_PAIRS_LISTS)
+    if changing and not constant:
+        yield Message("modeled.kept_period", period=period)
+    elif changing:
+        yield Message("modeled.kept_period_some", names=changing, period=period)
+        yield Message("modeled.constant_lists", period=period, names=constant, criterion=asked)
 
 
 def _pairs(lists: Sequence[str]) -> tuple[str, ...]:
@@ -283,7 +273,7 @@ def _summed(table: CaptureTable, reported: tuple[str, ...]) -> Iterator[str]:
     """Say which covariates are in the models and not in the figures."""
     rest = [name for name in table.covariates if name not in reported]
     if rest:
-        yield f"Summed over, after estimation: {', '.join(rest)}."
+        yield Message("modeled.summed_after", names=rest)
 
 
 def _warnings(
@@ -293,16 +283,9 @@ def _warnings(
     breaks = breaks_in(scopes)
     if not breaks:
         return
-    where = ", ".join(f"{before} and {after}" for before, after in breaks)
+    where = [Message("joined.and", parts=tuple(map(str, pair))) for pair in breaks]
     if across:
-        yield (
-            f"The scope changes between {where}. Changes across it were asked for: they hold what the "
-            "registers cover as well as what happened."
-        )
+        yield Message("remark.scope_across", where=where)
     trend = getattr(estimator, "trend", {})
     if isinstance(trend, Mapping) and period in trend:
-        yield (
-            f"The {period} enters as a smooth trend, which runs across the change of scope between "
-            f"{where}: the estimates on either side lean on each other. Leave the trend out, or "
-            f"estimate each scope by itself with table.where({period}=[...])."
-        )
+        yield Message("remark.trend_across", period=period, where=where)

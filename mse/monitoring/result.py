@@ -18,6 +18,7 @@ from mse.answer.population import joint_limit, joint_status, jsonable
 from mse.answer.shown import Result, in_words
 from mse.data.checks import listed, near
 from mse.errors import ModelError
+from mse.messages import Message, encode_messages
 from mse.monitoring.draws import PER, Figure, breaks_in, figure
 
 if TYPE_CHECKING:
@@ -128,13 +129,6 @@ FIGURES = {"scope", "observed", "population", *_QUANTITIES, *_ENDING}.union(
     *(ends_of(each) for each in _QUANTITIES)
 )
 
-_WHY: dict[Limit, str] = {
-    "infinite": "the data set no upper limit to the hidden number",
-    "zero": "the hidden number runs to zero, an artifact of empty cells",
-    "indeterminate": "the data do not determine the hidden number",
-    "finite": "the computation failed",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class Cell:
@@ -214,16 +208,17 @@ class Cell:
 
 def _reason(strata: Strata, members: Sequence[int], limit: Limit) -> str:
     """Say why a sum is not estimable, and which of its parts are not."""
-    why = _WHY[limit]
     if len(members) == 1:
-        return f"{why[0].upper()}{why[1:]}."
+        return Message(f"reason.cell.{limit}")
     lost = [each for each in members if strata.status[each] not in ("ok", "boundary")]
     names = [
         ", ".join(f"{n}={level}" for n, level in zip(strata.names, strata.cells[each], strict=True))
         for each in lost[:2]
     ]
-    more = f" and {len(lost) - 2} more" if len(lost) > 2 else ""
-    return f"In {len(lost)} of {len(members)} strata ({'; '.join(names)}{more}) {why}."
+    shown = Message("joined.series", parts=names)
+    if len(lost) > 2:
+        shown = Message("joined.more_strata", names=names, n=len(lost) - 2)
+    return Message(f"reason.strata_lost.{limit}", n=len(lost), of=len(members), names=shown)
 
 
 # The answer of the monitor: every figure read from one joint set of draws -------------------------
@@ -363,7 +358,7 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         scope = "; ".join(scopes)
         if len(scopes) > 1 and not self.across_scopes:
             total, status = nan, ACROSS_SCOPES
-            reason = f"A sum over every {self.period} mixes scopes: {scope}."
+            reason = Message("reason.scope_sum", period=self.period, scopes=tuple(scopes))
         # A rate over several periods is per inhabitant and period.
         parts = product(*(_several(each) for each in where.values()))
         inhabitants = sum(
@@ -468,10 +463,9 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         """Why two periods may not be compared; empty if they may."""
         if self.across_scopes or self.scopes[first] == self.scopes[last]:
             return ""
-        return (
-            f"{self.period} {first} and {last} are of different scope ({self.scopes[first]}; "
-            f"{self.scopes[last]}), so a change between them would not be one of the population."
-        )
+        scopes = [self.scopes[first], self.scopes[last]]
+        ends = {"first": str(first), "last": str(last)}
+        return Message("reason.scopes_differ", period=self.period, **ends, scopes=scopes)
 
     def compare(self, first: Level, last: Level, group: _Group = ()) -> Change:
         """Compare two periods as `change` does, with a status in place of an error across scopes."""
@@ -482,7 +476,7 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         if reason:
             return without_figures(first, last, ACROSS_SCOPES, reason)
         scopes = self.scopes[first.period], self.scopes[last.period]
-        note = f"Across scopes: {'; '.join(scopes)}." if len(set(scopes)) > 1 else ""
+        note = Message("reason.scopes_crossed", scopes=scopes) if len(set(scopes)) > 1 else ""
         return change_between(first, last, self.level, note)
 
     def changes(self, group: str | None = None) -> pd.DataFrame:
@@ -559,6 +553,7 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
             "warnings": self.warnings,
             "provenance": population.provenance,
         }
+        data["messages"] = encode_messages(data)
         encoded: dict[str, Any] = jsonable(data)
         return encoded
 

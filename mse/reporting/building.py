@@ -29,7 +29,7 @@ from mse.reporting.parts.estimates import comparison, estimates
 from mse.reporting.parts.lists import lists, overlaps
 from mse.reporting.parts.monitored import monitored
 from mse.reporting.parts.opening import answer, assumptions, further, missing, question
-from mse.words.catalogue import Sentences, language_of
+from mse.words.catalogue import language_of
 from mse.words.content import Inline, Report, inline
 
 if TYPE_CHECKING:
@@ -47,26 +47,10 @@ if TYPE_CHECKING:
 
 
 def shielded(evidence: Evidence, rules: Rules, level: float) -> tuple[Evidence, tuple[Counts, ...]]:
-    """Protect estimates and monitors, and take what may be shown of the tables.
+    """Protect estimates and monitors, and take what may be shown of the tables, in their order.
 
     All counts of a table and of the estimates from it are suppressed together, so that one part of the
     report does not give away what another hides.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        What was given.
-    rules : Rules
-        What is to be protected.
-    level : float
-        Level of the intervals in the report.
-
-    Returns
-    -------
-    Evidence
-        With protected estimates and monitors.
-    tuple of Counts
-        What may be shown of the tables, in their order.
     """
     if not rules.active:
         return evidence, tuple(counts_of(table) for table in evidence.tables)
@@ -194,7 +178,7 @@ def build_report(
     rules = rules_of(disclosure)
     evidence = gather(results)
     evidence, counts = shielded(evidence, rules, level)
-    context = Context(evidence, counts, say, Sentences(say), rules, level, pictures=figures)
+    context = Context(evidence, counts, say, rules, level, pictures=figures)
     named = inline(title) if title else _title(context)
     day = (date or dt.date.today()).isoformat()
     return Report(

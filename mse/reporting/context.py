@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from mse.answer.intervals import StoredIntervals
 from mse.answer.population import PopulationEstimate
 from mse.answer.shown import Result
 from mse.comparing import Comparison
+from mse.data.datasets import list_datasets
 from mse.data.table import CaptureTable
 from mse.diagnostics import CheckResult, GoodnessOfFit, Influence, Overlaps, Residuals
 from mse.errors import ModelError
+from mse.messages import MARK
 from mse.monitoring import Monitor
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio
 from mse.validation import Validation
-from mse.words.content import Cell, Inline, Text, inline
-from mse.words.estimates import drew_registered_only
+from mse.words.content import (
+    Block,
+    Cell,
+    Column,
+    Inline,
+    Paragraph,
+    Section,
+    Table,
+    Text,
+    inline,
+)
+from mse.words.estimates import at_length, drew_registered_only
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, Level
@@ -28,37 +42,27 @@ if TYPE_CHECKING:
     from mse.answer.protocols import Fit
     from mse.data.patterns import TableInfo
     from mse.disclosure import Rules
-    from mse.words.catalogue import Language, Sentences
+    from mse.words.catalogue import Language
+    from mse.words.content import Role
+
+#: A row of a frame of results.
+Row: TypeAlias = Mapping[Any, Any]
+#: A column of a table, and what makes a cell of it from a row.
+Shown: TypeAlias = "tuple[Column, Callable[[Any], Cell]]"
 
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """Results and how to speak of them.
-
-    Attributes
-    ----------
-    given : Evidence
-        The results, protected.
-    counts : tuple of Counts
-        What may be shown of the tables, in the order of ``given.tables``.
-    say : Language
-        Messages and numbers.
-    sentences : Sentences
-        What the layers below say, in this language.
-    rules : Rules
-        Of disclosure; `given` follows them where it can.
-    level : float
-        Level of the intervals.
-    pictures : bool
-        Whether figures are drawn.
-    """
+    """Results and how to speak of them: `given` is protected, as far as the rules can be followed there."""
 
     given: Evidence
+    #: What may be shown of the tables, in the order of ``given.tables``.
     counts: tuple[Counts, ...]
     say: Language
-    sentences: Sentences
     rules: Rules
+    #: Level of the intervals.
     level: float
+    #: Whether figures are drawn.
     pictures: bool = True
 
     @property
@@ -66,10 +70,74 @@ class Context:
         """Whether counts are suppressed or rounded, so that nothing may leave that gives them away."""
         return self.rules.active
 
-    @property
-    def interval_heading(self) -> str:
-        """Heading of a column of intervals of the total."""
-        return self.say("column.total_interval", level=self.say.level(self.level))
+    # Blocks ---------------------------------------------------------------------------------------
+
+    def paragraph(self, key: str, role: Role = "", **fields: Any) -> Paragraph:
+        """Make a paragraph of one text."""
+        return Paragraph(inline(self.say(key, **fields)), role)
+
+    def left_out(self, key: str, **fields: Any) -> Block:
+        """Say that something is left out under the rules of disclosure."""
+        return self.paragraph("disclosure.left_out", "note", what=self.say(key, **fields))
+
+    def figures(self, key: str, cell: Callable[[Any], Cell], **fields: Any) -> Shown:
+        """Make a column of figures."""
+        return Column(self.say(f"column.{key}", **fields), figures=True), cell
+
+    def words(self, key: str, cell: Callable[[Any], Cell], **fields: Any) -> Shown:
+        """Make a column of words."""
+        return Column(self.say(f"column.{key}", **fields)), cell
+
+    def named_columns(self, names: Iterable[object]) -> list[Shown]:
+        """Make columns of the parts of a row that name it, such as levels of covariates."""
+        return [(Column(str(name)), from_row(name)) for name in names]
+
+    def intervals(self, key: str = "total_interval", level: float | None = None) -> Shown:
+        """Make a column of intervals of the total, from rows with ``low`` and ``high``."""
+        said = self.say.level(self.level if level is None else level)
+        return self.figures(key, lambda row: self.span_cell(row["low"], row["high"]), level=said)
+
+    def status_column(self) -> Shown:
+        """Make a column of the status, from rows that have it."""
+        return self.words("status", lambda row: self.say.status_cell(row["status"]))
+
+    def by_table(
+        self,
+        name: str,
+        infos: Iterable[TableInfo],
+        parts: Iterable[tuple[Iterable[Block], Iterable[Section]]],
+        more: tuple[Block, ...] = (),
+    ) -> Section:
+        """Make a section with a part for each table; of one table the part is the section."""
+        heading = self.say(f"heading.{name}")
+        made = [
+            Section(f"{name}-{i}", self.name_of(info, i), tuple(blocks), tuple(sections))
+            for i, (info, (blocks, sections)) in enumerate(zip(infos, parts, strict=True), start=1)
+        ]
+        if len(made) == 1:
+            return Section(name, heading, (*made[0].blocks, *more), made[0].sections)
+        return Section(name, heading, more, tuple(made))
+
+    def table(
+        self,
+        caption: str,
+        columns: Iterable[Shown],
+        rows: pd.DataFrame | Iterable[Any],
+        notes: Iterable[str] = (),
+    ) -> Table:
+        """Make a table, a cell of each row for each column."""
+        made = tuple(columns)
+        each = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
+        cells = tuple(tuple(cell(row) for _, cell in made) for row in each)
+        return Table(caption, tuple(column for column, _ in made), cells, tuple(notes))
+
+    def rest(self, rows: Any, most: int, key: str = "table.more_rows") -> tuple[str, ...]:
+        """Say how many rows are not shown, if there are more than are."""
+        return (self.say(key, n=len(rows) - most),) if len(rows) > most else ()
+
+    def marked(self, *, suppressed: bool) -> tuple[str, ...]:
+        """Say what the mark of a suppressed figure means, where there is one."""
+        return (self.say("disclosure.marked"),) if suppressed else ()
 
     # Numbers of persons that the layers below did not protect --------------------------------------
 
@@ -79,13 +147,11 @@ class Context:
 
     def counted(self, value: float) -> str:
         """Write a count, with a mark where it is suppressed."""
-        return self.say("disclosure.mark") if math.isnan(value) else self.say.number(value)
+        return MARK if math.isnan(value) else self.say.number(value)
 
-    def observed_cell(self, value: float) -> Cell:
+    def observed_cell(self, value: Any) -> Cell:
         """Make a cell with a count, with a mark where it is suppressed."""
-        if math.isnan(value):
-            return Cell(self.say("disclosure.mark"))
-        return self.say.count_cell(int(value))
+        return Cell(MARK) if pd.isna(value) else self.say.count_cell(int(value))
 
     def span_cell(self, low: float, high: float) -> Cell:
         """Make a cell with an interval of persons, rounded."""
@@ -96,10 +162,6 @@ class Context:
         return self.say.count_cell(self.persons(value))
 
     # Words ------------------------------------------------------------------------------------------
-
-    def translated(self, text: str) -> Inline:
-        """Say a text of the layers below in the language of the report, or mark it."""
-        return inline(self.sentences.say(text))
 
     def bounded(self, population: PopulationEstimate, text: str, *, most: bool = False) -> str:
         """Write "at least" before a figure of a lower bound, "at most" before one that falls as it rises."""
@@ -113,21 +175,16 @@ class Context:
         return replace(cell, text=self.bounded(population, cell.text, most=most))
 
     def cell_of(self, text: str) -> Cell:
-        """Make a cell of a text of the layers below."""
-        said = self.sentences.say(text)
+        """Make a cell of what a result says."""
+        said = self.say.said(text)
         return Cell(said.text, text or None, said.language)
 
     def described(self, text: str, info: TableInfo) -> Text:
-        """Give what somebody wrote about a table; texts of bundled tables are English."""
-        from mse.data.datasets import list_datasets
-
-        said = self.sentences.name(text)
-        if not any(each.isalpha() for each in text):
-            return Text(text)
+        """Give what somebody wrote about a table; only texts of bundled tables are known to be English."""
+        said = self.say.said(text)
         ours = info.name.endswith("(synthetic)") or info.name in set(list_datasets()["name"])
-        if said.text == text and ours:
-            return self.sentences.say(text)
-        return said
+        known = not said.language or (ours and any(each.isalpha() for each in text))
+        return said if known else Text(text)
 
     def subject(self, info: TableInfo) -> Inline:
         """Name the population and the period."""
@@ -138,19 +195,19 @@ class Context:
             return inline(subject)
         return inline(subject, ", ", self.described(info.period, info))
 
-    def method_name(self, population: PopulationEstimate) -> str:
-        """Name the method where no language can be marked: with its code, if it is another one."""
-        return self.named(population.method)
+    def name_of(self, info: TableInfo, i: int) -> str:
+        """Tell one of several tables from the others."""
+        return info.scope or info.name or self.say("question.table", n=i)
 
     def named(self, text: str) -> str:
         """Say a text where no language can be marked: with its code, if it is another one."""
-        said = self.sentences.say(text)
+        said = self.say.said(text)
         return f"{said.text} [{said.language}]" if said.language else said.text
 
     def method(self, population: PopulationEstimate) -> Inline:
         """Name the method, and the model where there is one."""
-        said = self.sentences.say(population.method)
-        return inline(said, f" {population.model}" if population.model else "")
+        model = f" {population.model}" if population.model else ""
+        return inline(self.say.said(population.method), model)
 
     def kind(self, population: PopulationEstimate, *, brief: bool = False) -> str:
         """Name the kind of interval, and unless it is to be brief what it takes for granted."""
@@ -161,13 +218,12 @@ class Context:
 
     def kind_named(self, kind: str, given: str) -> str:
         """Write a kind of interval, and what it takes for granted where that is to be said."""
-        parts = [self.say(f"kind.{kind}") if self.say.has(f"kind.{kind}") else kind]
-        return ", ".join([*parts, self.given_named(given)] if given else parts)
-
-    def given_named(self, given: str) -> str:
-        """Say in short what an interval takes for granted."""
-        key = f"given_short.{_key(given)}"
-        return self.say(key) if self.say.has(key) else given
+        said = self.say.kind(kind)
+        if not given:
+            return said
+        short = at_length(given).replace("conditions.", "given_short.")
+        granted = self.say(short) if self.say.has(short) else self.say.said(given).text
+        return f"{said}, {granted}"
 
     def conditions(self, population: PopulationEstimate) -> Inline:
         """Say what the interval takes for granted."""
@@ -176,21 +232,22 @@ class Context:
             return ()
         if not given:
             credible = population.interval_kind == "credible"
-            return inline(self.say("given.posterior")) if credible else ()
-        key = f"given.{_key(given)}"
+            return inline(self.say("conditions.posterior")) if credible else ()
+        key = at_length(given)
         if self.say.has(key):
-            fixed = f" {self.say('given.n_fixed')}" if drew_registered_only(population) else ""
+            fixed = f" {self.say('conditions.n_fixed')}" if drew_registered_only(population) else ""
             return inline(self.say(key) + fixed)
-        return self.say.rich("given.other", given=self.sentences.say(given))
-
-    def status(self, population: PopulationEstimate) -> str:
-        """Name the status."""
-        return self.say(f"status.{population.status}")
+        return self.say.rich("conditions.other", given=self.say.said(given))
 
 
-def _key(given: str) -> str:
-    """Key of what an interval takes for granted."""
-    return given.replace(" ", "_")
+def label(value: object) -> Cell:
+    """Make a cell of a name or a level."""
+    return Cell(str(value), str(value))
+
+
+def from_row(name: Any, make: Callable[[Any], Cell] = label) -> Callable[[Any], Cell]:
+    """Make cells of what rows hold under a name."""
+    return lambda row: make(row[name])
 
 
 # Counts of a table as a report shows them: suppressed ones are NaN --------------------------------
@@ -198,50 +255,26 @@ def _key(given: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """What may be shown of a table.
-
-    Attributes
-    ----------
-    lists : tuple of str
-        Names of the lists.
-    covariates : mapping of str to tuple
-        Levels of the covariates.
-    info : TableInfo
-        What the table is about.
-    observed : float
-        Persons on at least one list.
-    sizes : mapping of str to float
-        Persons on each list; NaN where suppressed.
-    overlaps : float64 array (K, K) or None
-        Persons on both lists of each pair, NaN where suppressed; None where they are not known.
-    alone : mapping of str to float
-        Persons on each list and no other; empty where they are not known or may not be shown.
-    by_number : mapping of int to int
-        Persons by the number of lists they are on; empty as `alone`.
-    n_cells : int
-        Cells of the table.
-    is_complete : bool
-        Whether everything is exactly known.
-    fingerprint : str
-        Of the counts; empty where it may not be shown.
-    table : CaptureTable or None
-        The table, for figures; None where its counts may not be shown.
-    suppressed, shown : int
-        How many counts are not shown, of how many there is a place for.
-    """
+    """What may be shown of a table: counts that are suppressed are NaN, those not known are missing."""
 
     lists: tuple[str, ...]
     covariates: Mapping[str, tuple[Level, ...]]
     info: TableInfo
+    #: Persons on at least one list, and on each of them.
     observed: float
     sizes: Mapping[str, float]
+    #: Persons on both lists of each pair, (K, K).
     overlaps: FloatArray | None
+    #: Persons on each list and no other, and by the number of lists they are on.
     alone: Mapping[str, float]
     by_number: Mapping[int, int]
     n_cells: int
     is_complete: bool
+    #: Empty where it may not be shown.
     fingerprint: str
+    #: For figures; None where its counts may not be shown.
     table: CaptureTable | None
+    #: How many counts are not shown, of how many there is a place for.
     suppressed: int = 0
     shown: int = 0
 
@@ -282,8 +315,16 @@ def counts_of(table: CaptureTable) -> Counts:
 
 # What a report is made from: the results that were given, sorted ----------------------------------
 
-_DIAGNOSTICS = (GoodnessOfFit, Residuals, Influence)
-_SENSITIVITIES = (LeaveOneOut, MergedLists, HighestOrder, OddsRatio, NearModels)
+#: Where results of a kind belong, in `Evidence`.
+_PLACES: dict[str, tuple[type, ...]] = {
+    "monitors": (Monitor,),
+    "validations": (Validation,),
+    "checks": (CheckResult,),
+    "overlaps": (Overlaps,),
+    "diagnostics": (GoodnessOfFit, Residuals, Influence),
+    "sensitivities": (LeaveOneOut, MergedLists, HighestOrder, OddsRatio, NearModels),
+    "others": (Result,),
+}
 
 #: What `write_report` takes: a result, or an iterable or mapping of them.
 Reportable: TypeAlias = Any
@@ -323,13 +364,7 @@ class Estimated:
 
 @dataclass(frozen=True, eq=False)
 class Remembered:
-    """Intervals that are computed once: a report asks for the same one many times.
-
-    Attributes
-    ----------
-    method : IntervalMethod
-        What computes them.
-    """
+    """Intervals that are computed once: a report asks for the same one many times."""
 
     method: IntervalMethod
     _known: dict[float, tuple[float, float]] = field(default_factory=dict, repr=False)
@@ -428,65 +463,36 @@ class Evidence:
         return named[0] if named else ()
 
 
-@dataclass
-class _Found:
-    """Results while they are being sorted."""
+def _sort(result: Any, found: dict[str, list[Any]]) -> None:
+    """Put a result where it belongs, several one by one."""
+    place = next((name for name, kinds in _PLACES.items() if isinstance(result, kinds)), "")
+    if place:
+        found[place].append(result)
+        if place in ("validations", "overlaps"):
+            found["tables"].append(result.table)
+    elif isinstance(result, PopulationEstimate):
+        found["estimates"].append(Estimated(result))
+    elif isinstance(result, CaptureTable):
+        found["tables"].append(result)
+    elif isinstance(result, Comparison):
+        found["estimates"] += [Estimated(fit.population, fit) for fit in result.fits]
+    elif _is_fit(result):
+        found["estimates"].append(Estimated(result.population, result))
+    else:
+        _sort_all(result, found)
 
-    estimates: list[Estimated] = field(default_factory=list)
-    tables: list[CaptureTable] = field(default_factory=list)
-    monitors: list[Monitor] = field(default_factory=list)
-    validations: list[Validation] = field(default_factory=list)
-    checks: list[CheckResult] = field(default_factory=list)
-    overlaps: list[Overlaps] = field(default_factory=list)
-    diagnostics: list[Result] = field(default_factory=list)
-    sensitivities: list[Result] = field(default_factory=list)
-    others: list[Result] = field(default_factory=list)
 
-    def add(self, result: object) -> None:
-        """Put a result where it belongs."""
-        match result:
-            case PopulationEstimate():
-                self.estimates.append(Estimated(result))
-            case CaptureTable():
-                self.tables.append(result)
-            case Comparison():
-                self.estimates += [Estimated(fit.population, fit) for fit in result.fits]
-            case Monitor():
-                self.monitors.append(result)
-            case Validation():
-                self.validations.append(result)
-                self.tables.append(result.table)
-            case CheckResult():
-                self.checks.append(result)
-            case _:
-                self._add_further(result)
-
-    def _add_further(self, result: object) -> None:
-        if _is_fit(result):
-            self.estimates.append(Estimated(result.population, result))  # type: ignore[attr-defined,arg-type]
-        elif isinstance(result, Overlaps):
-            self.overlaps.append(result)
-            self.tables.append(result.table)
-        elif isinstance(result, _DIAGNOSTICS):
-            self.diagnostics.append(result)
-        elif isinstance(result, _SENSITIVITIES):
-            self.sensitivities.append(result)
-        elif isinstance(result, Result):
-            self.others.append(result)
-        else:
-            self._add_all(result)
-
-    def _add_all(self, results: object) -> None:
-        if isinstance(results, Mapping):
-            results = results.values()
-        if isinstance(results, str | bytes) or not isinstance(results, Iterable):
-            raise ModelError(
-                f"A report cannot be made from {results!r}; expected a fit, a PopulationEstimate, a "
-                "Comparison, a Monitor, a Validation, results of mse.sensitivity or mse.diagnostics, "
-                "a CaptureTable, or several of these in a list."
-            )
-        for each in results:
-            self.add(each)
+def _sort_all(results: Any, found: dict[str, list[Any]]) -> None:
+    if isinstance(results, Mapping):
+        results = results.values()
+    if isinstance(results, str | bytes) or not isinstance(results, Iterable):
+        raise ModelError(
+            f"A report cannot be made from {results!r}; expected a fit, a PopulationEstimate, a "
+            "Comparison, a Monitor, a Validation, results of mse.sensitivity or mse.diagnostics, "
+            "a CaptureTable, or several of these in a list."
+        )
+    for each in results:
+        _sort(each, found)
 
 
 def _is_fit(result: object) -> bool:
@@ -496,17 +502,7 @@ def _is_fit(result: object) -> bool:
 
 
 def gather(results: Reportable) -> Evidence:
-    """Sort what a report is to be made from.
-
-    Parameters
-    ----------
-    results : result, or iterable or mapping of results
-        Nested as they come, such as the tuple that `mse.diagnostics.check` gives.
-
-    Raises
-    ------
-    ModelError
-        If one of them is nothing that a report can hold, or there is none.
+    """Sort what a report is to be made from, results nested as they come.
 
     Examples
     --------
@@ -515,20 +511,14 @@ def gather(results: Reportable) -> Evidence:
     >>> len(gather([fit, mse.sensitivity.highest_order(fit)]).sensitivities)
     1
     """
-    found = _Found()
-    found.add(results)
-    estimates = _distinct(found.estimates)
-    tables = [each.table for each in estimates if each.table is not None]
+    found: dict[str, list[Any]] = defaultdict(list)
+    _sort(results, found)
+    estimates = _distinct(found["estimates"])
+    tables = [*(each.table for each in estimates if each.table is not None), *found["tables"]]
     evidence = Evidence(
-        groups=_grouped(estimates, [*tables, *found.tables]),
-        tables=tuple(dict.fromkeys([*tables, *found.tables])),
-        monitors=tuple(found.monitors),
-        validations=tuple(found.validations),
-        checks=tuple(found.checks),
-        overlaps=tuple(found.overlaps),
-        diagnostics=tuple(found.diagnostics),
-        sensitivities=tuple(found.sensitivities),
-        others=tuple(found.others),
+        groups=_grouped(estimates, tables),
+        tables=tuple(dict.fromkeys(tables)),
+        **{name: tuple(found[name]) for name in _PLACES},
     )
     if not any(getattr(evidence, name) for name in evidence.__dataclass_fields__):
         raise ModelError("There is nothing to report: no result was given.")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mse.answer.population import PopulationEstimate
-from mse.data.patterns import TableInfo
 from mse.data.table import CaptureTable
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio
 from mse.words.catalogue import SOURCE
-from mse.words.content import Block, Figure, Paragraph, inline
+from mse.words.content import Block, Figure
 from mse.words.monitors import SUPPRESSED
 
 if TYPE_CHECKING:
@@ -23,34 +23,18 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from mse.answer.shown import Result
+    from mse.data.patterns import TableInfo
     from mse.monitoring import Monitor
     from mse.reporting.context import Context, Counts, Group
 
 
 # Pictures by `mse.plots`, as text of an SVG file, in the language of the report -------------------
 
-_Result = TypeVar("_Result")
-
 
 def drawn(context: Context, draw: Callable[..., Any], result: object, **options: Any) -> str:
-    """Draw a result, its words in the language of the report.
+    """Draw a result by a function of `mse.plots`, its words in the language of the report, as SVG.
 
-    Parameters
-    ----------
-    context : Context
-        With the language.
-    draw : callable
-        A function of `mse.plots`.
-    result : object
-        What it draws.
-    **options
-        Of the function.
-
-    Returns
-    -------
-    str
-        The picture, the same bytes whenever it is drawn of the same result.
+    The same bytes come out whenever it is drawn of the same result.
     """
     import matplotlib as mpl
     import matplotlib.pyplot as plt
@@ -67,51 +51,44 @@ def drawn(context: Context, draw: Callable[..., Any], result: object, **options:
     return text.getvalue()
 
 
-def said_in(context: Context, result: _Result) -> _Result:
+def said_in(context: Context, result: Any) -> Any:
     """Put what a result says of itself into the language of the report: subject and method."""
-    found: Any = result
-    if context.say.code == SOURCE:
+    say = context.say
+    if say.code == SOURCE:
         return result
     match result:
         case CaptureTable():
-            changes = {
-                part.name: getattr(_info(context, result.info), part.name)
-                for part in fields(TableInfo)
-            }
-            found = result.with_info(**changes)
+            return result.with_info(**vars(_info(context, result.info)))
         case PopulationEstimate():
-            found = replace(
+            return replace(
                 result,
-                method=context.sentences.say(result.method).text,
-                reason=context.sentences.say(result.reason).text,
+                method=say.said(result.method).text,
+                reason=say.said(result.reason).text,
                 info=_info(context, result.info),
             )
         case tuple():
-            found = tuple(said_in(context, each) for each in result)
+            return tuple(said_in(context, each) for each in result)
         case dict():
-            found = {name: said_in(context, each) for name, each in result.items()}
+            return {name: said_in(context, each) for name, each in result.items()}
         case _ if is_dataclass(result):
-            found = _within(context, result)
-    return found  # type: ignore[no-any-return]
+            return _within(context, result)
+    return result
 
 
 def _within(context: Context, result: Any) -> Any:
     """Look for tables and estimates in the parts of a result."""
-    changes = {}
-    for part in fields(result):
-        value = getattr(result, part.name)
-        if part.init and not part.name.startswith("_"):
-            said = said_in(context, value)
-            if said is not value:
-                changes[part.name] = said
+    parts = [each.name for each in fields(result) if each.init and not each.name.startswith("_")]
+    values = {name: getattr(result, name) for name in parts}
+    said = {name: said_in(context, value) for name, value in values.items()}
+    changes = {name: value for name, value in said.items() if value is not values[name]}
     return replace(result, **changes) if changes else result
 
 
 def _info(context: Context, info: TableInfo) -> TableInfo:
-    population, period, scope = (
+    said = [
         context.described(text, info).text for text in (info.population, info.period, info.scope)
-    )
-    return replace(info, population=population, period=period, scope=scope)
+    ]
+    return replace(info, population=said[0], period=said[1], scope=said[2])
 
 
 # Figures of a report: what is drawn, and what can be seen in it said in words ---------------------
@@ -122,8 +99,10 @@ MOST_HISTORIES, MOST_LISTS = 25, 14
 MOST_NAMED = 8
 
 
-def _figure(context: Context, name: str, alt: str, svg: str) -> Figure:
-    return Figure(context.say(f"figure.{name}"), alt, svg)
+def _figure(context: Context, key: str, svg: str, **fields: Any) -> Figure:
+    """Make a figure of a picture; ``name`` is a field of the caption too."""
+    caption = context.say(f"figure.{key}", **fields)
+    return Figure(caption, context.say(f"alt.{key}", **fields), svg)
 
 
 # Tables ------------------------------------------------------------------------------------------
@@ -134,16 +113,11 @@ def histories_figure(context: Context, counts: Counts) -> Iterator[Block]:
     from mse.plots import upset
 
     if counts.table is None:
-        yield _withheld(context, "histories")
+        yield context.left_out("figure.histories")
     elif counts.table.margins is None and len(counts.lists) <= MOST_LISTS:
         svg = drawn(context, upset, counts.table, most=MOST_HISTORIES)
-        yield _figure(context, "histories", _histories_said(context, counts.table), svg)
-
-
-def _withheld(context: Context, name: str) -> Block:
-    """Say that a picture is left out, since it would show suppressed counts."""
-    what = context.say(f"figure.{name}")
-    return Paragraph(inline(context.say("disclosure.left_out", what=what)), "note")
+        alt = _histories_said(context, counts.table)
+        yield Figure(context.say("figure.histories"), alt, svg)
 
 
 def _histories_said(context: Context, table: CaptureTable) -> str:
@@ -161,12 +135,11 @@ def _histories_said(context: Context, table: CaptureTable) -> str:
         ]
         who = say("alt.only", names=say.listed(on)) if len(on) < table.n_lists else say.listed(on)
         parts.append(f"{who} {say.number(persons[i])}")
-    rest = max(len(order) - MOST_NAMED, 0)
-    said = say("alt.histories", n=say.number(len(order)), largest="; ".join(parts))
-    if not rest:
+    said = say("alt.histories", n=len(order), largest="; ".join(parts))
+    rest = order[MOST_NAMED:]
+    if not rest.size:
         return said
-    left = persons[order[MOST_NAMED:]].sum()
-    return f"{said} {say.counted('alt.histories_rest', rest, persons=say.number(left))}"
+    return f"{said} {say('alt.histories_rest', n=rest.size, persons=persons[rest].sum())}"
 
 
 def overlaps_figure(context: Context, counts: Counts) -> Iterator[Block]:
@@ -174,32 +147,21 @@ def overlaps_figure(context: Context, counts: Counts) -> Iterator[Block]:
     from mse.plots import overlap_heatmap
 
     if counts.table is None:
-        yield _withheld(context, "overlaps")
-        return
-    if counts.overlaps is None or len(counts.lists) > MOST_LISTS:
-        return
-    given = [each for each in context.given.overlaps if each.table == counts.table]
-    if not given and len(context.given.overlaps):
-        return
-    if given:
-        svg = drawn(context, overlap_heatmap, given[0])
-        yield _figure(context, "overlaps", _overlaps_said(context, counts), svg)
+        yield context.left_out("figure.overlaps")
+    elif counts.overlaps is not None and len(counts.lists) <= MOST_LISTS:
+        for found in [each for each in context.given.overlaps if each.table == counts.table][:1]:
+            svg = drawn(context, overlap_heatmap, found)
+            yield Figure(context.say("figure.overlaps"), _overlaps_said(context, counts), svg)
 
 
 def _overlaps_said(context: Context, counts: Counts) -> str:
     say = context.say
-    pairs = [
-        (counts.both(first, second), say.listed([first, second]))
-        for i, first in enumerate(counts.lists)
-        for second in counts.lists[i + 1 :]
-    ]
+    pairs = [(counts.both(*pair), say.listed(pair)) for pair in combinations(counts.lists, 2)]
     pairs.sort(key=lambda pair: -pair[0])
     largest = "; ".join(f"{names} {say.number(n)}" for n, names in pairs[:MOST_NAMED] if n)
     said = say("alt.overlaps", largest=largest)
-    empty = [names for n, names in pairs if n == 0]
-    if not empty:
-        return said
-    return f"{said} {say('alt.overlaps_none', pairs='; '.join(empty[:MOST_NAMED]))}"
+    empty = "; ".join([names for n, names in pairs if n == 0][:MOST_NAMED])
+    return f"{said} {say('alt.overlaps_none', pairs=empty)}" if empty else said
 
 
 # Estimates ---------------------------------------------------------------------------------------
@@ -228,8 +190,10 @@ def population_figure(context: Context, population: PopulationEstimate) -> Itera
 
     say, n = context.say, population.observed
     low, high = population.interval(context.level)
-    alt = say(
-        "alt.estimate",
+    yield _figure(
+        context,
+        "estimate",
+        drawn(context, estimate, population, level=context.level),
         observed=say.number(n),
         hidden=_said(
             context, low - n, high - n, population.hidden, lower_bound=population.lower_bound
@@ -237,8 +201,6 @@ def population_figure(context: Context, population: PopulationEstimate) -> Itera
         total=_span_said(context, population),
         level=say.level(context.level),
     )
-    svg = drawn(context, estimate, population, level=context.level)
-    yield _figure(context, "estimate", alt, svg)
 
 
 def draws_figure(context: Context, population: PopulationEstimate) -> Iterator[Block]:
@@ -249,16 +211,16 @@ def draws_figure(context: Context, population: PopulationEstimate) -> Iterator[B
     known = draws[~np.isnan(draws)]
     if not known.size:
         return
-    say = context.say
     middle = [float(q) for q in np.quantile(known, (0.25, 0.75), method="inverted_cdf")]
-    alt = say(
-        "alt.draws",
-        n=say.number(known.size),
-        middle=say.span(*map(context.persons, middle)),
-        level=say.level(context.level),
+    yield _figure(
+        context,
+        "draws",
+        drawn(context, density, population, level=context.level),
+        n=known.size,
+        middle=context.say.span(*map(context.persons, middle)),
+        level=context.say.level(context.level),
         total=_span_said(context, population),
     )
-    yield _figure(context, "draws", alt, drawn(context, density, population, level=context.level))
 
 
 def graph_figure(context: Context, group: Group) -> Iterator[Block]:
@@ -276,27 +238,26 @@ def graph_figure(context: Context, group: Group) -> Iterator[Block]:
         if len(pair) == 2 and set(pair) <= set(lists):
             ratio = say.general(math.exp(value))
             said.append(say("alt.odds", names=say.listed(pair), ratio=ratio))
-    alt = say("alt.graph", pairs="; ".join(said) or say("alt.none"))
-    yield _figure(context, "graph", alt, drawn(context, dependence_graph, fit))
+    pairs = "; ".join(said) or say("alt.none")
+    yield _figure(context, "graph", drawn(context, dependence_graph, fit), pairs=pairs)
 
 
 def models_figure(context: Context, group: Group) -> Iterator[Block]:
     """Draw the models of a search: how good, and which total."""
     from mse.plots import model_uncertainty
 
-    fit, spread = group.fit, group.population.model_range
+    fit, spread, say = group.fit, group.population.model_range, context.say
     if fit is None or spread is None or not hasattr(fit, "models"):
         return
-    say = context.say
-    alt = say(
-        "alt.models",
-        n=say.number(spread.n_models),
-        near=say("models.near", within=say.general(spread.within), criterion=spread.criterion),
+    yield _figure(
+        context,
+        "models",
+        drawn(context, model_uncertainty, fit, level=context.level),
+        n=spread.n_models,
+        near=say("models.near", within=spread.within, criterion=spread.criterion),
         span=say.span(spread.low, spread.high),
         best=say.number(group.population.total),
     )
-    svg = drawn(context, model_uncertainty, fit, level=context.level)
-    yield _figure(context, "models", alt, svg)
 
 
 def strata_figure(
@@ -305,100 +266,80 @@ def strata_figure(
     """Draw the estimates by one covariate."""
     from mse.plots import strata
 
-    say = context.say
     if (frame["status"] == SUPPRESSED).any():
-        yield Paragraph(
-            inline(say("disclosure.left_out", what=say("figure.strata", name=name))), "note"
-        )
+        yield context.left_out("figure.strata", name=name)
         return
-    rows = frame.to_dict("records")
     said = [
         f"{row[name]} {_said(context, row['low'], row['high'], row['total'])}"
-        for row in rows[:MOST_NAMED]
+        for row in frame.to_dict("records")
     ]
-    alt = say("alt.strata", name=name, rows=_joined(context, said, len(rows)))
     svg = drawn(context, strata, population, by=name, level=context.level)
-    yield Figure(say("figure.strata", name=name), alt, svg)
+    yield _figure(context, "strata", svg, name=name, rows=_joined(context, said))
 
 
-def _joined(context: Context, said: Sequence[str], of: int) -> str:
-    rest = of - len(said)
-    more = f"; {context.say('alt.more', n=context.say.number(rest))}" if rest > 0 else ""
-    return "; ".join(said) + more
+def _joined(context: Context, said: Sequence[str], most: int = MOST_NAMED) -> str:
+    """Put the first rows together, and count the rest."""
+    rest = len(said) - most
+    return "; ".join([*said[:most], *([context.say("alt.more", n=rest)] if rest > 0 else [])])
 
 
 def methods_figure(context: Context, group: Group) -> Iterator[Block]:
     """Draw the estimates of all methods below each other."""
     from mse.plots import forest
 
-    say = context.say
+    populations = [each.population for each in group.estimates]
     estimates = {
-        f"{i}. {context.method_name(each.population)} {each.population.model}".rstrip(): each.population
-        for i, each in enumerate(group.estimates, start=1)
+        f"{i}. {context.named(each.method)} {each.model}".rstrip(): each
+        for i, each in enumerate(populations, start=1)
     }
-    said = [f"{name} {_span_said(context, each)}" for name, each in list(estimates.items())[:12]]
-    alt = say("alt.methods", rows=_joined(context, said, len(estimates)))
+    rows = [f"{name} {_span_said(context, each)}" for name, each in estimates.items()]
     svg = drawn(context, forest, estimates, level=context.level)
-    yield _figure(context, "methods", alt, svg)
+    yield _figure(context, "methods", svg, rows=_joined(context, rows, 12))
 
 
 # Monitor -----------------------------------------------------------------------------------------
-
-
-def trend_figure(context: Context, monitor: Monitor) -> Iterator[Block]:
-    """Draw the estimated total by period."""
-    yield from _by_period(context, monitor, "trend", "total")
-
-
-def coverage_figure(context: Context, monitor: Monitor) -> Iterator[Block]:
-    """Draw the registered share by period."""
-    yield from _by_period(context, monitor, "coverage", "coverage")
 
 
 def group_figure(context: Context, monitor: Monitor, name: str) -> Iterator[Block]:
     """Draw the estimated total of each level of a group, by period."""
     from mse.plots import trend
 
-    say = context.say
     last = monitor.levels[-1]
     said = []
     for each in monitor.joint.strata.levels[name]:
         found = monitor.cells[last, ((name, each),)].figures["total"]
         said.append(f"{each} {last} {_said(context, found.low, found.high, found.point)}")
-    if not monitor.has_estimate or len(said) > MOST_NAMED:
-        return
-    alt = say("alt.group", name=name, level=say.level(monitor.level), rows="; ".join(said))
-    svg = drawn(context, trend, monitor, group=name)
-    yield Figure(say("figure.group", name=name), alt, svg)
+    if monitor.has_estimate and len(said) <= MOST_NAMED:
+        svg, level = drawn(context, trend, monitor, group=name), context.say.level(monitor.level)
+        yield _figure(context, "group", svg, name=name, level=level, rows="; ".join(said))
 
 
-def _by_period(context: Context, monitor: Monitor, name: str, quantity: str) -> Iterator[Block]:
+def by_period_figure(
+    context: Context, monitor: Monitor, key: str, quantity: str
+) -> Iterator[Block]:
+    """Draw the estimated total, or the registered share, by period."""
     from mse.plots import trend
 
     if not monitor.has_estimate:
         return
     say = context.say
+    span = say.share_span if quantity == "coverage" else say.span
     said = []
     for each in monitor.levels:
-        found = monitor.cells[each, ()].figures[quantity]
-        if math.isnan(found.point):
-            text = say("status.not_estimable")
-        elif quantity == "coverage":
-            text = say.share_span(found.low, found.high)
-        else:
-            text = say.span(found.low, found.high)
+        point, low, high = monitor.cells[each, ()].figures[quantity]
+        text = say("status.not_estimable") if math.isnan(point) else span(low, high)
         said.append(f"{each} {text}")
+    # The last periods are named; those before them are counted.
     shown = said[-2 * MOST_NAMED :]
-    alt = say(
-        f"alt.{name}", level=say.level(monitor.level), rows=_joined(context, shown, len(said))
-    )
-    yield _figure(context, name, alt, drawn(context, trend, monitor, quantity=quantity))
+    rows = _joined(context, [*shown, *said[: -len(shown)]], len(shown))
+    svg = drawn(context, trend, monitor, quantity=quantity)
+    yield _figure(context, key, svg, level=say.level(monitor.level), rows=rows)
 
 
 # Sensitivity -------------------------------------------------------------------------------------
 
 
-def sensitivity_figure(context: Context, found: Result) -> Iterator[Block]:
+def sensitivity_figure(context: Context, found: Any) -> Iterator[Block]:
     """Draw the scenarios, where there is a picture of such a result that may be shown."""
     from mse import plots
 
@@ -412,16 +353,15 @@ def sensitivity_figure(context: Context, found: Result) -> Iterator[Block]:
     if type(found) not in drawings or context.rules.active:
         return
     name, draw = drawings[type(found)]
-    frame = found.to_frame()  # type: ignore[attr-defined]
+    frame = found.to_frame()
     if not frame["total"].notna().any():
         return
-    rows = frame.to_dict("records")
     said = [
         f"{_scenario(context, name, row)} {_said(context, row['low'], row['high'], row['total'])}"
-        for row in rows[: 2 * MOST_NAMED]
+        for row in frame.to_dict("records")
     ]
-    alt = context.say(f"alt.{name}", rows=_joined(context, said, len(rows)))
-    yield _figure(context, name, alt, drawn(context, draw, found))
+    rows = _joined(context, said, 2 * MOST_NAMED)
+    yield _figure(context, name, drawn(context, draw, found), rows=rows)
 
 
 def _scenario(context: Context, name: str, row: Any) -> str:

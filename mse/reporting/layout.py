@@ -36,17 +36,33 @@ def as_html(report: Report, language: Language) -> str:
     str
         A whole document: style and pictures inside, no scripts, no request to anywhere.
     """
+    foreign: set[str] = set()
+
+    def marked(run: Text | Cell) -> Markup:
+        """Words, with their language where it is another one."""
+        if not run.language:
+            return escape(run.text)
+        foreign.add(run.language)
+        return Markup('<i lang="{}">{}</i>').format(run.language, run.text)
+
+    def shown(run: Text) -> Markup:
+        found = marked(run)
+        if run.strong:
+            found = Markup("<strong>{}</strong>").format(found)
+        return Markup('<a href="#{}">{}</a>').format(run.link, found) if run.link else found
+
     return _template().render(
         report=report,
         say=language,
-        runs=lambda text: Markup("").join(map(_run, text)),
-        marked=_marked,
+        runs=lambda text: Markup("").join(map(shown, text)),
+        marked=marked,
         kind=lambda block: type(block).__name__.lower(),
         # As a data URI: identifiers in one picture cannot clash with those in another.
         source=lambda figure: Markup(_data_uri(figure)),
         plain=plain,
         version=release("multiple-systems"),
-        foreign=any(run.language for run in _all_runs(report)),
+        # Asked for at the end, when all words are written.
+        foreign=foreign,
     )
 
 
@@ -62,36 +78,6 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     return environment.get_template("report.html.jinja")
-
-
-def _marked(run: Text | Cell) -> Markup:
-    """Words, with their language where it is another one."""
-    if run.language:
-        return Markup('<i lang="{}">{}</i>').format(run.language, run.text)
-    return escape(run.text)
-
-
-def _run(run: Text) -> Markup:
-    """Words with their language, strength and link."""
-    found = _marked(run)
-    if run.strong:
-        found = Markup("<strong>{}</strong>").format(found)
-    return Markup('<a href="#{}">{}</a>').format(run.link, found) if run.link else found
-
-
-def _all_runs(report: Report) -> Iterator[Text | Cell]:
-    """Every piece of text that may be in another language."""
-    yield from report.title
-    for block in report.walk():
-        match block:
-            case Paragraph():
-                yield from block.text
-            case Bullets():
-                yield from (run for item in block.items for run in item)
-            case Facts():
-                yield from (run for row in block.rows for run in row[1])
-            case Table():
-                yield from (cell for row in block.rows for cell in row)
 
 
 def _data_uri(figure: Figure) -> str:

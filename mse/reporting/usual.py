@@ -45,21 +45,8 @@ def usual_results(
 ) -> list[Any]:
     """Estimate, compare, check and vary, as far as the table and the time allow.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        Any table.
-    replicates, seed, n_jobs, progress
-        Of the bootstrap; see `mse.estimate`.
-    announce : callable, optional
-        Told in English what is done next.
-    estimators : sequence of Estimator or str, optional
-        To put beside the usual ones, as in `mse.compare`.
-
-    Returns
-    -------
-    list of results
-        For `mse.write_report`. What cannot be asked of the table is left out.
+    Options are those of `mse.estimate`, for the bootstrap; ``announce`` is told in English what is done next;
+    ``estimators`` are put beside the usual ones, as in `mse.compare`.
 
     Examples
     --------

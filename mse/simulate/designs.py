@@ -14,6 +14,7 @@ from mse.data.checks import Problems, check_names
 from mse.data.datasets import load_dataset
 from mse.data.readers import check_levels
 from mse.errors import InvalidTableError, ModelError
+from mse.messages import Message
 from mse.simulate import dutch
 from mse.simulate.cells import Cells, Margin, check_name, codes_of, rake, read_dependence
 from mse.simulate.dutch import COVARIATES, LISTS, YEARS, Study
@@ -207,7 +208,8 @@ class Netherlands:
     def list_descriptions(self) -> dict[str, str]:
         """What each list is made after."""
         made_after = load_dataset("netherlands").info.list_descriptions
-        return {name: f"SYNTHETIC list made after: {made_after[name]}" for name in LISTS}
+        made = {name: Message.known(made_after[name]) for name in LISTS}
+        return {name: Message("described.made_after", made=each) for name, each in made.items()}
 
     def cells(self) -> Cells:
         """Calibrate the expected persons by capture history and stratum."""
@@ -268,7 +270,7 @@ class Population:
     @property
     def list_descriptions(self) -> dict[str, str]:
         """What each list is made after."""
-        return {name: f"SYNTHETIC list {name}" for name in self.lists}
+        return {name: Message("described.synthetic_list", name=name) for name in self.lists}
 
     def cells(self) -> Cells:
         """Calibrate the expected persons by capture history and stratum."""

@@ -15,6 +15,7 @@ import pandas as pd
 from mse.data.patterns import TableInfo
 from mse.data.table import CaptureTable
 from mse.errors import ModelError, MSEWarning
+from mse.messages import Message
 from mse.simulate.cells import Cells, check_name
 from mse.simulate.designs import Design, Dropout, Flaws, Linkage, Netherlands, Population, as_tuple
 from mse.simulate.dutch import COVARIATES, YEARS, Study
@@ -196,8 +197,8 @@ def _info(world: World, seed: int | None) -> dict[str, Any]:
         population=f"SYNTHETIC: {world.design.description}",
         period=f"{min(years)}-{max(years)}" if years else "",  # type: ignore[type-var]
         scope="synthetic: one definition of the population in all years",
-        source=f"made up by mse.simulate, seed {seed}; no data about any person",
-        notes=f"SYNTHETIC DATA. Settings of the world: {world!r}",
+        source=Message("described.synthetic_source", seed=str(seed)),
+        notes=Message("described.synthetic_settings", world=repr(world)),
         list_descriptions=world.design.list_descriptions,
     )
     return dict(vars(info))

@@ -11,26 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 REPORT_SCHEMA = "mse.report/1"
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A run of words.
-
-    Parameters
-    ----------
-    text : str
-        The words.
-    language : str
-        Language of the words where it is not that of the report, ``"en"`` for instance.
-    strong : bool
-        Whether they are what the reader must not miss.
-    link : str
-        Identifier of the section that they lead to; empty if none.
-    """
+    """A run of words; with its language where that is not the report's, and the section it leads to."""
 
     text: str
     language: str = ""
@@ -64,12 +52,16 @@ def plain(text: Inline) -> str:
     return "".join(run.text for run in text)
 
 
+#: What a paragraph is: the answer, what must not be overlooked, or small print.
+Role: TypeAlias = Literal["", "lead", "warning", "note"]
+
+
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A paragraph; ``lead`` is the answer, ``warning`` what must not be overlooked, ``note`` small print."""
+    """A paragraph."""
 
     text: Inline
-    role: Literal["", "lead", "warning", "note"] = ""
+    role: Role = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +71,7 @@ class Bullets:
     items: tuple[Inline, ...]
 
 
-#: What a figure is for machines: a number, a text, or the ends of an interval.
+#: What a figure is for machines: a number, a text, or the ends of an interval; None where there is none.
 Value: TypeAlias = "float | int | str | tuple[float | None, float | None] | None"
 #: A name, what it is in words, and where it is a figure what it is for machines.
 Fact: TypeAlias = "tuple[str, Inline] | tuple[str, Inline, Value]"
@@ -103,17 +95,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of a table: as it is read, and for machines as it is counted.
-
-    Parameters
-    ----------
-    text : str
-        The words or the figure, written for the reader.
-    value : number, text, pair of numbers or None
-        The same as JSON holds it; None where there is none.
-    language : str
-        Where it is not that of the report.
-    """
+    """A cell of a table: as it is read, as it is counted, and its language where it is another one."""
 
     text: str
     value: Value = None
@@ -137,17 +119,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A picture, with what it shows in words.
-
-    Parameters
-    ----------
-    caption : str
-        What it is.
-    alt : str
-        What can be seen in it, for those who do not see it.
-    svg : str
-        The picture; empty where there is none, and the words stand alone.
-    """
+    """A picture, and what can be seen in it in words; without the picture the words stand alone."""
 
     caption: str
     alt: str
@@ -188,21 +160,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report: what its readers find, in one language.
-
-    Parameters
-    ----------
-    title, subtitle : str
-        Of the report.
-    language : str
-        Code, ``"en"`` or ``"nl"``.
-    date : str
-        Day on which it was made, ISO 8601.
-    disclosure : str
-        Name of the rules of disclosure that were applied.
-    sections : tuple of Section
-        What it holds.
-    """
+    """A report: what its readers find, in one language, with the name of its rules of disclosure."""
 
     title: Inline
     subtitle: str
@@ -240,24 +198,24 @@ def _section(section: Section) -> dict[str, Any]:
 
 def _block(block: Block) -> dict[str, Any]:
     match block:
-        case Paragraph():
-            return {"type": "paragraph", "role": block.role, "text": _runs(block.text)}
-        case Bullets():
-            return {"type": "bullets", "items": [_runs(each) for each in block.items]}
-        case Facts():
-            return {"type": "facts", "key": block.key, "rows": [_fact(row) for row in block.rows]}
-        case Table():
+        case Paragraph(text, role):
+            return {"type": "paragraph", "role": role, "text": _runs(text)}
+        case Bullets(items):
+            return {"type": "bullets", "items": [_runs(each) for each in items]}
+        case Facts(rows, key):
+            return {"type": "facts", "key": key, "rows": [_fact(row) for row in rows]}
+        case Table(caption, columns, rows, notes):
             return {
                 "type": "table",
-                "caption": block.caption,
-                "columns": [each.heading for each in block.columns],
-                "rows": [[_cell(cell) for cell in row] for row in block.rows],
-                "notes": list(block.notes),
+                "caption": caption,
+                "columns": [each.heading for each in columns],
+                "rows": [[_cell(cell) for cell in row] for row in rows],
+                "notes": list(notes),
             }
-        case Figure():
-            return {"type": "figure", "caption": block.caption, "alt": block.alt, "svg": block.svg}
-        case Verbatim():
-            return {"type": "verbatim", "text": block.text, "language": block.language}
+        case Figure(caption, alt, svg):
+            return {"type": "figure", "caption": caption, "alt": alt, "svg": svg}
+        case Verbatim(text, language):
+            return {"type": "verbatim", "text": text, "language": language}
 
 
 def _fact(row: Fact) -> dict[str, Any]:
@@ -266,7 +224,7 @@ def _fact(row: Fact) -> dict[str, Any]:
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    return {"text": cell.text, "value": _value(cell.value)} | _foreign(cell.language)
+    return {"text": cell.text, "value": _value(cell.value)} | _foreign(cell)
 
 
 def _value(value: Value) -> Any:
@@ -276,16 +234,10 @@ def _value(value: Value) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _runs(text: Iterable[Text]) -> list[dict[str, str]]:
+def _runs(text: Inline) -> list[dict[str, str]]:
     """Write words with their language where it differs; strength and links are matters of layout."""
-    return [{"text": run.text} | _foreign(run.language) for run in text]
+    return [{"text": run.text} | _foreign(run) for run in text]
 
 
-def _foreign(language: str) -> dict[str, str]:
-    return {"language": language} if language else {}
-
-
-# Results shown: as text, as HTML, and drawn -------------------------------------------------------
-
-
-# Figures in tables of text -----------------------------------------------------------------------
+def _foreign(words: Text | Cell) -> dict[str, str]:
+    return {"language": words.language} if words.language else {}

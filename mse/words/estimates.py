@@ -13,77 +13,52 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mse.answer.goodness import MISFIT, NOTHING_LEFT, TWO_LISTS, fit_in_words, fits_poorly, short_p
+from mse.answer.intervals import GIVEN_MODEL, REPEATED, RESELECTED
 from mse.answer.method import ALIKE
-from mse.answer.population import _KINDS, PopulationEstimate, kind_of, publications
-from mse.answer.shown import MARK, Section, bounded, persons, registered, words_for
+from mse.answer.population import PopulationEstimate, kind_of, publications
+from mse.answer.shown import (
+    Section,
+    bounded,
+    filled,
+    layout,
+    persons,
+    registered,
+    share,
+    words_for,
+)
 from mse.comparing import Comparison
+from mse.messages import MARK, SOURCE, Message
+from mse.words.catalogue import language_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     import pandas as pd
 
     from mse.answer.intervals import ModelRange
+    from mse.sensitivity import NearModels
+    from mse.words.catalogue import Language
+    from mse.words.content import Cell
 
 #: More strata than this are shown one covariate at a time.
 _MAX_STRATA = 24
-
-
-#: What an interval leaves out whose replicates draw only the registered persons.
-N_FIXED = (
-    "Only the registered persons were drawn again, their number fixed, as is usually published. The "
-    "interval leaves out the chance in how many of all persons are registered, so it is too narrow where "
-    "lists see much."
-)
-
+_EN = language_of(SOURCE)
+#: What the summary says at length of what an interval takes for granted.
+_AT_LENGTH = (GIVEN_MODEL, RESELECTED, REPEATED)
 #: What a figure of a lower bound is.
 AT_LEAST = (
     'Where a total reads "at least", it is a lower bound: the method aims at what the population has at least, '
     "and not at the population itself."
 )
 
-_GIVEN = {
-    "given the model": (
-        "The interval is conditional on the model, as if it had been known beforehand to be "
-        "right. It holds the chance in who came onto the lists, not the uncertainty about the "
-        "model, and it rests on the assumptions named."
-    ),
-    "the model re-selected in every replicate": (
-        "The model was selected anew in every replicate: the interval holds both the chance in "
-        "who came onto the lists and the choice among the models searched. It rests on the "
-        "assumptions named."
-    ),
-    "the method repeated in every replicate": (
-        "The method was repeated in every replicate: the interval holds the chance in who came "
-        "onto the lists and whatever the method reads off the data. It rests on the assumptions "
-        "named."
-    ),
-}
-
-
-# Words for figures -------------------------------------------------------------------------------
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}%"
-
-
-def _span(low: float, high: float) -> str:
-    if math.isnan(low):
-        return "no interval"
-    if math.isinf(high):
-        return f"at least {persons(low)}, no upper bound"
-    return f"{persons(low)} to {'no upper bound' if math.isnan(high) else persons(high)}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
 
 def _sentence(text: str) -> str:
     text = text.strip()
     return text if not text or text.endswith((".", "!", "?")) else text + "."
+
+
+# What summaries and reports say alike ------------------------------------------------------------
 
 
 def dependence_in_words(model: str, lists: Sequence[str]) -> str:
@@ -108,8 +83,80 @@ def dependence_in_words(model: str, lists: Sequence[str]) -> str:
     generators = [[int(digit) - 1 for digit in part] for part in model[1:-1].split(",")]
     if any(position >= len(lists) for generator in generators for position in generator):
         return ""
-    joint = [" with ".join(lists[at] for at in part) for part in generators if len(part) > 1]
-    return "; ".join(joint) or "none: the lists are taken as independent"
+    joint = [
+        Message("model.together", lists=[lists[at] for at in part])
+        for part in generators
+        if len(part) > 1
+    ]
+    return Message("joined.series", parts=joint) if joint else Message("model.independent")
+
+
+def figures(
+    say: Language, estimate: PopulationEstimate, level: float
+) -> Iterator[tuple[str, str, Cell]]:
+    """Name and give total, hidden number and share registered, each interval before its point."""
+    n, (low, high) = estimate.observed, estimate.interval(level)
+    known = low > 0 and not math.isnan(high)
+    cells = {
+        "total_interval": say.span_cell(low, high),
+        "total_point": say.count_cell(estimate.total),
+        "hidden_interval": say.span_cell(low - n, high - n),
+        "hidden_point": say.count_cell(estimate.hidden),
+        "share_interval": say.share_span_cell(*((n / high, n / low) if known else (math.nan,) * 2)),
+        "share_point": say.share_cell(estimate.coverage),
+    }
+    for part, cell in cells.items():
+        yield part, say(f"fact.{part}", level=say.level(level)), cell
+
+
+def range_said(
+    say: Language, spread: ModelRange | NearModels, low: float, high: float
+) -> Iterator[str]:
+    """Say how far the totals of the models near the best one reach, and how many of them have none."""
+    near = say("models.near", within=spread.within, criterion=spread.criterion)
+    if spread.n_models == 0:
+        yield say("models.none", near=near)
+    elif say.number(low) == say.number(high):
+        yield say("models.same", n=spread.n_models, near=near, total=say.number(low))
+    else:
+        yield say("models.range", n=spread.n_models, near=near, span=say.span(low, high))
+    if spread.n_not_estimable:
+        yield say("models.failed", n=spread.n_not_estimable)
+
+
+def fit_record(estimate: PopulationEstimate) -> Mapping[str, Any] | None:
+    """Find the test of fit of the model that an estimate names; None where there was none."""
+    record: Mapping[str, Any] | None = estimate.provenance.get("fit")
+    return record
+
+
+def further_warnings(estimate: PopulationEstimate) -> tuple[str, ...]:
+    """Drop the warnings that stand beside the status already."""
+    return tuple(each for each in estimate.warnings if each != estimate.reason)
+
+
+def at_length(given: str) -> str:
+    """Key of the sentences on what an interval takes for granted; empty where there are none."""
+    said = Message.known(given)
+    return said.key.replace("given.", "conditions.") if isinstance(said, Message) else ""
+
+
+def drew_registered_only(estimate: PopulationEstimate) -> bool:
+    """Whether the replicates of a bootstrap held the number of registered persons fixed."""
+    drawn = estimate.provenance.get("bootstrap")
+    return isinstance(drawn, Mapping) and drawn.get("resampling") == "multinomial"
+
+
+def kind_of_parts(estimate: PopulationEstimate) -> tuple[str, str]:
+    """Kind of the intervals by stratum and what they take for granted: that of the total need not hold."""
+    strata = estimate.strata
+    if strata is not None and strata.intervals is not None:
+        return strata.intervals.kind, estimate.interval_given
+    if estimate.stratum_draws is not None:
+        return estimate.interval_kind, estimate.interval_given
+    if strata is not None and strata.covariance is not None:
+        return "lognormal", GIVEN_MODEL
+    return "", ""
 
 
 # Sections of an estimate -------------------------------------------------------------------------
@@ -119,25 +166,22 @@ def dependence_in_words(model: str, lists: Sequence[str]) -> str:
 def population_sections(estimate: PopulationEstimate, level: float) -> list[Section]:
     """All parts of the summary of an estimate, in the order in which they are read."""
     ends = estimate.interval(level)
-    sections = [
+    return filled(
         Section("Question", paragraphs=(_question(estimate),)),
         _answer(estimate, ends, level),
         Section("What the interval takes for granted", paragraphs=_conditions(estimate, ends)),
         _disagreement(estimate.model_range, ends),
         _strata(estimate, level),
         Section("Assumptions", bullets=estimate.assumptions),
-        Section("Warnings", bullets=_further_warnings(estimate)),
+        Section("Warnings", bullets=further_warnings(estimate)),
         Section("References", bullets=publications([estimate])),
-        Section("Data", rows=_data(estimate)),
-    ]
-    return [
-        part for part in sections if part.rows or part.paragraphs or part.bullets or part.verbatim
-    ]
+        Section("Data", rows=data_rows(estimate)),
+    )
 
 
 def _question(estimate: PopulationEstimate) -> str:
     info = estimate.info
-    subject = info.population or "members of the population covered by the lists"
+    subject = info.population or ANYBODY
     details = [detail for detail in (info.period, info.scope) if detail and detail not in subject]
     scope = f" ({'; '.join(details)})" if details else ""
     return (
@@ -146,49 +190,47 @@ def _question(estimate: PopulationEstimate) -> str:
     )
 
 
+#: Whom a table without a description is about.
+ANYBODY = "members of the population covered by the lists"
+
+
 def _answer(estimate: PopulationEstimate, ends: tuple[float, float], level: float) -> Section:
-    rows = [("Registered, on at least one list", registered(estimate.observed))]
+    rows = [(_EN("fact.observed"), registered(estimate.observed))]
     if estimate.status == "suppressed":
         rows.append(("Estimated total", f"{MARK}: not shown, to protect persons"))
     elif math.isnan(estimate.hidden):
         rows.append(("Estimated total", "none: the data do not determine it"))
     else:
         rows += _figures(estimate, ends, level)
-    rows += [("Method", estimate.method), ("Model", estimate.model)]
-    rows.append(("Dependence modeled", dependence_in_words(estimate.model, estimate.lists)))
-    rows.append(("Fit of the model", _fit(estimate)))
-    rows.append(("Status", _status(estimate)))
+    record = fit_record(estimate)
+    said = {
+        "method": estimate.method,
+        "model": estimate.model,
+        "dependence": dependence_in_words(estimate.model, estimate.lists),
+        "fit": fit_in_words(record) if record else "",
+        "status": _status(estimate),
+    }
+    rows += [(_EN(f"fact.{name}"), text) for name, text in said.items()]
     return Section("Answer", rows=tuple(row for row in rows if row[1]))
 
 
 def _figures(
     estimate: PopulationEstimate, ends: tuple[float, float], level: float
 ) -> list[tuple[str, str]]:
-    """Total, hidden and coverage: each interval before its point."""
-    low, high = ends
-    n = estimate.observed
-    percent = f"{100 * level:g}% interval"
-    note = kind_of(estimate)
-    note = f" ({note})" if note and not math.isnan(low) else ""
-    coverage = "no interval"
-    if low > 0 and not math.isnan(high):
-        coverage = f"{_percent(n / high)} to {_percent(n / low)}"
-    spread, bound = estimate.model_range, estimate.lower_bound
-    total, hidden = (f"Estimated {part}{' (at least)' * bound}" for part in ("total", "hidden"))
-    share = f"Estimated share registered{' (at most)' * bound}"
-    return [
-        (f"{total}, {percent}", _span(low, high) + note),
-        *(
-            [(f"{total}, defensible models", _span(spread.low, spread.high))]
-            if spread and spread.n_models > 1
-            else []
-        ),
-        (f"{total}, point", persons(estimate.total)),
-        (f"{hidden}, {percent}", _span(low - n, high - n)),
-        (f"{hidden}, point", persons(estimate.hidden)),
-        (f"{share}, {percent}", coverage),
-        (f"{share}, point", _percent(estimate.coverage)),
-    ]
+    """Total, hidden and coverage, with the range of totals beside the interval."""
+    rows = {}
+    for part, name, cell in figures(_EN, estimate, level):
+        head, comma, rest = name.partition(",")
+        bound = f" (at {'most' if part.startswith('share') else 'least'})" * estimate.lower_bound
+        rows[part] = (f"{head}{bound}{comma}{rest}", cell.text)
+    note, spread = kind_of(estimate), estimate.model_range
+    first, *others = rows.values()
+    if note and not math.isnan(ends[0]):
+        first = (first[0], f"{first[1]} ({note})")
+    if spread is None or spread.n_models < 2:
+        return [first, *others]
+    total = rows["total_point"][0].replace("point", "defensible models")
+    return [first, (total, _EN.span(spread.low, spread.high)), *others]
 
 
 def _status(estimate: PopulationEstimate) -> str:
@@ -202,66 +244,29 @@ def _status(estimate: PopulationEstimate) -> str:
     return f"{words}. {_sentence(estimate.reason)}" if estimate.reason else words
 
 
-def _fit(estimate: PopulationEstimate) -> str:
-    record = fit_record(estimate)
-    return fit_in_words(record) if record else ""
-
-
-def fit_record(estimate: PopulationEstimate) -> Mapping[str, Any] | None:
-    """Find the test of fit of the model that an estimate names; None where there was none."""
-    record: Mapping[str, Any] | None = estimate.provenance.get("fit")
-    return record
-
-
-def _further_warnings(estimate: PopulationEstimate) -> tuple[str, ...]:
-    """Drop the warnings that stand beside the status already."""
-    return tuple(each for each in estimate.warnings if each != estimate.reason)
-
-
 def _conditions(estimate: PopulationEstimate, ends: tuple[float, float]) -> tuple[str, ...]:
     if math.isnan(ends[0]):
         return ()
     given = estimate.interval_given
-    text = _GIVEN.get(given, _sentence(f"The interval takes for granted: {given}") if given else "")
-    return tuple(part for part in (text, N_FIXED if drew_registered_only(estimate) else "") if part)
-
-
-def drew_registered_only(estimate: PopulationEstimate) -> bool:
-    """Whether the replicates of a bootstrap held the number of registered persons fixed."""
-    drawn = estimate.provenance.get("bootstrap")
-    return isinstance(drawn, Mapping) and drawn.get("resampling") == "multinomial"
+    text = _sentence(f"The interval takes for granted: {given}") if given else ""
+    if given in _AT_LENGTH:
+        text = _EN(at_length(given))
+    fixed = _EN("conditions.n_fixed") if drew_registered_only(estimate) else ""
+    return tuple(part for part in (text, fixed) if part)
 
 
 def _disagreement(spread: ModelRange | None, ends: tuple[float, float]) -> Section:
-    heading = "How far defensible models disagree"
+    heading = _EN("heading.models")
     if spread is None:
         return Section(heading)
-    near = f"within {spread.within:g} of the best {spread.criterion}"
-    failed = _determines_none(spread.n_not_estimable)
+    said = [*range_said(_EN, spread, spread.low, spread.high)]
     if spread.n_models == 0:
-        return Section(heading, paragraphs=(f"No model {near} determines a total.",))
-    models = _count(spread.n_models, "model")
-    verb = "gives" if spread.n_models == 1 else "give"
-    text = [f"The {models} {near} {verb} {_between(spread)}."]
-    if spread.n_not_estimable:
-        text.append(f"As near, {failed}.")
-    paragraphs = [" ".join(text)]
+        return Section(heading, paragraphs=tuple(said[:1]))
+    paragraphs = [" ".join(said)]
     if spread.low < ends[0] or spread.high > ends[1]:
-        paragraphs.append(
-            "WARNING: these models disagree by more than the interval shows. The choice of model "
-            "is part of the uncertainty: publish this range beside the interval, or neither."
-        )
-    paragraphs.append(ALIKE)
-    return Section(heading, paragraphs=tuple(paragraphs))
-
-
-def _determines_none(number: int) -> str:
-    return f"{_count(number, 'model')} {'determines' if number == 1 else 'determine'} no total"
-
-
-def _between(spread: ModelRange) -> str:
-    low, high = persons(spread.low), persons(spread.high)
-    return f"a total of {low}" if low == high else f"totals from {low} to {high}"
+        wider = _EN("models.wider")
+        paragraphs.append(f"WARNING: {wider[0].lower()}{wider[1:]}")
+    return Section(heading, paragraphs=(*paragraphs, ALIKE))
 
 
 def _strata(estimate: PopulationEstimate, level: float) -> Section:
@@ -270,28 +275,17 @@ def _strata(estimate: PopulationEstimate, level: float) -> Section:
     strata = estimate.strata
     columns = [strata.names] if len(strata.cells) <= _MAX_STRATA else [(n,) for n in strata.names]
     tables = [_layout(estimate.margin(*names, level=level)) for names in columns]
-    note = ", ".join(filter(None, (_KINDS.get(part, part) for part in kind_of_parts(estimate))))
+    kind, given = kind_of_parts(estimate)
+    note = ", ".join(part for part in (_EN.kind(kind), given) if part)
     note = f" ({note})" if note else ""
     bound = " (at least)" * estimate.lower_bound
     heading = f"By {' and '.join(strata.names)}, estimated{bound}, {100 * level:g}% intervals{note}"
     return Section(heading, verbatim="\n\n".join(tables))
 
 
-def kind_of_parts(estimate: PopulationEstimate) -> tuple[str, str]:
-    """Kind of the intervals by stratum and what they take for granted: that of the total need not hold."""
-    strata = estimate.strata
-    if strata is not None and strata.intervals is not None:
-        return strata.intervals.kind, estimate.interval_given
-    if estimate.stratum_draws is not None:
-        return estimate.interval_kind, estimate.interval_given
-    if strata is not None and strata.covariance is not None:
-        return "lognormal", "given the model"
-    return "", ""
-
-
 def _layout(frame: pd.DataFrame) -> str:
     """Lay a table of estimates out in fixed-width text, intervals before points."""
-    shown = frame.assign(coverage=[_share(value) for value in frame["coverage"]])
+    shown = frame.assign(coverage=[share(value) for value in frame["coverage"]])
     for column in ("observed", "low", "high", "total", "hidden"):
         shown[column] = [_figure(value) for value in frame[column].astype("float64")]
     shown["observed"] = shown["observed"].mask(frame["observed"].isna(), MARK)
@@ -305,16 +299,11 @@ _FIGURES = ("observed", "low", "high", "total", "hidden", "coverage", "status")
 
 
 def _figure(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return "no bound" if math.isinf(value) else f"{value:,.0f}"
+    return "no bound" if math.isinf(value) else _EN.number(value)
 
 
-def _share(value: float) -> str:
-    return "-" if math.isnan(value) else _percent(value)
-
-
-def _data(estimate: PopulationEstimate) -> tuple[tuple[str, str], ...]:
+def data_rows(estimate: PopulationEstimate) -> tuple[tuple[str, str], ...]:
+    """Say which table an estimate is from."""
     info = estimate.info
     rows = [("Table", info.name), ("Source", info.source), ("Notes", info.notes)]
     return tuple((label, text) for label, text in rows if text)
@@ -328,25 +317,23 @@ def comparison_sections(comparison: Comparison, level: float) -> list[Section]:
     """All parts of the summary of a comparison of estimators on one table."""
     estimates = comparison.populations
     first = estimates[0]
-    table = _columns(
-        (f"{100 * level:g}% interval", "point", "method", "model", "fit", "status"),
-        [
-            (
-                _span(*estimate.interval(level)),
-                _point(estimate),
-                estimate.method,
-                estimate.model or "-",
-                short_fit(estimate),
-                estimate.status,
-            )
-            for estimate in estimates
-        ],
-    )
+    head = (f"{100 * level:g}% interval", "point", "method", "model", "fit", "status")
+    rows = [
+        (
+            _EN.span(*each.interval(level)),
+            _point(each),
+            each.method,
+            each.model or "-",
+            short_fit(each),
+            each.status,
+        )
+        for each in estimates
+    ]
     given = tuple(dict.fromkeys(text for each in estimates for text in _given_for(each, level)))
-    sections = [
+    return filled(
         Section("Question", paragraphs=(_question(first),)),
         Section("Registered", paragraphs=(f"{registered(first.observed)} on at least one list.",)),
-        Section("Estimated total, by method", verbatim=table),
+        Section(_EN("caption.comparison"), verbatim=layout(head, rows)),
         Section(
             "How far the methods disagree", paragraphs=(*_spread(estimates), *_bounds(estimates))
         ),
@@ -358,11 +345,8 @@ def comparison_sections(comparison: Comparison, level: float) -> list[Section]:
             bullets=tuple(f"{name}: {why}" for name, why in comparison.left_out.items()),
         ),
         Section("References", bullets=publications(estimates)),
-        Section("Data", rows=_data(first)),
-    ]
-    return [
-        part for part in sections if part.rows or part.paragraphs or part.bullets or part.verbatim
-    ]
+        Section("Data", rows=data_rows(first)),
+    )
 
 
 def _point(estimate: PopulationEstimate) -> str:
@@ -373,7 +357,7 @@ def _point(estimate: PopulationEstimate) -> str:
 
 def _given_for(estimate: PopulationEstimate, level: float) -> Iterable[str]:
     for text in _conditions(estimate, estimate.interval(level)):
-        kind = _KINDS.get(estimate.interval_kind, estimate.interval_kind)
+        kind = _EN.kind(estimate.interval_kind)
         yield f"{kind[:1].upper()}{kind[1:]} intervals: {text}"
 
 
@@ -437,15 +421,3 @@ def _failures(estimates: Sequence[PopulationEstimate]) -> tuple[str, ...]:
         for each in estimates
         if math.isnan(each.total)
     )
-
-
-def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in [head, *rows]
-    ]
-    return "\n".join(lines)
-
-
-# Layout ------------------------------------------------------------------------------------------

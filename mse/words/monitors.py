@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import itertools
-from math import inf, isinf, isnan
+from math import isinf, isnan
 from typing import TYPE_CHECKING, Final
 
-from mse.answer.shown import MARK, Section, layout, persons, registered, share, span, words_for
+from mse.answer.shown import (
+    Section,
+    filled,
+    layout,
+    persons,
+    registered,
+    share,
+    span,
+    words_for,
+)
+from mse.messages import MARK, SOURCE
 from mse.monitoring.draws import PER
 from mse.monitoring.result import ACROSS_SCOPES, Cell, Monitor
+from mse.words.catalogue import language_of
+from mse.words.estimates import ANYBODY, data_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mse._typing import Level
     from mse.monitoring.draws import Figure
     from mse.monitoring.result import Change
+    from mse.words.catalogue import Language
 
 #: More rows than this are left to `to_frame()`.
 _MAX_ROWS = 60
 #: More comparisons than this are left to `changes()`.
-_MAX_CHANGES = 15
+MAX_CHANGES = 15
 
 #: Status of a figure that `mse.disclosure` took out.
 SUPPRESSED: Final = "suppressed"
 _WHY = {ACROSS_SCOPES: "across scopes", SUPPRESSED: MARK}
+_EN = language_of(SOURCE)
 
 _GIVEN = {
     "the model re-selected in every replicate": (
@@ -45,21 +59,97 @@ _GIVEN = {
 }
 
 
+# What summaries and reports say alike ------------------------------------------------------------
+
+
+def compared(monitor: Monitor) -> Iterator[Change]:
+    """Go through changes of everybody: between neighboring periods, the last ones, and from first to last."""
+    levels = monitor.levels
+    pairs = list(itertools.pairwise(levels))
+    if len(levels) > 2:
+        pairs.append((levels[0], levels[-1]))
+    for first, last in pairs[-MAX_CHANGES:]:
+        yield monitor.compare(first, last, ())
+
+
+def compared_by(monitor: Monitor, name: str) -> Iterator[tuple[Level, Change]]:
+    """Go through changes over the whole time, of each level of a group."""
+    first, last = monitor.levels[0], monitor.levels[-1]
+    if first != last:
+        for each in monitor.joint.strata.levels[name]:
+            yield each, monitor.compare(first, last, ((name, each),))
+
+
+def rows_by(monitor: Monitor, name: str) -> list[tuple[Cell, Level, Level]]:
+    """Figures of each level of a group: over all periods, None, and then by period."""
+    groups = {each: ((name, each),) for each in monitor.joint.strata.levels[name]}
+    whole = [(monitor.cells[None, group], None, each) for each, group in groups.items()]
+    return whole + [
+        (monitor.cells[period, group], period, each)
+        for each, group in groups.items()
+        for period in monitor.levels
+    ]
+
+
+def known_periods(monitor: Monitor, name: str = "total") -> list[Level]:
+    """Periods of which a figure is estimated."""
+    return [each for each in monitor.levels if not isnan(getattr(monitor.cells[each, ()], name))]
+
+
+def scope_starts(monitor: Monitor) -> list[Level]:
+    """Periods with which a scope begins, where there are several."""
+    return [monitor.levels[0], *(after for _, after in monitor.breaks)] if monitor.breaks else []
+
+
+def lost_cells(monitor: Monitor) -> Iterator[tuple[str, Cell]]:
+    """Name the figures that the data do not determine."""
+    for cell in monitor.cells.values():
+        if isnan(cell.total) and cell.status not in (ACROSS_SCOPES, SUPPRESSED):
+            labels = [f"{name} {each}" for name, each in cell.where.items()]
+            labels += [] if cell.period is None else [f"{monitor.period} {cell.period}"]
+            yield ", ".join(labels), cell
+
+
+def verdict(say: Language, monitor: Monitor, change: Change) -> str:
+    """Say whether a change is a rise, a fall, or neither clearly."""
+    if change.difference.low > 0:
+        return say("change.up")
+    if change.difference.high < 0:
+        return say("change.down")
+    return say("change.unclear", level=say.level(monitor.level))
+
+
+def relative(say: Language, ratio: float) -> str:
+    """Say how many more or fewer a ratio of totals means."""
+    if isnan(ratio):
+        return say("change.anything")
+    if isinf(ratio):
+        return say("change.unbounded")
+    percent = round(100 * (ratio - 1))
+    if percent == 0:
+        return say("change.same")
+    key = "change.more" if percent > 0 else "change.fewer"
+    return say(key, percent=say("number.percent", value=say.number(abs(percent))))
+
+
+# Sections of the summary -------------------------------------------------------------------------
+
+
 @words_for(Monitor)
 def monitor_sections(monitor: Monitor) -> list[Section]:
     """All parts of the summary, in the order in which they are read."""
     population = monitor.population
-    sections = [
+    percent = _EN.level(monitor.level)
+    rows = [(monitor.cells[each, ()], [each]) for each in monitor.levels]
+    return filled(
         Section("Question", paragraphs=(_question(monitor),)),
         Section(
-            f"How many? Estimated by {monitor.period}, {_percent(monitor)} intervals",
-            verbatim=_table(
-                monitor, [(monitor.cells[each, ()], [each]) for each in monitor.levels]
-            ),
+            f"How many? Estimated by {monitor.period}, {percent} intervals",
+            verbatim=_table(monitor, rows),
         ),
-        Section("Is it rising?", bullets=tuple(_rising(monitor))),
+        Section("Is it rising?", bullets=tuple(_change(monitor, c) for c in compared(monitor))),
         Section("What share do we see?", bullets=tuple(_seen(monitor))),
-        *_groups(monitor),
+        *(_group(monitor, name) for name in monitor.group_names),
         Section("Scope of the registers", bullets=tuple(_scopes(monitor))),
         Section("Not estimated", bullets=tuple(_missing(monitor))),
         Section(
@@ -70,20 +160,12 @@ def monitor_sections(monitor: Monitor) -> list[Section]:
         Section("Method", rows=_method(monitor)),
         Section("Assumptions", bullets=population.assumptions),
         Section("Warnings", bullets=monitor.warnings),
-        Section("Data", rows=_data(monitor)),
-    ]
-    return [
-        part for part in sections if part.rows or part.paragraphs or part.bullets or part.verbatim
-    ]
-
-
-def _percent(monitor: Monitor) -> str:
-    return f"{100 * monitor.level:g}%"
+        Section("Data", rows=data_rows(population)),
+    )
 
 
 def _question(monitor: Monitor) -> str:
-    info = monitor.population.info
-    subject = info.population or "members of the population covered by the lists"
+    subject = monitor.population.info.population or ANYBODY
     groups = f" and by {', '.join(monitor.group_names)}" if monitor.group_names else ""
     return (
         f"How many were there per {monitor.period}{groups}, on a list or on none: {subject}? Is it "
@@ -133,45 +215,18 @@ def _decimal(value: float) -> str:
     return "-" if isnan(value) else f"{value:,.1f}"
 
 
-def _groups(monitor: Monitor) -> Iterable[Section]:
-    for name in monitor.group_names:
-        levels = monitor.joint.strata.levels[name]
-        rows: list[tuple[Cell, Sequence[Level]]] = [
-            (monitor.cells[None, ((name, each),)], ["all", each]) for each in levels
-        ]
-        rows += [
-            (monitor.cells[period, ((name, each),)], [period, each])
-            for each in levels
-            for period in monitor.levels
-        ]
-        text = _table(monitor, rows[:_MAX_ROWS], name)
-        if len(rows) > _MAX_ROWS:
-            text += f"\n... and {len(rows) - _MAX_ROWS:,} more rows: see to_frame()."
-        yield Section(
-            f"By {name}, estimated, {_percent(monitor)} intervals",
-            verbatim=text,
-            bullets=tuple(_rising(monitor, name)),
-        )
+def _group(monitor: Monitor, name: str) -> Section:
+    found = rows_by(monitor, name)
+    rows = [(cell, ["all" if period is None else period, each]) for cell, period, each in found]
+    text = _table(monitor, rows[:_MAX_ROWS], name)
+    if len(rows) > _MAX_ROWS:
+        text += f"\n... and {len(rows) - _MAX_ROWS:,} more rows: see to_frame()."
+    changes = tuple(f"{each}: {_change(monitor, c)}" for each, c in compared_by(monitor, name))
+    heading = f"By {name}, estimated, {_EN.level(monitor.level)} intervals"
+    return Section(heading, verbatim=text, bullets=changes)
 
 
 # Is it rising ------------------------------------------------------------------------------------
-
-
-def _rising(monitor: Monitor, group: str | None = None) -> Iterable[str]:
-    """Sentences on changes: of everybody each one, of a group over the whole time."""
-    levels = monitor.levels
-    if len(levels) < 2:
-        return
-    if group is not None:
-        for each in monitor.joint.strata.levels[group]:
-            change = monitor.compare(levels[0], levels[-1], ((group, each),))
-            yield f"{each}: {_change(monitor, change)}"
-        return
-    pairs = list(itertools.pairwise(levels))
-    if len(levels) > 2:
-        pairs.append((levels[0], levels[-1]))
-    for first, last in pairs[-_MAX_CHANGES:]:
-        yield _change(monitor, monitor.compare(first, last, ()))
 
 
 def _change(monitor: Monitor, change: Change) -> str:
@@ -183,47 +238,22 @@ def _change(monitor: Monitor, change: Change) -> str:
     if isnan(change.difference.point):
         return f"{between}: not estimated, {change.status.replace('_', ' ')}."
     if isnan(change.difference.low):
-        return f"{between}: estimated {_relative(change.ratio.point)}, without an interval."
+        return f"{between}: estimated {relative(_EN, change.ratio.point)}, without an interval."
     text = (
-        f"{between}: {_verdict(monitor, change)}. Between {_relative(change.ratio.low)} and "
-        f"{_relative(change.ratio.high)}, estimated {_relative(change.ratio.point)}; the probability "
-        f"of a rise is {_probability(change.rise)}."
+        f"{between}: {verdict(_EN, monitor, change)}. Between {relative(_EN, change.ratio.low)} and "
+        f"{relative(_EN, change.ratio.high)}, estimated {relative(_EN, change.ratio.point)}; the probability "
+        f"of a rise is {_EN.probability(change.rise)}."
     )
     if change.undetermined:
         text += f" In {change.undetermined:,} of {monitor.replicates:,} draws the change is not determined."
     return f"{text} {change.reason}".rstrip()
 
 
-def _verdict(monitor: Monitor, change: Change) -> str:
-    if change.difference.low > 0:
-        return "an estimated rise"
-    if change.difference.high < 0:
-        return "an estimated fall"
-    return f"no clear change, the {_percent(monitor)} interval holds both a rise and a fall"
-
-
-def _relative(ratio: float) -> str:
-    if isnan(ratio):
-        return "anything"
-    if ratio == inf:
-        return "more without bound"
-    percent = round(100 * (ratio - 1))
-    if percent == 0:
-        return "no change"
-    return f"{abs(percent):,}% {'more' if percent > 0 else 'fewer'}"
-
-
-def _probability(value: float) -> str:
-    if value > 0.99:
-        return "over 99%"
-    return "under 1%" if value < 0.01 else f"{100 * value:.0f}%"
-
-
 # What share --------------------------------------------------------------------------------------
 
 
 def _seen(monitor: Monitor) -> Iterable[str]:
-    known = [each for each in monitor.levels if not isnan(monitor.cells[each, ()].coverage)]
+    known = known_periods(monitor, "coverage")
     for each in dict.fromkeys([*known[:1], *known[-1:]]):
         cell = monitor.cells[each, ()]
         coverage = cell.figures["coverage"]
@@ -284,11 +314,8 @@ def _conditions(given: str) -> tuple[str, ...]:
 
 
 def _scopes(monitor: Monitor) -> Iterable[str]:
-    if not monitor.breaks:
-        return
-    starts = [monitor.levels[0], *(after for _, after in monitor.breaks)]
-    yield from (f"From {each}: {monitor.scopes[each]}." for each in starts)
-    if not monitor.across_scopes:
+    yield from (f"From {each}: {monitor.scopes[each]}." for each in scope_starts(monitor))
+    if monitor.breaks and not monitor.across_scopes:
         where = ", ".join(f"{before} and {after}" for before, after in monitor.breaks)
         yield (
             f"Figures before and after a change of scope (between {where}) are not compared or added. "
@@ -297,17 +324,10 @@ def _scopes(monitor: Monitor) -> Iterable[str]:
 
 
 def _missing(monitor: Monitor) -> Iterable[str]:
-    lost = [
-        cell
-        for cell in monitor.cells.values()
-        if isnan(cell.total) and cell.status not in (ACROSS_SCOPES, SUPPRESSED)
-    ]
-    for cell in lost[:_MAX_CHANGES]:
-        labels = [f"{name} {each}" for name, each in cell.where.items()]
-        labels += [] if cell.period is None else [f"{monitor.period} {cell.period}"]
-        yield f"{', '.join(labels)}: {cell.reason}"
-    if len(lost) > _MAX_CHANGES:
-        yield f"{len(lost) - _MAX_CHANGES:,} more: see to_frame()."
+    lost = [*lost_cells(monitor)]
+    yield from (f"{name}: {cell.reason}" for name, cell in lost[:MAX_CHANGES])
+    if len(lost) > MAX_CHANGES:
+        yield f"{len(lost) - MAX_CHANGES:,} more: see to_frame()."
 
 
 def _method(monitor: Monitor) -> tuple[tuple[str, str], ...]:
@@ -319,10 +339,4 @@ def _method(monitor: Monitor) -> tuple[tuple[str, str], ...]:
         ("Draws", f"{monitor.replicates:,}" if monitor.replicates else ""),
         ("Status", "" if population.status == "ok" else population.reason),
     )
-    return tuple(row for row in rows if row[1])
-
-
-def _data(monitor: Monitor) -> tuple[tuple[str, str], ...]:
-    info = monitor.population.info
-    rows = [("Table", info.name), ("Source", info.source), ("Notes", info.notes)]
     return tuple(row for row in rows if row[1])

@@ -22,12 +22,12 @@ from mse.answer.goodness import (
 from mse.reporting.building import build_report
 from mse.reporting.usual import usual_results
 from mse.reporting.writing import as_form
-from mse.words.catalogue import Sentences, language_of
+from mse.words.catalogue import language_of
 from mse.words.content import Table
 from tests.chance import FAR, error_of_share
 from tests.json_schemas import validator
 
-NL = Sentences(language_of("nl"))
+NL = language_of("nl")
 TWO = mse.CaptureTable.from_counts({"11": 45, "10": 747, "01": 308}, lists=["a", "b"])
 POOR = "does not fit. Deviance 171.4 on 10 degrees of freedom, p < 0.001 (chi-squared)"
 
@@ -264,9 +264,9 @@ def test_the_report_of_two_lists_compares_nothing(language: str) -> None:
         usual_results(TWO, replicates=50, seed=1), language=language, figures=True
     )
     text = as_form(report, "md")
-    said = Sentences(language_of(language))
+    said = language_of(language)
     for sentence in (NOTHING_LEFT, TWO_LISTS):
-        assert said.say(sentence).text in text
+        assert said.said(sentence).text in text
     for wrong in ("6,213 to 6,213", "6.213 tot 6.213"):
         assert wrong not in text
     ids = [section.id for part in report.sections for section in (part, *part.sections)]
@@ -286,5 +286,5 @@ def test_everything_said_about_fit_is_known_in_dutch() -> None:
         assert all(NL.knows(text) for text in fit_warnings(record, 2))
     assert (
         "Deviantie 1.234,5 bij 7 vrijheidsgraden, p < 0,001 (chi-kwadraat)"
-        in NL.say(fit_in_words(records[-4])).text
+        in NL.said(fit_in_words(records[-4])).text
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from dataclasses import fields, is_dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pandas as pd
 
 from mse.answer.goodness import fit_in_words
 from mse.answer.population import publications
+from mse.reporting.context import from_row, label
 from mse.words.catalogue import SOURCE
 from mse.words.content import (
     Block,
@@ -21,9 +23,7 @@ from mse.words.content import (
     Column,
     Fact,
     Facts,
-    Paragraph,
     Section,
-    Table,
     Text,
     fact,
     inline,
@@ -80,7 +80,7 @@ def _data(context: Context) -> Iterator[Block]:
     for counts in context.counts:
         yield Facts(tuple(_table_facts(context, counts)))
     if context.counts and not context.hides:
-        yield Paragraph(inline(context.say("account.fingerprint_words")), "note")
+        yield context.paragraph("account.fingerprint_words", "note")
 
 
 def _table_facts(context: Context, counts: Counts) -> Iterator[Fact]:
@@ -115,7 +115,7 @@ def _estimators(context: Context) -> Iterator[Section]:
             continue
         seen.add(text)
         blocks: list[Block] = [Facts(rows)]
-        heading = say("account.estimator", n=str(i), method=context.method_name(each.population))
+        heading = say("account.estimator", n=i, method=context.named(each.population.method))
         yield Section(f"account-method-{i}", heading, tuple(blocks))
 
 
@@ -133,10 +133,10 @@ def _settings(context: Context, each: Estimated) -> Iterator[tuple[str, Inline]]
     if population.interval_kind:
         yield say("account.interval"), inline(context.kind(population))
     limit = f"limit_name.{population.limit}"
-    yield say("fact.status"), inline(f"{context.status(population)} ({say(limit)})")
+    yield say("fact.status"), inline(f"{say(f'status.{population.status}')} ({say(limit)})")
     record = fit_record(population)
     if record is not None:
-        yield say("fact.fit"), context.translated(fit_in_words(record))
+        yield say("fact.fit"), inline(say.said(fit_in_words(record)))
     for name, value in _flat(population.provenance, ""):
         if name not in ("estimator", "table", "software") and not name.startswith("fit."):
             yield _label(context, name), inline(_setting(value))
@@ -175,21 +175,20 @@ def _models(context: Context) -> Iterator[Block]:
             known.remove("df_residual")
         if context.hides:
             known = [name for name in known if name not in _TELLING]
-        columns = tuple(
-            Column(say(f"column.{name}"), figures=_MODEL_COLUMNS[name] is not None)
+        columns = [
+            (
+                Column(say(f"column.{name}"), figures=_MODEL_COLUMNS[name] is not None),
+                from_row(name, partial(_model_cell, context, name)),
+            )
             for name in known
-        )
-        rows = tuple(
-            tuple(_model_cell(context, name, row[name]) for name in known)
-            for row in frame.head(MOST_MODELS).to_dict("records")
-        )
-        notes = [say("account.df")] if "df_adjusted" in known else []
-        if len(frame) > MOST_MODELS:
-            notes.append(say.counted("account.more_models", len(frame) - MOST_MODELS))
-        if context.hides:
-            notes.append(say("disclosure.criteria"))
-        method = context.method_name(each.population)
-        yield Table(say("caption.models", method=method), columns, rows, tuple(notes))
+        ]
+        notes = [
+            *([say("account.df")] if "df_adjusted" in known else []),
+            *context.rest(frame, MOST_MODELS, "account.more_models"),
+            *([say("disclosure.criteria")] if context.hides else []),
+        ]
+        caption = say("caption.models", method=context.named(each.population.method))
+        yield context.table(caption, columns, frame.head(MOST_MODELS), notes)
 
 
 def _model_cell(context: Context, name: str, value: Any) -> Cell:
@@ -199,7 +198,7 @@ def _model_cell(context: Context, name: str, value: Any) -> Cell:
     if name == "limit":
         return Cell(say(f"limit_name.{value}"), str(value))
     if digits is None:
-        return Cell(str(value), str(value))
+        return label(value)
     if isinstance(value, float) and math.isnan(value):
         return Cell("-")
     if name == "total":
@@ -247,13 +246,12 @@ def _conventions(context: Context) -> Iterator[Block]:
 def _disclosure(context: Context) -> Iterator[Block]:
     say, rules = context.say, context.rules
     if not rules.active:
-        yield Paragraph(inline(say("disclosure.none")))
+        yield context.paragraph("disclosure.none")
         return
-    yield Paragraph(inline(say("disclosure.applied", name=rules.name)))
+    yield context.paragraph("disclosure.applied", name=rules.name)
     yield Facts(tuple(_rules(context)))
     for each in context.counts:
-        counts = say.counted("disclosure.counts", each.suppressed, of=say.number(each.shown))
-        yield Paragraph(inline(counts))
+        yield context.paragraph("disclosure.counts", n=each.suppressed, of=each.shown)
     yield Bullets(tuple(inline(say(f"disclosure.{name}")) for name in ("limits", "functions")))
 
 
@@ -285,12 +283,12 @@ def citation(context: Context, title: Inline, date: str) -> Section:
     if info is not None and info.source:
         rows.append((say("cite.data"), inline(context.described(info.source, info))))
     rows.append((say("cite.software"), inline(software)))
-    blocks: list[Block] = [Paragraph(inline(say("cite.intro"))), Facts(tuple(rows))]
+    blocks: list[Block] = [context.paragraph("cite.intro"), Facts(tuple(rows))]
     language = "" if say.code == SOURCE else SOURCE
     given = context.given
     behind = chain(*(each.references for each in (*given.sensitivities, *given.validations)))
     found = sorted({*publications(given.populations), *behind})
     if found:
-        blocks.append(Paragraph(inline(say("cite.methods"))))
+        blocks.append(context.paragraph("cite.methods"))
         blocks.append(Bullets(tuple(inline(Text(text, language)) for text in found)))
     return Section("citation", say("heading.citation"), tuple(blocks))

@@ -1,50 +1,52 @@
-"""Diagnostics: the usual worries, and how well the model fits."""
+"""Checked: the usual worries, how well the model fits, validation, and scenarios."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from mse.answer.intervals import GIVEN_MODEL, RESELECTED
 from mse.diagnostics import GoodnessOfFit, Influence, Residuals
+from mse.reporting.context import from_row, label
 from mse.reporting.figures import sensitivity_figure
+from mse.reporting.parts.estimates import range_paragraph
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio
+from mse.words.catalogue import finite
 from mse.words.content import Block, Cell, Column, Facts, Paragraph, Section, Table, inline
 from mse.words.monitors import SUPPRESSED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Mapping
-    from typing import Any, TypeAlias
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
     from mse.answer.shown import Result
     from mse.diagnostics import CheckResult
-    from mse.reporting.context import Context
+    from mse.reporting.context import Context, Row, Shown
     from mse.validation import Validation
-
-    Row: TypeAlias = Mapping[Hashable, Any]
 
 #: Histories shown of residuals and influence, the most telling ones.
 MOST_HISTORIES = 12
 #: What is shown of chains, with so many decimals.
 _CHAINS = {"r_hat": 3, "ess_bulk": 0, "ess_tail": 0, "mcse_median": 3}
+_VERDICTS = {True: "fine", False: "worry", None: "open"}
 
 
 def diagnostics(context: Context) -> Section:
     """Say which worries there are reasons for, and how the model fits."""
-    say, given = context.say, context.given
+    given = context.given
     blocks: list[Block] = []
     if given.checks:
-        blocks.append(Paragraph(inline(say("diagnostics.intro"))))
-        blocks.append(_checks(context, given.checks))
+        blocks += [context.paragraph("diagnostics.intro"), _checks(context, given.checks)]
         if context.hides:
-            blocks.append(Paragraph(inline(say("disclosure.checks")), "note"))
+            blocks.append(context.paragraph("disclosure.checks", "note"))
     blocks += _convergence(context)
     for each in given.diagnostics:
         blocks += _of(context, each)
-    return Section("diagnostics", say("heading.diagnostics"), tuple(blocks))
+    return Section("diagnostics", context.say("heading.diagnostics"), tuple(blocks))
 
 
 def _convergence(context: Context) -> Iterator[Block]:
@@ -54,36 +56,32 @@ def _convergence(context: Context) -> Iterator[Block]:
         frame = getattr(each.fit, "diagnostics", None)
         if not isinstance(frame, pd.DataFrame) or frame.empty or "r_hat" not in frame:
             continue
-        known = [name for name in _CHAINS if name in frame]
-        columns = (
-            Column(say("column.quantity")),
-            *(Column(say(f"column.{name}"), figures=True) for name in known),
-        )
-        rows = tuple(
-            (
-                Cell(str(index), str(index)),
-                *(say.decimal_cell(float(row[name]), _CHAINS[name]) for name in known),
-            )
-            for index, row in frame.iterrows()
-        )
-        caption = say("caption.convergence", method=context.method_name(each.population))
-        yield Table(caption, columns, rows, (say("convergence.note"),))
+        columns = [context.words("quantity", from_row("quantity"))]
+        columns += [
+            context.figures(name, from_row(name, partial(say.decimal_cell, digits=digits)))
+            for name, digits in _CHAINS.items()
+            if name in frame
+        ]
+        caption = say("caption.convergence", method=context.named(each.population.method))
+        rows = frame.rename_axis("quantity").reset_index()
+        yield context.table(caption, columns, rows, (say("convergence.note"),))
 
 
 def _checks(context: Context, checks: tuple[CheckResult, ...]) -> Table:
     say = context.say
-    columns = [Column(say("column.check")), Column(say("column.verdict"))]
+
+    def verdict(each: CheckResult) -> Cell:
+        name = _VERDICTS[each.passed]
+        return Cell(say(f"verdict.{name}"), name)
+
+    columns = [
+        context.words("check", lambda each: context.cell_of(each.name)),
+        context.words("verdict", verdict),
+    ]
     if not context.hides:
         # The words of a check name counts of single histories.
-        columns.append(Column(say("column.found")))
-    rows = []
-    for each in checks:
-        verdict = {True: "fine", False: "worry", None: "open"}[each.passed]
-        row = [context.cell_of(each.name), Cell(say(f"verdict.{verdict}"), verdict)]
-        if not context.hides:
-            row.append(context.cell_of(each.text))
-        rows.append(tuple(row))
-    return Table(say("caption.checks"), tuple(columns), tuple(rows))
+        columns.append(context.words("found", lambda each: context.cell_of(each.text)))
+    return context.table(say("caption.checks"), columns, checks)
 
 
 def _of(context: Context, found: Result) -> Iterator[Block]:
@@ -91,131 +89,96 @@ def _of(context: Context, found: Result) -> Iterator[Block]:
     match found:
         case GoodnessOfFit():
             yield _fit(context, found)
-            yield Paragraph(inline(say("fit.words")))
-        case Residuals() | Influence() if context.hides:
-            what = say("caption.residuals" if isinstance(found, Residuals) else "caption.influence")
-            yield Paragraph(inline(say("disclosure.left_out", what=what)), "note")
+            yield context.paragraph("fit.words")
         case Residuals():
-            yield _residuals(context, found.to_frame())
-        case Influence():
-            yield Paragraph(
-                inline(
-                    say("influence.repeated" if found.reselected else "influence.kept"),
-                    " ",
-                    say("influence.total", total=say.number(context.persons(found.total))),
-                )
+            yield (
+                context.left_out("caption.residuals")
+                if context.hides
+                else _residuals(context, found.to_frame())
             )
+        case Influence() if context.hides:
+            yield context.left_out("caption.influence")
+        case Influence():
+            how = say("influence.repeated" if found.reselected else "influence.kept")
+            total = say("influence.total", total=say.number(context.persons(found.total)))
+            yield Paragraph(inline(how, " ", total))
             yield _influence(context, found.to_frame())
 
 
 def _fit(context: Context, found: GoodnessOfFit) -> Table:
     say = context.say
-    columns = (
-        Column(say("column.statistic")),
-        Column(say("column.value"), figures=True),
-        Column(say("column.df"), figures=True),
-        Column(say("column.p_chi"), figures=True),
-        Column(say("column.p_bootstrap"), figures=True),
-    )
-    rows = tuple(
-        (
-            Cell(say(f"fit.{str(row['statistic']).lower()}"), str(row["statistic"])),
-            say.decimal_cell(row["value"]),
-            say.count_cell(int(row["df"])),
-            Cell(say.p_value(row["p_chi_squared"]), _number(row["p_chi_squared"])),
-            Cell(say.p_value(row["p_bootstrap"], found.least_p), _number(row["p_bootstrap"])),
-        )
-        for row in found.to_frame().to_dict("records")
-    )
-    notes = []
-    if found.sparse:
-        notes.append(say.counted("fit.sparse", found.n_small))
-    if found.df != found.df_residual:
-        notes.append(say("fit.df", n=say.number(found.df_residual)))
-    if found.replicates:
-        notes.append(say("fit.replicates", n=say.number(found.replicates)))
-    if found.seed is not None:
-        notes.append(say("fit.seed", seed=found.seed))
-    return Table(say("caption.fit", model=found.model), columns, rows, tuple(notes))
+
+    def statistic(row: Row) -> Cell:
+        name = str(row["statistic"])
+        return Cell(say(f"fit.{name.lower()}"), name)
+
+    def p_value(name: str, least: float = 0.0) -> Callable[[Row], Cell]:
+        return lambda row: Cell(say.p_value(row[name], least), finite(row[name]))
+
+    columns = [
+        context.words("statistic", statistic),
+        context.figures("value", from_row("value", say.decimal_cell)),
+        context.figures("df", from_row("df", say.count_cell)),
+        context.figures("p_chi", p_value("p_chi_squared")),
+        context.figures("p_bootstrap", p_value("p_bootstrap", found.least_p)),
+    ]
+    notes = {
+        "fit.sparse": found.n_small if found.sparse else None,
+        "fit.df": found.df_residual if found.df != found.df_residual else None,
+        "fit.replicates": found.replicates or None,
+        "fit.seed": found.seed,
+    }
+    said = [say(key, n=n) for key, n in notes.items() if n is not None]
+    return context.table(say("caption.fit", model=found.model), columns, found.to_frame(), said)
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _names(frame: pd.DataFrame) -> list[str]:
-    """Columns that say which history, and which stratum."""
-    columns = [str(name) for name in frame.columns]
-    return columns[: columns.index("observed")]
+def _histories(
+    context: Context, frame: pd.DataFrame, by: str, *shown: Shown
+) -> tuple[list[Shown], pd.DataFrame]:
+    """Columns that say which history and stratum, then others; and the rows, the most telling first."""
+    names = [str(name) for name in frame.columns]
+    names = names[: names.index("observed")]
+    columns = context.named_columns(names)
+    if "history" in names:
+        at = names.index("history")
+        columns[at] = context.words("history", columns[at][1])
+    order = frame[by].abs().sort_values(ascending=False, kind="stable").index
+    registered = context.figures("registered", from_row("observed", context.say.count_cell))
+    return [*columns, registered, *shown], frame.loc[order[:MOST_HISTORIES]]
 
 
 def _residuals(context: Context, frame: pd.DataFrame) -> Table:
     say = context.say
-    order = frame["deviance"].abs().sort_values(ascending=False, kind="stable").index
-    names = _names(frame)
-    kinds = ("pearson", "deviance", "freeman_tukey")
-    columns = (
-        *_history_columns(context, names),
-        Column(say("column.registered"), figures=True),
-        Column(say("column.fitted"), figures=True),
-        *(Column(say(f"column.{kind}"), figures=True) for kind in kinds),
+    kinds = (
+        context.figures(kind, from_row(kind, say.decimal_cell))
+        for kind in ("pearson", "deviance", "freeman_tukey")
     )
-    rows = tuple(
-        (
-            *(Cell(str(row[name]), str(row[name])) for name in names),
-            say.count_cell(int(row["observed"])),
-            say.decimal_cell(row["fitted"], 1),
-            *(say.decimal_cell(row[kind]) for kind in kinds),
-        )
-        for row in frame.loc[order[:MOST_HISTORIES]].to_dict("records")
-    )
-    notes = (say("residuals.note"), *_rest(context, frame))
-    return Table(say("caption.residuals"), columns, rows, notes)
+    fitted = context.figures("fitted", from_row("fitted", partial(say.decimal_cell, digits=1)))
+    columns, rows = _histories(context, frame, "deviance", fitted, *kinds)
+    notes = (say("residuals.note"), *context.rest(frame, MOST_HISTORIES))
+    return context.table(say("caption.residuals"), columns, rows, notes)
 
 
 def _influence(context: Context, frame: pd.DataFrame) -> Table:
     say = context.say
-    order = frame["change"].abs().sort_values(ascending=False, kind="stable").index
-    names = _names(frame)
-    columns = (
-        *_history_columns(context, names),
-        Column(say("column.registered"), figures=True),
-        Column(say("column.total_without"), figures=True),
-        Column(say("column.change"), figures=True),
-        Column(say("column.status")),
-    )
-    rows = tuple(
-        (
-            *(Cell(str(row[name]), str(row[name])) for name in names),
-            say.count_cell(int(row["observed"])),
-            say.count_cell(row["total"]),
-            Cell(_change(context, row), _finite(row["change"])),
-            say.status_cell(row["status"]),
+
+    def change(row: Row) -> Cell:
+        value = float(row["change"])
+        unbounded = math.isinf(value)
+        return Cell(
+            say("number.without_bound") if unbounded else say.signed(value, 1), finite(value)
         )
-        for row in frame.loc[order[:MOST_HISTORIES]].to_dict("records")
+
+    columns, rows = _histories(
+        context,
+        frame,
+        "change",
+        context.figures("total_without", from_row("total", say.count_cell)),
+        context.figures("change", change),
+        context.status_column(),
     )
-    return Table(say("caption.influence"), columns, rows, _rest(context, frame))
-
-
-def _change(context: Context, row: Mapping[Hashable, Any]) -> str:
-    change = float(row["change"])
-    if math.isinf(change):
-        return context.say("number.without_bound")
-    return context.say.signed(change, 1)
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _history_columns(context: Context, names: list[str]) -> Iterator[Column]:
-    for name in names:
-        yield Column(context.say("column.history") if name == "history" else name)
-
-
-def _rest(context: Context, frame: pd.DataFrame) -> tuple[str, ...]:
-    rest = len(frame) - MOST_HISTORIES
-    return (context.say.counted("table.more_rows", rest),) if rest > 0 else ()
+    notes = context.rest(frame, MOST_HISTORIES)
+    return context.table(say("caption.influence"), columns, rows, notes)
 
 
 # Validation: the lists as populations of known size -----------------------------------------------
@@ -226,94 +189,75 @@ MOST_ROWS = 60
 
 def validation(context: Context) -> Section:
     """Say how well the methods find populations of known size."""
-    say = context.say
     blocks: list[Block] = []
     for each in context.given.validations:
         blocks += _share_of(context, each)
-    return Section("validation", say("heading.validation"), tuple(blocks))
+    return Section("validation", context.say("heading.validation"), tuple(blocks))
 
 
 def _share_of(context: Context, found: Validation) -> Iterator[Block]:
     say = context.say
-    yield Paragraph(inline(say("validation.intro")))
+    yield context.paragraph("validation.intro")
     names = {repr(each): i for i, each in enumerate(found.estimators, start=1)}
     yield Facts(
         tuple(
             (
-                say("validation.method", n=str(i)),
+                say("validation.method", n=i),
                 inline(say("validation.bound", method=n) if found.is_bound(i - 1) else n),
             )
             for n, i in names.items()
         )
     )
-    summed = found.by_estimator().reset_index().to_dict("records")
-    columns = (
-        Column(say("column.method")),
-        Column(say("column.lists")),
-        Column(say("column.estimated"), figures=True),
-        Column(say("column.log_bias"), figures=True),
-        Column(say("column.covered"), figures=True),
-        Column(say("column.too_low"), figures=True),
-        Column(say("column.too_high"), figures=True),
+
+    def count(name: str) -> Callable[[Row], Cell]:
+        return lambda row: say.count_cell(int(row[name]))
+
+    def covered(row: Row) -> Cell:
+        text = say("validation.of", n=row["n_covered"], of=row["n_intervals"])
+        return Cell(text, int(row["n_covered"]))
+
+    def bias(row: Row) -> Cell:
+        return Cell(say.signed(row["mean_log_bias"], 2), finite(row["mean_log_bias"]))
+
+    method = context.words(
+        "method", lambda row: Cell(str(names[row["estimator"]]), row["estimator"])
     )
-    rows = tuple(_summed_row(context, row, names) for row in summed)
-    yield Table(say("caption.validation"), columns, rows)
-    yield _lists(context, found, names)
+    columns = [
+        method,
+        context.words("lists", count("n_lists")),
+        context.figures("estimated", count("n_estimated")),
+        context.figures("log_bias", bias),
+        context.figures("covered", covered),
+        context.figures("too_low", count("n_under")),
+        context.figures("too_high", count("n_over")),
+    ]
+    yield context.table(say("caption.validation"), columns, found.by_estimator().reset_index())
+    yield _lists(context, found, method)
 
 
-def _summed_row(
-    context: Context, row: Mapping[Hashable, Any], names: Mapping[str, int]
-) -> tuple[Cell, ...]:
-    say = context.say
-    covered = say(
-        "validation.of", n=say.number(row["n_covered"]), of=say.number(row["n_intervals"])
-    )
-    bias = row["mean_log_bias"]
-    return (
-        Cell(str(names[row["estimator"]]), row["estimator"]),
-        say.count_cell(int(row["n_lists"])),
-        say.count_cell(int(row["n_estimated"])),
-        Cell(say.signed(bias, 2), None if math.isnan(bias) else bias),
-        Cell(covered, int(row["n_covered"])),
-        say.count_cell(int(row["n_under"])),
-        say.count_cell(int(row["n_over"])),
-    )
-
-
-def _lists(context: Context, found: Validation, names: Mapping[str, int]) -> Block:
+def _lists(context: Context, found: Validation, method: Shown) -> Block:
     say = context.say
     if context.hides:
-        what = say("caption.validation_lists")
-        return Paragraph(inline(say("disclosure.left_out", what=what)), "note")
-    columns = (
-        Column(say("column.method")),
-        Column(say("column.list")),
-        Column(say("column.truth"), figures=True),
-        Column(say("column.interval", level=say.level(found.level)), figures=True),
-        Column(say("column.point"), figures=True),
-        Column(say("column.verdict")),
-    )
-    frame = found.to_frame()
-    rows = []
-    for row in frame.head(MOST_ROWS).to_dict("records"):
+        return context.left_out("caption.validation_lists")
+
+    def verdict(row: Row) -> Cell:
         miss = row["miss"] or ("held" if row["covered"] is True else "")
-        verdict = say(f"validation.{miss}") if miss else say.status_cell(row["status"]).text
-        rows.append(
-            (
-                Cell(str(names[row["estimator"]]), row["estimator"]),
-                Cell(row["list"], row["list"]),
-                say.count_cell(int(row["truth"])),
-                say.span_cell(row["low"], row["high"]),
-                _estimated(context, row),
-                Cell(verdict, miss or row["status"]),
-            )
-        )
-    rest = len(frame) - MOST_ROWS
-    notes = (say.counted("table.more_rows", rest),) if rest > 0 else ()
-    return Table(say("caption.validation_lists"), columns, tuple(rows), notes)
+        return Cell(say(f"validation.{miss}"), miss) if miss else say.status_cell(row["status"])
+
+    columns = [
+        method,
+        context.words("list", from_row("list")),
+        context.figures("truth", from_row("truth", say.count_cell)),
+        context.intervals("interval", found.level),
+        context.figures("point", lambda row: _estimated(context, row)),
+        context.words("verdict", verdict),
+    ]
+    frame = found.to_frame()
+    notes = context.rest(frame, MOST_ROWS)
+    return context.table(say("caption.validation_lists"), columns, frame.head(MOST_ROWS), notes)
 
 
-def _estimated(context: Context, row: Mapping[Hashable, Any]) -> Cell:
+def _estimated(context: Context, row: Row) -> Cell:
     cell = context.say.count_cell(row["estimate"])
     if not row["lower_bound"]:
         return cell
@@ -332,10 +276,9 @@ def sensitivity(context: Context) -> Section:
     parts = []
     for i, found in enumerate(context.given.sensitivities, start=1):
         name, builder = _BUILDERS[type(found)]
-        blocks: list[Block] = [Paragraph(inline(say(f"sensitivity.{name}")))]
+        blocks: list[Block] = [context.paragraph(f"sensitivity.{name}")]
         if context.hides and _gives_away(context, found):
-            what = say(f"heading.{name}")
-            blocks.append(Paragraph(inline(say("disclosure.left_out", what=what)), "note"))
+            blocks.append(context.left_out(f"heading.{name}"))
         else:
             blocks += builder(context, found)
         if context.pictures:
@@ -357,71 +300,62 @@ def _gives_away(context: Context, found: Result) -> bool:
 
 
 def _left_out(context: Context, found: LeaveOneOut) -> Iterator[Block]:
-    say = context.say
     frame = found.to_frame(context.level)
-    head = [(say("column.left_out"), lambda row: _name(context, row["left_out"]))]
+
+    def name(row: Row) -> Cell:
+        left_out = row["left_out"]
+        return label(left_out) if left_out else Cell(context.say("sensitivity.no_list"), "")
+
+    head = [context.words("left_out", name)]
     if not context.hides:
-        head.append((say("column.only_there"), lambda row: say.count_cell(int(row["only_there"]))))
-    if not context.hides:
+        only = context.figures("only_there", from_row("only_there", context.say.count_cell))
+        head.append(only)
         yield from _extent(context, frame, "sensitivity.extent_lists")
-    yield _table(context, frame, say("caption.left_out"), head, found.whole.total)
+    yield _scenarios(context, frame, "left_out", head, found.whole.total)
 
 
 def _merged(context: Context, found: MergedLists) -> Iterator[Block]:
-    say = context.say
     frame = found.to_frame(context.level)
-    head = [(say("column.merged"), lambda row: _pair(context, row))]
     if not context.hides:
         yield from _extent(context, frame, "sensitivity.extent_pairs")
-    yield _table(context, frame, say("caption.merged"), head, found.whole.total)
+    head = [context.words("merged", lambda row: _pair(context, row))]
+    yield _scenarios(context, frame, "merged", head, found.whole.total)
 
 
 def _order(context: Context, found: HighestOrder) -> Iterator[Block]:
-    say = context.say
-    head = [("xi", lambda row: Cell(say.general(row["xi"]), row["xi"]))]
-    total = found.population.total
-    yield _table(context, found.to_frame(), say("caption.highest_order"), head, total)
+    head = [(Column("xi"), lambda row: Cell(context.say.general(row["xi"]), row["xi"]))]
+    yield _scenarios(context, found.to_frame(), "highest_order", head, found.population.total)
 
 
 def _odds(context: Context, found: OddsRatio) -> Iterator[Block]:
-    say = context.say
+    def ratio(row: Row) -> Cell:
+        return Cell(context.say.general(row["odds_ratio"]), row["odds_ratio"])
+
     head = [
-        (say("column.lists"), lambda row: _pair(context, row)),
-        (say("column.odds"), lambda row: Cell(say.general(row["odds_ratio"]), row["odds_ratio"])),
+        context.words("lists", lambda row: _pair(context, row)),
+        context.figures("odds", ratio),
     ]
     base = next((each.hidden for each in found.scenarios if each.value == 1), math.nan)
     total = found.table.n_observed + base
-    yield _table(context, found.to_frame(), say("caption.odds_ratio"), head, total)
+    yield _scenarios(context, found.to_frame(), "odds_ratio", head, total)
 
 
 def _near(context: Context, found: NearModels) -> Iterator[Block]:
-    say = context.say
-    frame = found.to_frame()
-    near = say("models.near", within=say.general(found.within), criterion=found.criterion)
-    low, high = context.persons(found.low), context.persons(found.high)
-    if found.n_models == 1:
-        text = say("models.one", near=near, total=say.number(low))
-    elif found.n_models:
-        n = say.number(found.n_models)
-        text = say("models.range", n=n, near=near, span=say.span(low, high))
-    else:
-        text = say("models.none", near=near)
-    if found.n_not_estimable:
-        text += " " + say.counted("models.failed", found.n_not_estimable)
-    yield Paragraph(inline(text))
-    yield Paragraph(inline(say("models.alike")))
-    columns = [Column(say("column.model"))]
+    say, frame = context.say, found.to_frame()
+    yield range_paragraph(context, found)
+    yield context.paragraph("models.alike")
+    columns = [context.words("model", from_row("model"))]
     if not context.hides:
-        columns.append(Column(say("column.difference", criterion=found.criterion), figures=True))
-    columns += [Column(say("column.point"), figures=True), Column(say("column.status"))]
-    rows = []
-    for row in frame.head(MOST_VARIED).to_dict("records"):
-        cells = [Cell(str(row["model"]), str(row["model"]))]
-        if not context.hides:
-            cells.append(say.decimal_cell(row["difference"]))
-        cells += [context.count_cell(row["total"]), say.status_cell(row["status"])]
-        rows.append(tuple(cells))
-    yield Table(say("caption.near"), tuple(columns), tuple(rows), _rest_of_rows(context, frame))
+        difference = context.figures(
+            "difference",
+            from_row("difference", say.decimal_cell),
+            criterion=found.criterion,
+        )
+        columns.append(difference)
+    columns.append(context.figures("point", from_row("total", context.count_cell)))
+    columns.append(context.status_column())
+    notes = context.rest(frame, MOST_VARIED)
+    yield context.table(say("caption.near"), columns, frame.head(MOST_VARIED), notes)
 
 
 _BUILDERS: dict[type[Result], tuple[str, Callable[[Context, Any], Iterator[Block]]]] = {
@@ -433,47 +367,39 @@ _BUILDERS: dict[type[Result], tuple[str, Callable[[Context, Any], Iterator[Block
 }
 
 
-def _table(
-    context: Context,
-    frame: pd.DataFrame,
-    caption: str,
-    head: list[tuple[str, Callable[[Row], Cell]]],
-    base: float,
+def _scenarios(
+    context: Context, frame: pd.DataFrame, name: str, head: list[Shown], base: float
 ) -> Table:
     """Make a table of scenarios: what was varied, then interval, point, factor and status."""
     say = context.say
-    columns = [Column(name, figures=i > 0) for i, (name, _) in enumerate(head)]
-    if not context.hides:
-        columns.append(Column(context.interval_heading, figures=True))
-        columns.append(Column(say("column.point"), figures=True))
-        columns.append(Column(say("column.interval_kind")))
-    columns += [Column(say("column.factor"), figures=True), Column(say("column.status"))]
-    rows = []
-    for row in frame.head(MOST_VARIED).to_dict("records"):
-        cells = [make(row) for _, make in head]
-        if not context.hides:
-            cells.append(context.span_cell(row["low"], row["high"]))
-            cells.append(context.count_cell(row["total"]))
-            cells.append(_kind(context, row))
-        cells += [say.decimal_cell(round(row["total"] / base, 2)), say.status_cell(row["status"])]
-        rows.append(tuple(cells))
-    notes = (*_rest_of_rows(context, frame), *_granted(context, frame))
-    if context.hides:
-        notes = (*notes, say("disclosure.factors"))
-    return Table(caption, tuple(columns), tuple(rows), notes)
 
+    def kind(row: Row) -> Cell:
+        found = str(row["interval_kind"])
+        if not found or math.isnan(row["low"]):
+            return Cell("-")
+        return Cell(context.kind_named(found, str(row.get("given", ""))), found)
 
-def _kind(context: Context, row: Row) -> Cell:
-    """Name the kind of interval of a row and what it takes for granted."""
-    kind = str(row["interval_kind"])
-    if not kind or math.isnan(row["low"]):
-        return Cell("-")
-    return Cell(context.kind_named(kind, str(row.get("given", ""))), kind)
+    estimated = [
+        context.intervals(),
+        context.figures("point", from_row("total", context.count_cell)),
+        context.words("interval_kind", kind),
+    ]
+    columns = [
+        *head,
+        *([] if context.hides else estimated),
+        context.figures("factor", lambda row: say.decimal_cell(round(row["total"] / base, 2))),
+        context.status_column(),
+    ]
+    notes = [
+        *context.rest(frame, MOST_VARIED),
+        *([say("disclosure.factors")] if context.hides else _granted(context, frame)),
+    ]
+    return context.table(say(f"caption.{name}"), columns, frame.head(MOST_VARIED), notes)
 
 
 def _granted(context: Context, frame: pd.DataFrame) -> Iterator[str]:
     """Say where the intervals of a table take more for granted than the one of the answer."""
-    if context.hides or frame["low"].isna().all():
+    if frame["low"].isna().all():
         return
     if "given" not in frame:
         yield context.say("sensitivity.given_value")
@@ -481,15 +407,6 @@ def _granted(context: Context, frame: pd.DataFrame) -> Iterator[str]:
     chosen = {each.interval_given for each in context.given.populations[:1]}
     if GIVEN_MODEL in set(frame["given"]) and RESELECTED in chosen:
         yield context.say("sensitivity.given_model")
-
-
-def _rest_of_rows(context: Context, frame: pd.DataFrame) -> tuple[str, ...]:
-    rest = len(frame) - MOST_VARIED
-    return (context.say.counted("table.more_rows", rest),) if rest > 0 else ()
-
-
-def _name(context: Context, name: str) -> Cell:
-    return Cell(name, name) if name else Cell(context.say("sensitivity.no_list"), "")
 
 
 def _pair(context: Context, row: Row) -> Cell:
@@ -503,4 +420,4 @@ def _extent(context: Context, frame: pd.DataFrame, key: str) -> Iterator[Block]:
     totals = [float(total) for total in frame["total"].iloc[1:] if not math.isnan(total)]
     if totals:
         span = context.say.span(context.persons(min(totals)), context.persons(max(totals)))
-        yield Paragraph(inline(context.say(key, span=span)))
+        yield context.paragraph(key, span=span)

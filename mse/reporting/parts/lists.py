@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from typing import TYPE_CHECKING
 
+from mse.messages import MARK
+from mse.reporting.context import from_row, label
 from mse.reporting.figures import histories_figure, overlaps_figure
-from mse.words.content import (
-    Block,
-    Bullets,
-    Cell,
-    Column,
-    Paragraph,
-    Section,
-    Table,
-    inline,
-)
+from mse.words.content import Block, Bullets, Cell, Column, Section, Table, inline
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Iterator
 
     from mse.diagnostics import Overlaps
-    from mse.reporting.context import Context, Counts
+    from mse.reporting.context import Context, Counts, Shown
 
 __all__ = ["lists", "overlaps"]
 
@@ -34,71 +27,58 @@ MOST_PAIRS = 60
 
 def lists(context: Context) -> Section:
     """Tell of each list what it is and how many it holds."""
-    say = context.say
-    parts = [
-        Section(f"lists-{i}", _name(context, counts, i), tuple(_lists_of(context, counts)))
-        for i, counts in enumerate(context.counts, start=1)
-    ]
-    if len(parts) == 1:
-        return Section("lists", say("heading.lists"), parts[0].blocks)
-    return Section("lists", say("heading.lists"), sections=tuple(parts))
+    parts = ((_lists_of(context, each), ()) for each in context.counts)
+    return context.by_table("lists", (each.info for each in context.counts), parts)
 
 
 def overlaps(context: Context) -> Section:
     """Tell who is on several lists: what every estimate is read from."""
-    say = context.say
-    parts = []
-    for i, counts in enumerate(context.counts, start=1):
-        blocks = [*_overlaps_of(context, counts)]
-        parts.append(Section(f"overlaps-{i}", _name(context, counts, i), tuple(blocks)))
+    parts = ((_overlaps_of(context, each), ()) for each in context.counts)
     pairs = tuple(_pairs(context, each) for each in context.given.overlaps)
-    if len(parts) == 1:
-        return Section("overlaps", say("heading.overlaps"), (*parts[0].blocks, *pairs))
-    return Section("overlaps", say("heading.overlaps"), pairs, tuple(parts))
-
-
-def _name(context: Context, counts: Counts, i: int) -> str:
-    info = counts.info
-    return info.scope or info.name or context.say("question.table", n=context.say.number(i))
+    return context.by_table("overlaps", (each.info for each in context.counts), parts, pairs)
 
 
 def _lists_of(context: Context, counts: Counts) -> Iterator[Block]:
     say, info = context.say, counts.info
-    described = any(info.list_descriptions.get(name) for name in counts.lists)
-    columns = [Column(say("column.list"))]
-    if described:
-        columns.append(Column(say("column.description")))
-    columns.append(Column(say("column.registered"), figures=True))
-    columns.append(Column(say("column.share_of_registered"), figures=True))
+
+    def described(name: str) -> Cell:
+        said = context.described(info.list_descriptions.get(name, ""), info)
+        return Cell(said.text, said.text or None, said.language)
+
+    def share(name: str) -> Cell:
+        observed = counts.observed
+        return say.share_cell(counts.sizes[name] / observed if observed else math.nan)
+
+    columns = [context.words("list", label)]
+    if any(info.list_descriptions.get(name) for name in counts.lists):
+        columns.append(context.words("description", described))
+    columns += [
+        context.figures("registered", lambda name: context.observed_cell(counts.sizes[name])),
+        context.figures("share_of_registered", share),
+    ]
     if counts.alone:
-        columns.append(Column(say("column.only_there"), figures=True))
-    rows = []
-    for name in counts.lists:
-        row = [Cell(name, name)]
-        if described:
-            said = context.described(info.list_descriptions.get(name, ""), info)
-            row.append(Cell(said.text, said.text or None, said.language))
-        size = counts.sizes[name]
-        row += [
-            context.observed_cell(size),
-            say.share_cell(size / counts.observed if counts.observed else math.nan),
-        ]
-        if counts.alone:
-            row.append(context.observed_cell(counts.alone[name]))
-        rows.append(tuple(row))
-    text = say(
-        "lists.intro", n=say.number(len(counts.lists)), observed=context.counted(counts.observed)
-    )
-    yield Paragraph(inline(text))
-    notes = (say("lists.not_additive"), *_note(context, rows))
-    yield Table(say("caption.lists"), tuple(columns), tuple(rows), notes)
+        alone = counts.alone
+        columns.append(
+            context.figures("only_there", lambda name: context.observed_cell(alone[name]))
+        )
+    observed = context.counted(counts.observed)
+    yield context.paragraph("lists.intro", n=len(counts.lists), observed=observed)
+    yield _marked(context, "lists", columns, counts.lists, ("lists.not_additive",))
 
 
-def _note(context: Context, rows: Sequence[tuple[Cell, ...]]) -> tuple[str, ...]:
-    """Say what the mark of a suppressed count means, where there is one."""
-    mark = context.say("disclosure.mark")
-    marked = any(cell.text == mark for row in rows for cell in row[1:])
-    return (context.say("disclosure.marked"),) if marked else ()
+def _marked(
+    context: Context,
+    name: str,
+    columns: list[Shown],
+    rows: object,
+    notes: tuple[str, ...] = (),
+    more: tuple[str, ...] = (),
+) -> Table:
+    """Make a table of counts, and say what the mark of a suppressed one means, where there is one."""
+    made = context.table(context.say(f"caption.{name}"), columns, rows)  # type: ignore[arg-type]
+    marked = any(cell.text == MARK for row in made.rows for cell in row[1:])
+    said = (*map(context.say, notes), *context.marked(suppressed=marked), *more)
+    return Table(made.caption, made.columns, made.rows, said)
 
 
 # Overlaps ----------------------------------------------------------------------------------------
@@ -107,86 +87,63 @@ def _note(context: Context, rows: Sequence[tuple[Cell, ...]]) -> tuple[str, ...]
 def _overlaps_of(context: Context, counts: Counts) -> Iterator[Block]:
     say = context.say
     if counts.overlaps is None:
-        yield Paragraph(inline(say("overlaps.unknown")))
+        yield context.paragraph("overlaps.unknown")
         return
     if counts.by_number:
-        yield Paragraph(inline(say("overlaps.intro")))
-        yield Bullets(
-            tuple(
-                inline(say.counted("overlaps.on", i, persons=say.counted("count.persons", n)))
-                for i, n in counts.by_number.items()
-                if n
-            )
+        yield context.paragraph("overlaps.intro")
+        said = (
+            say("overlaps.on", n=i, persons=say("count.persons", n=n))
+            for i, n in counts.by_number.items()
+            if n
         )
-    if len(counts.lists) <= MOST_IN_MATRIX:
-        yield _matrix(context, counts)
-    else:
-        yield _pair_list(context, counts)
+        yield Bullets(tuple(map(inline, said)))
+    few = len(counts.lists) <= MOST_IN_MATRIX
+    yield _matrix(context, counts) if few else _pair_list(context, counts)
     if not counts.is_complete:
-        yield Paragraph(inline(say("overlaps.partial")), "note")
+        yield context.paragraph("overlaps.partial", "note")
     if context.pictures:
         yield from overlaps_figure(context, counts)
         yield from histories_figure(context, counts)
 
 
 def _matrix(context: Context, counts: Counts) -> Table:
-    say = context.say
-    columns = [Column(say("column.list")), *(Column(name, figures=True) for name in counts.lists)]
-    rows = [
-        (
-            Cell(name, name),
-            *(context.observed_cell(counts.both(name, other)) for other in counts.lists),
-        )
-        for name in counts.lists
+    rows = [(name, *(counts.both(name, other) for other in counts.lists)) for name in counts.lists]
+    columns = [context.words("list", from_row(0))]
+    columns += [
+        (Column(name, figures=True), from_row(i, context.observed_cell))
+        for i, name in enumerate(counts.lists, start=1)
     ]
-    notes = (say("overlaps.diagonal"), *_note(context, rows))
-    return Table(say("caption.overlaps"), tuple(columns), tuple(rows), notes)
+    return _marked(context, "overlaps", columns, rows, ("overlaps.diagonal",))
 
 
 def _pair_list(context: Context, counts: Counts) -> Table:
     """List the pairs with the most persons in common, where a matrix would be too wide to read."""
-    say = context.say
-    pairs = [
-        (first, second, counts.both(first, second))
-        for i, first in enumerate(counts.lists)
-        for second in counts.lists[i + 1 :]
+    pairs = [(pair, counts.both(*pair)) for pair in combinations(counts.lists, 2)]
+    pairs.sort(key=lambda pair: -1.0 if math.isnan(pair[1]) else pair[1], reverse=True)
+    columns = [
+        context.words("lists", lambda pair: Cell(context.say.listed(pair[0]))),
+        context.figures("on_both", from_row(1, context.observed_cell)),
     ]
-    pairs.sort(key=lambda pair: -1.0 if math.isnan(pair[2]) else pair[2], reverse=True)
-    rows = [
-        (Cell(say.listed(pair[:2])), context.observed_cell(pair[2])) for pair in pairs[:MOST_PAIRS]
-    ]
-    notes = [*_note(context, rows)]
-    if len(pairs) > MOST_PAIRS:
-        notes.append(say.counted("table.more_rows", len(pairs) - MOST_PAIRS))
-    columns = (Column(say("column.lists")), Column(say("column.on_both"), figures=True))
-    return Table(say("caption.overlaps"), columns, tuple(rows), tuple(notes))
+    more = context.rest(pairs, MOST_PAIRS)
+    return _marked(context, "overlaps", columns, pairs[:MOST_PAIRS], more=more)
 
 
 def _pairs(context: Context, found: Overlaps) -> Block:
     """Say what independence expects of each pair, and their odds ratios."""
     say = context.say
     if context.hides:
-        return Paragraph(inline(say("disclosure.left_out", what=say("caption.pairs"))), "note")
-    columns = (
-        Column(say("column.lists")),
-        Column(say("column.on_both"), figures=True),
-        Column(say("column.expected"), figures=True),
-        Column(say("column.odds_interval", level=say.level(found.level)), figures=True),
-        Column(say("column.odds"), figures=True),
-        Column(say("column.chapman"), figures=True),
-    )
-    rows = tuple(_pair_row(context, row) for row in found.to_frame().to_dict("records"))
-    return Table(say("caption.pairs"), columns, rows, (say("overlaps.pairs_note"),))
-
-
-def _pair_row(context: Context, row: Mapping[Hashable, Any]) -> tuple[Cell, ...]:
-    say = context.say
-    names = (row["list_a"], row["list_b"])
-    return (
-        Cell(say.listed(names)),
-        say.count_cell(row["both"]),
-        say.decimal_cell(row["expected"], 1),
-        Cell(say.decimal_span(row["low"], row["high"], 2), (row["low"], row["high"])),
-        say.decimal_cell(row["odds_ratio"]),
-        context.count_cell(row["chapman"]),
-    )
+        return context.left_out("caption.pairs")
+    columns = [
+        context.words("lists", lambda row: Cell(say.listed((row["list_a"], row["list_b"])))),
+        context.figures("on_both", from_row("both", say.count_cell)),
+        context.figures("expected", lambda row: say.decimal_cell(row["expected"], 1)),
+        context.figures(
+            "odds_interval",
+            lambda row: say.decimal_span_cell(row["low"], row["high"], 2),
+            level=say.level(found.level),
+        ),
+        context.figures("odds", from_row("odds_ratio", say.decimal_cell)),
+        context.figures("chapman", from_row("chapman", context.count_cell)),
+    ]
+    notes = (say("overlaps.pairs_note"),)
+    return context.table(say("caption.pairs"), columns, found.to_frame(), notes)

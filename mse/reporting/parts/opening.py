@@ -1,12 +1,11 @@
-"""The first screen: the answer, what it is of, and what it rests on."""
+"""The first screen: the answer, what it is of, and what it rests on; at the end what could not be estimated."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mse.answer.goodness import fit_warnings
-from mse.monitoring.result import ACROSS_SCOPES
 from mse.reporting.parts.estimates import spread_of
 from mse.reporting.parts.monitored import monitor_answer
 from mse.sensitivity import LeaveOneOut, MergedLists
@@ -24,15 +23,14 @@ from mse.words.content import (
     inline,
     plain,
 )
-from mse.words.estimates import fit_record
-from mse.words.monitors import SUPPRESSED
+from mse.words.estimates import at_length, fit_record
+from mse.words.monitors import SUPPRESSED, lost_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mse.answer.population import PopulationEstimate
     from mse.answer.shown import Section as Summarized
-    from mse.monitoring import Monitor
     from mse.reporting.context import Context, Group
     from mse.words.content import Inline
 
@@ -48,7 +46,7 @@ def answer(context: Context) -> Section:
     elif groups:
         blocks.append(Bullets(tuple(_line(context, group) for group in groups)))
     if not blocks:
-        blocks.append(Paragraph(inline(context.say("answer.no_estimate")), "lead"))
+        blocks.append(context.paragraph("answer.no_estimate", "lead"))
     blocks += _worries(context)
     return Section("answer", context.say("heading.answer"), tuple(blocks))
 
@@ -61,7 +59,8 @@ def _of_group(context: Context, group: Group) -> Iterator[Block]:
     if group.first.is_given:
         yield Facts(tuple(_key_facts(context, group)), key=True)
         yield Paragraph(_rests(context, population))
-        yield from _fit(context, population)
+        for text in fit_warnings(fit_record(population), len(population.lists)):
+            yield Paragraph(inline(context.say.said(text)), "warning")
         yield from _disagreement(context, group)
     else:
         yield Paragraph(_because(context, population.limit), "warning")
@@ -69,25 +68,22 @@ def _of_group(context: Context, group: Group) -> Iterator[Block]:
 
 def _lead(context: Context, group: Group) -> Inline:
     say, population = context.say, group.population
-    subject = context.subject(population.info)
-    observed = context.counted(population.observed)
+    fields: dict[str, Any] = {
+        "subject": context.subject(population.info),
+        "observed": context.counted(population.observed),
+    }
     if population.status == SUPPRESSED:
-        return say.rich("answer.suppressed", subject=subject)
+        return say.rich("answer.suppressed", **fields)
     if not group.first.is_given:
-        none = Text(say("answer.none"), strong=True)
-        return say.rich("answer.lead_none", none=none, subject=subject, observed=observed)
+        return say.rich("answer.lead_none", none=Text(say("answer.none"), strong=True), **fields)
     low, high = population.interval(context.level)
     if math.isnan(low) or math.isnan(high):
         total = context.bounded(population, say.number(population.total))
         point = Text(f"{total[:1].upper()}{total[1:]}", strong=True)
-        return say.rich("answer.lead_point", point=point, subject=subject, observed=observed)
-    return say.rich(
-        "answer.lead_bound" if population.lower_bound else "answer.lead",
-        span=Text(say.span(low, high), strong=True),
-        level=say.level(context.level),
-        subject=subject,
-        observed=observed,
-    )
+        return say.rich("answer.lead_point", point=point, **fields)
+    span = Text(say.span(low, high), strong=True)
+    key = "answer.lead_bound" if population.lower_bound else "answer.lead"
+    return say.rich(key, span=span, level=say.level(context.level), **fields)
 
 
 def _because(context: Context, limit: str) -> Inline:
@@ -100,9 +96,8 @@ def _because(context: Context, limit: str) -> Inline:
 
 def _line(context: Context, group: Group) -> Inline:
     """One of several tables in one line."""
-    lead = _lead(context, group)
     scope = group.info.scope or group.info.name
-    return inline(lead, f" ({scope})") if scope else lead
+    return inline(_lead(context, group), f" ({scope})" if scope else "")
 
 
 def _key_facts(context: Context, group: Group) -> Iterator[Fact]:
@@ -129,10 +124,9 @@ def _point(context: Context, value: str) -> str:
 def _rests(context: Context, population: PopulationEstimate) -> Inline:
     say = context.say
     link = Text(say("answer.assumptions"), link="assumptions")
-    key = f"answer.rests_{population.interval_given.replace(' ', '_')}"
-    if not say.has(key):
-        key = "answer.rests"
-    return say.rich(key, method=context.sentences.say(population.method), assumptions=link)
+    key = at_length(population.interval_given).replace("conditions.", "answer.rests_")
+    method = say.said(population.method)
+    return say.rich(key if say.has(key) else "answer.rests", method=method, assumptions=link)
 
 
 def _disagreement(context: Context, group: Group) -> Iterator[Block]:
@@ -141,26 +135,22 @@ def _disagreement(context: Context, group: Group) -> Iterator[Block]:
     low, high = population.interval(context.level)
     spread = population.model_range
     if spread is not None and spread.n_models > 1 and not low <= spread.low <= spread.high <= high:
-        found = say.span(context.persons(spread.low), context.persons(spread.high))
-        text = say(
+        yield context.paragraph(
             "answer.models_disagree",
-            models=say.counted("count.models", spread.n_models),
-            within=say.general(spread.within),
+            "warning",
+            models=say("count.models", n=spread.n_models),
+            within=spread.within,
             criterion=spread.criterion,
-            span=found,
+            span=say.span(context.persons(spread.low), context.persons(spread.high)),
         )
-        yield Paragraph(inline(text), "warning")
     others = spread_of(group.estimates)
     if others is not None and not low <= others[0] <= others[1] <= high:
         text = say("answer.methods_disagree", span=say.span(*others))
-        link = Text(say("answer.see_comparison"), link="comparison")
-        yield Paragraph(inline(text, " ", link), "warning")
+        yield _linked(text, Text(say("answer.see_comparison"), link="comparison"))
 
 
-def _fit(context: Context, population: PopulationEstimate) -> Iterator[Block]:
-    """Say that the model does not fit, or that nothing in the data can test it."""
-    for text in fit_warnings(fit_record(population), len(population.lists)):
-        yield Paragraph(context.translated(text), "warning")
+def _linked(text: str, link: Text) -> Block:
+    return Paragraph(inline(text, " ", link), "warning")
 
 
 def _worries(context: Context) -> Iterator[Block]:
@@ -168,31 +158,25 @@ def _worries(context: Context) -> Iterator[Block]:
     say, checks = context.say, context.given.checks
     failed = sum(each.passed is False for each in checks)
     if failed:
-        text = say.counted("answer.worries", failed, checks=say.number(len(checks)))
-        link = Text(say("answer.see_diagnostics"), link="diagnostics")
-        yield Paragraph(inline(text, " ", link), "warning")
+        text = say("answer.worries", n=failed, checks=len(checks))
+        yield _linked(text, Text(say("answer.see_diagnostics"), link="diagnostics"))
     info = context.given.info
     if info is not None and "SYNTHETIC" in f"{info.population} {info.notes}":
-        yield Paragraph(inline(say("answer.synthetic")), "warning")
+        yield context.paragraph("answer.synthetic", "warning")
 
 
 def question(context: Context) -> Section:
     """Say what is asked: population, period, scope, and where the table is from."""
     say, info = context.say, context.given.info
-    rows: list[Fact] = []
     if info is None:
         return Section("question", say("heading.question"))
-    rows.append((say("fact.question"), _asked(context)))
-    for name in ("population", "period", "scope", "source"):
+    rows: list[Fact] = [(say("fact.question"), _asked(context))]
+    for name in ("population", "period", "scope", "source", "notes"):
         text = getattr(info, name)
-        if not text and name == "scope":
-            continue
-        said = context.described(text, info) if text else Text(say("question.not_stated"))
-        rows.append((say(f"fact.{name}"), inline(said)))
-    if info.notes:
-        rows.append((say("fact.notes"), inline(context.described(info.notes, info))))
-    lists = say.listed(context.given.lists, 40)
-    rows.append((say("fact.lists"), inline(lists)))
+        if text or name not in ("scope", "notes"):
+            said = context.described(text, info) if text else say("question.not_stated")
+            rows.append((say(f"fact.{name}"), inline(said)))
+    rows.append((say("fact.lists"), inline(say.listed(context.given.lists, 40))))
     return Section("question", say("heading.question"), (Facts(tuple(rows)),))
 
 
@@ -210,30 +194,30 @@ def _asked(context: Context) -> Inline:
 
 
 def further(context: Context) -> Section:
-    """Give the summaries of further results as they are."""
-    say = context.say
-    parts: list[Section] = []
-    if context.hides and context.given.others:
+    """Give the sections of further results as they are."""
+    say, others = context.say, context.given.others
+    if context.hides and others:
         # Nobody can tell which counts stand in a text.
-        names = say.listed(type(each).__name__ for each in context.given.others)
-        note = Paragraph(inline(say("disclosure.left_out", what=names)), "note")
+        names = say.listed(type(each).__name__ for each in others)
+        note = context.paragraph("disclosure.left_out", "note", what=names)
         return Section("further", say("heading.further"), (note,))
-    for i, result in enumerate(context.given.others, start=1):
-        for j, part in enumerate(result._sections(), start=1):
-            heading = context.named(part.heading)
-            parts.append(Section(f"further-{i}-{j}", heading, tuple(_blocks(context, part))))
-    return Section("further", say("heading.further"), sections=tuple(parts))
+    parts = tuple(
+        Section(f"further-{i}-{j}", context.named(part.heading), tuple(_blocks(context, part)))
+        for i, result in enumerate(others, start=1)
+        for j, part in enumerate(result._sections(), start=1)
+    )
+    return Section("further", say("heading.further"), sections=parts)
 
 
 def _blocks(context: Context, part: Summarized) -> Iterator[Block]:
-    language = "" if context.say.code == SOURCE else SOURCE
+    said = context.say.said
     if part.rows:
-        yield Facts(tuple((name, context.translated(text)) for name, text in part.rows))
-    yield from (Paragraph(context.translated(text)) for text in part.paragraphs)
+        yield Facts(tuple((name, inline(said(text))) for name, text in part.rows))
+    yield from (Paragraph(inline(said(text))) for text in part.paragraphs)
     if part.bullets:
-        yield Bullets(tuple(context.translated(text) for text in part.bullets))
+        yield Bullets(tuple(inline(said(text)) for text in part.bullets))
     if part.verbatim:
-        yield Verbatim(part.verbatim, language)
+        yield Verbatim(part.verbatim, "" if context.say.code == SOURCE else SOURCE)
 
 
 # What could not be estimated, and why -------------------------------------------------------------
@@ -247,79 +231,55 @@ MOST_LINES = 30
 def missing(context: Context) -> Section:
     """List what the data do not determine: methods, strata, models, scenarios."""
     say = context.say
-    lines = {plain(line): line for line in _lines(context)}
-    items = list(lines.values())
-    if not items:
-        hidden = any(each.status == SUPPRESSED for each in context.given.populations)
-        key = "missing.suppressed" if hidden else "missing.nothing"
-        text = say(key) if context.given.estimates else ""
-        said = (Paragraph(inline(text)),) if text else ()
-        return Section("missing", say("heading.missing"), said)
-    rest = len(items) - MOST_LINES
-    shown = items[:MOST_LINES]
-    if rest > 0:
-        shown.append(inline(say("missing.more", n=say.number(rest))))
-    blocks = (Paragraph(inline(say("missing.intro"))), Bullets(tuple(shown)))
+    items = [*{plain(line): line for line in _lines(context)}.values()]
+    if items:
+        rest = context.rest(items, MOST_LINES, "missing.more")
+        shown = (*items[:MOST_LINES], *(inline(text) for text in rest))
+        blocks: tuple[Block, ...] = (context.paragraph("missing.intro"), Bullets(shown))
+        return Section("missing", say("heading.missing"), blocks)
+    hidden = any(each.status == SUPPRESSED for each in context.given.populations)
+    key = "missing.suppressed" if hidden else "missing.nothing"
+    blocks = (context.paragraph(key),) if context.given.estimates else ()
     return Section("missing", say("heading.missing"), blocks)
 
 
 def _lines(context: Context) -> Iterator[Inline]:
+    say = context.say
     for group in context.given.groups:
         for each in group.estimates:
             if not each.is_given:
-                reason = context.sentences.say(each.population.reason)
-                yield context.say.rich(
-                    "missing.method", method=context.method(each.population), reason=reason
-                )
+                reason = say.said(each.population.reason)
+                method = context.method(each.population)
+                yield say.rich("missing.method", method=method, reason=reason)
         yield from _strata(context, group.population)
-        yield from _models(context, group.population)
+        spread = group.population.model_range
+        if spread is not None and spread.n_not_estimable:
+            near = say("models.near", within=spread.within, criterion=spread.criterion)
+            yield inline(say("missing.models", n=spread.n_not_estimable, near=near))
     for monitor in context.given.monitors:
-        yield from _monitored(context, monitor)
+        for name, cell in lost_cells(monitor):
+            yield say.rich("missing.cell", cell=name, reason=say.said(cell.reason))
     yield from _scenarios(context)
     for found in context.given.validations:
         for row in found.to_frame().to_dict("records"):
             if math.isnan(row["estimate"]) and not context.hides:
-                reason = context.sentences.say(row["reason"])
-                yield context.say.rich("missing.validation", list=row["list"], reason=reason)
+                reason = say.said(row["reason"])
+                yield say.rich("missing.validation", list=row["list"], reason=reason)
 
 
 def _strata(context: Context, population: PopulationEstimate) -> Iterator[Inline]:
     """Name the strata that are not estimable, by where the hidden number goes."""
-    strata = population.strata
+    strata, say = population.strata, context.say
     if strata is None:
         return
-    say = context.say
     lost: dict[str, list[str]] = {}
     for cell, status, limit in zip(strata.cells, strata.status, strata.limit, strict=True):
         if status not in ("ok", "boundary", SUPPRESSED):
-            name = " ".join(map(str, cell))
-            lost.setdefault(
-                f"status.{status}" if limit == "finite" else f"limit.{limit}", []
-            ).append(name)
+            why = f"status.{status}" if limit == "finite" else f"limit.{limit}"
+            lost.setdefault(why, []).append(" ".join(map(str, cell)))
     for key, names in lost.items():
-        yield inline(
-            say.counted(
-                "missing.strata", len(names), names=say.listed(names, MOST_NAMED), reason=say(key)
-            )
-        )
-
-
-def _models(context: Context, population: PopulationEstimate) -> Iterator[Inline]:
-    spread = population.model_range
-    if spread is not None and spread.n_not_estimable:
-        say = context.say
-        near = say("models.near", within=say.general(spread.within), criterion=spread.criterion)
-        text = say.counted("missing.models", spread.n_not_estimable, near=near)
-        yield inline(text)
-
-
-def _monitored(context: Context, monitor: Monitor) -> Iterator[Inline]:
-    for cell in monitor.cells.values():
-        if math.isnan(cell.total) and cell.status not in (ACROSS_SCOPES, SUPPRESSED):
-            labels = [f"{name} {each}" for name, each in cell.where.items()]
-            labels += [] if cell.period is None else [f"{monitor.period} {cell.period}"]
-            reason = context.sentences.say(cell.reason)
-            yield context.say.rich("missing.cell", cell=", ".join(labels), reason=reason)
+        shown = say.listed(names, MOST_NAMED)
+        yield inline(say("missing.strata", n=len(names), names=shown, reason=say(key)))
 
 
 def _scenarios(context: Context) -> Iterator[Inline]:
@@ -329,7 +289,7 @@ def _scenarios(context: Context) -> Iterator[Inline]:
         key = "missing.left_out" if isinstance(found, LeaveOneOut) else "missing.merged"
         for variant in found.variants:
             if math.isnan(variant.trial.total):
-                reason = context.sentences.say(variant.trial.reason)
+                reason = context.say.said(variant.trial.reason)
                 lists = context.say.listed(variant.lists)
                 yield context.say.rich(key, lists=lists, reason=reason)
 
@@ -339,19 +299,16 @@ def _scenarios(context: Context) -> Iterator[Inline]:
 
 def assumptions(context: Context) -> Section:
     """Say what the estimates rest on, each assumption once."""
-    say = context.say
-    populations = context.given.populations
+    heading, populations = context.say("heading.assumptions"), context.given.populations
     if not populations:
-        return Section("assumptions", say("heading.assumptions"))
-    own = tuple(dict.fromkeys(populations[0].assumptions))
-    further = dict.fromkeys(
+        return Section("assumptions", heading)
+    own = dict.fromkeys(populations[0].assumptions)
+    rest = dict.fromkeys(
         text for each in populations[1:] for text in each.assumptions if text not in own
     )
-    blocks: list[Block] = [
-        Paragraph(inline(say("assumptions.intro"))),
-        Bullets(tuple(context.translated(text) for text in own)),
-    ]
-    if further:
-        blocks.append(Paragraph(inline(say("assumptions.further"))))
-        blocks.append(Bullets(tuple(context.translated(text) for text in further)))
-    return Section("assumptions", say("heading.assumptions"), tuple(blocks))
+    blocks: list[Block] = []
+    for key, texts in (("assumptions.intro", own), ("assumptions.further", rest)):
+        if texts or key == "assumptions.intro":
+            said = tuple(inline(context.say.said(text)) for text in texts)
+            blocks += [context.paragraph(key), Bullets(said)]
+    return Section("assumptions", heading, tuple(blocks))

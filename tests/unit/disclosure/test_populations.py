@@ -21,6 +21,7 @@ from mse.disclosure import (
     rules,
 )
 from mse.disclosure.release import ProtectedStrata
+from mse.messages import Message
 from tests.json_schemas import validator
 
 CBS = rules("cbs")
@@ -183,12 +184,16 @@ def test_sentences_name_no_count(estimate: mse.PopulationEstimate) -> None:
     told = replace(
         estimate,
         warnings=(
+            Message("reason.below_observed", total=12.5, observed=estimate.observed),
+            Message("reason.chains_apart", name="[12,3] year=2014", r_hat=1.02),
             f"Of the {estimate.observed:,} observed, 3.4% are in 2015.",
-            "[12,3] year=2014 R-hat 1.02",
         ),
     )
-    safe = protect_population(told, CBS)
-    assert safe.warnings == ("Of the x observed, x are in 2015.", "[12,3] year=2014 R-hat x")
+    formula, chains, words = protect_population(told, CBS).warnings
+    assert formula == "The formula puts the total at x, below the x observed."
+    assert "(R-hat x of [12,3] year=2014; 1.00 is full agreement)" in chains
+    # Nobody can tell which numbers in words of somebody else are counts.
+    assert words == Message("withheld.remark")
 
 
 def test_how_often_chance_leaves_no_overlap_is_not_told() -> None:

@@ -78,8 +78,8 @@ def test_a_number_that_rounds_to_zero_has_no_sign() -> None:
 
 
 def test_one_and_several() -> None:
-    assert EN.counted("count.models", 1) == "1 model"
-    assert NL.counted("count.models", 1200) == "1.200 modellen"
+    assert EN("count.models", n=1) == "1 model"
+    assert NL("count.models", n=1200) == "1.200 modellen"
 
 
 def test_lists_of_names() -> None:

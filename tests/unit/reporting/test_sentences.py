@@ -1,4 +1,4 @@
-"""Sentences of the layers below, said in Dutch."""
+"""What results say, said in Dutch."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ import numpy as np
 import pytest
 
 import mse
+from mse.answer.goodness import deviance_in_words, how_tested, short_p
 from mse.answer.method import STANDARD_ASSUMPTIONS
 from mse.answer.reasons import boundary_reason, not_estimable_reason
 from mse.cli.monitor import _not_named
 from mse.loglinear.fit import within_bounds
-from mse.words.catalogue import Sentences, language_of
+from mse.messages import MARK, Message, catalogue_of, fields_of, joined
+from mse.messages import template as cut
+from mse.words.catalogue import language_of
 
 if TYPE_CHECKING:
     from mse.answer.population import PopulationEstimate
 
-NL = Sentences(language_of("nl"))
+NL = language_of("nl")
 
 
 def texts_of(population: PopulationEstimate) -> list[str]:
@@ -26,7 +29,9 @@ def texts_of(population: PopulationEstimate) -> list[str]:
 
 
 def test_known_sentences_are_translated_with_their_numbers() -> None:
-    said = NL.say("In 1,204 of 2,000 replicates the hidden count has no upper bound.")
+    message = Message("remark.unbounded", n=1204, of=2000)
+    assert message == "In 1,204 of 2,000 replicates the hidden count has no upper bound."
+    said = NL.said(message)
     assert said.language == ""
     assert (
         said.text == "In 1.204 van de 2.000 herhalingen heeft het verborgen aantal geen bovengrens."
@@ -34,7 +39,7 @@ def test_known_sentences_are_translated_with_their_numbers() -> None:
 
 
 def test_unknown_sentences_stay_english_and_say_so() -> None:
-    said = NL.say("The data determine a total. Nobody ever wrote this.")
+    said = NL.said("The data determine a total. Nobody ever wrote this.")
     assert (said.text, said.language) == (
         "The data determine a total. Nobody ever wrote this.",
         "en",
@@ -43,23 +48,25 @@ def test_unknown_sentences_stay_english_and_say_so() -> None:
 
 def test_english_is_left_alone() -> None:
     text = "Nobody ever wrote this."
-    assert Sentences(language_of("en")).say(text).language == ""
+    assert language_of("en").said(text).language == ""
 
 
 def test_names_are_kept_and_fragments_translated() -> None:
     reason = not_estimable_reason("infinite", [f"a:b{i}" for i in range(9)], ["sex=f", "sex=m"])
-    said = NL.say(reason)
+    said = NL.said(reason)
     assert said.language == ""
     assert "a:b5 en nog 3" in said.text
     assert "schatten in sex=f, sex=m." in said.text
 
 
 def test_names_that_look_like_numbers_are_kept() -> None:
-    text = (
-        "The model with the best BIC, [123,145,6], is not estimable (limit: infinite); the best "
-        "estimable one was chosen."
+    text = Message(
+        "remark.best_not_estimable",
+        criterion="BIC",
+        model="[123,145,6]",
+        limit=Message("limit_word.infinite"),
     )
-    assert "[123,145,6]" in NL.say(text).text
+    assert "[123,145,6], is niet te schatten (grens: oneindig)" in NL.said(text).text
 
 
 @pytest.mark.parametrize("limit", ["infinite", "zero", "indeterminate"])
@@ -71,8 +78,8 @@ def test_reasons_are_known(limit: str) -> None:
 
 
 def test_counts_within_bounds_are_known() -> None:
-    assert "1 aantal is" in NL.say(within_bounds(1, 3.4)).text
-    assert "1.204 aantallen zijn" in NL.say(within_bounds(1204, 3.4)).text
+    assert "1 aantal is" in NL.said(within_bounds(1, 3.4)).text
+    assert "1.204 aantallen zijn" in NL.said(within_bounds(1204, 3.4)).text
 
 
 def test_a_search_without_an_estimable_model_is_known() -> None:
@@ -138,53 +145,45 @@ def test_descriptions_of_the_dutch_tables_are_known(name: str) -> None:
     assert [text for text in texts if not NL.knows(text)] == []
 
 
-def test_every_template_of_a_sentence_reads_itself() -> None:
-    english = language_of("en")
-    for text in english.section("sentences").values():
-        filled = text.format_map(Filler())
-        assert NL.knows(filled), text
-
-
-class Filler(dict[str, object]):
-    """Fills in a number for ``{x:n}`` and a word for the rest."""
-
-    def __missing__(self, key: str) -> Filled:
-        return Filled()
-
-
-class Filled:
-    def __format__(self, kind: str) -> str:
-        return "1,234" if kind == "n" else "police"
+@pytest.mark.parametrize("key", sorted(catalogue_of("en").messages))
+def test_every_text_can_be_filled_in_alike(key: str) -> None:
+    for code in ("en", "nl"):
+        text = catalogue_of(code).messages[key]
+        numbers = {name for _, name, spec in cut(text) if spec and spec[-1] in "%,dfegx"}
+        values = {name: 1234 if name in numbers else "police" for name in fields_of(text)}
+        said = catalogue_of(code)(key, **values)
+        assert "{" not in said or "{{" in text
+        assert all(word in said for word in ["police"] if set(values) - numbers)
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_one_and_several_are_known(count: int) -> None:
     from mse.answer.reasons import averaged, no_range, none_estimable
-    from mse.diagnostics.checks import _more
+    from mse.diagnostics.checks import _first
 
     texts = [averaged(count, "BIC"), none_estimable(count, "[1,2]")]
     for tried, estimable, failed in ((1, 1, 0), (7, 1, 2), (7, 3, count), (7, 3, 0)):
-        place = "within 10 of the best BIC"
-        texts.append(no_range(tried=tried, estimable=estimable, failed=failed, place=place))
+        found = {"tried": tried, "estimable": estimable, "failed": failed}
+        texts.append(no_range(**found, within=10, criterion="BIC"))
     assert [text for text in texts if not NL.knows(text)] == []
-    said = NL.say(
-        f"Nobody is on both lists of 9 of 10 pairs (a and b{_more(count, 'pair')}). Whether they avoid "
-        "each other's persons or are small cannot be told from the data."
-    )
+    pairs = [Message("joined.and", parts=("a", "b"))] * (count + 3)
+    said = NL.said(Message("nobody.pairs", n=9, of=10, names=_first(pairs, 3, "joined.more_pairs")))
     assert said.language == ""
     assert ("1 paar)" if count == 1 else "2 paren)") in said.text
 
 
 def test_a_comma_behind_a_number_is_no_part_of_it() -> None:
-    text = "Deviance 9.3 on 4 degrees of freedom, p <= 0.001 (bootstrap, seed 1, too kind after selection)."
-    assert NL.say(text).text.endswith(
+    how = how_tested(selected=True, drawn=True, seed=1)
+    text = deviance_in_words(9.3, 4, short_p(0.001, 0.001), how)
+    assert text.endswith("p <= 0.001 (bootstrap, seed 1, too kind after selection).")
+    assert NL.said(text).text.endswith(
         "p <= 0,001 (bootstrap, startwaarde 1, te gunstig na modelkeuze)."
     )
 
 
 def test_numbers_that_are_not_shown_are_known_too() -> None:
-    said = NL.say("In x of x replicates the hidden count has no upper bound.")
-    assert (said.language, said.text.count("x")) == ("", 2)
+    said = NL.said(Message("remark.unbounded", n=None, of=None))
+    assert (said.language, said.text.split().count(MARK)) == ("", 2)
 
 
 @pytest.mark.parametrize("interval", ["percentile", "basic", "bca"])
@@ -194,7 +193,7 @@ def test_what_a_bootstrap_says_is_known(interval: str, replicates: int) -> None:
     p = mse.bootstrap(mse.LogLinearSearch(), table, replicates, interval=interval, seed=1)
     assert [text for text in texts_of(p) if not NL.knows(text)] == []
     for text in texts_of(p):
-        assert not {"below", "above", "the"} & set(NL.say(text).text.split()), text
+        assert not {"below", "above", "the"} & set(NL.said(text).text.split()), text
 
 
 def test_what_a_monitor_says_of_its_models_is_known() -> None:
@@ -210,3 +209,18 @@ def test_what_a_monitor_says_of_its_models_is_known() -> None:
     texts += list(_not_named(["form", "sex"]))
     assert len(texts) > 6
     assert [text for text in texts if not NL.knows(text)] == []
+
+
+def test_what_was_known_before_messages_is_known_by_its_text() -> None:
+    stored = str(STANDARD_ASSUMPTIONS[0])
+    assert type(stored) is str
+    assert NL.said(stored).text.startswith("Gesloten populatie")
+
+
+def test_sentences_after_each_other_stay_messages() -> None:
+    first, second = Message("remark.many_redrawn"), Message("remark.unseen")
+    both = joined(first, "", joined(second, first))
+    assert isinstance(both, Message)
+    assert (both, both.fields["parts"]) == (f"{first} {second} {first}", (first, second, first))
+    assert NL.said(both).language == ""
+    assert NL.said(joined(first, "Words of somebody.")).language == "en"
