@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import mse
+from mse.answer.method import Method
 from mse.bayes.base import (
     BayesianFit,
     Chains,
@@ -25,6 +26,8 @@ from mse.bayes.base import (
 @dataclass(frozen=True)
 class Guess:
     """Lognormal draws around a centre: an estimator without a likelihood."""
+
+    method = Method("guess")
 
     centre: float = 100.0
     spread: float = 0.0
@@ -50,7 +53,6 @@ class GuessFit(BayesianFit):
     estimator: Guess
     table: mse.CaptureTable
     drawn: Chains
-    method = "guess"
 
     @property
     def chains(self) -> Chains:

@@ -197,7 +197,8 @@ def test_every_word_is_in_some_picture() -> None:
     unused = [
         key
         for key in plots.ENGLISH
-        if len(re.findall(rf"""["']{key}["']""", source)) < 2 and not key.startswith(composed)
+        if len(re.findall(rf"""["']{key}["']""", source)) < 2
+        and not key.startswith(composed)
         # The phrase for one of something, beside that for several.
         and f'counted("{key.removesuffix("_one")}"' not in source
         # Kinds of intervals come from the estimates.
