@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mse.bayes.heterogeneity import HeterogeneousLogLinear
 from mse.comparing import _BOOTSTRAP_INTERVALS, _OWN_INTERVALS, _made, default_estimator
 from mse.errors import ModelError
+from mse.messages import Message
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
     from mse.answer.protocols import Estimator
     from mse.comparing import Criterion, IntervalName, Strategy
     from mse.data.table import CaptureTable
-
-NOT_ALLOWED_FOR = (
-    "The interval takes people for alike, apart from what is modeled: none that allows for people who "
-    "differ can be given. {why}"
-)
 
 
 def estimate(
@@ -184,4 +180,4 @@ def allowing_for_heterogeneity(
 
 
 def _noted(found: PopulationEstimate, why: str) -> PopulationEstimate:
-    return replace(found, warnings=(*found.warnings, NOT_ALLOWED_FOR.format(why=why)))
+    return replace(found, warnings=(*found.warnings, Message("remark.alike_only", why=why)))

@@ -26,6 +26,7 @@ from mse.core.partly_known import IMPOSSIBLE
 from mse.errors import ModelError
 from mse.loglinear.fit import LogLinear
 from mse.loglinear.partly_known import look_at, whole_persons
+from mse.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,15 +48,8 @@ MOST_PARAMETERS = 2_500
 #: Most interactions of lists; beyond, triples are left out.
 MOST_INTERACTIONS = 400
 
-DEPENDENCE = (
-    "Dependence and heterogeneity: people differ in how visible they are, and lists depend on each other, "
-    "by amounts that the data tell in part only. The rest is a prior, calibrated on simulated populations: "
-    "see the documentation of HeterogeneousLogLinear."
-)
-TWO_LISTS = "With two lists the data say nothing about dependence or about how people differ: the prior alone does."
 #: What its intervals take for granted.
-GIVEN_PRIOR = "a prior on how people differ and lists depend"
-NO_MODE = "The posterior has no mode that was found, so there is no estimate. Collapse covariates."
+GIVEN_PRIOR = Message("given.prior")
 
 
 @dataclass(frozen=True)
@@ -109,8 +103,8 @@ class HeterogeneousLogLinear:
     """
 
     method: ClassVar[Method] = Method(
-        "log-linear model with heterogeneity and dependence",
-        DEPENDENCE,
+        Message("method.heterogeneous"),
+        Message("assumption.heterogeneity"),
         (
             (
                 "Darroch, J. N., Fienberg, S. E., Glonek, G. F. V. and Junker, B. W. (1993). A three-sample "
@@ -201,14 +195,16 @@ def _posterior(estimator: HeterogeneousLogLinear, table: CaptureTable) -> _Found
     records = _records(look_at(table), table.n_strata)
     found = posterior(records, columns, estimator.scales)
     return (
-        Undetermined("indeterminate", NO_MODE) if found is None else _Found(records, columns, found)
+        Undetermined("indeterminate", Message("reason.no_mode"))
+        if found is None
+        else _Found(records, columns, found)
     )
 
 
 def _undetermined(table: CaptureTable) -> Undetermined | None:
     """Say why the effects of lists, whose prior is flat, are not determined; None if they are."""
     if table.n_observed == 0:
-        return Undetermined("indeterminate", "Nobody was observed.")
+        return Undetermined("indeterminate", Message("nobody.observed"))
     main = LogLinear("main").fit(table)
     if main.status in ("ok", "boundary"):
         return None
@@ -324,7 +320,7 @@ class HeterogeneousLogLinearFit(BayesianFit):
 
     @property
     def _remarks(self) -> tuple[str, ...]:
-        return (TWO_LISTS,) if self.table.n_lists == 2 else ()
+        return (Message("remark.prior_alone"),) if self.table.n_lists == 2 else ()
 
     def _predict(self, size: int, rng: np.random.Generator) -> IntArray:
         records, columns, mixture = self._need()
