@@ -17,6 +17,8 @@ import numpy as np
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mse._typing import FloatArray, IntArray
     from mse.answer.protocols import Fit
     from mse.data.table import CaptureTable
@@ -31,6 +33,11 @@ RESAMPLING: dict[str, str] = {
 #: Histories of which a person is left out for the acceleration of BCa; of more a sample is taken, so
 #: that this does not take longer than the replicates.
 MOST_LEFT_OUT = 1000
+#: Numbers of one batch of draws, 32 MB: replicates take no more memory, however many there are.
+MOST_NUMBERS = 2**22
+#: From so many strata on, with up to so many persons to a cell that somebody is in, persons are drawn one by
+#: one: a table of 1,000 strata in a tenth of the time.
+MANY_STRATA, FEW_TO_A_CELL = 512, 16
 #: Most persons of one draw: beyond it a double does not tell whole numbers apart.
 MOST_PERSONS = 2.0**53
 #: A probability between bounds that rounding of distribution functions near 1 would swamp.
@@ -38,23 +45,50 @@ TINY = 1e-9
 
 
 class LeftOut(NamedTuple):
-    """Tables without one person of a history, (R, W), and the persons that each stands for, (R,)."""
+    """Tables without one person of a history.
 
-    counts: FloatArray
+    Attributes
+    ----------
+    whole : float64 array (W,)
+        Counts of all persons.
+    columns : tuple of int64 arrays, length R
+        Columns that each table has one person less in.
+    weights : float64 array (R,)
+        Persons that each stands for.
+    """
+
+    whole: FloatArray
+    columns: tuple[IntArray, ...]
     weights: FloatArray
+
+    def tables(self, start: int, stop: int) -> FloatArray:
+        """Make some of the tables, (stop - start, W)."""
+        columns = self.columns[start:stop]
+        found = np.repeat(self.whole[None], len(columns), axis=0)
+        for row, each in zip(found, columns, strict=True):
+            row[each] -= 1
+        return found
 
 
 class Drawing(Protocol):
     """Draws the counts of replicates as a refitter takes them; can be sent to a worker."""
 
-    def __call__(self, rng: np.random.Generator, size: int) -> FloatArray:
-        """Draw counts, (B, W)."""
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[FloatArray]:
+        """Draw counts, (B, W), in parts of at most `MOST_NUMBERS` numbers, or one table."""
+        ...
 
     def registered(self, counts: FloatArray) -> FloatArray:
         """Count the registered persons of drawn counts by stratum, (B, S)."""
 
     def left_out(self, rng: np.random.Generator) -> LeftOut:
         """Leave out one registered person after the other, for a jackknife."""
+
+
+def parts(size: int, width: int) -> Iterator[slice]:
+    """Cut rows of a width into parts of at most `MOST_NUMBERS` numbers, or one row."""
+    rows = max(MOST_NUMBERS // max(width, 1), 1)
+    for start in range(0, size, rows):
+        yield slice(start, min(start + rows, size))
 
 
 @runtime_checkable
@@ -139,18 +173,45 @@ class CellDrawing:
     )  # (S, H) whom to draw from, with the hidden ones or without
     apart: bool = False  # whether each stratum is drawn by itself, as many persons as it has
 
-    def __call__(self, rng: np.random.Generator, size: int) -> FloatArray:
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[FloatArray]:
         """Draw counts, (B, C), persons by cell."""
+        persons = self.persons if self.apart else self.persons.reshape(1, -1)
+        sizes = np.full((size, 1), round(float(persons.sum())))
         if self.apart:
-            sizes = whole(self.persons.sum(axis=1), size, rng)
-            drawn = rng.multinomial(sizes, shares(self.persons))
-        else:
-            flat = self.persons.ravel()
-            drawn = rng.multinomial(round(float(flat.sum())), shares(flat), size=size)
-            drawn = drawn.reshape(size, *self.persons.shape)
-        counts = drawn.transpose(0, 2, 1).astype(np.float64)
-        counts[:, 0] = 0.0
-        return counts.reshape(size, -1)
+            sizes = whole(persons.sum(axis=1), size, rng)
+        if self._is_thin:
+            yield from self._one_by_one(rng, sizes)
+            return
+        chances = shares(persons)
+        for part in parts(size, persons.size):
+            drawn = rng.multinomial(sizes[part], chances).reshape(-1, *self.persons.shape)
+            counts = drawn.transpose(0, 2, 1).astype(np.float64)
+            counts[:, 0] = 0.0
+            yield counts.reshape(len(counts), -1)
+
+    @property
+    def _is_thin(self) -> bool:
+        """Whether there are many strata with few persons, who are those registered and hidden ones."""
+        if not self.apart or len(self.persons) < MANY_STRATA:
+            return False
+        few = self.persons.sum() < FEW_TO_A_CELL * np.count_nonzero(self.persons)
+        return bool(few and np.array_equal(self.persons[:, 1:], self.observed[:, 1:]))
+
+    def _one_by_one(self, rng: np.random.Generator, sizes: IntArray) -> Iterator[FloatArray]:
+        """Draw numbers of persons (B, S) from the registered ones of each stratum and the hidden ones."""
+        n_strata, n_histories = self.persons.shape
+        seen, everybody = self.observed.sum(axis=1), self.persons.sum(axis=1)
+        cells = np.arange(n_strata)[:, None] + n_strata * np.arange(n_histories)
+        who = np.repeat(cells.ravel(), self.observed.ravel().astype(np.int64))
+        first = np.cumsum(seen) - seen
+        for part in parts(len(sizes), self.persons.size):
+            counts = np.empty((part.stop - part.start, self.persons.size))
+            for row, size in zip(counts, sizes[part], strict=True):
+                place = rng.random(int(size.sum())) * np.repeat(everybody, size)
+                registered = place < np.repeat(seen, size)
+                drawn = (np.repeat(first, size) + np.floor(place))[registered].astype(np.int64)
+                row[:] = np.bincount(who[drawn], minlength=row.size)
+            yield counts
 
     def registered(self, counts: FloatArray) -> FloatArray:
         """Count the registered persons by stratum, (B, S)."""
@@ -177,16 +238,19 @@ class PatternDrawing:
     high: IntArray = field(repr=False)  # (V,)
     n_strata: int
 
-    def __call__(self, rng: np.random.Generator, size: int) -> FloatArray:
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[FloatArray]:
         """Draw counts, (B, W), persons by pattern."""
-        persons = np.repeat(np.append(self.hidden, self.persons)[None], size, axis=0)
-        if self.vague.size:
-            imputed = truncated_poisson(self.means, self.low, self.high, size, rng)
-            persons[:, self.hidden.size + self.vague] = imputed
-        sums = persons.sum(axis=1)
-        sizes = np.floor(sums).astype(np.int64) + (rng.random(size) < sums % 1)
-        drawn = rng.multinomial(sizes, shares(persons))
-        return np.asarray(drawn[:, self.hidden.size :], dtype=np.float64)
+        one = np.append(self.hidden, self.persons)
+        for part in parts(size, one.size):
+            rows = part.stop - part.start
+            persons = np.repeat(one[None], rows, axis=0)
+            if self.vague.size:
+                imputed = truncated_poisson(self.means, self.low, self.high, rows, rng)
+                persons[:, self.hidden.size + self.vague] = imputed
+            sums = persons.sum(axis=1)
+            sizes = np.floor(sums).astype(np.int64) + (rng.random(rows) < sums % 1)
+            drawn = rng.multinomial(sizes, shares(persons))
+            yield np.asarray(drawn[:, self.hidden.size :], dtype=np.float64)
 
     def registered(self, counts: FloatArray) -> FloatArray:
         """Sum the columns, (B, S), to which a refitter's hidden counts make the totals."""
@@ -218,9 +282,7 @@ def without_one(counts: FloatArray, rng: np.random.Generator) -> LeftOut:
         persons = rng.choice(columns, size=MOST_LEFT_OUT, p=weights / weights.sum())
         columns, drawn = np.unique(persons, return_counts=True)
         weights = drawn * (counts.sum() / MOST_LEFT_OUT)
-    tables = np.repeat(counts[None], columns.size, axis=0)
-    tables[np.arange(columns.size), columns] -= 1
-    return LeftOut(tables, weights)
+    return LeftOut(counts, tuple(columns[:, None]), weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,13 +298,12 @@ class MarginsDrawing:
     def _chances(self) -> FloatArray:
         return np.asarray(self.totals / (self.union + self.hidden), dtype=np.float64)
 
-    def __call__(self, rng: np.random.Generator, size: int) -> FloatArray:
-        """Draw counts, (B, K + 1): list totals, then the union.
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[FloatArray]:
+        """Draw counts, (B, K + 1): list totals, then the union."""
+        yield self._draw_seen(rng, size) if self.registered_only else self._draw(rng, size)
 
-        Persons are put on one list after the other, those on an earlier list and those on none apart.
-        """
-        if self.registered_only:
-            return self._draw_seen(rng, size)
+    def _draw(self, rng: np.random.Generator, size: int) -> FloatArray:
+        """Put persons on one list after the other, those on an earlier list and those on none apart."""
         nowhere = whole(np.asarray(self.union + self.hidden), size, rng)
         somewhere = np.zeros_like(nowhere)
         totals = []
@@ -273,5 +334,5 @@ class MarginsDrawing:
         on = on[on.any(axis=1)][:MOST_LEFT_OUT]
         histories, drawn = np.unique(on, axis=0, return_counts=True)
         whole_table = np.append(self.totals, self.union).astype(np.float64)
-        gone = np.column_stack([histories, np.ones(len(histories))])
-        return LeftOut(whole_table - gone, drawn * (self.union / max(drawn.sum(), 1)))
+        columns = tuple(np.append(np.flatnonzero(each), each.size) for each in histories)
+        return LeftOut(whole_table, columns, drawn * (self.union / max(drawn.sum(), 1)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isfinite, isnan, nan
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -25,7 +27,7 @@ from mse.answer.protocols import Refits, Refittable, Refitter, TableRefitter
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 from mse.errors import ConvergenceWarning, ModelError
 from mse.messages import Message, joined
-from mse.redrawing import RESAMPLING, Drawing, Resampling, drawing_of
+from mse.redrawing import RESAMPLING, Drawing, LeftOut, Resampling, drawing_of, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -72,36 +74,121 @@ class _Replicates(NamedTuple):
     n_missing: int
 
 
-def _tasks(
-    work: Sequence[Any],
-    task: Callable[..., Any],
-    refitter: Refitter,
-    n_jobs: int | None,
-    progress: bool | None,
-    what: str,
-) -> list[Any]:
-    """Do tasks in parallel, in order; those that were finished when somebody interrupts."""
-    from joblib import Parallel, delayed
+class _Outcomes(NamedTuple):
+    """Replicates as they were drawn: totals (B, S), limits (B, S), and totals on the way (B, J)."""
 
-    prefer = "threads" if refitter.releases_gil else "processes"
-    parallel = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator")
-    done: list[Any] = []
-    try:
+    totals: FloatArray
+    limits: Limits
+    settling: FloatArray
+
+
+# Replicates that outlive an interruption ----------------------------------------------------------
+
+
+class _Checkpoint:
+    """A folder with the outcomes of finished chunks, and what they are of.
+
+    Parameters
+    ----------
+    folder : path
+        Is made if it does not exist.
+    asked : dict
+        What the replicates depend on; a seed that is None is that of the first call.
+    """
+
+    def __init__(self, folder: Path, asked: dict[str, Any]) -> None:
+        self.folder, record = folder, folder / "asked.json"
+        if record.exists():
+            before = json.loads(record.read_text(encoding="utf-8"))
+            if asked["seed"] is None:
+                asked["seed"] = before["seed"]
+            other = [name for name, value in asked.items() if before.get(name) != value]
+            if other:
+                raise ModelError(
+                    f"The checkpoint {folder} holds replicates of something else: it has "
+                    + ", ".join(f"{name}={before.get(name)!r}" for name in other)
+                    + ", and asked is "
+                    + ", ".join(f"{name}={asked[name]!r}" for name in other)
+                    + ". Repeat the first call, or name another folder."
+                )
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            asked["seed"] = _drawn_seed() if asked["seed"] is None else asked["seed"]
+            record.write_text(json.dumps(asked, indent=1), encoding="utf-8")
+        self.seed: int = asked["seed"]
+
+    def _path(self, turn: int | None, chunk: int) -> Path:
+        return self.folder / f"{turn}-{chunk}.npz"
+
+    def write(self, turn: int | None, chunk: int, outcomes: _Outcomes) -> None:
+        """Keep a chunk: a file that is there is whole."""
+        part = self._path(turn, chunk).with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, **outcomes._asdict())
+        part.replace(self._path(turn, chunk))
+
+    def read(self, turn: int | None, chunk: int) -> _Outcomes | None:
+        """Take up a chunk; None where it was not finished."""
+        path = self._path(turn, chunk)
+        if not path.exists():
+            return None
+        with np.load(path) as kept:
+            return _Outcomes(*(kept[name] for name in _Outcomes._fields))
+
+
+def _drawn_seed() -> int:
+    """Draw a seed that nobody named, which is kept so that every interval can be had again."""
+    return int(np.random.SeedSequence().generate_state(1)[0])
+
+
+@dataclass(frozen=True)
+class _Workers:
+    """Who does tasks in parallel, and where their outcomes are kept."""
+
+    n_jobs: int | None
+    progress: bool | None
+    kept: _Checkpoint | None
+
+    def __call__(
+        self, work: Sequence[Any], task: Callable[..., Any], refitter: Refitter, turn: int | None
+    ) -> list[Any]:
+        """Do the tasks that are left of a turn; the outcomes in order, if interrupted the finished ones."""
+        kept = self.kept if turn is not None else None
+        known = {i: kept.read(turn, i) for i in range(len(work))} if kept else {}
+        known = {i: outcome for i, outcome in known.items() if outcome is not None}
+        left = [i for i in range(len(work)) if i not in known]
+        results = self._results([work[i] for i in left], task, refitter)
+        try:
+            for i, outcome in zip(left, results, strict=True):
+                known[i] = outcome
+                if kept:
+                    kept.write(turn, i, outcome)
+        except KeyboardInterrupt:
+            if not known:
+                raise
+        return [known[i] for i in sorted(known)]
+
+    def _results(
+        self, work: list[Any], task: Callable[..., Any], refitter: Refitter
+    ) -> Iterator[Any]:
+        from joblib import Parallel, delayed
+
+        prefer = "threads" if refitter.releases_gil else "processes"
+        parallel = Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as="generator")
         results: Iterator[Any] = parallel(delayed(task)(*each) for each in work)
-        done.extend(track(results, len(work), what, progress=progress))
-    except KeyboardInterrupt:
-        if not done:
-            raise
-    return done
+        shown = self.progress if task is _redraw else False
+        return track(results, len(work), "Bootstrap", progress=shown)
 
 
-def _redraw(
-    drawing: Drawing, refitter: Refitter, rng: np.random.Generator, size: int
-) -> tuple[Refits, FloatArray]:
-    """Draw some tables and refit to them; the refits and the registered persons, (B, S)."""
-    counts = drawing(rng, size)
-    refits = refitter(counts)
-    return refits, registered_beside(refits, drawing.registered(counts))
+def _redraw(drawing: Drawing, refitter: Refitter, rng: np.random.Generator, size: int) -> _Outcomes:
+    """Draw some tables and refit to them."""
+    found = []
+    for counts in drawing.batches(rng, size):
+        refits = refitter(counts)
+        registered = registered_beside(refits, drawing.registered(counts))
+        settling = refits.settling + registered.sum(axis=1, keepdims=True)
+        found.append(_Outcomes(totals_of(refits, registered), refits.limits, settling))
+    return _Outcomes(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 
 def registered_beside(refits: Refits, registered: FloatArray) -> FloatArray:
@@ -116,29 +203,25 @@ def _replicates(
     refitter: Refitter,
     size: int,
     rng: np.random.Generator,
-    run: Callable[..., list[Any]],
+    run: Callable[..., list[_Outcomes]],
 ) -> _Replicates:
     """Draw and refit until every replicate has determined something."""
-    parts: list[tuple[FloatArray, Limits, FloatArray]] = []
+    found: list[_Outcomes] = []
     missing, redrawn = size, 0
-    for _ in range(MAX_ROUNDS):
+    for turn in range(MAX_ROUNDS):
         sizes = [min(CHUNK, missing - at) for at in range(0, missing, CHUNK)]
         # Each chunk has a generator of its own, so the memory does not grow with the replicates.
         children = rng.spawn(len(sizes))
         work = [(drawing, refitter, *each) for each in zip(children, sizes, strict=True)]
-        done = run(work, _redraw, refitter)
-        finished = 0
-        for refits, registered in done:
-            keep = (refits.limits != INDETERMINATE).any(axis=1)
-            totals = totals_of(refits, registered)
-            settling = refits.settling + registered.sum(axis=1, keepdims=True)
-            parts.append((totals[keep], refits.limits[keep], settling[keep]))
-            finished += len(keep)
+        done = run(work, _redraw, refitter, turn)
+        for each in done:
+            keep = (each.limits != INDETERMINATE).any(axis=1)
+            found.append(_Outcomes(*(part[keep] for part in each)))
             redrawn += int((~keep).sum())
             missing -= int(keep.sum())
         if missing == 0 or len(done) < len(work):
             break
-    strata, limits, settled = (np.concatenate(each) for each in zip(*parts, strict=True))
+    strata, limits, settled = (np.concatenate(each) for each in zip(*found, strict=True))
     return _Replicates(strata, limits, settled, redrawn, missing)
 
 
@@ -168,12 +251,23 @@ def _jackknife(
     drawing: Drawing, refitter: Refitter, rng: np.random.Generator, run: Callable[..., list[Any]]
 ) -> tuple[FloatArray, FloatArray]:
     """Totals by stratum without one person of each nonempty history, and how many each stands for."""
-    tables, weights = drawing.left_out(rng)
-    work = [(tables[i : i + CHUNK],) for i in range(0, len(tables), CHUNK)]
-    done = run(work, refitter, refitter)
-    refits = Refits(*(np.concatenate(parts) for parts in zip(*done, strict=True)))
-    registered = registered_beside(refits, drawing.registered(tables[: len(refits.failed)]))
-    return refits.hidden + registered, weights[: len(refits.failed)]
+    left_out = drawing.left_out(rng)
+    work = [
+        (left_out, drawing, refitter, start) for start in range(0, len(left_out.columns), CHUNK)
+    ]
+    totals = np.concatenate(run(work, _without, refitter, None))
+    return totals, left_out.weights[: len(totals)]
+
+
+def _without(left_out: LeftOut, drawing: Drawing, refitter: Refitter, start: int) -> FloatArray:
+    """Totals by stratum without one person, from one of a chunk of histories after the other."""
+    totals = []
+    stop = min(start + CHUNK, len(left_out.columns))
+    for part in parts(stop - start, left_out.whole.size):
+        tables = left_out.tables(start + part.start, start + part.stop)
+        refits = refitter(tables)
+        totals.append(refits.hidden + registered_beside(refits, drawing.registered(tables)))
+    return np.concatenate(totals)
 
 
 def bootstrap(
@@ -187,6 +281,7 @@ def bootstrap(
     candidates: int | None = None,
     n_jobs: int | None = None,
     progress: bool | None = None,
+    checkpoint: str | Path | None = None,
 ) -> PopulationEstimate:
     """Estimate N with an interval from repeating the whole method on persons drawn anew.
 
@@ -216,6 +311,9 @@ def bootstrap(
         Workers, as in joblib; `joblib.parallel_config` sets other backends.
     progress : bool, optional
         Show a bar; by default in terminals and notebooks.
+    checkpoint : str or path, optional
+        Folder in which finished replicates are kept, 25 to a file. The same call goes on from there after
+        an interruption, however it came about.
 
     Returns
     -------
@@ -227,7 +325,8 @@ def bootstrap(
     Raises
     ------
     ModelError
-        If an option is not known, or does not go with the estimator.
+        If an option is not known, or does not go with the estimator; if a checkpoint holds replicates of
+        something else.
 
     Notes
     -----
@@ -251,7 +350,8 @@ def bootstrap(
     The acceleration of BCa is that of the jackknife over registered persons. Of tables with more than 1,000
     different histories by stratum 1,000 persons are drawn for it.
 
-    An interrupt keeps the replicates that are finished, with a `ConvergenceWarning`.
+    An interrupt keeps the replicates that are finished, with a `ConvergenceWarning`. The memory taken does
+    not grow with the replicates, but for a number each by stratum.
 
     Measured coverage is in ``docs/calibration.md``.
 
@@ -272,8 +372,11 @@ def bootstrap(
     (True, 'percentile', 200)
     """
     _check_options(replicates, resampling, interval, candidates)
-    # An unnamed seed is drawn and kept, so that every interval can be had again.
-    seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+    kept = None
+    if checkpoint is not None:
+        kept = _checkpoint(checkpoint, estimator, table, replicates, resampling, seed, candidates)
+        seed = kept.seed
+    seed = _drawn_seed() if seed is None else seed
     rng = np.random.default_rng(seed)
     fit = estimator.fit(table)
     population = fit.population
@@ -282,10 +385,7 @@ def bootstrap(
     refitter = _refitter(fit, estimator, table, candidates)
     drawing = drawing_of(fit, table, resampling)
 
-    def run(work: Sequence[Any], task: Callable[..., Any], again: Refitter) -> list[Any]:
-        shown = progress if task is _redraw else False
-        return _tasks(work, task, again, n_jobs, shown, "Bootstrap")
-
+    run = _Workers(n_jobs, progress, kept)
     found = _replicates(drawing, refitter, replicates, rng, run)
     left_out = np.zeros((0, found.strata.shape[1])), np.zeros(0)
     if interval == "bca":
@@ -298,6 +398,32 @@ def bootstrap(
         "candidates": candidates,
     }
     return _answer(population, found, left_out, refitter, asked, replicates)
+
+
+def _checkpoint(
+    folder: str | Path,
+    estimator: Estimator,
+    table: CaptureTable,
+    replicates: int,
+    resampling: str,
+    seed: Seed,
+    candidates: int | None,
+) -> _Checkpoint:
+    """Open a checkpoint of a bootstrap."""
+    if not (seed is None or _is_whole(seed)):
+        raise ModelError(
+            f"checkpoint={str(folder)!r} needs a seed with which the replicates can be had again, and "
+            f"seed is {seed!r}: expected a whole number, or none."
+        )
+    asked = {
+        "table": table.fingerprint,
+        "estimator": repr(estimator),
+        "replicates": int(replicates),
+        "resampling": resampling,
+        "candidates": candidates,
+        "seed": None if seed is None else int(seed),  # type: ignore[arg-type]
+    }
+    return _Checkpoint(Path(folder), asked)
 
 
 def _something_to_draw(population: PopulationEstimate) -> bool:

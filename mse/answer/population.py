@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, product
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,8 @@ from mse.errors import ModelError
 from mse.messages import SOURCE, Message, Reader, catalogue_of, encode_messages
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mse._typing import FloatArray, IntArray, Level, Limit, Status
     from mse.answer.goodness import FitTest
     from mse.answer.method import Method
@@ -51,6 +53,34 @@ if TYPE_CHECKING:
 
 _STATUSES: tuple[Status, ...] = ("not_converged", "not_estimable", "boundary", "ok")
 _LIMITS: tuple[Limit, ...] = ("indeterminate", "infinite", "zero", "finite")
+
+
+class StrataCovariance(Protocol):
+    """Covariance of hidden counts by stratum, of which a matrix of strata by strata need not be made."""
+
+    def of_sums(self, groups: IntArray, n_groups: int) -> FloatArray:
+        """Variances of sums of strata, (n_groups,), persons squared; ``groups`` (S,) says which sum each is in."""
+        ...
+
+    def matrix(self) -> FloatArray:
+        """Covariance, (S, S), persons squared."""
+        ...
+
+
+class KnownCovariance(NamedTuple):
+    """Covariance that is known as a matrix, (S, S)."""
+
+    known: FloatArray
+
+    def of_sums(self, groups: IntArray, n_groups: int) -> FloatArray:
+        """Variances of sums of strata, see `StrataCovariance`."""
+        same = groups[:, None] == groups
+        sums = np.where(same, self.known, 0.0).sum(axis=1)
+        return np.bincount(groups, sums, n_groups).astype(np.float64)
+
+    def matrix(self) -> FloatArray:
+        """Covariance, (S, S)."""
+        return self.known
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +99,8 @@ class Strata:
         Status of each stratum.
     limit : tuple of str, length S
         Where the hidden number of each stratum goes.
-    covariance : ndarray of float64, shape (S, S), optional
-        Covariance of ``hidden``, in persons squared.
+    covariance : ndarray of float64, shape (S, S), or StrataCovariance, optional
+        Covariance of ``hidden``, in persons squared; an array becomes a `KnownCovariance`.
     intervals : PartIntervals, optional
         What computes intervals of sums of strata; without it they are quantiles of the draws of the
         estimate or, without draws, log-normal from the covariance.
@@ -99,22 +129,27 @@ class Strata:
     hidden: FloatArray
     status: tuple[Status, ...]
     limit: tuple[Limit, ...]
-    covariance: FloatArray | None = None
+    covariance: StrataCovariance | None = None
     intervals: PartIntervals | None = None
 
     def __post_init__(self) -> None:
         observed = np.array(self.observed, dtype=np.int64)
         hidden = np.array(self.hidden, dtype=np.float64)
-        covariance = None if self.covariance is None else np.array(self.covariance, np.float64)
         size = math.prod(len(levels) for levels in self.levels.values())
         lengths = {observed.size, hidden.size, len(self.status), len(self.limit)}
-        if lengths != {size} or (covariance is not None and covariance.shape != (size, size)):
+        covariance: Any = self.covariance
+        if covariance is not None and not hasattr(covariance, "of_sums"):
+            known = np.array(covariance, np.float64)
+            known.setflags(write=False)
+            covariance = KnownCovariance(known)
+            lengths |= set(known.shape)
+        if lengths != {size}:
             msg = f"The covariates have {size} strata; the parts of Strata have other lengths."
             raise ModelError(msg)
         object.__setattr__(self, "levels", FrozenDict(self.levels))
-        for name, value in (("observed", observed), ("hidden", hidden), ("covariance", covariance)):
-            if value is not None:
-                value.setflags(write=False)
+        object.__setattr__(self, "covariance", covariance)
+        for name, value in (("observed", observed), ("hidden", hidden)):
+            value.setflags(write=False)
             object.__setattr__(self, name, value)
 
     @property
@@ -147,17 +182,32 @@ def strata_frame(
     """
     check_level(level)
     _check_names(strata, names)
-    positions = [strata.names.index(name) for name in names]
-    groups: dict[tuple[Level, ...], list[int]] = {
-        key: [] for key in product(*(strata.levels[name] for name in names))
-    }
-    for index, cell in enumerate(strata.cells):
-        groups[tuple(cell[position] for position in positions)].append(index)
-    rows = [
-        dict(zip(names, key, strict=True)) | _sum_over(strata, members, level, draws)
-        for key, members in groups.items()
-    ]
-    return pd.DataFrame(rows)
+    sizes = [len(levels) for levels in strata.levels.values()]
+    codes = dict(
+        zip(strata.names, np.unravel_index(np.arange(math.prod(sizes)), sizes), strict=True)
+    )
+    keys = list(product(*(strata.levels[name] for name in names)))
+    groups = np.zeros(math.prod(sizes), dtype=np.int64)
+    for name in names:
+        groups = groups * len(strata.levels[name]) + codes[name]
+    observed = np.bincount(groups, strata.observed, len(keys)).astype(np.int64)
+    hidden = np.bincount(groups, strata.hidden, len(keys)).astype(np.float64)
+    total = observed + hidden
+    low, high = _ends(strata, groups, (observed, hidden), level, draws)
+    columns: dict[str, Any] = {name: [key[i] for key in keys] for i, name in enumerate(names)}
+    columns |= {"observed": observed, "hidden": hidden, "total": total}
+    columns["coverage"] = np.divide(
+        observed, total, out=np.full(total.size, math.nan), where=total > 0
+    )
+    columns |= {"low": low, "high": high}
+    for name, order, values in (
+        ("status", _STATUSES, strata.status),
+        ("limit", _LIMITS, strata.limit),
+    ):
+        worst = np.full(len(keys), len(order) - 1)
+        np.minimum.at(worst, groups, [order.index(value) for value in values])
+        columns[name] = [order[i] for i in worst]
+    return pd.DataFrame(columns)
 
 
 def _check_names(strata: Strata, names: Sequence[str]) -> None:
@@ -172,50 +222,51 @@ def _check_names(strata: Strata, names: Sequence[str]) -> None:
         raise ModelError(msg)
 
 
-def _sum_over(
-    strata: Strata, members: list[int], level: float, draws: FloatArray | None
-) -> dict[str, Any]:
-    """Observed, hidden, total and interval of the sum of some strata."""
-    observed = int(strata.observed[members].sum())
-    hidden = float(strata.hidden[members].sum())
-    total = observed + hidden
-    low = high = math.nan
-    if math.isfinite(hidden):
-        low, high = _interval(strata, members, level, draws)
-    return {
-        "observed": observed,
-        "hidden": hidden,
-        "total": total,
-        "coverage": observed / total if total > 0 else math.nan,
-        "low": low,
-        "high": high,
-        "status": joint_status([strata.status[member] for member in members]),
-        "limit": joint_limit([strata.limit[member] for member in members]),
-    }
+def _ends(
+    strata: Strata,
+    groups: IntArray,
+    sums: tuple[IntArray, FloatArray],
+    level: float,
+    draws: FloatArray | None,
+) -> tuple[FloatArray, FloatArray]:
+    """Compute intervals of the totals of sums of strata, NaN where these are not estimable."""
+    observed, hidden = sums
+    ends = np.full((2, observed.size), math.nan)
+    known = np.flatnonzero(np.isfinite(hidden))
+    of_sum = _read_off(strata, level, draws)
+    if of_sum is not None:
+        order = np.argsort(groups, kind="stable")
+        members = np.split(order, np.searchsorted(groups[order], np.arange(1, observed.size)))
+        for i in known:
+            ends[:, i] = of_sum(members[i].tolist())
+    elif strata.covariance is not None:
+        # Rounding can leave a variance of a sum slightly below zero.
+        variances = np.maximum(strata.covariance.of_sums(groups, observed.size), 0.0)
+        for i in known:
+            error = math.sqrt(variances[i])
+            ends[:, i] = lognormal_interval(float(hidden[i]), error, level, int(observed[i]))
+    return ends[0], ends[1]
 
 
-def _interval(
-    strata: Strata, members: list[int], level: float, draws: FloatArray | None
-) -> tuple[float, float]:
-    observed = int(strata.observed[members].sum())
-    if strata.intervals is not None:
-        return strata.intervals.of_sum(members, level)
-    if draws is not None:
+def _read_off(
+    strata: Strata, level: float, draws: FloatArray | None
+) -> Callable[[list[int]], tuple[float, float]] | None:
+    """Return what gives the interval of the total of some strata, where it is not the covariance."""
+    parts = strata.intervals
+    if parts is not None:
+        return lambda members: parts.of_sum(members, level)
+    if draws is None:
+        return None
+
+    def of_sum(members: list[int]) -> tuple[float, float]:
+        observed = int(strata.observed[members].sum())
         # Order statistics rather than interpolated quantiles: a draw may be infinite.
-        ends = np.quantile(
-            draws[:, members].sum(axis=1),
-            [(1 - level) / 2, (1 + level) / 2],
-            method="inverted_cdf",
-        )
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        ends = np.quantile(draws[:, members].sum(axis=1), tails, method="inverted_cdf")
         # Fewer than were seen there cannot be.
         return max(float(ends[0]), observed), max(float(ends[1]), observed)
-    if strata.covariance is None:
-        return math.nan, math.nan
-    # Rounding can leave a variance of a sum slightly below zero.
-    variance = max(float(strata.covariance[np.ix_(members, members)].sum()), 0.0)
-    return lognormal_interval(
-        float(strata.hidden[members].sum()), math.sqrt(variance), level, observed
-    )
+
+    return of_sum
 
 
 # Estimates to and from JSON, schema ``mse.population/1`` ------------------------------------------
@@ -227,6 +278,8 @@ def _interval(
 Given: TypeAlias = Literal["heterogeneity", "alike"]
 
 POPULATION_SCHEMA = "mse.population/1"
+#: Strata up to which their covariance is written; of more, the intervals of the strata only.
+MOST_IN_MATRIX = 1000
 #: Kinds of intervals that draws alone determine.
 READ_OFF_DRAWS = ("percentile", "basic", "credible")
 
@@ -336,14 +389,17 @@ def _encode_strata(estimate: PopulationEstimate) -> dict[str, Any] | None:
             strata.cells, frame[figures].itertuples(index=False, name=None), strict=True
         )
     ]
-    covariance = None
-    if strata.covariance is not None:
+    covariance, kind = None, None if strata.intervals is None else strata.intervals.kind
+    if strata.covariance is not None and strata.observed.size <= MOST_IN_MATRIX:
         # The matrix is symmetric and grows with the square of the strata: half of it will do.
-        covariance = [row[: at + 1] for at, row in enumerate(strata.covariance.tolist())]
+        whole = strata.covariance.matrix().tolist()
+        covariance = [row[: at + 1] for at, row in enumerate(whole)]
+    elif strata.covariance is not None and kind is None:
+        kind = "lognormal"
     return {
         "covariates": [{"name": name, "levels": known} for name, known in strata.levels.items()],
         "interval_level": DEFAULT_LEVEL,
-        "interval_kind": None if strata.intervals is None else strata.intervals.kind,
+        "interval_kind": kind,
         "cells": cells,
         "covariance": covariance,
     }
@@ -462,9 +518,10 @@ def _decode_strata(data: Mapping[str, Any] | None) -> Strata | None:
     cells = data["cells"]
     covariance = None
     if data["covariance"] is not None:
-        covariance = np.zeros((len(cells), len(cells)))
+        values = np.zeros((len(cells), len(cells)))
         for at, row in enumerate(data["covariance"]):
-            covariance[at, : at + 1] = covariance[: at + 1, at] = [_number(v) for v in row]
+            values[at, : at + 1] = values[: at + 1, at] = [_number(v) for v in row]
+        covariance = KnownCovariance(values)
     return Strata(
         levels={item["name"]: tuple(item["levels"]) for item in data["covariates"]},
         observed=np.array([cell["observed"] for cell in cells], dtype=np.int64),

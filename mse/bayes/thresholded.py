@@ -23,7 +23,7 @@ from mse.bayes.base import (
     warn_of,
     without_observed,
 )
-from mse.core.newton import make_design
+from mse.core.newton import make_design, with_unions
 from mse.core.thresholded import Target, cell_means, draw, find_mode
 from mse.errors import ModelError
 from mse.loglinear import LogLinear
@@ -369,7 +369,8 @@ def _target(
     estimator: ThresholdedLogLinear, active: CaptureTable, model: HierarchicalModel
 ) -> Target:
     """Put together the posterior of a model."""
-    design = make_design(active.shape, active.n_lists, model.parameters(active.shape))
+    cells = model.parameters(active.shape)
+    design = with_unions(make_design(active.shape, active.n_lists, cells))
     counts = np.ascontiguousarray(active.counts, dtype=np.float64).ravel()
     precision = prior_precision(
         model.terms, active.shape, estimator.interaction_sd, estimator.field_variance

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+from contextlib import contextmanager
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -25,7 +26,7 @@ from mse.core.explicit_fit import MOST_ENTRIES, explicit_rows, fit_rows
 from mse.core.newton import CERTIFIED, UNDECIDED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from mse._typing import BoolArray, FloatArray, IntArray
@@ -118,7 +119,7 @@ def ask(asked, what, p):  # type: ignore[no-untyped-def]
 
 
 class _Memory:
-    """Answers by question, and the time that they took."""
+    """Answers by question, and the time that they took on Python integers."""
 
     answers: dict[tuple[bytes, ...], Answer]
     seconds: float
@@ -169,16 +170,27 @@ def _find(
     counts: FloatArray, face: BoolArray, design: Design, chosen: IntArray, *asked: Any
 ) -> Answer:
     """Run the check: compiled where that pays, and on Python integers otherwise or on overflow."""
-    if chosen.size * counts.size >= MANY_ENTRIES or _MEMORY.seconds > PATIENCE_SECONDS:
+    if compiled_pays(chosen.size * counts.size):
         answer = _run(facial_set, np.int64, SAFE, counts, face, design, chosen, *asked)
         if answer.rank >= 0:
             return answer
+    with on_python_integers():
+        return _run(
+            interpreted(facial_set), np.object_, UNLIMITED, counts, face, design, chosen, *asked
+        )
+
+
+def compiled_pays(entries: int) -> bool:
+    """Whether to load compiled code for a check of so many entries."""
+    return entries >= MANY_ENTRIES or _MEMORY.seconds > PATIENCE_SECONDS
+
+
+@contextmanager
+def on_python_integers() -> Iterator[None]:
+    """Count the time of a check on Python integers."""
     start = time.perf_counter()
-    answer = _run(
-        interpreted(facial_set), np.object_, UNLIMITED, counts, face, design, chosen, *asked
-    )
+    yield
     _MEMORY.seconds += time.perf_counter() - start
-    return answer
 
 
 def _run(kernel: Any, kind: Any, limit: Any, *question: Any) -> Answer:

@@ -220,7 +220,7 @@ def _design_rows(positive, design, chosen, like):  # type: ignore[no-untyped-def
 
 
 @nb.njit(cache=True, nogil=True)
-def _null_direction(basis, rank, pivots, free, direction, limit):  # type: ignore[no-untyped-def]
+def null_direction(basis, rank, pivots, free, direction, limit):  # type: ignore[no-untyped-def]
     """Write the null direction of the positive cells with one free parameter; False on overflow."""
     for j in range(direction.size):
         direction[j] *= 0
@@ -270,7 +270,7 @@ def _sparse_slopes(basis, rank, pivots, keep, design, chosen, columns, others, l
     for j in range(keep.size):
         if keep[j]:
             continue
-        if not _null_direction(basis, rank, pivots, j, direction, limit):
+        if not null_direction(basis, rank, pivots, j, direction, limit):
             return starts[:0], places, slopes
         _slopes_of(direction, design, chosen, everywhere)
         if too_large(everywhere, limit):
@@ -385,6 +385,47 @@ def _settle_block(block, n_empty, limit, pivoted, answers):  # type: ignore[no-u
 
 
 @nb.njit(cache=True, nogil=True)
+def settle(starts, places, slopes, n_empty, limit, pivoted, answers):  # type: ignore[no-untyped-def]
+    """Decide empty cells and hidden cells from how the null directions of the positive cells move them.
+
+    The directions and the cells fall apart into blocks, one for each thin stratum say, which are
+    settled one by one.
+
+    Parameters
+    ----------
+    starts, places, slopes : arrays
+        Sparse rows, one a direction: which cells it moves, and how far.
+    n_empty : int
+        Cells that are empty; the others are hidden.
+    limit : int
+        Largest entry allowed.
+    pivoted : bool array (directions,)
+        Receives those that do not survive on F.
+    answers : int8 array (cells,)
+        Receives `INSIDE` or `OUTSIDE` of empty cells, limits of hidden ones; those that nothing moves stay.
+
+    Returns
+    -------
+    bool
+        False where an entry outgrew `limit`.
+    """
+    rows, first_row, cells, first_cell = independent_blocks(starts, places, answers.size)
+    position = np.zeros(answers.size, dtype=np.int64)
+    for b in range(first_row.size - 1):
+        directions = rows[first_row[b] : first_row[b + 1]]
+        moved = cells[first_cell[b] : first_cell[b + 1]]
+        block = dense_block(starts, places, slopes, directions, moved, position)
+        n = np.searchsorted(moved, n_empty)
+        own = np.zeros(directions.size, dtype=np.bool_)
+        found = np.zeros(moved.size, dtype=np.int8)
+        if not _settle_block(block, n, limit, own, found):
+            return False
+        pivoted[directions] = own
+        answers[moved] = found
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
 def _asked(positive, face, limits, partner):  # type: ignore[no-untyped-def]
     """List the empty cells of the likelihood, then the hidden cells in question; and their partners."""
     columns = np.zeros(face.size + limits.size, dtype=np.int64)
@@ -407,9 +448,6 @@ def _asked(positive, face, limits, partner):  # type: ignore[no-untyped-def]
 @nb.njit(cache=True, nogil=True)
 def facial_set(counts, face, design, chosen, like, limit, keep, limits, partner):  # type: ignore[no-untyped-def]
     """Find the facial set, an independent set of parameters on it, and the hidden limits.
-
-    The null directions of the positive cells and the cells that they move fall apart into blocks, one
-    for each thin stratum say, which are settled one by one.
 
     Parameters
     ----------
@@ -453,23 +491,15 @@ def facial_set(counts, face, design, chosen, like, limit, keep, limits, partner)
     )
     if starts.size == 0:
         return -1
-    free = np.flatnonzero(~keep)
-    rows, first_row, cells, first_cell = independent_blocks(starts, places, columns.size)
-    position = np.zeros(columns.size, dtype=np.int64)
-    for b in range(first_row.size - 1):
-        directions = rows[first_row[b] : first_row[b + 1]]
-        moved = cells[first_cell[b] : first_cell[b + 1]]
-        block = dense_block(starts, places, slopes, directions, moved, position)
-        n = np.searchsorted(moved, n_empty)
-        pivoted = np.zeros(directions.size, dtype=np.bool_)
-        answers = np.zeros(moved.size, dtype=np.int8)
-        if not _settle_block(block, n, limit, pivoted, answers):
-            return -1
-        keep[free[directions]] = pivoted
-        rank += pivoted.sum()
-        face[columns[moved[:n]]] = answers[:n] == INSIDE
-        limits[columns[moved[n:]]] = answers[n:]
-    return rank
+    pivoted = np.zeros(starts.size - 1, dtype=np.bool_)
+    answers = np.zeros(columns.size, dtype=np.int8)
+    answers[:n_empty] = INSIDE
+    if not settle(starts, places, slopes, n_empty, limit, pivoted, answers):
+        return -1
+    keep[np.flatnonzero(~keep)] = pivoted
+    face[columns[:n_empty]] = answers[:n_empty] == INSIDE
+    limits[columns[n_empty:]] = answers[n_empty:]
+    return rank + pivoted.sum()
 
 
 # Hidden counts of strata in which effects are empty: what settles them without all parameters -----

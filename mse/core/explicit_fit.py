@@ -243,8 +243,10 @@ def damping(means: FloatArray, change: FloatArray, decrement: float) -> float:
     return t
 
 
-def covariance_of(rows: Rows, log_means: FloatArray) -> FloatArray:
-    """Covariance of the log means of the hidden cells by the inverse information, (Q, Q).
+def half_covariance_of(rows: Rows, log_means: FloatArray) -> FloatArray:
+    """Columns (p, Q) whose products are the covariance of the log means of the hidden cells.
+
+    It is that by the inverse information.
 
     Parameters
     ----------
@@ -257,8 +259,7 @@ def covariance_of(rows: Rows, log_means: FloatArray) -> FloatArray:
     scaled = scaled_rows(basis, log_means)
     hidden = basis.hidden * np.exp(-0.5 * log_means[basis.cells])
     factor = np.linalg.cholesky(scaled.T @ scaled)
-    half = solve_triangular(factor, hidden.T, lower=True)
-    return np.asarray(half.T @ half)
+    return np.asarray(solve_triangular(factor, hidden.T, lower=True))
 
 
 def rise_of_deviance(means: FloatArray, change: FloatArray) -> float:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
 import numpy as np
-from scipy.sparse import csr_array
 
+from mse.core._threads import one_thread
 from mse.core.exact_check import FACE, FIT, LIMITS_OF_MODEL, ExactCheck, ask
 from mse.core.existence import (
     FINITE,
@@ -17,7 +17,8 @@ from mse.core.existence import (
     empty_strata,
     hear_partners,
 )
-from mse.core.explicit_fit import MOST_ENTRIES, covariance_of, explicit_rows
+from mse.core.large_factor import factor_of, put_back
+from mse.core.large_fit import PATIENCE, fit_large
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import (
     CERTIFIED,
@@ -25,11 +26,9 @@ from mse.core.newton import (
     UNDECIDED,
     Design,
     arrange,
-    cholesky,
     deviance_of,
     first_cell,
     first_cells,
-    information,
     is_effect,
     least_squares_start,
     make_workspace,
@@ -37,23 +36,18 @@ from mse.core.newton import (
     newton,
     restore,
     single_effects,
-    smallest_pivot,
-    spread,
+    with_unions,
 )
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
+    from mse.core.large_factor import Factor
+    from mse.core.large_fit import LargeFit
 
 #: Codes of a status, in the order of `STATUSES`. One more is for callers in this package: the fit
 #: was given up since its deviance is too high.
 OK, BOUNDARY, NOT_ESTIMABLE, NOT_CONVERGED, PRUNED = 0, 1, 2, 3, 4
 STATUSES = ("ok", "boundary", "not_estimable", "not_converged")
-
-#: Smallest ratio of a squared Cholesky pivot to its diagonal at which an inverse is taken as it is: it
-#: keeps the digits that a standard error needs.
-CLEAR_PIVOT = 1e-6
-#: Iterations after which a receding fit is asked about rather than followed.
-PATIENCE = 4.0
 
 
 class BatchFit(NamedTuple):
@@ -364,7 +358,11 @@ def fit_models(
         np.zeros(size, dtype=np.int64),
         np.zeros((*size, n_parameters(design))),
     )
-    first = np.zeros(0) if start is None else start
+    factor = factor_of(design)
+    if factor is not None:
+        _fit_large_models(tables, members, design, factor, start, out)
+        return out
+    design, first = with_unions(design), np.zeros(0) if start is None else start
     starts = np.repeat(first[None], len(members), axis=0)
     work = make_workspace(design)
     with ExactCheck(design, work) as check:
@@ -392,7 +390,11 @@ def fit_model(
     -------
     ModelFit
     """
-    work, sums = make_workspace(design), counts.copy()
+    factor = factor_of(design)
+    if factor is not None:
+        return _large_model_fit(fit_large(counts, member, design, factor, start), design)
+    design, sums = with_unions(design), counts.copy()
+    work = make_workspace(design)
     superset_sum(sums, design.shape)
     hidden = np.full(design.n_hidden, np.nan)
     limits = np.zeros(design.n_hidden, dtype=np.int8)
@@ -417,47 +419,82 @@ def fit_model(
     )
 
 
-def log_hidden_covariance(
-    fit: ModelFit, design: Design, means: FloatArray | None = None
-) -> FloatArray:
-    """Covariance of the log hidden counts by the inverse information on the face.
+def refit_model(
+    tables: FloatArray, member: BoolArray, design: Design, start: FloatArray | None = None
+) -> tuple[FloatArray, np.ndarray[tuple[int, int], np.dtype[np.int8]], BoolArray]:
+    """Fit one model to many tables, for its hidden counts alone.
 
     Parameters
     ----------
-    fit : ModelFit
-        A fit whose hidden counts are estimable, at least in part.
-    design : Design
-        Axes and parameters.
-    means : float64 array (C,), optional
-        Other means to take the information at; by default those of the fit.
+    tables, design, start
+        As of `fit_models`.
+    member : bool array (U,)
+        Parameters of the model.
 
     Returns
     -------
-    float64 array (Q, Q)
-        NaN in the rows and columns of strata that are not estimable.
+    hidden : float64 array (B, Q)
+    limits : int8 array (B, Q)
+    failed : bool array (B,)
+        Tables on which the fit did not converge.
     """
-    weights = np.where(fit.face, fit.means if means is None else means, 0.0)
-    finite = np.flatnonzero(np.asarray(fit.limits) == FINITE)
-    covariance = np.full((design.n_hidden, design.n_hidden), np.nan)
-    p = fit.kept.size
-    sums, matrix = weights.copy(), np.zeros((p, p))
-    superset_sum(sums, design.shape)
-    information(sums, design, fit.kept, p, matrix)
-    # Pivots this small lose half the digits of the answer.
-    factor = matrix.copy()
-    clear = cholesky(factor, p) and smallest_pivot(factor, p) > CLEAR_PIVOT
-    if clear or int(fit.face.sum() + finite.size) * p > MOST_ENTRIES:
-        rows = np.zeros((finite.size, p))
-        column, one = np.zeros(design.observable.size), np.ones(1)
-        for j in np.flatnonzero(first_cells(design)[fit.kept] < design.n_hidden):
-            spread(one, design, fit.kept[j : j + 1], 1, column)
-            rows[:, j] = column[: design.n_hidden][finite]
-        matrix += np.tril(matrix, -1).T
-        # Few effects are in a hidden cell: the product with the sparse rows costs nearly nothing.
-        known = csr_array(rows) @ np.linalg.solve(matrix, rows.T)
-    else:
-        cells = np.flatnonzero(fit.face)
-        rows_of = explicit_rows(design, fit.kept, cells, finite)
-        known = covariance_of(rows_of, np.log(weights[cells]))
-    covariance[np.ix_(finite, finite)] = known
-    return covariance
+    factor = factor_of(design)
+    if factor is None:
+        fits = fit_models(tables, member[None], design, start)
+        return fits.hidden[:, 0], fits.limits[:, 0], fits.status[:, 0] == NOT_CONVERGED
+    with one_thread:
+        found = [fit_large(counts, member, design, factor, start) for counts in tables]
+    return (
+        np.stack([each.hidden for each in found]),
+        np.reshape([each.limits for each in found], (len(found), design.n_hidden)).astype(np.int8),
+        np.asarray([each.code != CERTIFIED for each in found], dtype=np.bool_),
+    )
+
+
+@one_thread
+def _fit_large_models(
+    tables: FloatArray,
+    members: BoolArray,
+    design: Design,
+    factor: Factor,
+    start: FloatArray | None,
+    out: BatchFit,
+) -> None:
+    """Fit models with a factor of many levels one by one."""
+    for t, counts in enumerate(tables):
+        for m, member in enumerate(members):
+            found = fit_large(counts, member, design, factor, start)
+            out.hidden[t, m], out.limits[t, m] = found.hidden, found.limits
+            out.status[t, m], out.rank[t, m] = _status_of(found), found.rank
+            out.deviance[t, m], out.n_face[t, m] = found.deviance, found.question.face.sum()
+            out.coefficients[t, m] = found.in_order(found.b, member.size)
+
+
+def _status_of(found: LargeFit) -> int:
+    """Code of the status of a fit with a factor of many levels."""
+    if found.code != CERTIFIED:
+        return NOT_CONVERGED
+    if np.any(found.limits != FINITE):
+        return NOT_ESTIMABLE
+    return BOUNDARY if found.boundary else OK
+
+
+def _large_model_fit(found: LargeFit, design: Design) -> ModelFit:
+    """Write a fit with a factor of many levels in the order of the table."""
+    factor, size = found.question.factor, n_parameters(design)
+    face, hidden = put_back(found.question.face, factor), found.hidden
+    means = np.where(face, put_back(found.means, factor), 0.0)
+    means[: design.n_hidden] = hidden
+    values = found.in_order(found.b, size, np.nan)
+    kept = np.flatnonzero(~np.isnan(values))
+    return ModelFit(
+        found.deviance,
+        hidden,
+        found.limits,
+        _status_of(found),
+        means,
+        face,
+        kept,
+        values[kept],
+        found.vanishing,
+    )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba as nb
 import numpy as np
 
+from mse.core._memory import demand
 from mse.core.lattice import observable_cells, subset_sum, superset_sum, unions
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ SMALL_RATIO = 1e-3
 LARGE_COUNT = 16.0
 #: From this number of parameters on their order decides what a factorization costs.
 MANY_PARAMETERS = 128
+#: Effects, and levels of an axis, from which on the levels are eliminated, see `mse.core.large_factor`. With
+#: fewer the compiled fit on a whole matrix is as fast.
+MANY_EFFECTS, MANY_LEVELS = 512, 32
 
 
 class Design(NamedTuple):
@@ -64,8 +68,9 @@ class Design(NamedTuple):
         The first `n_hidden` cells (on no list, one for each stratum) cannot.
     cells : int64 array (U,)
         Cell of each effect (a term at levels), the constant (cell 0) first.
-    union : int64 array (U, U)
-        Cell of the union of two effects, `CONFLICT` where there is none.
+    union : int64 array (U, U) or (0, 0)
+        Cell of the union of two effects, `CONFLICT` where there is none. Empty where there are many effects
+        and an axis has many levels, which are eliminated then; see `with_unions`.
     starts : int64 array (P + 1,) or (0,)
         Empty where the parameters are the effects. Otherwise parameter i is the sum of the
         effects ``entries[starts[i]:starts[i + 1]]`` times their ``weights``: a trend.
@@ -113,7 +118,26 @@ def make_design(shape: tuple[int, ...], n_lists: int, cells: IntArray) -> Design
     observable = observable_cells(axes, n_lists)
     none = np.zeros(0, dtype=np.int64)
     n_hidden = observable.size >> n_lists
-    return Design(axes, observable, n_hidden, cells, unions(cells, axes), none, none, none)
+    union = none.reshape(0, 0)
+    design = Design(axes, observable, n_hidden, cells, union, none, none, none)
+    return design if has_many_levels(design) else with_unions(design)
+
+
+def has_many_levels(design: Design) -> bool:
+    """Whether there are many effects, and an axis with so many levels that they are best eliminated."""
+    return design.cells.size >= MANY_EFFECTS and int(design.shape.max()) >= MANY_LEVELS
+
+
+def with_unions(design: Design) -> Design:
+    """Find the union of every two effects, where that was not done: for a matrix over all of them."""
+    if len(design.union) == design.cells.size:
+        return design
+    demand(
+        2 * 8.0 * design.cells.size**2,
+        f"A matrix of {design.cells.size:,} by {design.cells.size:,} parameters",
+        "leave out terms with covariates of many levels, or merge levels",
+    )
+    return design._replace(union=unions(design.cells, design.shape))
 
 
 def with_contrasts(design: Design, columns: list[dict[int, int]]) -> Design:

@@ -31,7 +31,9 @@ from mse.core.explicit_fit import (
     fit_rows,
     rise_of_deviance,
 )
-from mse.core.fitting import log_hidden_covariance
+from mse.core.hidden_variance import hidden_covariance
+from mse.core.large_factor import Values, factor_of, spread_over_cells
+from mse.core.large_fit import fit_large_with_hidden, question_of
 from mse.core.lattice import superset_sum
 from mse.core.newton import (
     CERTIFIED,
@@ -49,10 +51,12 @@ from mse.core.newton import (
     make_workspace,
     means_of,
     misfit,
+    n_parameters,
     newton_step,
     rounds_well,
     spread,
     step_range,
+    with_unions,
 )
 from mse.core.partly_known_fit import FINISHED, climb, make_likelihood
 
@@ -62,6 +66,7 @@ if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
     from mse.core.explicit_fit import Rows
     from mse.core.fitting import ModelFit
+    from mse.core.large_factor import Factor
     from mse.core.partly_known_fit import Data, IncompleteFit
 
 
@@ -373,7 +378,7 @@ class ProfileCurve(LikelihoodCurve):
     """
 
     def __init__(self, counts: FloatArray, fit: ModelFit, design: Design, spread: float) -> None:
-        self._counts, self._fit, self._design = counts, fit, design
+        self._counts, self._fit, self._design = counts, fit, with_unions(design)
         self._work = _workspace_at(fit, design)
         self._means = Changes(fit.means[fit.face], fit.hidden)
         self._at = self._nowhere = Changes(*(np.zeros(each.size) for each in self._means))
@@ -417,6 +422,48 @@ class ProfileCurve(LikelihoodCurve):
         seen, hidden = np.flatnonzero(self._fit.face), np.arange(self._design.n_hidden)
         if (seen.size + hidden.size) * self._fit.kept.size <= MOST_ENTRIES:
             self._rows = explicit_rows(self._design, self._fit.kept, seen, hidden)
+
+
+class LargeProfileCurve(ProfileCurve):
+    """The same of a model with a factor of many levels.
+
+    Parameters
+    ----------
+    counts, fit, design, spread
+        As of `ProfileCurve`.
+    factor : Factor
+        Parameters by the levels of the factor.
+    """
+
+    def __init__(
+        self, counts: FloatArray, fit: ModelFit, design: Design, factor: Factor, spread: float
+    ) -> None:
+        self._question = question = question_of(counts, fit.face, fit.kept, design, factor)
+        b = np.zeros(n_parameters(design))
+        b[fit.kept] = fit.coefficients
+        self._b = self._first = Values(b[factor.local], b[factor.shared])
+        means = np.exp(spread_over_cells(self._first, factor))
+        self._means = Changes(means[question.face], means[question.hidden])
+        LikelihoodCurve.__init__(self, float(counts.sum()), float(fit.hidden.sum()), spread)
+
+    def _changes(self, hidden: float) -> Changes:
+        """Log means of the fit with so many hidden persons, less those of the fit."""
+        found = fit_large_with_hidden(self._question, hidden, self._b)
+        if found is None:
+            self._b = self._first
+            raise ArithmeticError(f"no fit with {hidden:g} hidden persons was found")
+        self._b, first = found, self._first
+        moved = Values(found.local - first.local, found.shared - first.shared)
+        step = spread_over_cells(moved, self._question.factor)
+        return Changes(step[self._question.face], step[self._question.hidden])
+
+
+def profile_curve(counts: FloatArray, fit: ModelFit, design: Design, spread: float) -> ProfileCurve:
+    """Profile log likelihood of N of an estimable fit; parameters as of `ProfileCurve`."""
+    factor = factor_of(design)
+    if factor is None:
+        return ProfileCurve(counts, fit, design, spread)
+    return LargeProfileCurve(counts, fit, design, factor, spread)
 
 
 def _is_well_conditioned(counts: FloatArray, fit: ModelFit, design: Design) -> bool:
@@ -629,7 +676,7 @@ class _Problem(NamedTuple):
 def _problem(
     counts: FloatArray, offset: FloatArray, inside: BoolArray, fit: ModelFit, design: Design
 ) -> _Problem:
-    cells = np.flatnonzero(inside)
+    cells, design = np.flatnonzero(inside), with_unions(design)
     rows = None
     if cells.size * fit.kept.size <= FEW_ENTRIES:
         rows = explicit_rows(design, fit.kept, cells, offset=offset[cells])
@@ -715,8 +762,9 @@ def hidden_variance_given_offset(found: OffsetFit, fit: ModelFit, design: Design
     """
     hidden = found.means[: design.n_hidden]
     # The gradient of the log hidden counts, weighted by them, is that of the hidden total.
-    covariance = log_hidden_covariance(fit, design, found.means)
-    return float(hidden @ covariance @ hidden + hidden.sum())
+    covariance = hidden_covariance(fit, design, found.means)
+    together = np.zeros(hidden.size, dtype=np.int64)
+    return float(covariance.of_sums(hidden, together, 1)[0] + hidden.sum())
 
 
 def offset_profile_interval(

@@ -8,7 +8,7 @@ with the first bound is that of Furnival & Wilson (1974, Technometrics 16, 499-5
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numba as nb
 import numpy as np
@@ -1024,10 +1024,23 @@ def search_jointly(
     JointPaths
     """
     walker = Walker(main, ranges, kind, design)
+    return ends_of(walker, tables, design.n_hidden, len(ranges))
+
+
+class Walks(Protocol):
+    """What searches a table, (C,) persons by cell, from several starts."""
+
+    def walks(self, counts: FloatArray) -> list[Walk]:
+        """Search a table from every start."""
+        ...
+
+
+def ends_of(walker: Walks, tables: FloatArray, n_hidden: int, n_terms: int) -> JointPaths:
+    """Search every table and keep the best end."""
     ends = [best_walk(walker.walks(counts)) for counts in tables]
     return JointPaths(
-        np.reshape([each.hidden for each in ends], (len(tables), design.n_hidden)),
-        np.reshape([each.limits for each in ends], (len(tables), design.n_hidden)).astype(np.int8),
+        np.reshape([each.hidden for each in ends], (len(tables), n_hidden)),
+        np.reshape([each.limits for each in ends], (len(tables), n_hidden)).astype(np.int8),
         np.asarray([each.failed for each in ends], dtype=np.bool_),
-        np.reshape([each.models[-1] for each in ends], (len(tables), len(ranges))).astype(np.bool_),
+        np.reshape([each.models[-1] for each in ends], (len(tables), n_terms)).astype(np.bool_),
     )

@@ -745,8 +745,19 @@ def split(table: CaptureTable, name: str) -> dict[Level, tuple[Observations, Tab
     check_unknown([name], list(table.covariates), "covariate", problems)
     problems.check()
     _warn_left_out(table, name, table.patterns[:, table.axes.index(name)] < 0)
-    levels = table.covariates[name]
-    return {level: selected(table, {name: level}, quiet=True) for level in levels}
+    levels, axis = table.covariates[name], table.axes.index(name)
+    left = {other: known for other, known in table.covariates.items() if other != name}
+    kept = [i for i in range(len(table.axes)) if i != axis]
+    # Sorted once: of thousands of levels each has few rows.
+    order = np.argsort(table.patterns[:, axis], kind="stable")
+    ends = np.searchsorted(table.patterns[order, axis], np.arange(len(levels) + 1))
+    found = {}
+    for i, level in enumerate(levels):
+        rows = order[ends[i] : ends[i + 1]]
+        said = _said_of(table, {name: [i]})
+        part = _counted(table, table.lists, left, table.patterns[rows][:, kept], rows, said=said)
+        found[level] = part, _scoped(table.info, f"{name} = {level}")
+    return found
 
 
 def silenced(table: CaptureTable, name: str, chosen: Mapping[str, object]) -> Observations:
@@ -818,7 +829,7 @@ def _counted(
     lists: tuple[str, ...],
     covariates: Mapping[str, tuple[Level, ...]],
     patterns: IntArray,
-    rows: BoolArray,
+    rows: BoolArray | IntArray,
     *,
     said: Said | None,
 ) -> Observations:

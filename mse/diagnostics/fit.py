@@ -266,10 +266,10 @@ def _bootstrap(
     """Deviance and Pearson statistic of refits to tables drawn from a fit, (B, 2)."""
     table = fit.table
     model = _chosen(fit).estimator
-    drawn = rng.multinomial(table.n_observed, means / means.sum(), size=replicates)
-    hidden = np.zeros(table.n_strata, dtype=np.int64)
+    hidden, chances = np.zeros(table.n_strata, dtype=np.int64), means / means.sum()
     found = np.empty((replicates, 2))
-    for i, row in enumerate(drawn):
+    for i in range(replicates):
+        row = rng.multinomial(table.n_observed, chances)
         counts = np.concatenate([hidden, row]).reshape(table.shape)
         refit = model.fit(table.with_counts(counts))
         found[i] = refit.deviance, _pearson(*_observable(refit))

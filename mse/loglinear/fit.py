@@ -15,7 +15,14 @@ from mse._typing import FrozenDict
 from mse.answer.goodness import FitTest, chi_squared_fit, fit_warnings, plain_zero
 from mse.answer.intervals import GIVEN_MODEL, IntervalMethod, LognormalInterval, ProfileInterval
 from mse.answer.method import Method
-from mse.answer.population import PopulationEstimate, Strata, answer, joint_limit
+from mse.answer.population import (
+    KnownCovariance,
+    PopulationEstimate,
+    Strata,
+    StrataCovariance,
+    answer,
+    joint_limit,
+)
 from mse.answer.protocols import Fitted, Refits
 from mse.answer.reasons import (
     ALL_JOINT,
@@ -24,17 +31,18 @@ from mse.answer.reasons import (
     not_estimable_reason,
 )
 from mse.core.existence import INDETERMINATE, LIMITS
-from mse.core.fitting import NOT_ESTIMABLE, OK, STATUSES, ModelFit, fit_model, log_hidden_covariance
-from mse.core.newton import make_design
+from mse.core.fitting import NOT_ESTIMABLE, OK, STATUSES, ModelFit, fit_model
+from mse.core.hidden_variance import HiddenCovariance, hidden_covariance
+from mse.core.newton import has_many_levels, make_design
 from mse.core.partly_known import box_means
 from mse.core.partly_known_fit import SPLIT_COUNT, deviance_from, fit_incomplete, saturated_value
 from mse.core.profile import (
     MarginsProfile,
     ObservedProfile,
-    ProfileCurve,
     coefficients,
     hidden_variance,
     independent_lists,
+    profile_curve,
 )
 from mse.data.operating import SilentPlace, doubted_places, named_strata, silent_places
 from mse.errors import ModelError
@@ -65,6 +73,27 @@ if TYPE_CHECKING:
 
 
 # One hierarchical log-linear model ----------------------------------------------------------------
+
+
+class DeltaCovariance(NamedTuple):
+    """Covariance of hidden counts: the delta method on the log scale plus their own Poisson variance.
+
+    See Cormack & Jupp (1991, Biometrika 78, 911-916).
+    """
+
+    hidden: FloatArray
+    of_logs: HiddenCovariance
+
+    def of_sums(self, groups: IntArray, n_groups: int) -> FloatArray:
+        """Variances of sums of strata, see `mse.answer.population.StrataCovariance`."""
+        own = np.bincount(groups, self.hidden, n_groups)
+        return self.of_logs.of_sums(self.hidden, groups, n_groups) + own
+
+    def matrix(self) -> FloatArray:
+        """Covariance, (S, S), persons squared."""
+        outer = np.outer(self.hidden, self.hidden)
+        return np.asarray(outer * self.of_logs.matrix() + np.diag(self.hidden))
+
 
 IntervalKind = Literal["profile", "lognormal"]
 _INTERVAL_KINDS = ("profile", "lognormal")
@@ -365,22 +394,17 @@ class LogLinearFit(Fitted):
         return named_strata(lost, self.table.covariates) if self.table.covariates else []
 
     @cached_property
-    def _covariance(self) -> FloatArray:
-        """Covariance of the hidden counts by stratum, persons squared.
-
-        The delta method on the log scale plus the Poisson variance of the counts themselves
-        (Cormack & Jupp 1991, Biometrika 78, 911-916).
-        """
-        hidden = self._fit.hidden
-        covariance = log_hidden_covariance(self._fit, self._design)
-        return np.asarray(np.outer(hidden, hidden) * covariance + np.diag(hidden))
+    def _covariance(self) -> StrataCovariance:
+        """Covariance of the hidden counts by stratum."""
+        return DeltaCovariance(self._fit.hidden, hidden_covariance(self._fit, self._design))
 
     @property
     def standard_error(self) -> float:
         """Standard error of the total, persons; NaN where it is not estimable."""
         if self.status not in ("ok", "boundary"):
             return nan
-        return sqrt(float(self._covariance.sum()))
+        together = np.zeros(self._fit.hidden.size, dtype=np.int64)
+        return sqrt(float(self._covariance.of_sums(together, 1)[0]))
 
     def _uncertainty(self) -> IntervalMethod | None:
         hidden = float(self._fit.hidden.sum())
@@ -435,7 +459,7 @@ class LogLinearFit(Fitted):
     def profile_curve(self) -> LikelihoodCurve:
         """Profile log likelihood of N (Cormack 1992); only of an estimable fit."""
         spread = self.standard_error / float(self._fit.hidden.sum())
-        return ProfileCurve(self._counts, self._fit, self._design, spread)
+        return profile_curve(self._counts, self._fit, self._design, spread)
 
     def refitter(self, candidates: int | None = None) -> ModelRefitter:
         """Repeat this model on other counts, for the bootstrap; see `mse.answer.protocols`."""
@@ -443,7 +467,11 @@ class LogLinearFit(Fitted):
             raise ModelError(
                 f"A single model has no candidates; candidates={candidates} goes with a search."
             )
-        return ModelRefitter(self._design, np.ones(self.n_parameters, dtype=np.bool_))
+        everything = np.ones(self.n_parameters, dtype=np.bool_)
+        if not has_many_levels(self._design):
+            return ModelRefitter(self._design, everything)
+        start = np.where(np.isfinite(self._values), self._values, 0.0)
+        return ModelRefitter(self._design, everything, start)
 
     def _headline(self) -> str:
         return (
@@ -561,9 +589,11 @@ class MarginsLogLinearFit(LogLinearFit):
         return super().reason
 
     @property
-    def _covariance(self) -> FloatArray:
+    def _covariance(self) -> StrataCovariance:
         totals, union = _figures(self.table)
-        return np.asarray([[hidden_variance(totals, union, float(self._fit.hidden[0]))]])
+        return KnownCovariance(
+            np.asarray([[hidden_variance(totals, union, float(self._fit.hidden[0]))]])
+        )
 
     def _uncertainty(self) -> IntervalMethod | None:
         if self.status != "ok":
@@ -893,8 +923,8 @@ class IncompleteLogLinearFit(LogLinearFit):
         return (*notes, *([] if self.reason else [NOT_EXACT]))
 
     @property
-    def _covariance(self) -> FloatArray:
-        return self._parts.found.covariance
+    def _covariance(self) -> StrataCovariance:
+        return KnownCovariance(self._parts.found.covariance)
 
     @property
     def _known(self) -> BoolArray:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
-from mse.core.newton import make_design, with_contrasts
+from mse.core.newton import make_design, with_contrasts, with_unions
 from mse.core.partly_known import IMPOSSIBLE, Observations, make_observations
 from mse.core.partly_known_fit import Data, spread_over
 from mse.data.operating import operating_lists
@@ -164,6 +164,7 @@ def make_data(seen: Seen, design: Design) -> tuple[Data, int]:
     records of the same cells lack entries: its mean is only a share of that of its cells. The kind of
     record is then one more factor, independent of all others (missing completely at random).
     """
+    design = with_unions(design)
     occurring = np.unique(np.concatenate([seen.kinds, [0] if seen.base.any() else []]))
     if not is_vague(seen) or occurring.size == 1:
         return Data(seen.base, seen.observations, design._replace(observable=seen.observable)), 1
@@ -186,7 +187,7 @@ def _with_kinds(design: Design, seen: Seen, shape: tuple[int, ...]) -> Design:
     n = shape[-1]
     cells = np.concatenate([design.cells * n, np.arange(1, n)])
     n_lists = int(np.log2(seen.observable.size // design.n_hidden))
-    longer = make_design(shape, n_lists, cells)
+    longer = with_unions(make_design(shape, n_lists, cells))
     longer = longer._replace(observable=np.repeat(seen.observable, n))
     if design.starts.size == 0:
         return longer

@@ -12,8 +12,9 @@ from scipy.special import gammaln
 
 from mse.core.existence import FINITE
 from mse.core.fitting import BOUNDARY, NOT_ESTIMABLE, BatchFit, ModelFit, fit_model, fit_models
+from mse.core.large_search import walker_of
 from mse.core.partly_known_fit import deviance_from
-from mse.core.search import Walker, best_walk, penalty_of
+from mse.core.search import best_walk, penalty_of
 from mse.core.stepwise import Terms, excused_strata, fit_part, overlap_tails, promises, usable
 from mse.loglinear.design import check_trend, criteria_of, table_design
 from mse.loglinear.fit import LogLinear, fit_structure
@@ -245,7 +246,7 @@ def joint_path(tried: TriedModels, least: HierarchicalModel, kind: int) -> list[
         added = [term for term, present in zip(terms, inside, strict=True) if present]
         return HierarchicalModel(least.axes, least.n_lists, (*least.generators, *added))
 
-    walks = Walker(fixed, ranges, kind, layout.core).walks(tried.counts)
+    walks = walker_of(fixed, ranges, kind, layout.core).walks(tried.counts)
     for found in walks:
         for current, others in zip(found.models, found.tried, strict=True):
             tried.fit([model_of(current)])

@@ -11,10 +11,11 @@ import numpy as np
 from mse.answer.intervals import GIVEN_MODEL, RESELECTED
 from mse.answer.protocols import Refits
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
-from mse.core.fitting import BOUNDARY, NOT_CONVERGED, fit_models
+from mse.core.fitting import BOUNDARY, NOT_CONVERGED, fit_models, refit_model
+from mse.core.large_search import search_tables
 from mse.core.newton import make_design, n_parameters
 from mse.core.partly_known_fit import fit_from, starts_of
-from mse.core.search import Candidates, Selection, first_best, penalty_of, search_jointly, select
+from mse.core.search import Candidates, Selection, first_best, penalty_of, select
 from mse.core.stepwise import (
     Found,
     Question,
@@ -50,24 +51,23 @@ class ModelRefitter:
         Axes and parameters.
     member : bool array (U,)
         Parameters of the model.
+    start : float64 array (U,), optional
+        Coefficients to start from; by default each fit starts from its counts.
     """
 
     design: Design = field(repr=False)
     member: BoolArray = field(repr=False)
+    start: FloatArray | None = field(default=None, repr=False)
     given: str = GIVEN_MODEL
     releases_gil: bool = True
     checkpoints: tuple[int, ...] = ()
 
     def __call__(self, counts: FloatArray) -> Refits:
         """Refit to counts of shape (B, C), persons by cell."""
-        fits = fit_models(counts, self.member[None], self.design)
-        limits = fits.limits[:, 0]
-        failed = fits.status[:, 0] == NOT_CONVERGED
+        hidden, limits, failed = refit_model(counts, self.member, self.design, self.start)
         limits[failed] = INDETERMINATE
         size = len(counts)
-        return Refits(
-            fits.hidden[:, 0], limits, failed, np.full(size, -1, np.int64), np.zeros((size, 0))
-        )
+        return Refits(hidden, limits, failed, np.full(size, -1, np.int64), np.zeros((size, 0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +187,7 @@ class JointRefitter:
 
     def __call__(self, counts: FloatArray) -> Refits:
         """Refit to counts of shape (B, C), persons by cell."""
-        found = search_jointly(counts, self.main, self.ranges, self.kind, self.design)
+        found = search_tables(counts, self.main, self.ranges, self.kind, self.design)
         limits = found.limits.copy()
         limits[found.failed] = INDETERMINATE
         size = len(counts)
@@ -438,6 +438,6 @@ def on_completed(
     terms = question.terms
     inside = np.zeros(len(terms.ranges), dtype=np.bool_)
     own = terms.fixed[: terms.own]
-    found = search_jointly(tables, own, terms.ranges[open_terms], question.kind, plain)
+    found = search_tables(tables, own, terms.ranges[open_terms], question.kind, plain)
     inside[open_terms] = found.members[0]
     return inside

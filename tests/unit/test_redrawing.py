@@ -18,6 +18,27 @@ from tests.chance import FAR, error_of_end, error_of_spread
 NOBODY = np.zeros(0, dtype=np.int64)
 
 
+def drawn_by(drawing, rng, size: int) -> np.ndarray:
+    """All batches together."""
+    return np.concatenate(list(drawing.batches(rng, size)))
+
+
+def test_batches_are_the_draws_of_one_batch(monkeypatch) -> None:
+    observed = np.asarray([[0.0, 30, 20, 10], [0, 1, 2, 3]])
+    persons = observed.copy()
+    persons[:, 0] = 40.3, 6.6
+    seeds = (np.random.default_rng(4) for _ in range(4))
+    drawings = (CellDrawing(observed, persons, apart=True), CellDrawing(observed, observed))
+    whole_ones = [drawn_by(each, next(seeds), 7) for each in drawings]
+    monkeypatch.setattr("mse.redrawing.MOST_NUMBERS", 17)
+    for drawing, expected in zip(drawings, whole_ones, strict=True):
+        batches = list(drawing.batches(next(seeds), 7))
+        assert [len(batch) for batch in batches] == [2, 2, 2, 1]
+        np.testing.assert_array_equal(np.concatenate(batches), expected)
+    monkeypatch.setattr("mse.redrawing.MOST_NUMBERS", 1)
+    assert [len(batch) for batch in drawings[0].batches(np.random.default_rng(4), 3)] == [1, 1, 1]
+
+
 def test_a_fraction_of_a_person_is_rounded_at_random(rng) -> None:
     drawn = whole(np.asarray([3.0, 2.25]), 4000, rng)
     assert set(drawn[:, 0]) == {3}
@@ -31,7 +52,7 @@ def test_each_stratum_is_drawn_with_its_own_size(rng) -> None:
     persons = observed.copy()
     persons[:, 0] = 40, 6
     drawing = CellDrawing(observed, persons, apart=True)
-    counts = drawing(rng, 3000)
+    counts = drawn_by(drawing, rng, 3000)
     assert counts.shape == (3000, 8)
     assert (counts.reshape(-1, 4, 2)[:, 0] == 0).all()
     registered = drawing.registered(counts)
@@ -47,8 +68,8 @@ def test_n_fixed_draws_the_registered_persons_alone(rng) -> None:
     table = mse.load_dataset("spina_bifida")
     fit = mse.LogLinear("main").fit(table)
     drawing = drawing_of(fit, table, "multinomial")
-    assert (drawing(rng, 20).sum(axis=1) == table.n_observed).all()
-    anew = drawing_of(fit, table, "population")(rng, 2000).sum(axis=1)
+    assert (drawn_by(drawing, rng, 20).sum(axis=1) == table.n_observed).all()
+    anew = drawn_by(drawing_of(fit, table, "population"), rng, 2000).sum(axis=1)
     p = fit.population
     spread = np.sqrt(p.total * p.coverage * (1 - p.coverage))
     # The standard error of a standard deviation of 2,000 normal draws is 1.6 %.
@@ -58,7 +79,7 @@ def test_n_fixed_draws_the_registered_persons_alone(rng) -> None:
 def test_nobody_in_a_stratum_is_no_error(rng) -> None:
     observed = np.zeros((2, 4))
     observed[0] = 0, 3, 4, 5
-    counts = CellDrawing(observed, observed, apart=True)(rng, 5)
+    counts = drawn_by(CellDrawing(observed, observed, apart=True), rng, 5)
     assert (counts.reshape(5, 4, 2)[:, :, 1] == 0).all()
 
 
@@ -72,7 +93,7 @@ def test_a_draw_of_records_known_in_part_has_hidden_persons_in_it(rng) -> None:
         high=np.asarray([30]),
         n_strata=2,
     )
-    counts = drawing(rng, 4000)
+    counts = drawn_by(drawing, rng, 4000)
     assert counts.shape == (4000, 4)
     assert (counts[:, 3] == 0).all()
     # Of 80 and the imputed persons beside 100 hidden ones as many are registered in expectation.
@@ -84,8 +105,9 @@ def test_a_draw_of_records_known_in_part_has_hidden_persons_in_it(rng) -> None:
     assert counts.sum(axis=1).mean() == pytest.approx(mean, abs=FAR * spread / np.sqrt(4000))
     error = error_of_spread(spread, 4000)
     assert counts.sum(axis=1).std() == pytest.approx(spread, abs=FAR * error)
-    tables, weights = drawing.left_out(rng)
-    assert weights.tolist() == [50, 30, 20]
+    left_out = drawing.left_out(rng)
+    tables = left_out.tables(0, len(left_out.columns))
+    assert left_out.weights.tolist() == [50, 30, 20]
     assert (tables.sum(axis=1) == 99).all()
 
 
@@ -103,14 +125,14 @@ def test_counts_are_imputed_between_their_bounds(rng) -> None:
 def test_margins_are_those_of_persons_on_independent_lists(rng) -> None:
     totals, union, hidden = np.asarray([53, 70, 40]), 110, 60.0
     drawing = MarginsDrawing(totals, union, hidden)
-    counts = drawing(rng, 20000)
+    counts = drawn_by(drawing, rng, 20000)
     chances = totals / 170
     np.testing.assert_allclose(counts[:, :3].mean(axis=0), totals, atol=0.25)
     seen = 170 * (1 - np.prod(1 - chances))
     assert counts[:, 3].mean() == pytest.approx(seen, abs=0.25)
     assert (counts[:, 3] <= counts[:, :3].sum(axis=1)).all()
     assert (counts[:, 3] >= counts[:, :3].max(axis=1)).all()
-    fixed = MarginsDrawing(totals, union, hidden, registered_only=True)(rng, 20000)
+    fixed = drawn_by(MarginsDrawing(totals, union, hidden, registered_only=True), rng, 20000)
     assert (fixed[:, 3] == union).all()
     np.testing.assert_allclose(
         fixed[:, :3].mean(axis=0), union * chances / (1 - np.prod(1 - chances)), atol=0.25

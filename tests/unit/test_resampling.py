@@ -256,7 +256,7 @@ def test_a_dask_cluster_gives_the_same_bits() -> None:
     assert alone.interval() == spread.interval()
 
 
-def run(work, task, _refitter):
+def run(work, task, _refitter, _turn):
     return [task(*each) for each in work]
 
 
