@@ -22,6 +22,7 @@ from mse.core.large_fit import PATIENCE, fit_large
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import (
     CERTIFIED,
+    MAX_ITERATIONS,
     SURPASSED,
     UNDECIDED,
     Design,
@@ -207,17 +208,17 @@ def _restrict(counts, p, asked, limits, partner):  # type: ignore[no-untyped-def
 
 
 @nb.njit(cache=True, nogil=True)
-def _attempt(counts, design, work, p, start, patience, ceiling):  # type: ignore[no-untyped-def]
+def _attempt(counts, design, work, p, start, patience, ceiling, steps):  # type: ignore[no-untyped-def]
     """Fit on all cells of the face, from coefficients of all parameters or, without them, from the data."""
     arrange(design, work, p)
-    code = UNDECIDED
+    code, below = UNDECIDED, 0.0
     if start.size > 0:
         for i in range(p):
             work.b[i] = start[work.chosen[i]]
     if start.size > 0 or least_squares_start(counts, design, work, p):
-        code = newton(counts, design, work, p, patience, ceiling)
+        code, below = newton(counts, design, work, p, patience, ceiling, steps)
     restore(work, p)
-    return code
+    return code, below
 
 
 @nb.njit(cache=True, nogil=True)
@@ -236,7 +237,7 @@ def _read_off(counts, design, work, n_vanishing, hidden, limits):  # type: ignor
 
 
 @nb.njit(cache=True, nogil=True)
-def fit_one(counts, sums, member, start, ceiling, design, work, asked, hidden, limits):  # type: ignore[no-untyped-def]
+def fit_one(counts, sums, member, start, ceiling, steps, design, work, asked, hidden, limits):  # type: ignore[no-untyped-def]
     """Fit one model to one table: face, means, hidden counts.
 
     Parameters
@@ -251,6 +252,8 @@ def fit_one(counts, sums, member, start, ceiling, design, work, asked, hidden, l
         Coefficients to start from; empty for a start from the data.
     ceiling : float
         Give up once the deviance is certain to end above this.
+    steps : int
+        `MAX_ITERATIONS`, or the few Newton steps after which it is given up for a bound.
     design, work : Design, Workspace
         See `mse.core.newton`.
     asked : Asked
@@ -266,23 +269,24 @@ def fit_one(counts, sums, member, start, ceiling, design, work, asked, hidden, l
     p : int
         Number of fitted parameters, the rank on the face.
     deviance : float
+        Of a model that was given up, a bound from below.
     """
     p, n_vanishing = choose(sums, member, design, work)
     empty = _ask(design, work, n_vanishing, hidden, limits)
+    # In the hope that the estimate exists on all cells that are left.
+    code, below = _attempt(counts, design, work, p, start, PATIENCE, ceiling, steps)
+    if code == SURPASSED or steps < MAX_ITERATIONS:
+        return PRUNED, p, below
     partner = np.zeros(design.n_hidden if empty else 0, dtype=np.int64)
     if empty:
         _look_at_empty(sums, member, design, limits, partner)
-    # In the hope that the estimate exists on all cells that are left.
-    code = _attempt(counts, design, work, p, start, PATIENCE, ceiling)
-    if code == SURPASSED:
-        return PRUNED, p, np.nan
     if code != CERTIFIED:
         rank = _restrict(counts, p, asked, limits, partner)
         if rank >= 0:
             n_vanishing += p - rank
             p = rank
             # On its face it exists, however long it takes.
-            code = _attempt(counts, design, work, p, start[:0], np.inf, np.inf)
+            code, _ = _attempt(counts, design, work, p, start[:0], np.inf, np.inf, steps)
             if code != CERTIFIED:
                 code = ask(asked, FIT, p)
     if code == CERTIFIED and empty:
@@ -300,32 +304,139 @@ def fit_one(counts, sums, member, start, ceiling, design, work, asked, hidden, l
     )
 
 
+# One loop for catalogues of models, for single models, and for selection again in every replicate -
+
+#: Codes of the criteria, as positions in `CRITERIA`.
+CRITERIA = ("bic", "aic", "aicc")
+BIC, AIC, AICC = 0, 1, 2
+
+#: Newton steps spent on a bound; from a warm start two or three bring it within a fraction of 1.
+BOUND_STEPS = 3
+
+
+class Rule(NamedTuple):
+    """Which of G + M models need not be fitted: those that are sure not to be the best of a table.
+
+    A model that lacks two terms has a deviance at least that of the largest model that lacks them, and a
+    Newton step bounds the deviance it leads to from below (`mse.core.newton.deviance_below`).
+
+    Attributes
+    ----------
+    kind : int
+        Code of the criterion, see `CRITERIA`.
+    sizes : int64 array (G + M,)
+        Parameters of each model.
+    lacking : int64 array (G + M, T + 1)
+        Positions of the interactions that a model lacks, -1 after the last.
+    bounds : float64 array (G,)
+        The first G models are not fitted; this receives what their deviances are certain to end above.
+        Without any, all models are fitted.
+    values : float64 array (G + M,)
+        Receives the criterion of each model that was fitted.
+    bound_row : int64 array (T, T)
+        Which of these is the largest model without interactions i and j.
+    """
+
+    kind: int
+    sizes: IntArray
+    lacking: IntArray
+    bounds: FloatArray
+    values: FloatArray
+    bound_row: IntArray
+
+
+#: Every model is fitted.
+NO_RULE = Rule(
+    BIC,
+    np.zeros(0, dtype=np.int64),
+    np.zeros((0, 0), dtype=np.int64),
+    np.zeros(0),
+    np.zeros(0),
+    np.zeros((0, 0), dtype=np.int64),
+)
+
+
 @nb.njit(cache=True, nogil=True)
-def _fit_many(tables, members, starts, design, work, asked, out):  # type: ignore[no-untyped-def]
-    sums = np.zeros(tables.shape[1])
+def penalty_of(kind, p, n):  # type: ignore[no-untyped-def]
+    """Penalty of p parameters for n observed persons, see `mse.loglinear.design`."""
+    if kind == BIC:
+        return p * np.log(max(n, 1.0))
+    if kind == AIC:
+        return 2.0 * p
+    return 2.0 * p + 2.0 * p * (p + 1) / (n - p - 1) if n - p - 1 > 0 else np.inf
+
+
+@nb.njit(cache=True, nogil=True)
+def _floor(lacking, bounds, bound_row):  # type: ignore[no-untyped-def]
+    """Largest bound among the models that contain one, given by what it lacks."""
+    floor = 0.0
+    i = 0
+    while lacking[i] >= 0:
+        row = bound_row[lacking[i]]
+        j = i
+        while lacking[j] >= 0:
+            floor = max(floor, bounds[row[lacking[j]]])
+            j += 1
+        i += 1
+    return floor
+
+
+@nb.njit(cache=True, nogil=True)
+def fit_each(tables, members, starts, rule, design, work, asked, out):  # type: ignore[no-untyped-def]  # noqa: C901
+    """Fit one model after the other to each table, unless the rule says that it is not the best."""
+    sums, n_bounds = np.zeros(tables.shape[1]), rule.bounds.size
     for t in range(tables.shape[0]):
         for c in range(sums.size):
             sums[c] = tables[t, c]
         superset_sum(sums, design.shape)
+        best = np.inf
         for m in range(members.shape[0]):
+            penalty, ceiling, steps = 0.0, np.inf, MAX_ITERATIONS
+            if m < n_bounds:
+                steps = BOUND_STEPS
+            elif n_bounds > 0:
+                penalty = penalty_of(rule.kind, rule.sizes[m], sums[0])
+                ceiling = best - penalty
+                if not penalty + _floor(rule.lacking[m], rule.bounds, rule.bound_row) < best:
+                    out.status[t, m] = PRUNED
+                    continue
             status, p, deviance = fit_one(
                 tables[t],
                 sums,
                 members[m],
                 starts[m],
-                np.inf,
+                ceiling,
+                steps,
                 design,
                 work,
                 asked,
                 out.hidden[t, m],
                 out.limits[t, m],
             )
-            for i in range(p):
-                out.coefficients[t, m, work.chosen[i]] = work.b[i]
-            out.status[t, m] = status
-            out.rank[t, m] = p
-            out.deviance[t, m] = deviance
+            if m < n_bounds:
+                rule.bounds[m] = deviance
+            elif n_bounds > 0:
+                rule.values[m] = deviance + penalty
+                if status <= BOUNDARY:
+                    best = min(best, rule.values[m])
+            out.status[t, m], out.rank[t, m], out.deviance[t, m] = status, p, deviance
             out.n_face[t, m] = work.face.sum()
+            for i in range(min(p, out.coefficients.shape[2])):
+                out.coefficients[t, m, work.chosen[i]] = work.b[i]
+
+
+def nothing_fitted(n_tables: int, n_models: int, design: Design, n_coefficients: int) -> BatchFit:
+    """Make room for fits; with 0 coefficients these are not kept."""
+    size = (n_tables, n_models)
+    return BatchFit(
+        np.full(size, np.nan),
+        np.full((*size, design.n_hidden), np.nan),
+        np.zeros((*size, design.n_hidden), dtype=np.int8),
+        np.zeros(size, dtype=np.int8),
+        np.zeros(size, dtype=np.int64),
+        np.zeros(size, dtype=np.int64),
+        np.zeros((*size, n_coefficients)),
+    )
 
 
 def fit_models(
@@ -348,16 +459,7 @@ def fit_models(
     -------
     BatchFit
     """
-    size = (tables.shape[0], members.shape[0])
-    out = BatchFit(
-        np.full(size, np.nan),
-        np.full((*size, design.n_hidden), np.nan),
-        np.zeros((*size, design.n_hidden), dtype=np.int8),
-        np.zeros(size, dtype=np.int8),
-        np.zeros(size, dtype=np.int64),
-        np.zeros(size, dtype=np.int64),
-        np.zeros((*size, n_parameters(design))),
-    )
+    out = nothing_fitted(len(tables), len(members), design, n_parameters(design))
     factor = factor_of(design)
     if factor is not None:
         _fit_large_models(tables, members, design, factor, start, out)
@@ -366,7 +468,7 @@ def fit_models(
     starts = np.repeat(first[None], len(members), axis=0)
     work = make_workspace(design)
     with ExactCheck(design, work) as check:
-        _fit_many(tables, members, starts, design, work, check.asked, out)
+        fit_each(tables, members, starts, NO_RULE, design, work, check.asked, out)
     return out
 
 
@@ -396,21 +498,19 @@ def fit_model(
     design, sums = with_unions(design), counts.copy()
     work = make_workspace(design)
     superset_sum(sums, design.shape)
-    hidden = np.full(design.n_hidden, np.nan)
-    limits = np.zeros(design.n_hidden, dtype=np.int8)
+    out = nothing_fitted(1, 1, design, 0)
     first = np.zeros(0) if start is None else start
     with ExactCheck(design, work) as check:
-        status, p, deviance = fit_one(
-            counts, sums, member, first, np.inf, design, work, check.asked, hidden, limits
-        )
+        fit_each(counts[None], member[None], first[None], NO_RULE, design, work, check.asked, out)
+    p = int(out.rank[0, 0])
     # The work space is this fit's own, so its arrays become the answer.
     work.means[~work.face] = 0.0
-    work.means[: design.n_hidden] = hidden
+    work.means[: design.n_hidden] = out.hidden[0, 0]
     return ModelFit(
-        float(deviance),
-        hidden,
-        limits,
-        int(status),
+        float(out.deviance[0, 0]),
+        out.hidden[0, 0],
+        out.limits[0, 0],
+        int(out.status[0, 0]),
         work.means,
         work.face,
         work.chosen[:p].copy(),

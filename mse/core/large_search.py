@@ -14,6 +14,7 @@ from scipy.linalg.lapack import dtrtrs
 
 from mse.core._threads import one_thread
 from mse.core.existence import INDETERMINATE, determined, without_persons
+from mse.core.fitting import penalty_of
 from mse.core.large_factor import (
     Active,
     Eliminated,
@@ -43,7 +44,6 @@ from mse.core.search import (
     Walker,
     ends_of,
     is_lower,
-    penalty_of,
     starts_of,
 )
 

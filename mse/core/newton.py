@@ -564,7 +564,7 @@ def deviance_below(counts, work):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def newton(counts, design, work, p, patience, ceiling):  # type: ignore[no-untyped-def]
+def newton(counts, design, work, p, patience, ceiling, steps):  # type: ignore[no-untyped-def]
     """Maximize the Poisson likelihood over the cells of a face.
 
     The Newton step h solves H h = X'(n - mu). Were n' = mu (1 + X h), then X'n' = X'n exactly, so
@@ -588,20 +588,27 @@ def newton(counts, design, work, p, patience, ceiling):  # type: ignore[no-untyp
         Iterations before a receding fit is handed to the exact check; infinite for never.
     ceiling : float
         The fit is of no interest if its deviance is above this; infinite if it always is.
+    steps : int
+        Steps to take at most: `MAX_ITERATIONS`, or fewer where only a bound is wanted.
 
     Returns
     -------
-    int
+    code : int
         `CERTIFIED`, `UNDECIDED` (receding or singular), `EXHAUSTED`, or `SURPASSED` where the
         deviance is certain to end above the ceiling.
+    below : float
+        What the deviance is certain to end above; 0 where neither ceiling nor bound is asked for.
     """
+    below, bounded = 0.0, ceiling < np.inf or steps < MAX_ITERATIONS
     means_of(design, work, p)
-    for iteration in range(1, MAX_ITERATIONS + 1):
+    for iteration in range(1, steps + 1):
         decrement = newton_step(counts, design, work, p)
         if np.isnan(decrement):
-            return UNDECIDED
-        if ceiling < np.inf and deviance_below(counts, work) > ceiling:
-            return SURPASSED
+            return UNDECIDED, below
+        if bounded:
+            below = max(below, deviance_below(counts, work))
+            if below > ceiling:
+                return SURPASSED, below
         smallest, largest, hidden = step_range(design, work)
         t = damping(work, decrement, largest)
         for i in range(p):
@@ -609,9 +616,9 @@ def newton(counts, design, work, p, patience, ceiling):  # type: ignore[no-untyp
         if max(largest, -smallest, hidden) <= STEP_TOLERANCE:
             exact_enough = rounds_well(counts, design, work, p)
             means_of(design, work, p)
-            return CERTIFIED if exact_enough else UNDECIDED
+            return CERTIFIED if exact_enough else UNDECIDED, below
         for c in range(counts.size):
             work.means[c] *= np.exp(min(t * work.step[c], LARGEST_LOG))
         if iteration >= patience and smallest < RECEDING_STEP and decrement < RECEDING_DECREMENT:
-            return UNDECIDED
-    return EXHAUSTED
+            return UNDECIDED, below
+    return EXHAUSTED, below

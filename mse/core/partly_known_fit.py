@@ -630,7 +630,7 @@ def _fit_completed(
     """M step: coefficients of the fit to completed counts, or None where Newton did not end."""
     p = b.size
     work.b[:p] = b
-    if newton(counts, design, work, p, np.inf, np.inf) != CERTIFIED:
+    if newton(counts, design, work, p, np.inf, np.inf, MAX_ITERATIONS)[0] != CERTIFIED:
         return None
     return work.b[:p].copy()
 

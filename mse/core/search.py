@@ -20,26 +20,25 @@ from mse.core.fitting import (
     NOT_CONVERGED,
     NOT_ESTIMABLE,
     PRUNED,
-    choose,
+    Rule,
+    fit_each,
     fit_models,
     fit_one,
+    nothing_fitted,
+    penalty_of,
 )
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import (
+    MAX_ITERATIONS,
     PIVOT_TOLERANCE,
     Design,
     cholesky,
-    damping,
-    deviance_below,
     first_cell,
     first_cells,
     gather,
     information,
     make_workspace,
-    means_of,
     n_parameters,
-    newton_step,
-    step_range,
 )
 
 if TYPE_CHECKING:
@@ -47,41 +46,25 @@ if TYPE_CHECKING:
 
     from mse._typing import BoolArray, FloatArray, IntArray
     from mse.core.exact_check import Asked
-
-#: Codes of the criteria, as positions in `CRITERIA`.
-CRITERIA = ("bic", "aic", "aicc")
-BIC, AIC, AICC = 0, 1, 2
-
-#: Newton steps spent on a bound; from a warm start two or three bring it within a fraction of 1.
-BOUND_STEPS = 3
+    from mse.core.fitting import BatchFit
 
 
 class Candidates(NamedTuple):
-    """Models to choose from, best first on the original table.
+    """Models to choose from, best first on the original table, behind those that bound their deviances.
 
     Attributes
     ----------
-    members : bool array (M, U)
-        Parameters of each model.
-    starts : float64 array (M, U)
+    members : bool array (G + M, U)
+        Parameters of the largest models without one or two interactions, then of each model.
+    starts : float64 array (G + M, U)
         Their coefficients on the original table.
-    sizes : int64 array (M,)
-        Parameters of each model.
-    lacking : int64 array (M, T)
-        Positions of the interactions that a model lacks, -1 after the last.
-    bound_members, bound_starts : arrays (G, U)
-        The largest models without one or two interactions.
-    bound_row : int64 array (T, T)
-        Row in `bound_members` of the largest model without interactions i and j.
+    rule : Rule
+        What rules models out.
     """
 
     members: BoolArray
     starts: FloatArray
-    sizes: IntArray
-    lacking: IntArray
-    bound_members: BoolArray
-    bound_starts: FloatArray
-    bound_row: IntArray
+    rule: Rule
 
 
 class Selection(NamedTuple):
@@ -106,7 +89,7 @@ class Selection(NamedTuple):
 
 
 def make_candidates(
-    counts: FloatArray, members: BoolArray, starts: FloatArray, design: Design
+    counts: FloatArray, members: BoolArray, starts: FloatArray, kind: int, design: Design
 ) -> Candidates:
     """Prepare models for repeated selection.
 
@@ -118,6 +101,8 @@ def make_candidates(
         Parameters of each model, best model first.
     starts : float64 array (M, U)
         Their coefficients on that table.
+    kind : int
+        `BIC`, `AIC` or `AICC`.
     design : Design
         Axes and parameters; every axis a list, and the parameters together the largest model.
     """
@@ -126,126 +111,25 @@ def make_candidates(
     terms = np.flatnonzero(size > 1)
     above = (design.cells[:, None] & design.cells[terms][None]) == design.cells[terms][None]
     pairs = [(i, j) for i in range(terms.size) for j in range(i, terms.size)]
-    bound_members = np.asarray([full & ~above[:, i] & ~above[:, j] for i, j in pairs])
-    if not pairs:
-        bound_members = full[None]
-    bound_members, rows = np.unique(bound_members, axis=0, return_inverse=True)
+    bounding = np.asarray([full & ~above[:, i] & ~above[:, j] for i, j in pairs] or [full])
+    bounding, rows = np.unique(bounding, axis=0, return_inverse=True)
     bound_row = np.zeros((terms.size, terms.size), dtype=np.int64)
     for (i, j), row in zip(pairs, rows.ravel(), strict=False):
         bound_row[i, j] = bound_row[j, i] = row
-    lacks = ~members[:, terms]
-    lacking = np.full((len(members), terms.size + 1), -1, dtype=np.int64)
-    for m, row in enumerate(lacks):
+    near = fit_models(counts[None], bounding, design).coefficients[0]
+    everything = np.concatenate([bounding, members])
+    lacking = np.full((len(everything), terms.size + 1), -1, dtype=np.int64)
+    for m, row in enumerate(~everything[:, terms]):
         found = np.flatnonzero(row)
         lacking[m, : found.size] = found
-    return Candidates(
-        members,
-        starts,
-        members.sum(axis=1, dtype=np.int64),
-        lacking,
-        bound_members,
-        fit_models(counts[None], bound_members, design).coefficients[0],
-        bound_row,
-    )
-
-
-@nb.njit(cache=True, nogil=True)
-def penalty_of(kind, p, n):  # type: ignore[no-untyped-def]
-    """Penalty of p parameters for n observed persons, see `mse.loglinear.design`."""
-    if kind == BIC:
-        return p * np.log(max(n, 1.0))
-    if kind == AIC:
-        return 2.0 * p
-    return 2.0 * p + 2.0 * p * (p + 1) / (n - p - 1) if n - p - 1 > 0 else np.inf
-
-
-@nb.njit(cache=True, nogil=True)
-def _deviance_bound(counts, sums, member, start, design, work):  # type: ignore[no-untyped-def]
-    """Lower bound on the deviance of a model, from a few Newton steps."""
-    p, _ = choose(sums, member, design, work)
-    for i in range(p):
-        work.b[i] = start[work.chosen[i]]
-    means_of(design, work, p)
-    best = 0.0
-    for _ in range(BOUND_STEPS):
-        decrement = newton_step(counts, design, work, p)
-        if np.isnan(decrement):
-            break
-        best = max(best, deviance_below(counts, work))
-        _, largest, _ = step_range(design, work)
-        t = damping(work, decrement, largest)
-        for c in range(counts.size):
-            work.means[c] *= np.exp(t * work.step[c])
-    return best
-
-
-@nb.njit(cache=True, nogil=True)
-def _floor(lacking, bounds, bound_row):  # type: ignore[no-untyped-def]
-    """Largest bound among the models that contain this one."""
-    floor = 0.0
-    i = 0
-    while lacking[i] >= 0:
-        row = bound_row[lacking[i]]
-        j = i
-        while lacking[j] >= 0:
-            floor = max(floor, bounds[row[lacking[j]]])
-            j += 1
-        i += 1
-    return floor
-
-
-@nb.njit(cache=True, nogil=True)
-def _select_one(  # type: ignore[no-untyped-def]
-    counts, candidates, kind, stops, design, work, asked, bounds, chosen, hidden, limits
-):
-    """Select for one table; whether a fit did not converge."""
-    sums = counts.copy()
-    superset_sum(sums, design.shape)
-    answer, answer_limits = np.zeros(1), np.zeros(1, dtype=np.int8)
-    for g in range(bounds.size):
-        bounds[g] = _deviance_bound(
-            counts,
-            sums,
-            candidates.bound_members[g],
-            candidates.bound_starts[g],
-            design,
-            work,
-        )
-    best, best_hidden, best_row = np.inf, np.nan, -1
-    lost, lost_limit = np.inf, INDETERMINATE
-    failed, j = False, 0
-    for m in range(candidates.sizes.size):
-        penalty = penalty_of(kind, candidates.sizes[m], sums[0])
-        if penalty + _floor(candidates.lacking[m], bounds, candidates.bound_row) < best:
-            status, _, deviance = fit_one(
-                counts,
-                sums,
-                candidates.members[m],
-                candidates.starts[m],
-                best - penalty,
-                design,
-                work,
-                asked,
-                answer,
-                answer_limits,
-            )
-            value = deviance + penalty
-            if status == NOT_CONVERGED:
-                failed = True
-            elif status <= BOUNDARY and value < best:
-                best, best_hidden, best_row = value, answer[0], m
-            elif status != PRUNED and status > BOUNDARY and value < lost:
-                lost, lost_limit = value, answer_limits[0]
-        if m + 1 == stops[j]:
-            chosen[j] = best_row
-            hidden[j] = best_hidden
-            limits[j] = FINITE if best_row >= 0 else lost_limit
-            j += 1
-    return failed
+    sizes = everything.sum(axis=1, dtype=np.int64)
+    nothing = np.zeros(0)
+    rule = Rule(kind, sizes, lacking, np.zeros(len(bounding)), nothing, bound_row)
+    return Candidates(everything, np.concatenate([near, starts]), rule)
 
 
 def select(
-    tables: FloatArray, candidates: Candidates, kind: int, checkpoints: IntArray, design: Design
+    tables: FloatArray, candidates: Candidates, checkpoints: IntArray, design: Design
 ) -> Selection:
     """Choose the best estimable model for each table.
 
@@ -255,8 +139,6 @@ def select(
         Counts of persons over lists alone, 0 on the unobservable cell.
     candidates : Candidates
         Models to choose from.
-    kind : int
-        `BIC`, `AIC` or `AICC`.
     checkpoints : int64 array (J,)
         Numbers of candidates, rising, after each of which the choice so far is recorded.
     design : Design
@@ -273,16 +155,48 @@ def select(
         np.full(size, INDETERMINATE, dtype=np.int8),
         np.zeros(size[0], dtype=np.bool_),
     )
-    # One checkpoint more, never reached, spares the loop a comparison of lengths.
-    stops = np.append(checkpoints, np.iinfo(np.int64).max)
-    work, bounds = make_workspace(design), np.zeros(len(candidates.bound_members))
+    rule = candidates.rule._replace(
+        bounds=np.zeros_like(candidates.rule.bounds), values=np.zeros(len(candidates.members))
+    )
+    fits = nothing_fitted(1, len(candidates.members), design, 0)
+    work = make_workspace(design)
     with ExactCheck(design, work) as check:
-        for t, counts in enumerate(tables):
-            answer = (out.chosen[t], out.hidden[t], out.limits[t])
-            out.failed[t] = _select_one(
-                counts, candidates, kind, stops, design, work, check.asked, bounds, *answer
+        for t in range(size[0]):
+            fit_each(
+                tables[t : t + 1],
+                candidates.members,
+                candidates.starts,
+                rule,
+                design,
+                work,
+                check.asked,
+                fits,
             )
+            _record(out, t, fits, rule, checkpoints)
     return out
+
+
+def _record(out: Selection, t: int, fits: BatchFit, rule: Rule, checkpoints: IntArray) -> None:
+    """Record the best of the models that were fitted to a table, up to each checkpoint."""
+    first = rule.bounds.size
+    fitted = np.flatnonzero(fits.status[0, first:] != PRUNED)
+    status, values = fits.status[0, first:][fitted], rule.values[first:][fitted]
+    ends = np.searchsorted(fitted, checkpoints)
+    chosen = _first_best(np.where(status <= BOUNDARY, values, np.inf), ends)
+    lost = _first_best(np.where(status == NOT_ESTIMABLE, values, np.inf), ends)
+    some, none = chosen >= 0, (chosen < 0) & (lost >= 0)
+    out.chosen[t, some] = fitted[chosen[some]]
+    out.hidden[t, some] = fits.hidden[0, first:, 0][out.chosen[t, some]]
+    out.limits[t, some] = FINITE
+    out.limits[t, none] = fits.limits[0, first:, 0][fitted[lost[none]]]
+    out.failed[t] = (status == NOT_CONVERGED).any()
+
+
+def _first_best(values: FloatArray, ends: IntArray) -> IntArray:
+    """Position of the first of the smallest finite values before each end, -1 where there is none."""
+    least = np.minimum.accumulate(np.append(np.inf, values))
+    leads = np.flatnonzero(least[1:] < least[:-1])
+    return np.append(leads, -1)[np.searchsorted(leads, ends) - 1]
 
 
 # Stepwise search over lists and covariates: two-way terms added, dropped and exchanged ------------
@@ -364,7 +278,7 @@ class Problem(NamedTuple):
     ranges : int64 array (T, 6)
         Parameters and cells of each other two-way term, see `mse.loglinear.design.TableDesign.ranges`.
     kind : int
-        Code of the criterion, see `mse.core.search.CRITERIA`.
+        Code of the criterion, see `mse.core.fitting.CRITERIA`.
     design : Design
         Axes and parameters of all terms.
     excused : bool array (Q,)
@@ -709,6 +623,7 @@ def _fit(problem, state, start, best, work, asked, hidden, limits):  # type: ign
         state.member,
         start,
         ceiling,
+        MAX_ITERATIONS,
         problem.design,
         work,
         asked,
@@ -963,7 +878,7 @@ class Walker:
     ranges : int64 array (T, 6)
         Parameters and cells of each other two-way term, see `mse.loglinear.design.TableDesign.ranges`.
     kind : int
-        Code of the criterion, see `mse.core.search.CRITERIA`.
+        Code of the criterion, see `mse.core.fitting.CRITERIA`.
     design : Design
         Axes and parameters of all terms.
     """

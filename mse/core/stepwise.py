@@ -15,9 +15,10 @@ import numpy as np
 
 from mse.core.exact_check import ExactCheck
 from mse.core.existence import FINITE, INDETERMINATE, determined, without_persons
-from mse.core.fitting import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, PRUNED, fit_one
+from mse.core.fitting import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, PRUNED, fit_one, penalty_of
 from mse.core.lattice import superset_sum
 from mse.core.newton import (
+    MAX_ITERATIONS,
     Design,
     Workspace,
     factorial_rest,
@@ -34,7 +35,7 @@ from mse.core.partly_known_fit import (
     fit_incomplete,
     make_likelihood,
 )
-from mse.core.search import FAR, SCREENED, SLACK, Search, is_lower, penalty_of, screen
+from mse.core.search import FAR, SCREENED, SLACK, Search, is_lower, screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +137,7 @@ def _forward(counts, member, pairs, positions, threshold, design, work, asked, a
     trial = -1
     while True:
         status, _, _ = fit_one(
-            counts, sums, member, cold, np.inf, design, work, asked, hidden, limits
+            counts, sums, member, cold, np.inf, MAX_ITERATIONS, design, work, asked, hidden, limits
         )
         if status == NOT_CONVERGED:
             return status, answer, answer_limit
@@ -237,7 +238,17 @@ def _try(counts, sums, state, start, value, kind, design, work, asked, i, j):  #
     answer, limits = np.zeros(1), np.zeros(1, dtype=np.int8)
     ceiling = value - penalty
     status, p, deviance = fit_one(
-        counts, sums, state.member, start, ceiling, design, work, asked, answer, limits
+        counts,
+        sums,
+        state.member,
+        start,
+        ceiling,
+        MAX_ITERATIONS,
+        design,
+        work,
+        asked,
+        answer,
+        limits,
     )
     if status == NOT_CONVERGED:
         return np.nan
@@ -338,7 +349,7 @@ def descend(tables: FloatArray, pairs: IntArray, kind: int, design: Design) -> P
     pairs : int64 array (T,)
         Cells of the pairs.
     kind : int
-        Code of the criterion, see `mse.core.search.CRITERIA`.
+        Code of the criterion, see `mse.core.fitting.CRITERIA`.
     design : Design
         Axes and parameters; the pairs among them.
 
@@ -544,7 +555,7 @@ class Question(NamedTuple):
     terms : Terms
         What a model may add and drop.
     kind : int
-        Code of the criterion, see `mse.core.search.CRITERIA`.
+        Code of the criterion, see `mse.core.fitting.CRITERIA`.
     """
 
     data: Data

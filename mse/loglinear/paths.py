@@ -11,10 +11,18 @@ import numpy as np
 from scipy.special import gammaln
 
 from mse.core.existence import FINITE
-from mse.core.fitting import BOUNDARY, NOT_ESTIMABLE, BatchFit, ModelFit, fit_model, fit_models
+from mse.core.fitting import (
+    BOUNDARY,
+    NOT_ESTIMABLE,
+    BatchFit,
+    ModelFit,
+    fit_model,
+    fit_models,
+    penalty_of,
+)
 from mse.core.large_search import walker_of
 from mse.core.partly_known_fit import deviance_from
-from mse.core.search import best_walk, penalty_of
+from mse.core.search import best_walk
 from mse.core.stepwise import Terms, excused_strata, fit_part, overlap_tails, promises, usable
 from mse.loglinear.design import check_trend, criteria_of, table_design
 from mse.loglinear.fit import LogLinear, fit_structure
@@ -232,7 +240,7 @@ def joint_path(tried: TriedModels, least: HierarchicalModel, kind: int) -> list[
     least : HierarchicalModel
         Smallest model.
     kind : int
-        Code of the criterion, see `mse.core.search.CRITERIA`.
+        Code of the criterion, see `mse.core.fitting.CRITERIA`.
 
     Returns
     -------

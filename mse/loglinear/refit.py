@@ -11,11 +11,11 @@ import numpy as np
 from mse.answer.intervals import GIVEN_MODEL, RESELECTED
 from mse.answer.protocols import Refits
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
-from mse.core.fitting import BOUNDARY, NOT_CONVERGED, fit_models, refit_model
+from mse.core.fitting import BOUNDARY, NOT_CONVERGED, fit_models, penalty_of, refit_model
 from mse.core.large_search import search_tables
 from mse.core.newton import make_design, n_parameters
 from mse.core.partly_known_fit import fit_from, starts_of
-from mse.core.search import Candidates, Selection, first_best, penalty_of, select
+from mse.core.search import Candidates, Selection, first_best, select
 from mse.core.stepwise import (
     Found,
     Question,
@@ -78,8 +78,6 @@ class SelectionRefitter:
     ----------
     candidates : Candidates
         Models to choose from, best first on the original table.
-    kind : int
-        Code of the criterion, see `mse.core.search`.
     design : Design
         Axes and parameters.
     checkpoints : tuple of int
@@ -87,7 +85,6 @@ class SelectionRefitter:
     """
 
     candidates: Candidates = field(repr=False)
-    kind: int
     design: Design = field(repr=False)
     checkpoints: tuple[int, ...] = ()
     given: str = RESELECTED
@@ -96,7 +93,7 @@ class SelectionRefitter:
     def __call__(self, counts: FloatArray) -> Refits:
         """Refit to counts of shape (B, C), persons by cell."""
         stops: IntArray = np.asarray(self.checkpoints, dtype=np.int64)
-        found = select(counts, self.candidates, self.kind, stops, self.design)
+        found = select(counts, self.candidates, stops, self.design)
         limits = found.limits[:, -1:].copy()
         limits[(found.chosen[:, -1] < 0) & found.failed] = INDETERMINATE
         return Refits(

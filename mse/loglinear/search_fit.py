@@ -18,9 +18,9 @@ from mse.answer.protocols import Fitted, Refitter, TableRefitter
 from mse.answer.reasons import averaged, no_range, none_estimable
 from mse.core.existence import LIMITS, without_persons
 from mse.core.fitting import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit, fit_models
+from mse.core.fitting import CRITERIA as SELECTION_CRITERIA
 from mse.core.newton import Design, make_design
 from mse.core.partly_known_fit import saturated_value
-from mse.core.search import CRITERIA as SELECTION_CRITERIA
 from mse.core.search import first_best, make_candidates, starts_of
 from mse.core.stepwise import Question, excused_strata, fit_part, improve, stand, uninformed
 from mse.errors import ModelError
@@ -571,12 +571,12 @@ class LogLinearSearchFit(Fitted):
             order = order[: min(candidates, int(self._estimable.sum()))]
         starts = self._fits.coefficients[0, order]
         counts = complete_counts(self.table)
-        chosen = make_candidates(counts, members[order], starts, design)
-        steps = [count for count in CHECKPOINTS if count < order.size]
         kind = SELECTION_CRITERIA.index(self.estimator.criterion)
+        chosen = make_candidates(counts, members[order], starts, kind, design)
+        steps = [count for count in CHECKPOINTS if count < order.size]
         # Of one candidate nothing is selected: the interval takes it for granted.
         given = RESELECTED if order.size > 1 else GIVEN_MODEL
-        return SelectionRefitter(chosen, kind, design, (*steps, int(order.size)), given)
+        return SelectionRefitter(chosen, design, (*steps, int(order.size)), given)
 
     def _headline(self) -> str:
         columns = ["model", "n_parameters", "bic", "aic", "total", "status"]

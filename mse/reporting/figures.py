@@ -66,7 +66,7 @@ def said_in(context: Context, result: Any) -> Any:
                 reason=say.said(result.reason).text,
                 info=_info(context, result.info),
             )
-        case tuple():
+        case tuple() if type(result) is tuple:
             return tuple(said_in(context, each) for each in result)
         case dict():
             return {name: said_in(context, each) for name, each in result.items()}

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 import mse
 from mse.cli import app
-from mse.core.search import CRITERIA, Walker
+from mse.core.fitting import CRITERIA
+from mse.core.search import Walker
 from mse.errors import ModelError
 from mse.loglinear.design import table_design
 from mse.loglinear.paths import largest_model, smallest_model

@@ -267,7 +267,7 @@ def test_suppressed_counts_come_out_near_the_true_ones(incomplete) -> None:
     # The difference between an efficient estimate and another one has the difference of their variances
     # (Hausman 1978); both are estimated, so a tenth of the larger is added.
     ours, theirs = fit.population.strata, exact.population.strata
-    larger, smaller = np.diag(ours.covariance), np.diag(theirs.covariance)
+    larger, smaller = (np.diag(each.covariance.matrix()) for each in (ours, theirs))
     spread = np.sqrt(np.maximum(larger - smaller, 0.0) + 0.1 * larger)
     # Persons of a count within bounds are among the hidden ones as far as they exceed the lower bound.
     away = ours.observed + ours.hidden - theirs.observed - theirs.hidden

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 import mse
-from mse.core.search import CRITERIA, first_best, is_lower
+from mse.core.fitting import CRITERIA
+from mse.core.search import first_best, is_lower
 from mse.errors import ModelError
 from mse.loglinear import refit
 from mse.loglinear.fit import fit_partly_known
