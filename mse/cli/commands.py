@@ -10,13 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import typer
 
-from mse.answer.intervals import STORED_LEVELS, check_level
-from mse.answer.population import PopulationEstimate
-from mse.answer.protocols import Estimator
 from mse.cli.monitor import monitor_command
 from mse.cli.options import (
     NOT_ESTIMABLE,
@@ -54,11 +51,15 @@ from mse.cli.options import (
 )
 from mse.cli.report import report_command
 from mse.cli.simulate import simulate_command
-from mse.comparing import Criterion, Strategy, compare, default_estimator, usual_estimators
-from mse.data.datasets import list_datasets
-from mse.data.table import CaptureTable
 from mse.errors import ModelError
-from mse.estimating import estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mse.answer.population import PopulationEstimate
+    from mse.answer.protocols import Estimator
+    from mse.comparing import Criterion, Strategy
+    from mse.data.table import CaptureTable
 
 app = typer.Typer(
     help="Estimate the size of a hidden population from overlapping lists.",
@@ -96,6 +97,9 @@ def estimate_command(
 ) -> None:
     """Estimate how many persons there are in total, with an interval and the assumptions."""
     with plain_errors():
+        from mse.answer.intervals import STORED_LEVELS, check_level
+        from mse.estimating import estimate
+
         check_level(level)
         rules = rules_asked(disclosure)
         table = read_table(source, lists, covariates, count)
@@ -142,6 +146,9 @@ def compare_command(
 ) -> None:
     """Put several methods side by side; without --estimator, --model and --criterion the usual ones."""
     with plain_errors():
+        from mse.answer.intervals import STORED_LEVELS, check_level
+        from mse.comparing import compare
+
         check_level(level)
         rules = rules_asked(disclosure)
         table = read_table(source, lists, covariates, count)
@@ -175,6 +182,8 @@ app.command("report")(report_command)
 @app.command("datasets")
 def datasets_command(*, form: OutputFormat = Form.text, output: Output = None) -> None:
     """List the bundled tables: name, lists, observed persons, source."""
+    from mse.data.datasets import list_datasets
+
     with plain_errors():
         frame = list_datasets()
         if form is Form.json:
@@ -206,6 +215,8 @@ def _estimators(
     texts: Sequence[str],
 ) -> list[Estimator | str]:
     """Choose the estimators asked for; without any, those that are usually compared."""
+    from mse.comparing import default_estimator, usual_estimators
+
     if not models and not criteria and not texts:
         return [*usual_estimators(table, strategy=strategy, max_order=max_order)]
     if not criteria and (strategy is not None or max_order is not None):
@@ -240,6 +251,8 @@ def _has_estimate(population: PopulationEstimate) -> bool:
 
 def _estimate_text(population: PopulationEstimate, form: Form, level: float) -> str:
     if form is Form.json:
+        from mse.answer.intervals import STORED_LEVELS
+
         return population.to_json(levels={*STORED_LEVELS, level})
     if form is Form.csv:
         return population.to_frame(level).to_csv(index=False)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-import pandas as pd
 import typer
 
-from mse.answer.protocols import Estimator
 from mse.cli.options import (
     NOT_ESTIMABLE,
     Count,
@@ -42,16 +40,14 @@ from mse.cli.options import (
     table_of,
     write,
 )
-from mse.data.checks import listed
-from mse.data.datasets import load_dataset
-from mse.data.table import CaptureTable
 from mse.errors import InvalidTableError, ModelError
-from mse.messages import Message, named
-from mse.monitoring import Monitor, monitor
-from mse.simulate.worlds import PERSON, REGISTER
 
-#: Columns of the person and the register in what `mse simulate` writes.
-SIMULATED = (PERSON, REGISTER)
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mse.answer.protocols import Estimator
+    from mse.data.table import CaptureTable
+    from mse.monitoring import Monitor
 
 Period: TypeAlias = Annotated[str, typer.Option(help="Column of the period, such as the year.")]
 Groups: TypeAlias = Annotated[
@@ -135,6 +131,8 @@ def monitor_command(
     Without SOURCE it reads standard input: mse simulate netherlands | mse monitor
     """
     with plain_errors():
+        from mse.monitoring import monitor
+
         if scope_break and scope_column:
             msg = "--scope-break and --scope-column both say where scopes change; leave out one."
             raise ModelError(msg)
@@ -190,6 +188,9 @@ def _read(
     unused : list of str
         What is known of the persons and was not asked for.
     """
+    from mse.data.datasets import load_dataset
+    from mse.simulate.worlds import PERSON, REGISTER
+
     lists, count, person, register = columns
     if source != "-" and source in dataset_names() and person is None and register is None:
         table = read_table(source, lists, ",".join(axes), count)
@@ -201,8 +202,8 @@ def _read(
         )
         raise InvalidTableError(msg)
     frame = read_frame(source)
-    if not any(columns) and {"synthetic", *SIMULATED} <= set(frame.columns):
-        person, register = SIMULATED
+    if not any(columns) and {"synthetic", PERSON, REGISTER} <= set(frame.columns):
+        person, register = PERSON, REGISTER
     if person is None and register is None:
         if lists is None:
             raise lists_missing(source, frame)
@@ -216,6 +217,8 @@ def _read(
 def _not_named(unused: Sequence[str]) -> Iterator[str]:
     """Say what was summed over since nobody named it."""
     if unused:
+        from mse.messages import Message, named
+
         yield Message("modeled.summed_before", names=named([*map(repr, unused)], 12))
 
 
@@ -237,6 +240,8 @@ def _read_records(
     if count is not None:
         msg = "--count is for tables of counts; with --person and --register every row is one."
         raise InvalidTableError(msg)
+    from mse.data.table import CaptureTable
+
     table = CaptureTable.from_records(
         frame,
         person=person,
@@ -284,6 +289,8 @@ def _scope(
     for each in given:
         first, _, name = (part.strip() for part in each.partition("="))
         if first not in levels:
+            from mse.data.checks import listed
+
             msg = f"--scope-break {first!r} is no {period} in the table: there are {listed(levels, 12)}."
             raise ModelError(msg)
         scopes[levels[first]] = name or f"from {first}"
@@ -300,6 +307,8 @@ def _text(found: Monitor, form: Form, *, changes: bool) -> str:
 
 def _all_changes(found: Monitor) -> pd.DataFrame:
     """List changes of everybody, then of each group."""
+    import pandas as pd
+
     frames = [found.changes().assign(group=None, group_level=None)]
     for name in found.group_names:
         frame = found.changes(name)

@@ -11,25 +11,26 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TextIO, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeAlias, TypeVar, cast
 
-import pandas as pd
 import typer
 
-from mse._typing import Level as TableLevel
-from mse.answer.population import jsonable
-from mse.data.checks import listed
-from mse.data.datasets import list_datasets, load_dataset
-from mse.data.operating import EVERYWHERE
-from mse.data.table import CaptureTable
-from mse.disclosure import Rules
 from mse.errors import InvalidTableError, MissingDependencyError, ModelError, MSEError, MSEWarning
 from mse.registry import ESTIMATORS
-from mse.resampling import FEW
+
+# Help must not wait for pandas and the compiler: what the work needs is imported where it is done.
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mse._typing import Level as TableLevel
+    from mse.data.table import CaptureTable
+    from mse.disclosure import Rules
 
 BAD_INPUT = 2
 NOT_ESTIMABLE = 3
 
+#: As of `mse.resampling`.
+FEW = 100
 #: Counts below this are pointed out where no rules of disclosure were asked for.
 SMALL = 10
 
@@ -220,6 +221,8 @@ def table_of(
     frame: pd.DataFrame, lists: str, covariates: str | None, count: str | None
 ) -> CaptureTable:
     """Make a table of a frame, as the arguments of a command describe it."""
+    from mse.data.table import CaptureTable
+
     counts = names_in(count)
     if len(counts) > 2:
         msg = f"--count names {len(counts)} columns; expected one, or two with the bounds."
@@ -250,6 +253,8 @@ def operated(
     period : str, optional
         The covariate whose levels need no name; by default the only one of the table.
     """
+    from mse.data.operating import EVERYWHERE
+
     if period is None and len(table.covariates) == 1:
         period = next(iter(table.covariates))
     said: dict[str, Any] = {}
@@ -282,6 +287,8 @@ def _levels_said(
         levels = {str(level): level for level in table.covariates.get(axis or "", ())}
         wanted = names_in(text)
         if not wanted or any(one not in levels for one in wanted):
+            from mse.data.checks import listed
+
             known = "; ".join(
                 f"{one}: {listed(map(str, values), 12)}" for one, values in table.covariates.items()
             )
@@ -307,6 +314,8 @@ def labeled(table: CaptureTable, frame: pd.DataFrame) -> CaptureTable:
 def _read_dataset(
     name: str, lists: str | None, covariates: str | None, count: str | None
 ) -> CaptureTable:
+    from mse.data.datasets import load_dataset
+
     if count is not None:
         msg = f"--count is for files; the bundled dataset {name} has its counts already."
         raise InvalidTableError(msg)
@@ -325,6 +334,8 @@ def _read_dataset(
 
 def dataset_names() -> list[str]:
     """List the names of the bundled datasets."""
+    from mse.data.datasets import list_datasets
+
     return [str(name) for name in list_datasets()["name"]]
 
 
@@ -335,6 +346,8 @@ def names_in(text: str | None) -> list[str]:
 
 def read_frame(source: str) -> pd.DataFrame:
     """Rows of a CSV or Parquet file, or of CSV on standard input."""
+    import pandas as pd
+
     try:
         if source == "-":
             return _read_csv(io.StringIO(sys.stdin.read().removeprefix("\ufeff")))
@@ -364,6 +377,8 @@ def read_frame(source: str) -> pd.DataFrame:
 
 def _read_csv(handle: TextIO) -> pd.DataFrame:
     """CSV separated by comma, semicolon or tab, whichever the first row has most of."""
+    import pandas as pd
+
     header = handle.readline()
     handle.seek(0)
     return pd.read_csv(handle, sep=max(",;\t", key=header.count))
@@ -404,6 +419,8 @@ def released(thing: _Thing, asked: Rules | None, **options: Any) -> _Thing:
 
 def json_text(data: Mapping[str, Any] | list[Any]) -> str:
     """Write data as JSON for people and programs."""
+    from mse.answer.population import jsonable
+
     return json.dumps(jsonable(data), indent=2, allow_nan=False, ensure_ascii=False)
 
 

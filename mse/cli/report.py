@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-import pandas as pd
 import typer
 
-from mse.answer.intervals import check_level
 from mse.cli.options import (
     NOT_ESTIMABLE,
     Count,
@@ -32,8 +30,12 @@ from mse.cli.options import (
     table_of,
     write,
 )
-from mse.data.table import CaptureTable
 from mse.errors import InvalidTableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mse.data.table import CaptureTable
 
 
 class ReportForm(StrEnum):
@@ -103,6 +105,7 @@ def report_command(
 ) -> None:
     """Write a report: the answer first, then everything that it rests on."""
     with plain_errors():
+        from mse.answer.intervals import check_level
         from mse.disclosure import rules
         from mse.reporting import build_report
         from mse.reporting.usual import usual_results

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-import pandas as pd
 import typer
 
 from mse.cli.options import Output, plain_errors, write
 from mse.errors import ModelError
-from mse.simulate.cells import check_name
-from mse.simulate.designs import Linkage
-from mse.simulate.dutch import YEARS, Study
-from mse.simulate.worlds import csv_text, netherlands, write_parquet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mse.simulate.designs import Linkage
+    from mse.simulate.dutch import Study
 
 
 class FileForm(StrEnum):
@@ -97,6 +98,9 @@ def simulate_command(
 ) -> None:
     """Make up registrations with a known truth: SYNTHETIC, about nobody."""
     with plain_errors():
+        from mse.simulate.cells import check_name
+        from mse.simulate.worlds import netherlands
+
         check_name(world, ["netherlands"], "world")
         if form is FileForm.parquet and output is None:
             msg = "Parquet cannot be written to standard output: name a file with --output."
@@ -120,6 +124,8 @@ def simulate_command(
 
 
 def _write(frame: pd.DataFrame, form: FileForm, path: Path | None) -> None:
+    from mse.simulate.worlds import csv_text, write_parquet
+
     if form is FileForm.parquet and path is not None:
         write_parquet(frame, path)
     else:
@@ -132,6 +138,8 @@ def _form_of(path: Path) -> FileForm:
 
 def _years(text: str | None) -> tuple[int, ...]:
     if text is None:
+        from mse.simulate.dutch import YEARS
+
         return YEARS
     chosen: list[int] = []
     try:
@@ -145,6 +153,8 @@ def _years(text: str | None) -> tuple[int, ...]:
 
 
 def _linkage(text: str) -> Linkage:
+    from mse.simulate.designs import Linkage
+
     try:
         return Linkage(*map(float, text.split(",")))
     except (TypeError, ValueError) as error:
