@@ -6,6 +6,10 @@
   numbers by the rule for numbers.
 * A ``ranking`` of names with their criteria agrees where names change places only if their criteria differ
   by less than `TIED`.
+* Draws of a bootstrap agree like other numbers, if they are drawn from the same digits (``drawn_from``): a
+  random number that falls on the other side of a rounding changes a draw. Otherwise they are compared as
+  samples, within Monte Carlo error, and what is read off them is not. Those of ``resampling="multinomial"``
+  come from counts, not from a fit, so they always agree like other numbers.
 * A ``chain`` of draws of a Markov chain agrees within its Monte Carlo error.
 """
 
@@ -22,8 +26,10 @@ EXACT = 1e-9
 LOOSE = 1e-6
 #: Condition of the information beyond which it is.
 ILL_CONDITIONED = 1e8
-#: Numbers below it, times 1 for persons, are rounding: a deviance of a model that fits exactly.
+#: Numbers below it are rounding: a deviance of a model that fits exactly.
 NOTHING = 1e-9
+#: Absolute difference that is rounding: of a small deviance, which is a difference of large likelihoods.
+ROUNDING = 1e-11
 #: Criteria that differ by less choose between equals.
 TIED = 1e-8
 #: Standard errors of the difference by which two chains may differ, as in the other tests.
@@ -32,6 +38,9 @@ FAR = 5.0
 CONDITION_FACTOR = 10.0
 #: Rows by the names in a ranking; which names there are is a matter of the ranking.
 RANKED = ("models", "graphs")
+#: Entries that are read off draws.
+OFF_DRAWS = ("interval", "warnings", "bootstrap", "stratum_draws", "said")
+ENDS = ("low", "high", "low80", "high80")
 
 _NUMBER = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?")
 
@@ -89,20 +98,15 @@ def _of_mappings(
         tolerance = LOOSE
     if _tied_choice(old, new):
         return
-    for key in sorted(old.keys() & new.keys()):
-        where = f"{path}/{key}"
-        if key == "condition":
-            yield from _of_conditions(old[key], new[key], where)
-        elif key == "ranking":
-            yield from _of_rankings(old[key], new[key], where, tolerance)
-        elif key == "chain":
-            yield from _of_chains(old[key], new[key], where)
-        elif key in RANKED and "ranking" in old:
-            both = old[key].keys() & new[key].keys()
-            pairs = [{name: each[key][name] for name in both} for each in (old, new)]
-            yield from differences(*pairs, where, tolerance)
-        elif key != "as_good":
-            yield from differences(old[key], new[key], where, tolerance)
+    if old.get("drawn_from") != new.get("drawn_from"):
+        yield from _of_samples(old.get("draws", ()), new.get("draws", ()), f"{path}/draws")
+        old, new = _without_draws(old), _without_draws(new)
+    for key in sorted(old.keys() & new.keys() - {"as_good"}):
+        both = old[key], new[key]
+        if key in RANKED and "ranking" in old:
+            common = both[0].keys() & both[1].keys()
+            both = tuple({name: each[name] for name in common} for each in both)
+        yield from _RULES.get(key, differences)(*both, f"{path}/{key}", tolerance)
 
 
 def same_number(old: float, new: float, tolerance: float = EXACT) -> bool:
@@ -111,7 +115,7 @@ def same_number(old: float, new: float, tolerance: float = EXACT) -> bool:
         return old == new
     if abs(old) < NOTHING and abs(new) < NOTHING:
         return True
-    return abs(old - new) <= tolerance * max(abs(old), abs(new))
+    return abs(old - new) <= max(tolerance * max(abs(old), abs(new)), ROUNDING)
 
 
 def same_text(old: str, new: str, tolerance: float = EXACT) -> bool:
@@ -135,7 +139,7 @@ def _tied_choice(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return bool(others) and new.get("model") != old.get("model") and new.get("model") in others
 
 
-def _of_conditions(old: Any, new: Any, path: str) -> Iterator[Difference]:
+def _of_conditions(old: Any, new: Any, path: str, _: float) -> Iterator[Difference]:
     """Compare conditions of matrices: only their size, which says what tolerance there is."""
     if not (_numeric(old) and _numeric(new)):
         if old != new:
@@ -167,7 +171,9 @@ def _equals(*criteria: Any) -> bool:
     return max(criteria) - min(criteria) < TIED
 
 
-def _of_chains(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[Difference]:
+def _of_chains(
+    old: Mapping[str, Any], new: Mapping[str, Any], path: str, _: float
+) -> Iterator[Difference]:
     """Compare two chains: their means, and the shares of the draws below the old quantiles."""
     if old.keys() != new.keys():
         yield Difference(f"{path} (entries)", sorted(old), sorted(new))
@@ -182,6 +188,33 @@ def _of_chains(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Ite
         yield from differences(was, now, f"{path}/{name}")
 
 
+def _without_draws(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is read off draws."""
+    kept = {k: v for k, v in record.items() if k not in (*OFF_DRAWS, "draws", "drawn_from")}
+    if "strata" in kept:
+        kept["strata"] = {
+            by: {name: column for name, column in frame.items() if name not in ENDS}
+            for by, frame in kept["strata"].items()
+        }
+    return kept
+
+
+def _of_samples(old: Sequence[Any], new: Sequence[Any], path: str) -> Iterator[Difference]:
+    """Compare two samples: the shares of them beyond each decile of the old one."""
+    was, now = (sorted(float(each) for each in sample) for sample in (old, new))
+    if len(was) != len(now):
+        yield Difference(f"{path} (length)", len(was), len(now))
+        return
+    for tenth in range(1, 10) if was else ():
+        share = tenth / 10
+        bound = was[int(share * len(was))]
+        found = sum(each < bound for each in now) / len(now)
+        before = sum(each < bound for each in was) / len(was)
+        error = math.sqrt(2 * share * (1 - share) / len(was))
+        if abs(found - before) > FAR * error:
+            yield Difference(f"{path} (share below {bound:.6g})", before, found)
+
+
 def _numeric(value: Any) -> bool:
     """Whether a value is a number, which a truth value is not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
@@ -190,3 +223,7 @@ def _numeric(value: Any) -> bool:
 def _is_list(value: Any) -> bool:
     """Whether a value is a list of values, which a text is not."""
     return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+#: Entries of a record that are compared by rules of their own.
+_RULES = {"condition": _of_conditions, "ranking": _of_rankings, "chain": _of_chains}

@@ -23,6 +23,9 @@ from tests.golden.results import JOBS, RESULTS
 
 Record = dict[str, Any]
 Case = tuple[str, Callable[[], Record]]
+#: Bootstraps in which models of a replicate are tied, so that rounding says which one is chosen; another processor
+#: showed it.
+FRAGILE = {("artificial_3", "population")}
 #: Tables on which the costlier searches and averages are tried: no more, to save time.
 DENSE = ("kosovo", "uk_5", "western_us")
 
@@ -222,21 +225,23 @@ def bootstraps(name: str) -> Iterator[Case]:
         search = fixed = mse.LogLinear("main")
     for estimator in dict.fromkeys((search, fixed)):
         for scheme in ("population", "multinomial", "parametric"):
+            told = f"{estimator!r} {scheme}"
+            fragile = (name, scheme) in FRAGILE
             yield (
-                f"{estimator!r} {scheme}",
-                lambda e=estimator, s=scheme: of_draws(repeat(e, resampling=s)),
+                told,
+                lambda e=estimator, s=scheme, f=fragile: of_draws(
+                    repeat(e, resampling=s), fitted(e, table), fragile=f
+                ),
             )
     for kind in ("bca", "basic"):
-        yield (
-            f"{fixed!r} {kind}",
-            lambda k=kind: of_draws(repeat(fixed, interval=k), kept=False),
-        )
+        asked = {"interval": kind, "resampling": "multinomial"}
+        yield f"{fixed!r} {kind}", lambda a=asked: of_draws(repeat(fixed, **a))
 
 
 def more_bootstraps() -> Iterator[Case]:
     """Repeat what has options of its own: candidates, other searches, other estimators."""
     kosovo, hare = tables.load("kosovo"), tables.load("snowshoe_hare")
-    repeat = partial(mse.bootstrap, replicates=100, seed=3, n_jobs=JOBS)
+    repeat = partial(mse.bootstrap, replicates=100, seed=3, n_jobs=JOBS, resampling="multinomial")
     search = mse.LogLinearSearch()
     asked: list[tuple[str, Any, mse.CaptureTable, dict[str, Any]]] = [
         ("candidates", search, kosovo, {"candidates": 5}),
@@ -278,7 +283,10 @@ def more_bootstraps() -> Iterator[Case]:
 GROUPS: dict[str, Callable[[], Iterator[Case]]] = {}
 for _name in (*tables.PLAIN, *tables.MADE_PLAIN):
     for _family in (loglinear, closed, classical, searches, graphs):
-        if not (_family is graphs and tables.load(_name).n_lists > 5):
+        left_out = _family is graphs and tables.load(_name).n_lists > 5
+        # With 10 ** 10 persons these lose more digits than any tolerance would leave.
+        left_out |= _name == "nearly_alike" and _family in (graphs, closed)
+        if not left_out:
             GROUPS[f"{_family.__name__}-{_name}"] = partial(_family, _name)
 for _name in (*tables.WITH_COVARIATES, *tables.MADE_STRATA):
     GROUPS[f"strata-{_name}"] = partial(strata, _name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import warnings
 from itertools import combinations
@@ -42,6 +43,8 @@ MEASURES = (
     "coefficients",
     "notes",
 )
+#: What was asked of a bootstrap.
+ASKED = ("replicates", "resampling", "interval", "seed", "candidates")
 #: Quantiles of a chain that are kept.
 QUANTILES = (0.1, 0.5, 0.9)
 #: Effective draws of a short chain are themselves known to about a half.
@@ -132,12 +135,14 @@ def of_search(fit: Any) -> dict[str, Any]:
     name = {"pvalue": "bic"}.get(fit.estimator.criterion, fit.estimator.criterion)
     best = fit.models.head(MOST_MODELS)
     path = fit.path
+    # Of what is known in part the limit is judged where the iterations ended, so it hangs on rounding.
+    left_out = ("model",) if fit.table.is_complete else ("model", "limit")
     return {
         **of_fit(fit),
         "n_models": fit.n_models,
         "ranking": encode(best[["model", name]].to_numpy().tolist()),
         "models": {
-            row["model"]: encode([each for key, each in row.items() if key != "model"])
+            row["model"]: encode([each for key, each in row.items() if key not in left_out])
             for row in best.to_dict("records")
         },
         "path": encode(path) if len(path) else [],
@@ -153,18 +158,40 @@ def _as_good(fit: Any, name: str) -> list[str]:
     return sorted(set(others) - {fit.model})
 
 
-def of_draws(population: mse.PopulationEstimate, *, kept: bool = True) -> dict[str, Any]:
-    """Keep a bootstrap: the answer, the draws, and what was counted among them."""
+def of_draws(
+    population: mse.PopulationEstimate, fit: Any = None, *, fragile: bool = False
+) -> dict[str, Any]:
+    """Keep a bootstrap: the answer, the draws, and what was counted among them.
+
+    Fragile draws, which differ between processors, are kept as what they say within Monte Carlo error.
+    """
     record = of_population(population)
     made = population.provenance.get("bootstrap")
-    if made is not None:
-        record["bootstrap"] = encode(made)
-    if population.draws is not None and kept:
+    if made is None:
+        return record
+    if fragile and population.draws is not None:
+        draws = np.asarray(population.draws)
+        parts = quantiles(draws, draws.size / DOUBT)
+        short = {name: record[name] for name in ("observed", "hidden", "status", "method", "model")}
+        return {**short, "chain": parts, "asked": encode({name: made[name] for name in ASKED})}
+    record["bootstrap"] = encode(made)
+    if population.draws is not None:
         record["draws"] = encode(population.draws)
+    if made["resampling"] != "multinomial":
+        record["drawn_from"] = digits(population, fit)
     if population.stratum_draws is not None:
-        draws = population.stratum_draws.to_numpy(np.float64)
-        record["stratum_draws"] = encode(draws[:5])
+        record["stratum_draws"] = encode(population.stratum_draws.to_numpy(np.float64)[:5])
     return record
+
+
+def digits(population: mse.PopulationEstimate, fit: Any) -> str:
+    """Digest all digits of what persons are drawn from: hidden numbers, and fitted means of a fit."""
+    parts = [np.asarray(population.hidden)]
+    if population.strata is not None:
+        parts.append(np.asarray(population.strata.hidden))
+    if fit is not None and _has(fit, "fitted"):
+        parts.append(np.asarray(fit.fitted))
+    return hashlib.sha1(b"".join(each.tobytes() for each in parts)).hexdigest()[:12]
 
 
 def of_chain(fit: Any) -> dict[str, Any]:

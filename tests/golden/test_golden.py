@@ -92,6 +92,7 @@ def test_whole_numbers_texts_infinities_and_nothing_are_compared_exactly() -> No
 
 def test_zero_but_for_rounding_is_zero() -> None:
     assert not told({"deviance": 0.0}, {"deviance": 3e-13})
+    assert not told({"deviance": 3.72e-5}, {"deviance": 3.72e-5 + 5e-12})
     assert told({"deviance": 0.0}, {"deviance": 3e-8})
 
 
@@ -152,3 +153,28 @@ def test_what_is_written_can_be_read_back_to_the_last_digit() -> None:
     kept = {"b": {"x": [0.1 + 0.2, nextafter(1, 2)]}, "a": {"text": ["one line" * 9, "two" * 30]}}
     assert json.loads(as_text(kept)) == kept
     assert as_text(kept).index('"a"') < as_text(kept).index('"b"')
+
+
+def test_draws_agree_exactly_if_they_are_drawn_from_the_same_digits() -> None:
+    old = stored("bootstrap-kosovo")
+    new = copy.deepcopy(old)
+    label = next(each for each in old if "exhaustive" in each and each.endswith(" population"))
+    new[label]["draws"][3] *= 1 + 1e-8
+    assert len(told(old, new)) == 1
+    new[label]["drawn_from"] = "other digits"
+    assert not told(old, new)
+    new[label]["draws"] = [each * 1.5 for each in old[label]["draws"]]
+    assert told(old, new)
+    other = next(each for each in old if each.endswith(" multinomial"))
+    assert "drawn_from" not in old[other]
+
+
+def test_points_of_a_bootstrap_are_compared_exactly_whatever_it_is_drawn_from() -> None:
+    old = stored("bootstrap-spina_bifida")
+    new = copy.deepcopy(old)
+    label = next(each for each in old if each.endswith(" population"))
+    new[label]["drawn_from"] = "other digits"
+    new[label]["strata"]["ethnicity"]["low"][0] *= 1.01
+    assert not told(old, new)
+    new[label]["strata"]["ethnicity"]["hidden"][0] *= 1 + 1e-8
+    assert len(told(old, new)) == 1
