@@ -134,7 +134,7 @@ def of_search(fit: Any) -> dict[str, Any]:
     """Keep the best models in order, how the search went, and the fit of the chosen one."""
     name = {"pvalue": "bic"}.get(fit.estimator.criterion, fit.estimator.criterion)
     best = fit.models.head(MOST_MODELS)
-    path = fit.path
+    path = fit.path if fit.estimator.strategy == "stepwise" else ()
     # Of what is known in part the limit is judged where the iterations ended, so it hangs on rounding.
     left_out = ("model",) if fit.table.is_complete else ("model", "limit")
     return {
