@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, product
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
@@ -935,16 +936,21 @@ class PopulationEstimate(Drawn):
         return as_html(in_words(self, level=DEFAULT_LEVEL))
 
 
-def provenance(estimator: object, table: CaptureTable) -> dict[str, Any]:
-    """How an estimate was made: software and its version, estimator, fingerprint of the table."""
+@cache
+def _release() -> str:
+    """Find the version that is installed, once."""
     try:
-        release = version("multiple-systems")
+        return version("multiple-systems")
     except PackageNotFoundError:
         # Used from a source tree that is not installed.
-        release = "unknown"
+        return "unknown"
+
+
+def provenance(estimator: object, table: CaptureTable) -> dict[str, Any]:
+    """How an estimate was made: software and its version, estimator, fingerprint of the table."""
     return {
         "software": "multiple-systems",
-        "version": release,
+        "version": _release(),
         "estimator": repr(estimator),
         "table": table.fingerprint,
     }
