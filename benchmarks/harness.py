@@ -146,3 +146,21 @@ def table_with_covariates(persons: int = 50_000, seed: int = 1) -> mse.CaptureTa
     counts[(0,) * 6] = 0
     covariates = {name: tuple(range(size)) for name, size in levels.items()}
     return mse.CaptureTable.from_array(counts, [f"list {i + 1}" for i in range(6)], covariates)
+
+
+def table_of_dependent_lists(
+    n_lists: int, persons: int = 50_000, seed: int = 1
+) -> mse.CaptureTable:
+    """Draw lists of which neighbors share persons, or avoid the same ones, and two kinds of persons."""
+    rng = np.random.default_rng(seed)
+    reached = 1 + 0.8 * (rng.random(persons) < 0.3)
+    cells, before = np.zeros(persons, dtype=np.int64), np.zeros(persons, dtype=np.bool_)
+    for number, chance in enumerate(np.linspace(0.10, 0.33, n_lists)):
+        drawn = rng.random(persons) < np.clip(chance * reached * (1 + 0.5 * before), 0, 1)
+        before = drawn if number % 3 else np.zeros_like(drawn)
+        cells = 2 * cells + drawn
+    counts = np.bincount(cells, minlength=2**n_lists)
+    counts[0] = 0
+    return mse.CaptureTable.from_array(
+        counts.reshape((2,) * n_lists), [f"list {i + 1}" for i in range(n_lists)]
+    )
