@@ -21,10 +21,8 @@ _Drawing = TypeVar("_Drawing", bound="Callable[..., Any]")
 def draws(*kinds: type) -> Callable[[_Drawing], _Drawing]:
     """Register a function ``(thing, *, ax=None) -> Axes`` as the drawing of kinds of things.
 
-    Parameters
-    ----------
-    *kinds : type
-        Classes; those derived from them are drawn the same way unless they have their own drawing.
+    *kinds: type, classes; those derived from them are drawn the same way unless they have their own
+        drawing
 
     Examples
     --------

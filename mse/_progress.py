@@ -27,16 +27,10 @@ def track(
 ) -> Iterator[T]:
     """Pass items through, with a bar on standard error.
 
-    Parameters
-    ----------
-    work : iterable
-        The items.
-    total : int
-        How many there are.
-    description : str
-        What the bar says.
-    progress : bool, optional
-        Show the bar; by default in a terminal or notebook, not in scripts and pipelines.
+    work: the items
+    total: how many there are
+    description: what the bar says
+    progress: show the bar; by default in a terminal or notebook, not in scripts and pipelines
     """
     shown = (sys.stderr.isatty() or in_notebook()) if progress is None else progress
     if not shown:

@@ -156,14 +156,9 @@ def allowing_for_heterogeneity(
 ) -> PopulationEstimate:
     """Put an interval that allows for people who differ beside the one that does not.
 
-    Parameters
-    ----------
-    found : PopulationEstimate
-        An estimate; without a number there is nothing to put an interval around.
-    table : CaptureTable
-        What it is of.
-    heterogeneity : HeterogeneousLogLinear or bool, default True
-        The assumption; False leaves the estimate as it is.
+    found: an estimate; without a number there is nothing to put an interval around
+    table: what it is of
+    heterogeneity: the assumption; False leaves the estimate as it is
     """
     if heterogeneity is False or found.status not in ("ok", "boundary"):
         return found

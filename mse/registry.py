@@ -37,20 +37,9 @@ def estimator_of(text: str) -> Estimator:
     Nothing in the text is run: settings are numbers, texts, True, False, None, and tuples, lists and
     dictionaries of these.
 
-    Parameters
-    ----------
-    text : str
-        ``"SampleCoverage()"`` or ``"LogLinearSearch(criterion='aic')"``; without settings the
-        parentheses may be left out.
-
-    Returns
-    -------
-    Estimator
-
-    Raises
-    ------
-    ModelError
-        If it is no such text, or names an estimator or a setting that there is not.
+    text: ``"SampleCoverage()"`` or ``"LogLinearSearch(criterion='aic')"``; without settings the
+        parentheses may be left out
+    Raises ModelError: if it is no such text, or names an estimator or a setting that there is not
 
     Examples
     --------

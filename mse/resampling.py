@@ -88,12 +88,8 @@ class _Outcomes(NamedTuple):
 class _Checkpoint:
     """A folder with the outcomes of finished chunks, and what they are of.
 
-    Parameters
-    ----------
-    folder : path
-        Is made if it does not exist.
-    asked : dict
-        What the replicates depend on; a seed that is None is that of the first call.
+    folder: is made if it does not exist
+    asked: what the replicates depend on; a seed that is None is that of the first call
     """
 
     def __init__(self, folder: Path, asked: dict[str, Any]) -> None:

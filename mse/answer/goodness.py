@@ -90,24 +90,12 @@ def chi_squared_fit(
 ) -> FitTest | None:
     """Test the fit of a model by the chi-squared distribution of its deviance.
 
-    Parameters
-    ----------
-    deviance : float
-        Over the cells that the model can fill.
-    df : int
-        Those cells less the rank on them (Fienberg & Rinaldo 2012, section 3).
-    df_residual : int
-        Observable cells less parameters.
-    means : float64 array
-        Fitted means of the observable cells, persons.
+    deviance: over the cells that the model can fill
+    df: those cells less the rank on them (Fienberg & Rinaldo 2012, section 3)
+    df_residual: observable cells less parameters
+    means: fitted means of the observable cells, persons
+    Returns None where there is no deviance, since a computation failed
 
-    Returns
-    -------
-    FitTest or None
-        None where there is no deviance, since a computation failed.
-
-    Notes
-    -----
     Of 1,000 tables drawn from a fitted model, the main effects and the best one by BIC of each bundled
     complete table of at most six lists, this test rejected that model at 5% in 0 to 6.6% (Monte Carlo
     error 0.7; ``benchmarks/fit_test.py``), and in fewer than 1% for 12 of the 27 models that are sparse.
@@ -153,12 +141,8 @@ def plain_zero(value: float) -> float:
 def short_p(value: float, least: float = 0.0) -> str:
     """Write a p-value with its sign: ``= 0.023``, ``< 0.001``, and ``<= 0.001`` at its floor.
 
-    Parameters
-    ----------
-    value : float
-        The p-value; NaN gives a dash.
-    least : float, default 0
-        The smallest value it could have taken, 1 / (1 + B) of B replicates.
+    value: the p-value; NaN gives a dash
+    least: the smallest value it could have taken, 1 / (1 + B) of B replicates
 
     Examples
     --------
@@ -189,10 +173,7 @@ def how_tested(*, selected: bool, drawn: bool = False, seed: int | None = None) 
 def fit_in_words(record: Mapping[str, Any]) -> str:
     """Put a test that was written down in words, none of which reassures.
 
-    Parameters
-    ----------
-    record : mapping
-        What `FitTest.record` wrote.
+    record: what `FitTest.record` wrote
 
     Examples
     --------
@@ -213,12 +194,8 @@ def fit_in_words(record: Mapping[str, Any]) -> str:
 def fit_warnings(record: Mapping[str, Any] | None, n_lists: int) -> Iterator[str]:
     """Say what a reader must know of the fit: that it is poor, or that nothing can be tested.
 
-    Parameters
-    ----------
-    record : mapping or None
-        What `FitTest.record` wrote; None where there was no test.
-    n_lists : int
-        Of the table.
+    record: what `FitTest.record` wrote; None where there was no test
+    n_lists: of the table
     """
     if record is not None:
         if not record["df"]:

@@ -142,25 +142,13 @@ def lognormal_interval(
 ) -> tuple[float, float]:
     r"""Log-normal Wald interval of a total.
 
-    Parameters
-    ----------
-    hidden : float
-        Estimated number of hidden persons.
-    se : float
-        Standard error of it, in persons.
-    level : float
-        Level of the interval, between 0 and 1.
-    observed : int
-        Number of observed persons.
+    hidden: estimated number of hidden persons
+    se: standard error of it, in persons
+    level: level of the interval, between 0 and 1
+    observed: number of observed persons
+    Returns low and high end of the total, in persons; both NaN where there is no such interval
+        (``hidden`` or ``se`` is not finite, or ``hidden`` is 0 with a positive ``se``)
 
-    Returns
-    -------
-    tuple of float
-        Low and high end of the total, in persons; both NaN where there is no such interval
-        (``hidden`` or ``se`` is not finite, or ``hidden`` is 0 with a positive ``se``).
-
-    Notes
-    -----
     :math:`(n + h / C,\; n + h C)` with :math:`C = \exp(z \sqrt{\log(1 + se^2 / h^2)})`, hence
     never below the observed number (Chao 1987).
 
@@ -377,17 +365,9 @@ def bca_levels(tails: FloatArray, z0: float, acceleration: float) -> FloatArray:
 def acceleration(totals: FloatArray, weights: FloatArray) -> float:
     """Acceleration constant from the jackknife over registered persons, Efron (1987), equation 6.6.
 
-    Parameters
-    ----------
-    totals : float64 array (R,)
-        Total without one person of each nonempty history.
-    weights : float64 array (R,)
-        Persons with that history.
-
-    Returns
-    -------
-    float
-        NaN where a total is not finite; 0 where leaving out a person changes nothing.
+    totals: (R,), total without one person of each nonempty history
+    weights: (R,), persons with that history
+    Returns NaN where a total is not finite; 0 where leaving out a person changes nothing
     """
     if not np.isfinite(totals).all():
         return math.nan

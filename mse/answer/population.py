@@ -971,24 +971,14 @@ def answer(
 ) -> PopulationEstimate:
     """Put figures into an estimate, with what the method declares of itself.
 
-    Parameters
-    ----------
-    estimator : Estimator
-        What was fitted, with its ``method``.
-    table : CaptureTable
-        To what.
-    hidden : float
-        Hidden persons; no matter what where the status says that there is no estimate.
-    status, limit, reason : str
-        As of `PopulationEstimate`.
-    method : Method, optional
-        In place of that of the estimator, where it depends on the data.
-    test : FitTest, optional
-        How the model fits.
-    warnings : iterable of str
-        Beside the reason for a boundary, and why the total is a lower bound.
-    **further
-        Other parts of the `PopulationEstimate`.
+    estimator: what was fitted, with its ``method``
+    table: to what
+    hidden: hidden persons; no matter what where the status says that there is no estimate
+    status, limit, reason: as of `PopulationEstimate`
+    method: in place of that of the estimator, where it depends on the data
+    test: how the model fits
+    warnings: beside the reason for a boundary, and why the total is a lower bound
+    **further: other parts of the `PopulationEstimate`
     """
     declared: Method = method or estimator.method
     known = status in ("ok", "boundary")

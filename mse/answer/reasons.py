@@ -25,14 +25,9 @@ NOT_CONVERGED_REASON = Message("reason.not_converged")
 def not_estimable_reason(limit: Limit, vanishing: Sequence[str], strata: Sequence[str]) -> str:
     """Say why there is no estimate.
 
-    Parameters
-    ----------
-    limit : str
-        Where the hidden count goes.
-    vanishing : sequence of str
-        Terms whose combination nobody has.
-    strata : sequence of str
-        Strata that are not estimable, of several; empty without covariates.
+    limit: where the hidden count goes
+    vanishing: terms whose combination nobody has
+    strata: strata that are not estimable, of several; empty without covariates
     """
     return joined(
         Message("reason.strata", names=named(strata)) if strata else "",
@@ -45,14 +40,9 @@ def not_estimable_reason(limit: Limit, vanishing: Sequence[str], strata: Sequenc
 def boundary_reason(vanishing: Sequence[str], aliased: Sequence[str], n_zero: int) -> str:
     """Say what is at minus infinity or aliased in an estimable fit.
 
-    Parameters
-    ----------
-    vanishing : sequence of str
-        Terms at minus infinity because nobody has their combination.
-    aliased : sequence of str
-        Terms that the remaining cells do not determine.
-    n_zero : int
-        Observable cells with fitted mean zero.
+    vanishing: terms at minus infinity because nobody has their combination
+    aliased: terms that the remaining cells do not determine
+    n_zero: observable cells with fitted mean zero
     """
     return joined(
         Message("nobody.minus_infinity", names=named(vanishing)) if vanishing else "",
@@ -74,16 +64,10 @@ def none_estimable(tried: int, model: str) -> str:
 def no_range(*, tried: int, estimable: int, failed: int, within: float, criterion: str) -> str:
     """Say why the totals of a search have no range: there is one only.
 
-    Parameters
-    ----------
-    tried, estimable : int
-        Models of the search, and those of them that determine a total.
-    failed : int
-        Models that are near the best one and determine none.
-    within : float
-        Distance from the best model within which one counts as near.
-    criterion : str
-        In which it is measured, ``"BIC"``.
+    tried, estimable: int, models of the search, and those of them that determine a total
+    failed: int, models that are near the best one and determine none
+    within: float, distance from the best model within which one counts as near
+    criterion: str, in which it is measured, ``"BIC"``
 
     Examples
     --------

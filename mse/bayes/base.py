@@ -101,19 +101,11 @@ class Chains:
 def diagnose(chains: Chains, names: Iterable[str]) -> pd.DataFrame:
     """Tabulate R-hat, effective sample sizes and Monte Carlo error of the median.
 
-    Parameters
-    ----------
-    chains : Chains
-        The draws.
-    names : iterable of str
-        Quantities with one value a draw. ``"N"`` and other positive ones of a wide range should be
-        named as ``"log N"``: it is diagnosed on that scale.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by quantity: ``r_hat`` (rank-normalized, split), ``ess_bulk``, ``ess_tail``,
-        ``mcse_median``; NaN where the draws do not vary.
+    chains: the draws
+    names: Quantities with one value a draw. ``"N"`` and other positive ones of a wide range should
+        be named as ``"log N"``: it is diagnosed on that scale.
+    Returns indexed by quantity: ``r_hat`` (rank-normalized, split), ``ess_bulk``, ``ess_tail``,
+        ``mcse_median``; NaN where the draws do not vary
     """
     rows = {name: _measures(_quantity(chains, name)) for name in names}
     columns = ["r_hat", "ess_bulk", "ess_tail", "mcse_median"]
@@ -296,16 +288,11 @@ def to_arviz(
 ) -> Any:
     """Return the draws as ``InferenceData`` (ArviZ < 1) or ``DataTree`` (ArviZ >= 1).
 
-    Parameters
-    ----------
-    chains : Chains
-        Draws of the posterior and statistics of the sampler.
-    observed : mapping of str to array
-        Data by name.
-    predicted : mapping of str to array (chains, draws, ...)
-        Draws of the posterior predictive distribution; empty if there are none.
-    attributes : mapping of str to str
-        How the draws were made.
+    chains: draws of the posterior and statistics of the sampler
+    observed: data by name
+    predicted: (chains, draws, ...), draws of the posterior predictive distribution; empty if there
+        are none
+    attributes: how the draws were made
     """
     with warnings.catch_warnings():
         # Importing ArviZ 0.23, the last that runs on Python 3.11, announces the next one.
@@ -600,16 +587,9 @@ def shared_out(total: float, hidden: FloatArray) -> FloatArray:
     taken over the middle half, fifth or tenth of the draws by their sum, the first that leaves none
     out. The intervals are quantiles of the draws and are left as they are.
 
-    Parameters
-    ----------
-    total : float
-        Median of the hidden persons of all strata together.
-    hidden : float64 array (M, S)
-        Draws by stratum, persons.
-
-    Returns
-    -------
-    float64 array (S,)
+    total: median of the hidden persons of all strata together
+    hidden: (M, S), draws by stratum, persons
+    Returns (S,)
 
     Examples
     --------

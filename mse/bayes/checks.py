@@ -116,16 +116,8 @@ class PredictiveCheck(Result):
 def check_histories(table: CaptureTable, replicated: IntArray) -> PredictiveCheck:
     """Compare a table with tables drawn from a posterior.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        A complete table.
-    replicated : int64 array (M, C)
-        Counts by cell in C order; hidden cells are not looked at.
-
-    Returns
-    -------
-    PredictiveCheck
+    table: a complete table
+    replicated: (M, C), counts by cell in C order; hidden cells are not looked at
     """
     n_strata = table.n_strata
     cells = np.arange(n_strata, table.n_cells)
@@ -196,16 +188,8 @@ class PriorSensitivity(Result):
 def under_priors(table: CaptureTable, estimators: Mapping[str, Estimator]) -> PriorSensitivity:
     """Fit an estimator under several priors.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        The table.
-    estimators : mapping of str to Estimator
-        The estimator with each prior, by what was changed in words; the first as asked for.
-
-    Returns
-    -------
-    PriorSensitivity
+    table: the table
+    estimators: the estimator with each prior, by what was changed in words; the first as asked for
     """
     trials = tuple(attempt(estimator, table) for estimator in estimators.values())
     return PriorSensitivity(table, tuple(estimators), tuple(estimators.values()), trials)

@@ -284,12 +284,8 @@ def share(probability: float) -> str:
 def undetermined(learned: Learned, *, given: bool) -> Undetermined | None:
     """Say why the data leave the hidden number to the prior; None if they do not.
 
-    Parameters
-    ----------
-    learned : Learned
-        The posterior.
-    given : bool
-        Whether the user gave a largest hidden count.
+    learned: the posterior
+    given: whether the user gave a largest hidden count
     """
     if not given and (learned.tail.decay <= 0).any():
         return Undetermined("infinite", Message("reason.graphs_infinite"))

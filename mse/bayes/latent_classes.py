@@ -96,20 +96,10 @@ class _Walker(NamedTuple):
 def sample(target: Target, length: Length, seed: int, *, progress: bool | None) -> Sampled:
     """Draw from the posterior of a latent class model with several chains.
 
-    Parameters
-    ----------
-    target : Target
-        The posterior.
-    length : Length
-        How long.
-    seed : int
-        The same seed gives the same draws, whatever the number of workers.
-    progress : bool or None
-        Show a bar; None shows it in a terminal or notebook.
-
-    Returns
-    -------
-    Sampled
+    target: the posterior
+    length: how long
+    seed: the same seed gives the same draws, whatever the number of workers
+    progress: show a bar; None shows it in a terminal or notebook
     """
     *seeds, own = np.random.SeedSequence(seed).spawn(length.chains + 1)
     rng = np.random.default_rng(own)
@@ -256,18 +246,10 @@ def mixture(theta: FloatArray, target: Target) -> tuple[FloatArray, FloatArray]:
 def concentrations(theta: FloatArray, target: Target, seed: int) -> FloatArray:
     """Draw alpha given the sticks, which is all that it depends on: Gamma.
 
-    Parameters
-    ----------
-    theta : float64 array (chains, M, D)
-        States.
-    target : Target
-        The posterior.
-    seed : int
-        The same seed gives the same draws.
-
-    Returns
-    -------
-    float64 array (chains, M)
+    theta: (chains, M, D), states
+    target: the posterior
+    seed: the same seed gives the same draws
+    Returns (chains, M)
     """
     n_sticks = target.histories.observed.size * (target.n_classes - 1)
     length = -log_expit(-theta[:, :, :n_sticks]).sum(axis=2)
@@ -287,19 +269,10 @@ def _expected_shares(theta: FloatArray, target: Target) -> Iterator[FloatArray]:
 def count_occupied(theta: FloatArray, target: Target, seed: int) -> pd.Series:
     """Distribution of the number of classes with observed persons in them.
 
-    Parameters
-    ----------
-    theta : float64 array (chains, M, D)
-        States.
-    target : Target
-        The posterior.
-    seed : int
-        Persons are put into classes at random, the same for the same seed.
-
-    Returns
-    -------
-    Series
-        Probabilities indexed by number of classes.
+    theta: (chains, M, D), states
+    target: the posterior
+    seed: persons are put into classes at random, the same for the same seed
+    Returns probabilities indexed by number of classes
     """
     rng = np.random.default_rng([seed, 2])
     counts = target.histories.counts.astype(np.int64)
@@ -364,20 +337,11 @@ def weights_by_stratum(
 def predict(sampled: Sampled, target: Target, size: int, rng: np.random.Generator) -> IntArray:
     """Draw tables of the lists that somebody is on: N persons thrown into the cells.
 
-    Parameters
-    ----------
-    sampled : Sampled
-        Draws.
-    target : Target
-        The posterior.
-    size : int
-        Number of tables.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    int64 array (size, C, S)
+    sampled: draws
+    target: the posterior
+    size: number of tables
+    rng: source of randomness
+    Returns (size, C, S)
     """
     n_lists, n_strata = target.histories.n_lists, target.histories.observed.size
     theta = sampled.theta.reshape(-1, sampled.theta.shape[2])

@@ -83,14 +83,9 @@ class Ranked(NamedTuple):
 def rank_models(sampled: Sampled, totals: FloatArray, enumerated: Enumerated | None) -> Ranked:
     """List the models that matter.
 
-    Parameters
-    ----------
-    sampled : Sampled
-        Draws of all chains.
-    totals : float64 array (chains, draws)
-        Their totals, persons.
-    enumerated : Enumerated, optional
-        Probabilities of all models, if they are known.
+    sampled: draws of all chains
+    totals: (chains, draws), their totals, persons
+    enumerated: probabilities of all models, if they are known
     """
     flat = sampled.members.reshape(-1, sampled.members.shape[2])
     visited, which, draws = np.unique(flat, axis=0, return_inverse=True, return_counts=True)
@@ -176,14 +171,9 @@ def examine(setting: Setting, ranked: Ranked, empty: Sequence[int]) -> Existence
     A stratum with somebody that goes to zero beside others that are finite is left out of account: it
     adds next to nobody to the total.
 
-    Parameters
-    ----------
-    setting : Setting
-        Table and models.
-    ranked : Ranked
-        The models.
-    empty : sequence of int
-        Strata in which nobody was observed.
+    setting: table and models
+    ranked: the models
+    empty: strata in which nobody was observed
     """
     codes, limits = existence(setting, ranked.members)
     examined = codes >= 0

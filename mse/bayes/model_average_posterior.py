@@ -65,12 +65,8 @@ def largest_model(table: CaptureTable, max_order: int) -> HierarchicalModel:
 
     Terms of all lists do not: with them the hidden cells are fitted freely.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        Lists and covariates.
-    max_order : int
-        Axes of a term at most.
+    table: lists and covariates
+    max_order: axes of a term at most
     """
     axes, lists = range(len(table.axes)), set(range(table.n_lists))
     terms: list[Term] = [(axis,) for axis in axes]
@@ -86,12 +82,8 @@ def largest_model(table: CaptureTable, max_order: int) -> HierarchicalModel:
 def make_scope(terms: Sequence[Term], shape: Sequence[int]) -> Scope:
     """Describe the terms that models choose from to the kernels.
 
-    Parameters
-    ----------
-    terms : sequence of tuple of int
-        By size and then by position, without the constant.
-    shape : sequence of int
-        Levels of each axis.
+    terms: by size and then by position, without the constant
+    shape: levels of each axis
     """
     position = {term: t for t, term in enumerate(terms)}
     sizes = [prod(shape[axis] - 1 for axis in term) for term in terms]
@@ -207,12 +199,8 @@ def enumerate_models(target: Target, seed: np.random.SeedSequence) -> Enumerated
     Laplace's approximation finds the models that matter; importance sampling corrects it there, with more
     draws where the error of the probabilities asks for them.
 
-    Parameters
-    ----------
-    target : Target
-        The posterior.
-    seed : SeedSequence
-        Of the draws.
+    target: the posterior
+    seed: of the draws
     """
     members = all_models(target.scope)
     parts = _in_chunks(target, lambda rows, _: laplace(target, members[rows]), len(members))
@@ -332,19 +320,10 @@ class Setting(NamedTuple):
 def make_setting(table: CaptureTable, max_order: int, prior: FloatArray) -> Setting:
     """Lay out a table for models of interactions up to some order.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        Any table but one of margins.
-    max_order : int
-        Axes of a term at most.
-    prior : float64 array (3,)
-        As of `mse.core.model_average.density.Target`.
-
-    Raises
-    ------
-    ModelError
-        If the table cannot be taken.
+    table: any table but one of margins
+    max_order: axes of a term at most
+    prior: (3,), as of `mse.core.model_average.density.Target`
+    Raises ModelError: if the table cannot be taken
     """
     if table.margins is not None:
         raise ModelError(
@@ -419,14 +398,9 @@ class Persons(NamedTuple):
 def draw_persons(setting: Setting, coefficients: FloatArray, rng: np.random.Generator) -> Persons:
     """Draw the persons who were not counted exactly, given coefficients.
 
-    Parameters
-    ----------
-    setting : Setting
-        Table and models.
-    coefficients : float64 array (M, U)
-        Posterior draws.
-    rng : numpy.random.Generator
-        Draws.
+    setting: table and models
+    coefficients: (M, U), posterior draws
+    rng: draws
     """
     seen, unseen = setting.data.seen, setting.target.likelihood.unseen
     found = []
@@ -468,14 +442,9 @@ def _allot(count: FloatArray, shares: FloatArray, rng: np.random.Generator) -> F
 def bounded_poisson(mean: FloatArray, low: int, high: int, rng: np.random.Generator) -> FloatArray:
     """Draw Poisson variables between bounds, by inversion.
 
-    Parameters
-    ----------
-    mean : float64 array (M,)
-        Means without bounds.
-    low, high : int
-        Bounds, both included.
-    rng : numpy.random.Generator
-        Draws.
+    mean: (M,), means without bounds
+    low, high: bounds, both included
+    rng: draws
     """
     if low == high:
         return np.full(mean.size, float(low))
@@ -500,19 +469,10 @@ def existence(setting: Setting, members: BoolArray) -> tuple[IntArray, IntArray]
     Whether the likelihood of counts of single cells has a maximum depends only on which of them are
     certain to be positive: so counts within bounds stand for their lower ones.
 
-    Parameters
-    ----------
-    setting : Setting
-        Table and models.
-    members : bool array (M, T)
-        Terms of the models, the ones that matter first.
-
-    Returns
-    -------
-    status : int64 array (M,)
-        Codes of `mse.core.fitting.STATUSES`; -1 where it was not examined.
-    limits : int64 array (M, S)
-        Codes of `mse.core.existence.LIMITS`.
+    setting: table and models
+    members: (M, T) bool, terms of the models, the ones that matter first
+    Returns status: (M,), codes of `mse.core.fitting.STATUSES`; -1 where it was not examined
+    Returns limits: (M, S), codes of `mse.core.existence.LIMITS`
     """
     kept = members_by_parameter(setting, members)
     if setting.sums:
@@ -587,16 +547,11 @@ def sample_models(
 ) -> Sampled:
     """Draw models and coefficients from their posterior.
 
-    Parameters
-    ----------
-    target : Target
-        The posterior.
-    enumerated : Enumerated, optional
-        Probabilities of all models, to propose models by; else chains find out by reversible jump.
-    schedule : tuple of int
-        Iterations of the warm-up, iterations to a draw, draws of each chain.
-    seeds : sequence of SeedSequence
-        One for each chain.
+    target: the posterior
+    enumerated: probabilities of all models, to propose models by; else chains find out by
+        reversible jump
+    schedule: iterations of the warm-up, iterations to a draw, draws of each chain
+    seeds: one for each chain
     """
     warmup, thin, draws = schedule
     runs = _starts(target, draws, seeds)

@@ -130,16 +130,10 @@ def check_prior(
 ) -> PriorPredictive:
     """Draw populations from the prior, and compare.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        The data.
-    prepared : Layout
-        Table and settings as arrays.
-    draws : int
-        Populations to draw.
-    rng : numpy.random.Generator
-        Randomness.
+    table: the data
+    prepared: table and settings as arrays
+    draws: populations to draw
+    rng: randomness
     """
     data, prior = prepared.uncentered, prepared.prior
     n_lists, n_strata = table.n_lists, table.n_strata

@@ -79,18 +79,9 @@ class Centering(NamedTuple):
 def choose_centering(expected: FloatArray, data: Pooled, scales: FloatArray) -> Centering:
     """Choose from counts.
 
-    Parameters
-    ----------
-    expected : float64 array (S,)
-        Persons in sight by stratum.
-    data : Pooled
-        How strata hang together.
-    scales : float64 array
-        Scale of the prior of each scale.
-
-    Returns
-    -------
-    Centering
+    expected: (S,), persons in sight by stratum
+    data: how strata hang together
+    scales: scale of the prior of each scale
     """
     n_lists, n_effects = data.shape.size, data.cells.size
     owner, degree, usual = [np.full(n_effects, -1)], [np.zeros(n_effects)], np.log(scales / 2)
@@ -187,17 +178,9 @@ class Layout:
 def lay_out(estimator: _Settings, table: CaptureTable) -> Layout:
     """Put a table and the settings together.
 
-    Parameters
-    ----------
-    estimator : mse.PooledLogLinear
-        Settings.
-    table : CaptureTable
-        With covariates; known in part or not.
-
-    Raises
-    ------
-    ModelError
-        If the table has margins only or no covariates, or `time` is not one of them.
+    estimator: settings
+    table: with covariates; known in part or not
+    Raises ModelError: if the table has margins only or no covariates, or `time` is not one of them
     """
     _check(estimator, table)
     seen = look_at(table)
@@ -359,15 +342,9 @@ def _prior(data: Pooled, scales: FloatArray, expected: FloatArray) -> Prior:
 def pymc_model(layout: Layout) -> Any:
     """Build the model.
 
-    Parameters
-    ----------
-    layout : Layout
-        Table and settings as arrays.
-
-    Returns
-    -------
-    pymc.Model
-        With the variables ``level``, ``scales``, ``z`` and ``r`` of `mse.core.pooled.Parameters`.
+    layout: table and settings as arrays
+    Returns with the variables ``level``, ``scales``, ``z`` and ``r`` of
+        `mse.core.pooled.Parameters`
     """
     import pymc as pm
 
@@ -430,12 +407,8 @@ class Sampled(NamedTuple):
 def sample(estimator: _Settings, layout: Layout) -> Sampled:
     """Sample the posterior with the sampler that the estimator names.
 
-    Parameters
-    ----------
-    estimator : mse.PooledLogLinear
-        Settings.
-    layout : Layout
-        Table and settings as arrays.
+    estimator: settings
+    layout: table and settings as arrays
     """
     run = _with_nutpie if estimator.sampler == "nutpie" else _with_pymc
     seed = int(np.random.SeedSequence(estimator.seed).generate_state(1)[0])

@@ -62,18 +62,10 @@ def prior_precision(
     difference which level comes first: each coefficient has the standard deviation, and two of them
     have the correlation 1/2.
 
-    Parameters
-    ----------
-    terms : sequence of tuple of int
-        Terms of the model, the constant's empty one first.
-    shape : sequence of int
-        Levels of each axis.
-    interaction_sd, field_variance : float
-        Log scale.
-
-    Returns
-    -------
-    float64 array (p, p)
+    terms: terms of the model, the constant's empty one first
+    shape: levels of each axis
+    interaction_sd, field_variance: log scale
+    Returns (p, p)
 
     Examples
     --------
@@ -117,21 +109,11 @@ def effect_sizes(
 ) -> pd.DataFrame:
     """Tabulate the interactions: posterior mean over standard deviation.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        Lists and covariates.
-    terms : sequence of tuple of int
-        Terms of the model, the constant's empty one first.
-    draws : float64 array (chains, draws, p)
-        Coefficients, log scale.
-    threshold : float
-        Size from which an effect is retained.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by the name of the effect: ``mean`` and ``sd`` (log scale), ``z`` (their ratio),
+    table: lists and covariates
+    terms: terms of the model, the constant's empty one first
+    draws: (chains, draws, p), coefficients, log scale
+    threshold: size from which an effect is retained
+    Returns Indexed by the name of the effect: ``mean`` and ``sd`` (log scale), ``z`` (their ratio),
         ``mcse`` (its Monte Carlo standard error), ``retained``, and ``term``. Of a covariate with
         several levels each level is compared with the average of all; the term is retained if any
         of its effects is large enough.
@@ -164,12 +146,8 @@ def _sizes_of_term(table: CaptureTable, term: Term, draws: FloatArray) -> pd.Dat
 def in_doubt(effects: pd.DataFrame, threshold: float) -> list[str]:
     """Name the terms that other draws might have retained, or not.
 
-    Parameters
-    ----------
-    effects : DataFrame
-        As of `effect_sizes`.
-    threshold : float
-        Size from which an effect is retained.
+    effects: as of `effect_sizes`
+    threshold: size from which an effect is retained
     """
     size, error = effects["z"].abs(), DOUBT * effects["mcse"]
     surely = (size - error >= threshold).groupby(effects["term"], sort=False).any()

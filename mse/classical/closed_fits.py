@@ -160,8 +160,6 @@ def corrections(form: str | None, n_lists: int, *, by_list: bool) -> FloatArray:
 
     They are spread evenly over the histories of each number; ``by_list`` is for Mt and Mth.
 
-    Notes
-    -----
     Frequencies are modified as Rivest & Levesque (2001, Canadian Journal of Statistics 29, 555-572)
     propose. The first-order bias of the coefficients of a Poisson model with leverages h is
     :math:`-I^{-1} X'h / 2` (Cordeiro & McCullagh 1991, JRSS B 53, 629-643), and the hidden count, the
@@ -464,8 +462,6 @@ def behavioral_result(
 ) -> ClosedResult:
     r"""Fit Mb, or Mbh where the first occasion has a probability of its own; lists in order of time.
 
-    Notes
-    -----
     A history with first capture on occasion j and r recaptures has the mean
     :math:`N p q^{j-1} c^r (1-c)^{K-j-r}` with :math:`q = 1 - p` (Otis et al. 1978; its log is linear
     in 1, j and r: Cormack 1989, Biometrics 45, 395-413). N depends on first captures alone. Under

@@ -173,20 +173,10 @@ def _read(
 ) -> tuple[CaptureTable, list[str]]:
     """Read a table, or registrations; those of `mse simulate` need no word about their columns.
 
-    Parameters
-    ----------
-    source : str
-        As given to the command.
-    columns : tuple
-        Lists, count, person and register, as given.
-    axes : sequence of str
-        The period, and the other covariates.
-
-    Returns
-    -------
-    table : CaptureTable
-    unused : list of str
-        What is known of the persons and was not asked for.
+    source: as given to the command
+    columns: lists, count, person and register, as given
+    axes: the period, and the other covariates
+    Returns unused: what is known of the persons and was not asked for
     """
     from mse.data.datasets import load_dataset
     from mse.simulate.worlds import PERSON, REGISTER

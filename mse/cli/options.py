@@ -244,14 +244,10 @@ def operated(
 ) -> CaptureTable:
     """Tell a table where lists operated.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        As read.
-    operating, not_operating : sequence of str
-        As given to the command: ``care=everywhere``, ``care=2014,2015``, ``care=year:2014;sex:f``.
-    period : str, optional
-        The covariate whose levels need no name; by default the only one of the table.
+    table: as read
+    operating, not_operating: as given to the command: ``care=everywhere``, ``care=2014,2015``,
+        ``care=year:2014;sex:f``
+    period: the covariate whose levels need no name; by default the only one of the table
     """
     from mse.data.operating import EVERYWHERE
 

@@ -38,14 +38,9 @@ def free_memory() -> float:
 def demand(size: float, what: str, mend: str) -> None:
     """Raise `ModelError` if so many bytes cannot be had.
 
-    Parameters
-    ----------
-    size : float
-        Bytes that the work will take at least.
-    what : str
-        What takes them, the subject of a sentence.
-    mend : str
-        What to do instead, for the end of a sentence.
+    size: bytes that the work will take at least
+    what: what takes them, the subject of a sentence
+    mend: what to do instead, for the end of a sentence
     """
     free = free_memory()
     if size > free:

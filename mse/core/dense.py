@@ -45,16 +45,10 @@ _LARGE_STEP = 30.0
 class DenseDesign(NamedTuple):
     """A table and a model, written out.
 
-    Attributes
-    ----------
-    rows : float64 array (R, P)
-        Design row of each observable cell, or class of cells.
-    log_sizes : float64 array (R,)
-        Log of the number of cells in each class.
-    hidden : float64 array (P,)
-        Design row of the unobservable cell.
-    nonnegative : bool array (P,)
-        Coefficients bound to be at least zero.
+    rows: (R, P), design row of each observable cell, or class of cells
+    log_sizes: (R,), log of the number of cells in each class
+    hidden: (P,), design row of the unobservable cell
+    nonnegative: (P,) bool, coefficients bound to be at least zero
     """
 
     rows: FloatArray
@@ -66,24 +60,14 @@ class DenseDesign(NamedTuple):
 class DenseFit(NamedTuple):
     """One model on one table.
 
-    Attributes
-    ----------
-    status : int
-        Code of `mse.core.fitting.STATUSES`.
-    limit : int
-        Code of `mse.core.existence.LIMITS`.
-    hidden : float
-        Persons on no list; NaN where not estimable.
-    variance : float
-        Variance of the log hidden count, bounds that are reached taken as given.
-    deviance : float
-        Over the rows, at the supremum of the likelihood.
-    means : float64 array (R,)
-        Extended maximum likelihood means, persons.
-    face : bool array (R,)
-        The facial set.
-    coefficients : float64 array (P,)
-        Log scale; NaN for columns that the facial set does not determine.
+    status: code of `mse.core.fitting.STATUSES`
+    limit: code of `mse.core.existence.LIMITS`
+    hidden: persons on no list; NaN where not estimable
+    variance: variance of the log hidden count, bounds that are reached taken as given
+    deviance: over the rows, at the supremum of the likelihood
+    means: (R,), extended maximum likelihood means, persons
+    face: (R,) bool, the facial set
+    coefficients: (P,), log scale; NaN for columns that the facial set does not determine
     """
 
     status: int
@@ -166,12 +150,8 @@ def _scaled(design: DenseDesign, seen: BoolArray) -> DenseDesign:
 def facial_set(seen: BoolArray, design: DenseDesign) -> BoolArray:
     """Rows whose extended maximum likelihood mean is positive.
 
-    Parameters
-    ----------
-    seen : bool array (R,)
-        Rows in which somebody was seen.
-    design : DenseDesign
-        The model, its columns of one size.
+    seen: (R,) bool, rows in which somebody was seen
+    design: the model, its columns of one size
     """
     basis = null_space(design.rows[seen])
     if basis.shape[1] == 0:
@@ -201,12 +181,8 @@ def facial_set(seen: BoolArray, design: DenseDesign) -> BoolArray:
 def hidden_limit(face: BoolArray, design: DenseDesign) -> int:
     """Where the hidden count goes: a code of `mse.core.existence.LIMITS`.
 
-    Parameters
-    ----------
-    face : bool array (R,)
-        The facial set.
-    design : DenseDesign
-        The model, its columns of one size.
+    face: (R,) bool, the facial set
+    design: the model, its columns of one size
     """
     free = null_space(design.rows[face])
     slope = _slopes(design.hidden[None, :], free)[0]
@@ -288,24 +264,13 @@ def maximize(
 ) -> tuple[FloatArray, FloatArray]:
     """Maximize the Poisson likelihood over all rows of a design of full rank.
 
-    Parameters
-    ----------
-    counts : float64 array (R,)
-        Persons; need not be whole, nor positive where their sufficient statistics allow it.
-    design : DenseDesign
-        The model; its columns are independent.
-    start : float64 array (P,), optional
-        Where to begin.
-
-    Returns
-    -------
-    coefficients : float64 array (P,)
-    means : float64 array (R,)
-
-    Raises
-    ------
-    ArithmeticError
-        Where Newton's method did not get to a maximum.
+    counts: (R,), persons; need not be whole, nor positive where their sufficient statistics allow
+        it
+    design: the model; its columns are independent
+    start: (P,), where to begin
+    Returns coefficients: (P,)
+    Returns means: (R,)
+    Raises ArithmeticError: where Newton's method did not get to a maximum
     """
     try:
         return _maximize(counts, design, start)
@@ -367,12 +332,8 @@ def restricted(design: DenseDesign, face: BoolArray, kept: IntArray) -> DenseDes
 def fit_dense(counts: FloatArray, design: DenseDesign) -> DenseFit:
     """Fit a model to a table: facial set, means, deviance, hidden count.
 
-    Parameters
-    ----------
-    counts : float64 array (R,)
-        Persons, nonnegative.
-    design : DenseDesign
-        The model.
+    counts: (R,), persons, nonnegative
+    design: the model
     """
     seen = counts > 0
     means = np.zeros(counts.size)
@@ -400,26 +361,12 @@ def fit_dense(counts: FloatArray, design: DenseDesign) -> DenseFit:
 def refit_dense(counts: FloatArray, design: DenseDesign, fit: DenseFit) -> tuple[float, float]:
     """Fit the same model to modified counts.
 
-    Parameters
-    ----------
-    counts : float64 array (R,)
-        Persons, modified; those outside the facial set are not read.
-    design : DenseDesign
-        The model.
-    fit : DenseFit
-        An estimable fit to the counts as they were observed.
-
-    Returns
-    -------
-    hidden : float
-        Persons on no list.
-    variance : float
-        Variance of its log.
-
-    Raises
-    ------
-    ArithmeticError
-        Where the modified counts have no maximum.
+    counts: (R,), persons, modified; those outside the facial set are not read
+    design: the model
+    fit: an estimable fit to the counts as they were observed
+    Returns hidden: persons on no list
+    Returns variance: variance of its log
+    Raises ArithmeticError: where the modified counts have no maximum
     """
     part = restricted(design, fit.face, fit.kept)
     coefficients, means = maximize(counts[fit.face], part, fit.coefficients[fit.kept])
@@ -447,14 +394,9 @@ CHANGE = 1e-10
 class FirstOrder(NamedTuple):
     """What first-order theory says of a fit.
 
-    Attributes
-    ----------
-    leverages : float64 array (R,)
-        Of the rows; they add up to the number of coefficients.
-    variance : float
-        Of the log hidden count.
-    bias : float
-        Of the hidden count, as a share of it.
+    leverages: (R,), of the rows; they add up to the number of coefficients
+    variance: of the log hidden count
+    bias: of the hidden count, as a share of it
     """
 
     leverages: FloatArray
@@ -465,12 +407,8 @@ class FirstOrder(NamedTuple):
 def first_order(design: DenseDesign, means: FloatArray) -> FirstOrder:
     """Compute leverages, variance and bias at fitted means.
 
-    Parameters
-    ----------
-    design : DenseDesign
-        Columns of full rank, none at a bound.
-    means : float64 array (R,)
-        Fitted persons.
+    design: columns of full rank, none at a bound
+    means: (R,), fitted persons
     """
     scale = np.abs(design.rows).max(axis=0)
     rows, hidden = design.rows / scale, design.hidden / scale
@@ -498,26 +436,12 @@ def bias_of(design: DenseDesign, fit: DenseFit) -> float:
 def refit_unbiased(counts: FloatArray, design: DenseDesign, fit: DenseFit) -> tuple[float, float]:
     """Solve the score equation that leaves no first-order bias of the hidden count.
 
-    Parameters
-    ----------
-    counts : float64 array (R,)
-        Persons.
-    design : DenseDesign
-        The model.
-    fit : DenseFit
-        An estimable fit to them.
-
-    Returns
-    -------
-    hidden : float
-        Persons on no list.
-    variance : float
-        Variance of its log.
-
-    Raises
-    ------
-    ArithmeticError
-        Where there is no solution.
+    counts: (R,), persons
+    design: the model
+    fit: an estimable fit to them
+    Returns hidden: persons on no list
+    Returns variance: variance of its log
+    Raises ArithmeticError: where there is no solution
     """
     part, coefficients = unbounded(design, fit)
     means, hidden = fit.means[fit.face], fit.hidden
@@ -546,21 +470,11 @@ def profile_dense(
 ) -> float:
     """Compute the profile log likelihood of N (Cormack 1992, Biometrics 48, 567-576).
 
-    Parameters
-    ----------
-    counts : float64 array (R,)
-        Persons.
-    design : DenseDesign
-        The model.
-    fit : DenseFit
-        An estimable fit; each evaluation starts there.
-    log_hidden : float
-        Log of the number of persons on no list.
-
-    Raises
-    ------
-    ArithmeticError
-        Where the inner fit did not converge.
+    counts: (R,), persons
+    design: the model
+    fit: an estimable fit; each evaluation starts there
+    log_hidden: log of the number of persons on no list
+    Raises ArithmeticError: where the inner fit did not converge
     """
     hidden = exp(log_hidden)
     part = restricted(design, fit.face, fit.kept)
@@ -597,16 +511,10 @@ MOST_REFITS = 200
 class Removal(NamedTuple):
     """First captures on J occasions.
 
-    Attributes
-    ----------
-    caught : float
-        Persons caught, n.
-    summed : float
-        Sum over them of the occasion of first capture, from 1 to J.
-    occasions : int
-        Number of occasions J.
-    before : float, default 0
-        Persons caught before, on an occasion with a probability of its own.
+    caught: persons caught, n
+    summed: sum over them of the occasion of first capture, from 1 to J
+    occasions: number of occasions J
+    before: persons caught before, on an occasion with a probability of its own
     """
 
     caught: float
@@ -677,12 +585,8 @@ def removal_correction(data: Removal, b: float) -> float:
 
     :math:`\kappa` the second and third cumulants of that distribution.
 
-    Parameters
-    ----------
-    data : Removal
-        First captures.
-    b : float
-        Log q.
+    data: first captures
+    b: log q
     """
     later = np.arange(data.occasions, dtype=np.float64)
     shares = np.exp(b * later)
@@ -719,12 +623,8 @@ def unbiased_log_passing(data: Removal) -> float:
 def profile_removal(data: Removal, log_hidden: float) -> float:
     """Profile log likelihood of N (Cormack 1992, Biometrics 48, 567-576) for a removal model.
 
-    Parameters
-    ----------
-    data : Removal
-        First captures.
-    log_hidden : float
-        Log of the number of persons never caught.
+    data: first captures
+    log_hidden: log of the number of persons never caught
     """
     hidden = exp(log_hidden)
     remaining = data.caught + hidden

@@ -97,23 +97,13 @@ def _reduce(row, basis, pivots, rank, limit):  # type: ignore[no-untyped-def]
 def null_space(rows, basis, pivots, keep, limit):  # type: ignore[no-untyped-def]
     """Reduce integer rows to a Gauss-Jordan basis of their span.
 
-    Parameters
-    ----------
-    rows : int64 array (m, p)
-        Rows whose span is wanted.
-    basis : int64 array (p, p)
-        Receives the reduced rows: ``basis[i, pivots[k]]`` is positive for i = k and otherwise zero.
-    pivots : int64 array (p,)
-        Receives the pivot column of each basis row.
-    keep : bool array (p,)
-        Receives True for the columns with a pivot.
-    limit : int
-        Largest absolute entry allowed, `UNLIMITED` on Python integers.
-
-    Returns
-    -------
-    int
-        Number of basis rows, or -1 where an entry outgrew `limit`.
+    rows: (m, p) int64, rows whose span is wanted
+    basis: (p, p) int64, receives the reduced rows: ``basis[i, pivots[k]]`` is positive for i = k
+        and otherwise zero
+    pivots: (p,) int64, receives the pivot column of each basis row
+    keep: (p,) bool, receives True for the columns with a pivot
+    limit: int, largest absolute entry allowed, `UNLIMITED` on Python integers
+    Returns int, number of basis rows, or -1 where an entry outgrew `limit`
     """
     rank = 0
     keep[:] = False
@@ -252,19 +242,10 @@ def nonnegative_support(tableau, verdict, limit):  # type: ignore[no-untyped-def
     would make every step a guess, and so they are replaced by positive numbers: the rays of the
     polyhedron are the same whatever they are, and nearly every step makes progress.
 
-    Parameters
-    ----------
-    tableau : int64 array (r, q)
-        Integer equations.
-    verdict : int8 array (q,)
-        Receives `INSIDE` or `OUTSIDE`.
-    limit : int
-        Largest absolute entry allowed, `UNLIMITED` on Python integers.
-
-    Returns
-    -------
-    bool
-        False where an entry outgrew `limit`.
+    tableau: (r, q) int64, integer equations
+    verdict: (q,) int8, receives `INSIDE` or `OUTSIDE`
+    limit: int, largest absolute entry allowed, `UNLIMITED` on Python integers
+    Returns bool, False where an entry outgrew `limit`
     """
     verdict[:] = UNKNOWN
     extended, basic = _with_column(tableau), np.zeros(tableau.shape[0], dtype=np.int64)

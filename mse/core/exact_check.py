@@ -44,15 +44,8 @@ def interpreted(kernel: Any) -> Callable[..., Any]:
     Exact arithmetic runs compiled in int64 and, where numbers outgrow that, interpreted on
     arrays of Python integers; tests use it as the oracle of the compiled code.
 
-    Parameters
-    ----------
-    kernel : numba dispatcher
-        A function compiled with ``numba.njit``.
-
-    Returns
-    -------
-    function
-        Takes the same arguments.
+    kernel: a function compiled with ``numba.njit``
+    Returns takes the same arguments
     """
     source = kernel.py_func
     namespace = dict(source.__globals__)
@@ -147,10 +140,8 @@ def find_face(
 ) -> Answer:
     """Find the facial set and the limits of hidden counts in whole numbers.
 
-    Parameters
-    ----------
-    counts, face, design, chosen, limits, partner
-        As of `mse.core.existence.facial_set`; nothing is changed.
+    counts, face, design, chosen, limits, partner: as of `mse.core.existence.facial_set`; nothing is
+        changed
     """
     question: tuple[bytes, ...] | None = None
     if counts.size <= MOST_CELLS:
@@ -207,17 +198,9 @@ def _run(kernel: Any, kind: Any, limit: Any, *question: Any) -> Answer:
 class ExactCheck:
     """Answers what a compiled loop asks while it runs; to be used in a ``with`` statement.
 
-    Parameters
-    ----------
-    design : Design
-        Axes and parameters.
-    work : Workspace
-        The work space of the loop.
-
-    Attributes
-    ----------
-    asked : Asked
-        To be passed to the loop.
+    design: axes and parameters
+    work: the work space of the loop
+    asked: to be passed to the loop
     """
 
     def __init__(self, design: Design, work: Workspace) -> None:

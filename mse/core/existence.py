@@ -85,20 +85,11 @@ def _grouped(block, n):  # type: ignore[no-untyped-def]
 def independent_blocks(starts, places, n_columns):  # type: ignore[no-untyped-def]
     """Group rows and columns into blocks that have nothing to do with each other.
 
-    Parameters
-    ----------
-    starts, places : int64 arrays (r + 1,), (entries,)
-        Sparse rows.
-    n_columns : int
-        Number of columns.
-
-    Returns
-    -------
-    rows, first_rows : int64 arrays (r,), (n + 1,)
-        ``rows[first_rows[b] : first_rows[b + 1]]`` are the rows of block b, in order. Rows without
-        entries are in no block.
-    columns, first_columns : int64 arrays (n_columns,), (n + 1,)
-        Likewise.
+    starts, places: (r + 1,), (entries,) int64, sparse rows
+    n_columns: int, number of columns
+    Returns rows, first_rows: (r,), (n + 1,) int64, ``rows[first_rows[b] : first_rows[b + 1]]`` are
+        the rows of block b, in order. Rows without entries are in no block.
+    Returns columns, first_columns: (n_columns,), (n + 1,) int64, likewise
     """
     parent = np.arange(n_columns)
     moved = np.zeros(n_columns, dtype=np.bool_)
@@ -120,14 +111,9 @@ def independent_blocks(starts, places, n_columns):  # type: ignore[no-untyped-de
 def dense_block(starts, places, values, rows, columns, position):  # type: ignore[no-untyped-def]
     """Write the rows of a block in full, in its own columns.
 
-    Parameters
-    ----------
-    starts, places, values : arrays
-        Sparse rows.
-    rows, columns : int64 arrays
-        The block.
-    position : int64 array (n_columns,)
-        Work space, overwritten in the columns of the block.
+    starts, places, values: arrays, sparse rows
+    rows, columns: int64 arrays, the block
+    position: (n_columns,) int64, work space, overwritten in the columns of the block
     """
     block = np.zeros((rows.size, columns.size), dtype=values.dtype)
     for j in range(columns.size):
@@ -351,18 +337,12 @@ def _settle_block(block, n_empty, limit, pivoted, answers):  # type: ignore[no-u
 
     Cells that move alike have one answer, which is found once.
 
-    Parameters
-    ----------
-    block : int64 array (r, q)
-        Slopes of the null directions in the cells of the block.
-    n_empty : int
-        Columns that are empty cells.
-    limit : int
-        Largest entry allowed.
-    pivoted : bool array (r,)
-        Receives the directions that do not survive on F.
-    answers : int8 array (q,)
-        Receives `INSIDE` or `OUTSIDE` for the empty cells, limits for the hidden cells.
+    block: (r, q) int64, slopes of the null directions in the cells of the block
+    n_empty: int, columns that are empty cells
+    limit: int, largest entry allowed
+    pivoted: (r,) bool, receives the directions that do not survive on F
+    answers: (q,) int8, receives `INSIDE` or `OUTSIDE` for the empty cells, limits for the hidden
+        cells
     """
     first_empty, first_hidden = first_alike(block[:, :n_empty]), first_alike(block[:, n_empty:])
     empty = np.flatnonzero(first_empty == np.arange(first_empty.size))
@@ -391,23 +371,13 @@ def settle(starts, places, slopes, n_empty, limit, pivoted, answers):  # type: i
     The directions and the cells fall apart into blocks, one for each thin stratum say, which are
     settled one by one.
 
-    Parameters
-    ----------
-    starts, places, slopes : arrays
-        Sparse rows, one a direction: which cells it moves, and how far.
-    n_empty : int
-        Cells that are empty; the others are hidden.
-    limit : int
-        Largest entry allowed.
-    pivoted : bool array (directions,)
-        Receives those that do not survive on F.
-    answers : int8 array (cells,)
-        Receives `INSIDE` or `OUTSIDE` of empty cells, limits of hidden ones; those that nothing moves stay.
-
-    Returns
-    -------
-    bool
-        False where an entry outgrew `limit`.
+    starts, places, slopes: arrays, sparse rows, one a direction: which cells it moves, and how far
+    n_empty: int, cells that are empty; the others are hidden
+    limit: int, largest entry allowed
+    pivoted: (directions,) bool, receives those that do not survive on F
+    answers: (cells,) int8, receives `INSIDE` or `OUTSIDE` of empty cells, limits of hidden ones;
+        those that nothing moves stay
+    Returns bool, False where an entry outgrew `limit`
     """
     rows, first_row, cells, first_cell = independent_blocks(starts, places, answers.size)
     position = np.zeros(answers.size, dtype=np.int64)
@@ -449,31 +419,19 @@ def _asked(positive, face, limits, partner):  # type: ignore[no-untyped-def]
 def facial_set(counts, face, design, chosen, like, limit, keep, limits, partner):  # type: ignore[no-untyped-def]
     """Find the facial set, an independent set of parameters on it, and the hidden limits.
 
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        Persons by cell.
-    face : bool array (C,)
-        Observable cells not yet known to be outside F, the positive ones among them; receives F.
-    design : Design
-        Axes and parameters, see `mse.core.newton`.
-    chosen : int64 array (p,)
-        Positions of the parameters of the model, the constant first.
-    like : int64 or object array
-        An array of the integers to compute with: int64, or Python integers.
-    limit : int
-        Largest entry allowed, see `mse.core.exact`.
-    keep : bool array (p,)
-        Receives a maximal set of parameters that are independent on F.
-    limits : int8 array (Q,)
-        For the hidden cells 0..Q-1: those that are `FINITE` on entry receive their limit.
-    partner : int64 array (Q,) or (0,)
-        Where it is not negative, the limit is that of x(partner) - x(h) in place of x(h).
-
-    Returns
-    -------
-    int
-        Rank of the design on F, or -1 where an entry outgrew `limit`.
+    counts: (C,) float64, persons by cell
+    face: (C,) bool, observable cells not yet known to be outside F, the positive ones among them;
+        receives F
+    design: Design, axes and parameters, see `mse.core.newton`
+    chosen: (p,) int64, positions of the parameters of the model, the constant first
+    like: int64 or object array, an array of the integers to compute with: int64, or Python integers
+    limit: int, largest entry allowed, see `mse.core.exact`
+    keep: (p,) bool, receives a maximal set of parameters that are independent on F
+    limits: (Q,) int8, for the hidden cells 0..Q-1: those that are `FINITE` on entry receive their
+        limit
+    partner: (Q,) or (0,) int64, where it is not negative, the limit is that of x(partner) - x(h) in
+        place of x(h)
+    Returns int, rank of the design on F, or -1 where an entry outgrew `limit`
     """
     p = chosen.size
     positive = np.zeros(counts.size, dtype=np.bool_)
@@ -522,18 +480,11 @@ def empty_strata(marks, effects, design, limits, partner):  # type: ignore[no-un
       the empty cell h + k by as much and by its slope along x(h + k) - x(h). This is made of effects
       that somebody has; where no direction lowers it, h cannot grow and its limit is zero.
 
-    Parameters
-    ----------
-    marks : float64 array (C,)
-        Number of effects that nobody has in each cell.
-    effects : int64 array
-        Cells of these effects.
-    design : Design
-        Axes and parameters.
-    limits : int8 array (Q,)
-        Limits that are `NOT_ASKED` become `INDETERMINATE` in the first case.
-    partner : int64 array (Q,)
-        Receives the cell h + k of the second case, -1 where there is none.
+    marks: (C,) float64, number of effects that nobody has in each cell
+    effects: int64 array, cells of these effects
+    design: Design, axes and parameters
+    limits: (Q,) int8, limits that are `NOT_ASKED` become `INDETERMINATE` in the first case
+    partner: (Q,) int64, receives the cell h + k of the second case, -1 where there is none
     """
     strong = np.zeros(marks.size)
     n_lists, stride = 0, marks.size // 2
@@ -583,19 +534,10 @@ def hear_partners(limits, partner):  # type: ignore[no-untyped-def]
 def without_persons(counts, shape, n_hidden):  # type: ignore[no-untyped-def]
     """Find the strata of which a covariate has a level that nobody was observed with.
 
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        Persons by cell.
-    shape : int64 array (d,)
-        Levels of each axis, the lists first.
-    n_hidden : int
-        Number of strata Q.
-
-    Returns
-    -------
-    bool array (Q,)
-        None of them where nobody was observed at all.
+    counts: (C,) float64, persons by cell
+    shape: (d,) int64, levels of each axis, the lists first
+    n_hidden: int, number of strata Q
+    Returns (Q,) bool, None of them where nobody was observed at all
     """
     found = np.zeros(n_hidden, dtype=np.bool_)
     axis, stride = shape.size - 1, 1

@@ -52,14 +52,9 @@ LARGE_STEP = 30.0
 class Rows(NamedTuple):
     """A model on explicit cells.
 
-    Attributes
-    ----------
-    seen : float64 array (R, p)
-        Design rows of the cells in the likelihood; their rank is p.
-    hidden : float64 array (Q, p)
-        Rows of other cells whose means are wanted.
-    offset : float64 array (R,)
-        Known part of each log mean in the likelihood.
+    seen: (R, p), design rows of the cells in the likelihood; their rank is p
+    hidden: (Q, p), rows of other cells whose means are wanted
+    offset: (R,), known part of each log mean in the likelihood
     """
 
     seen: FloatArray
@@ -85,14 +80,10 @@ class Changes(NamedTuple):
 class ExplicitFit(NamedTuple):
     """A maximum of the likelihood.
 
-    Attributes
-    ----------
-    log_means : float64 array (R,)
-    log_hidden : float64 array (Q,)
-    coefficients : float64 array (p,)
-        In the coordinates of the design.
-    basis : Basis
-        Well-conditioned coordinates at the maximum.
+    log_means: (R,)
+    log_hidden: (Q,)
+    coefficients: (p,), in the coordinates of the design
+    basis: well-conditioned coordinates at the maximum
     """
 
     log_means: FloatArray
@@ -120,16 +111,10 @@ def explicit_rows(
 ) -> Rows:
     """Write out a model on some cells of a table.
 
-    Parameters
-    ----------
-    design : Design
-        Axes and parameters.
-    chosen : int64 array (p,)
-        Parameters of the model.
-    seen, hidden : int64 arrays
-        Cells in the likelihood, and others whose means are wanted; by default none.
-    offset : float64 array (R,), optional
-        Known part of the log means of the former; by default zero.
+    design: axes and parameters
+    chosen: (p,), parameters of the model
+    seen, hidden: cells in the likelihood, and others whose means are wanted; by default none
+    offset: (R,), known part of the log means of the former; by default zero
     """
     others = np.zeros(0, dtype=np.int64) if hidden is None else hidden
     return Rows(
@@ -142,17 +127,9 @@ def explicit_rows(
 def heaviest_basis(rows: Rows, log_weights: FloatArray) -> Basis:
     """Choose the independent rows with the largest weights and write all rows in terms of them.
 
-    Parameters
-    ----------
-    rows : Rows
-        The model.
-    log_weights : float64 array (R,)
-        Log of what each row weighs.
-
-    Raises
-    ------
-    ArithmeticError
-        Where no p rows are independent.
+    rows: the model
+    log_weights: (R,), log of what each row weighs
+    Raises ArithmeticError: where no p rows are independent
     """
     p = rows.seen.shape[1]
     order = np.argsort(-log_weights, kind="stable")
@@ -248,12 +225,8 @@ def half_covariance_of(rows: Rows, log_means: FloatArray) -> FloatArray:
 
     It is that by the inverse information.
 
-    Parameters
-    ----------
-    rows : Rows
-        The model.
-    log_means : float64 array (R,)
-        Where the information is taken.
+    rows: the model
+    log_means: (R,), where the information is taken
     """
     basis = heaviest_basis(rows, log_means)
     scaled = scaled_rows(basis, log_means)
@@ -288,19 +261,11 @@ def deviance_of(counts: FloatArray, means: FloatArray) -> float:
 def fit_rows(counts: FloatArray, rows: Rows, start: FloatArray | None = None) -> ExplicitFit:
     """Maximize the Poisson likelihood of rows of full rank for which a maximum exists.
 
-    Parameters
-    ----------
-    counts : float64 array (R,)
-        Persons; need not be whole, nor positive where their sufficient statistics allow it.
-    rows : Rows
-        The model.
-    start : float64 array (p,), optional
-        Coefficients to start from; by default it starts from the counts.
-
-    Raises
-    ------
-    ArithmeticError
-        Where the rows are not independent, or Newton's method did not end.
+    counts: (R,), persons; need not be whole, nor positive where their sufficient statistics allow
+        it
+    rows: the model
+    start: (p,), coefficients to start from; by default it starts from the counts
+    Raises ArithmeticError: where the rows are not independent, or Newton's method did not end
     """
     basis, b = _start(counts, rows) if start is None else _start_at(start, rows)
     for _ in range(MAX_ITERATIONS):
@@ -331,26 +296,12 @@ def fit_rows(counts: FloatArray, rows: Rows, start: FloatArray | None = None) ->
 def changes_with_total(means: Changes, rows: Rows, total: float, start: Changes) -> Changes:
     """Move a fit to the maximum that it has with some persons in all hidden cells together.
 
-    Parameters
-    ----------
-    means : Changes
-        Fitted means of the cells in the likelihood, and of the hidden cells.
-    rows : Rows
-        The model.
-    total : float
-        Persons in the hidden cells, positive.
-    start : Changes
-        Log means to start from, less those of the fit.
-
-    Returns
-    -------
-    Changes
-        Log means at the new maximum, less those of the fit.
-
-    Raises
-    ------
-    ArithmeticError
-        Where Newton's method did not end.
+    means: fitted means of the cells in the likelihood, and of the hidden cells
+    rows: the model
+    total: persons in the hidden cells, positive
+    start: log means to start from, less those of the fit
+    Returns log means at the new maximum, less those of the fit
+    Raises ArithmeticError: where Newton's method did not end
     """
     at, value = start, _height(means, start, total)
     for _ in range(MOST_CHANGES):

@@ -54,22 +54,13 @@ STATUSES = ("ok", "boundary", "not_estimable", "not_converged")
 class BatchFit(NamedTuple):
     """Fits of M models to B tables with Q hidden cells.
 
-    Attributes
-    ----------
-    deviance : float64 array (B, M)
-        Of the extended maximum likelihood estimate; NaN where not converged.
-    hidden : float64 array (B, M, Q)
-        Persons on no list, by stratum; NaN where not estimable.
-    limits : int8 array (B, M, Q)
-        Codes of `mse.core.existence.LIMITS`.
-    status : int8 array (B, M)
-        Codes of `STATUSES`.
-    rank : int64 array (B, M)
-        Rank of the design on the facial set.
-    n_face : int64 array (B, M)
-        Number of cells in the facial set.
-    coefficients : float64 array (B, M, U)
-        Log scale; 0 for parameters that were not fitted.
+    deviance: (B, M), of the extended maximum likelihood estimate; NaN where not converged
+    hidden: (B, M, Q), persons on no list, by stratum; NaN where not estimable
+    limits: (B, M, Q) int8, codes of `mse.core.existence.LIMITS`
+    status: (B, M) int8, codes of `STATUSES`
+    rank: (B, M), rank of the design on the facial set
+    n_face: (B, M), number of cells in the facial set
+    coefficients: (B, M, U), log scale; 0 for parameters that were not fitted
     """
 
     deviance: FloatArray
@@ -84,26 +75,15 @@ class BatchFit(NamedTuple):
 class ModelFit(NamedTuple):
     """One model on one table.
 
-    Attributes
-    ----------
-    deviance : float
-        Of the extended maximum likelihood estimate.
-    hidden : float64 array (Q,)
-        Persons on no list, by stratum; NaN where not estimable.
-    limits : int8 array (Q,)
-        Codes of `mse.core.existence.LIMITS`.
-    status : int
-        Code of `STATUSES`.
-    means : float64 array (C,)
-        Extended maximum likelihood means; 0 outside the facial set, hidden ones included.
-    face : bool array (C,)
-        The facial set.
-    kept : int64 array (rank,)
-        Positions in `Design.cells` of the parameters that were fitted.
-    coefficients : float64 array (rank,)
-        Their values, log scale.
-    vanishing : int64 array
-        Positions of the parameters at minus infinity because nobody has their combination.
+    deviance: of the extended maximum likelihood estimate
+    hidden: (Q,), persons on no list, by stratum; NaN where not estimable
+    limits: (Q,) int8, codes of `mse.core.existence.LIMITS`
+    status: code of `STATUSES`
+    means: (C,), extended maximum likelihood means; 0 outside the facial set, hidden ones included
+    face: (C,) bool, the facial set
+    kept: (rank,), positions in `Design.cells` of the parameters that were fitted
+    coefficients: (rank,), their values, log scale
+    vanishing: positions of the parameters at minus infinity because nobody has their combination
     """
 
     deviance: float
@@ -240,36 +220,18 @@ def _read_off(counts, design, work, n_vanishing, hidden, limits):  # type: ignor
 def fit_one(counts, sums, member, start, ceiling, steps, design, work, asked, hidden, limits):  # type: ignore[no-untyped-def]
     """Fit one model to one table: face, means, hidden counts.
 
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        Persons by cell; 0 on unobservable cells.
-    sums : float64 array (C,)
-        Superset sums of the counts.
-    member : bool array (U,)
-        Parameters of the model.
-    start : float64 array (U,) or (0,)
-        Coefficients to start from; empty for a start from the data.
-    ceiling : float
-        Give up once the deviance is certain to end above this.
-    steps : int
-        `MAX_ITERATIONS`, or the few Newton steps after which it is given up for a bound.
-    design, work : Design, Workspace
-        See `mse.core.newton`.
-    asked : Asked
-        Who settles what cannot be certified here, see `mse.core.exact_check.ExactCheck`.
-    hidden : float64 array (Q,)
-        Receives the hidden counts.
-    limits : int8 array (Q,)
-        Receives their limits.
-
-    Returns
-    -------
-    status : int
-    p : int
-        Number of fitted parameters, the rank on the face.
-    deviance : float
-        Of a model that was given up, a bound from below.
+    counts: (C,) float64, persons by cell; 0 on unobservable cells
+    sums: (C,) float64, superset sums of the counts
+    member: (U,) bool, parameters of the model
+    start: (U,) or (0,) float64, coefficients to start from; empty for a start from the data
+    ceiling: float, give up once the deviance is certain to end above this
+    steps: int, `MAX_ITERATIONS`, or the few Newton steps after which it is given up for a bound
+    design, work: Design, Workspace, see `mse.core.newton`
+    asked: Asked, who settles what cannot be certified here, see `mse.core.exact_check.ExactCheck`
+    hidden: (Q,) float64, receives the hidden counts
+    limits: (Q,) int8, receives their limits
+    Returns p: int, number of fitted parameters, the rank on the face
+    Returns deviance: float, of a model that was given up, a bound from below
     """
     p, n_vanishing = choose(sums, member, design, work)
     empty = _ask(design, work, n_vanishing, hidden, limits)
@@ -320,21 +282,13 @@ class Rule(NamedTuple):
     A model that lacks two terms has a deviance at least that of the largest model that lacks them, and a
     Newton step bounds the deviance it leads to from below (`mse.core.newton.deviance_below`).
 
-    Attributes
-    ----------
-    kind : int
-        Code of the criterion, see `CRITERIA`.
-    sizes : int64 array (G + M,)
-        Parameters of each model.
-    lacking : int64 array (G + M, T + 1)
-        Positions of the interactions that a model lacks, -1 after the last.
-    bounds : float64 array (G,)
-        The first G models are not fitted; this receives what their deviances are certain to end above.
-        Without any, all models are fitted.
-    values : float64 array (G + M,)
-        Receives the criterion of each model that was fitted.
-    bound_row : int64 array (T, T)
-        Which of these is the largest model without interactions i and j.
+    kind: code of the criterion, see `CRITERIA`
+    sizes: (G + M,), parameters of each model
+    lacking: (G + M, T + 1), positions of the interactions that a model lacks, -1 after the last
+    bounds: (G,), The first G models are not fitted; this receives what their deviances are certain
+        to end above. Without any, all models are fitted.
+    values: (G + M,), receives the criterion of each model that was fitted
+    bound_row: (T, T), which of these is the largest model without interactions i and j
     """
 
     kind: int
@@ -444,20 +398,10 @@ def fit_models(
 ) -> BatchFit:
     """Fit every model to every table.
 
-    Parameters
-    ----------
-    tables : float64 array (B, C)
-        Counts of persons, 0 on unobservable cells.
-    members : bool array (M, U)
-        Parameters of each model among those of the design; the constant in each.
-    design : Design
-        Axes and parameters.
-    start : float64 array (U,), optional
-        Coefficients to start every fit from; by default each starts from the data.
-
-    Returns
-    -------
-    BatchFit
+    tables: (B, C), counts of persons, 0 on unobservable cells
+    members: (M, U) bool, parameters of each model among those of the design; the constant in each
+    design: axes and parameters
+    start: (U,), coefficients to start every fit from; by default each starts from the data
     """
     out = nothing_fitted(len(tables), len(members), design, n_parameters(design))
     factor = factor_of(design)
@@ -477,20 +421,10 @@ def fit_model(
 ) -> ModelFit:
     """Fit one model to one table and keep everything that describes the fit.
 
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        Persons by cell, 0 on unobservable cells.
-    member : bool array (U,)
-        Parameters of the model.
-    design : Design
-        Axes and parameters.
-    start : float64 array (U,), optional
-        Coefficients to start from; by default it starts from the data.
-
-    Returns
-    -------
-    ModelFit
+    counts: (C,), persons by cell, 0 on unobservable cells
+    member: (U,) bool, parameters of the model
+    design: axes and parameters
+    start: (U,), coefficients to start from; by default it starts from the data
     """
     factor = factor_of(design)
     if factor is not None:
@@ -524,19 +458,11 @@ def refit_model(
 ) -> tuple[FloatArray, np.ndarray[tuple[int, int], np.dtype[np.int8]], BoolArray]:
     """Fit one model to many tables, for its hidden counts alone.
 
-    Parameters
-    ----------
-    tables, design, start
-        As of `fit_models`.
-    member : bool array (U,)
-        Parameters of the model.
-
-    Returns
-    -------
-    hidden : float64 array (B, Q)
-    limits : int8 array (B, Q)
-    failed : bool array (B,)
-        Tables on which the fit did not converge.
+    tables, design, start: as of `fit_models`
+    member: (U,) bool, parameters of the model
+    Returns hidden: (B, Q)
+    Returns limits: (B, Q) int8
+    Returns failed: (B,) bool, tables on which the fit did not converge
     """
     factor = factor_of(design)
     if factor is None:

@@ -51,14 +51,9 @@ class HiddenCovariance(NamedTuple):
     The covariance of strata s and t is the product of their columns of ``together`` and, where they have
     the same level of a factor whose levels were eliminated, of those of ``apart``.
 
-    Attributes
-    ----------
-    together : float64 array (g, Q)
-        NaN for strata that are not estimable.
-    apart : float64 array (q, Q)
-        q is 0 where no factor was eliminated.
-    level : int64 array (Q,)
-        Level of each stratum.
+    together: (g, Q), NaN for strata that are not estimable
+    apart: (q, Q), q is 0 where no factor was eliminated
+    level: (Q,), level of each stratum
     """
 
     together: FloatArray
@@ -68,19 +63,10 @@ class HiddenCovariance(NamedTuple):
     def of_sums(self, weights: FloatArray, groups: IntArray, n_groups: int) -> FloatArray:
         """Variances of weighted sums of log hidden counts.
 
-        Parameters
-        ----------
-        weights : float64 array (Q,)
-            Weight of each stratum in its sum.
-        groups : int64 array (Q,)
-            Sum that each stratum is in.
-        n_groups : int
-            Number of sums.
-
-        Returns
-        -------
-        float64 array (n_groups,)
-            NaN for sums over strata that are not estimable.
+        weights: (Q,), weight of each stratum in its sum
+        groups: (Q,), sum that each stratum is in
+        n_groups: number of sums
+        Returns (n_groups,), NaN for sums over strata that are not estimable
         """
         found = np.zeros(n_groups)
         for row in self.together:
@@ -105,14 +91,9 @@ def hidden_covariance(
 ) -> HiddenCovariance:
     """Covariance of the log hidden counts by the inverse information on the face.
 
-    Parameters
-    ----------
-    fit : ModelFit
-        A fit whose hidden counts are estimable, at least in part.
-    design : Design
-        Axes and parameters.
-    means : float64 array (C,), optional
-        Other means to take the information at; by default those of the fit.
+    fit: a fit whose hidden counts are estimable, at least in part
+    design: axes and parameters
+    means: (C,), other means to take the information at; by default those of the fit
     """
     weights = np.where(fit.face, fit.means if means is None else means, 0.0)
     finite = np.flatnonzero(np.asarray(fit.limits) == FINITE)

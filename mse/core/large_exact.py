@@ -97,23 +97,13 @@ def face_of_levels(
 ) -> LargeAnswer:
     """Find the facial set, an independent set of parameters on it, and the hidden limits.
 
-    Parameters
-    ----------
-    counts : float64 array (R, L)
-        Persons by cell.
-    face : bool array (R, L)
-        Observable cells not yet known to be outside F, the positive ones among them.
-    factor : Factor
-        Parameters.
-    active : Active
-        Those of the model.
-    limits, partner : int8, int64 arrays (Q,)
-        As of `mse.core.existence.facial_set`, by hidden cell of the table.
-
-    Raises
-    ------
-    ArithmeticError
-        Where directions with a shared part tie so many levels together that they cannot be settled.
+    counts: (R, L), persons by cell
+    face: (R, L) bool, observable cells not yet known to be outside F, the positive ones among them
+    factor: parameters
+    active: those of the model
+    limits, partner: (Q,) int8, as of `mse.core.existence.facial_set`, by hidden cell of the table
+    Raises ArithmeticError: where directions with a shared part tie so many levels together that
+        they cannot be settled
     """
     asked = (face & (counts > 0), face, factor, active, limits, partner)
     parts = (

@@ -50,24 +50,19 @@ DEPTH_OF_PAIRS = 40
 class Factor(NamedTuple):
     """Parameters laid out by the levels of one axis.
 
-    Attributes
-    ----------
-    before, levels, after : int
-        Cells are ``(before, levels, after)``; R is before * after.
-    shape : int64 array (d - 1,)
-        Levels of the other axes.
-    local : int64 array (q, L - 1)
-        Positions in the design of the parameters of each level but the first, one row a kind.
-    shared : int64 array (g,)
-        Positions of the parameters of no level.
-    cells : int64 array (e + f,)
-        Among R, the cells of the effects that make up the kinds (e) and the shared parameters (f).
-    union : int64 array (e, e + f)
-        Cells where effects of a level meet each other and the shared ones, `CONFLICT` where they do not.
-    sums, place : int64 arrays (m,), (f, f)
-        The cells where shared effects meet, each once, `CONFLICT` among them; and which it is for each two.
-    weights : tuple of float64 arrays (e, q), (f, g), or None
-        How parameters are made of effects; None where they are the effects.
+    before, levels, after: cells are ``(before, levels, after)``; R is before * after
+    shape: (d - 1,), levels of the other axes
+    local: (q, L - 1), positions in the design of the parameters of each level but the first, one
+        row a kind
+    shared: (g,), positions of the parameters of no level
+    cells: (e + f,), among R, the cells of the effects that make up the kinds (e) and the shared
+        parameters (f)
+    union: (e, e + f), cells where effects of a level meet each other and the shared ones,
+        `CONFLICT` where they do not
+    sums, place: (m,), (f, f), the cells where shared effects meet, each once, `CONFLICT` among
+        them; and which it is for each two
+    weights: (e, q), (f, g), or None, how parameters are made of effects; None where they are the
+        effects
     """
 
     before: int
@@ -121,11 +116,8 @@ class Matrix(NamedTuple):
 def factor_of(design: Design) -> Factor | None:
     """Lay parameters out by the levels of the longest axis.
 
-    Returns
-    -------
-    Factor or None
-        None where there are few parameters or levels, or the parameters do not fall into the same kinds
-        at every level, as those of a trend over the axis.
+    Returns None where there are few parameters or levels, or the parameters do not fall into the
+        same kinds at every level, as those of a trend over the axis
     """
     axis = int(np.argmax(design.shape))
     levels, after = int(design.shape[axis]), int(np.prod(design.shape[axis + 1 :]))
@@ -358,14 +350,9 @@ def only(matrix: Matrix, active: Active) -> Matrix:
 class Eliminated(NamedTuple):
     """Cholesky factor of a matrix of blocks.
 
-    Attributes
-    ----------
-    local : float64 array (q, q, L - 1)
-        Lower factors of the blocks.
-    border : float64 array (q, g, L - 1)
-        Their inverses times the border.
-    shared : float64 array (g, g)
-        Lower factor of the Schur complement.
+    local: (q, q, L - 1), lower factors of the blocks
+    border: (q, g, L - 1), their inverses times the border
+    shared: (g, g), lower factor of the Schur complement
     """
 
     local: FloatArray
@@ -443,18 +430,11 @@ def product(one: Values, other: Values) -> float:
 class Question(NamedTuple):
     """A fit on a face.
 
-    Attributes
-    ----------
-    counts : float64 array (R, L)
-        Persons by cell.
-    face : bool array (R, L)
-        Cells in the likelihood.
-    hidden : bool array (R, L)
-        Cells that cannot be seen, whose means are wanted.
-    factor : Factor
-        Parameters.
-    active : Active
-        Those that are fitted.
+    counts: (R, L), persons by cell
+    face: (R, L) bool, cells in the likelihood
+    hidden: (R, L) bool, cells that cannot be seen, whose means are wanted
+    factor: parameters
+    active: those that are fitted
     """
 
     counts: FloatArray

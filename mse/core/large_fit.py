@@ -67,22 +67,14 @@ PATIENCE = 4.0
 class LargeFit(NamedTuple):
     """One model on one table, cells laid out as (R, L).
 
-    Attributes
-    ----------
-    code : int
-        `CERTIFIED`, `SURPASSED` where the deviance is above the ceiling, otherwise no fit was found.
-    question : Question
-        The counts, the facial set, and the parameters that were fitted.
-    b : Values
-        Coefficients.
-    means : float64 array (R, L)
-        Means of all cells.
-    limits : int8 array (Q,)
-        Codes of `mse.core.existence.LIMITS`, by hidden cell of the table.
-    vanishing : int64 array
-        Positions of the parameters at minus infinity because nobody has their combination.
-    boundary : bool
-        Whether some cells or parameters are not in the fit.
+    code: `CERTIFIED`, `SURPASSED` where the deviance is above the ceiling, otherwise no fit was
+        found
+    question: the counts, the facial set, and the parameters that were fitted
+    b: coefficients
+    means: (R, L), means of all cells
+    limits: (Q,) int8, codes of `mse.core.existence.LIMITS`, by hidden cell of the table
+    vanishing: positions of the parameters at minus infinity because nobody has their combination
+    boundary: whether some cells or parameters are not in the fit
     """
 
     code: int
@@ -132,18 +124,11 @@ def fit_large(
 ) -> LargeFit:
     """Fit one model to one table, as `mse.core.fitting.fit_one` does.
 
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        Persons by cell; 0 on unobservable cells.
-    member : bool array (P,)
-        Parameters of the model.
-    design, factor : Design, Factor
-        Axes and parameters.
-    start : float64 array (P,), optional
-        Coefficients to start from; by default it starts from the data.
-    ceiling : float
-        Give up once the deviance is certain to end above this.
+    counts: (C,), persons by cell; 0 on unobservable cells
+    member: (P,) bool, parameters of the model
+    design, factor: axes and parameters
+    start: (P,), coefficients to start from; by default it starts from the data
+    ceiling: give up once the deviance is certain to end above this
     """
     inside = Active(member[factor.local], member[factor.shared])
     kinds = np.asarray(inside.local.any(axis=1))
@@ -284,10 +269,7 @@ def question_of(
 def fit_large_with_hidden(question: Question, hidden: float, start: Values) -> Values | None:
     """Maximize the likelihood with so many persons in the hidden cells, see `mse.core.profile.fit_with_hidden`.
 
-    Returns
-    -------
-    Values or None
-        Coefficients; None where Newton's method did not end.
+    Returns coefficients; None where Newton's method did not end
     """
     b, means = start, means_of(start, question.factor)
     value = _half_deviance(question, means, hidden)

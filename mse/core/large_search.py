@@ -189,12 +189,8 @@ def _losses(b: FloatArray, information: FloatArray) -> FloatArray:
 class LargeWalker:
     """Searches one table from one start after another, as `mse.core.search.Walker` does.
 
-    Parameters
-    ----------
-    main, ranges, kind, design
-        As there.
-    factor : Factor
-        Parameters by the levels of the factor.
+    main, ranges, kind, design: as there
+    factor: parameters by the levels of the factor
     """
 
     def __init__(

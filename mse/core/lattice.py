@@ -31,12 +31,8 @@ CONFLICT = -1
 def subset_sum(x, shape):  # type: ignore[no-untyped-def]
     """Replace ``x`` by its subset sums: out[0] = x[0], out[l] = x[0] + x[l] along each axis.
 
-    Parameters
-    ----------
-    x : array (C,)
-        Coefficients by cell; changed in place.
-    shape : int64 array (d,)
-        Number of levels of each axis; their product is C.
+    x: (C,), coefficients by cell; changed in place
+    shape: (d,) int64, number of levels of each axis; their product is C
     """
     inner = 1
     for axis in range(shape.size - 1, -1, -1):
@@ -52,12 +48,8 @@ def subset_sum(x, shape):  # type: ignore[no-untyped-def]
 def superset_sum(x, shape):  # type: ignore[no-untyped-def]
     """Replace ``x`` by its superset sums: out[0] = sum over levels, out[l] = x[l] along each axis.
 
-    Parameters
-    ----------
-    x : array (C,)
-        Weights by cell; changed in place.
-    shape : int64 array (d,)
-        Number of levels of each axis; their product is C.
+    x: (C,), weights by cell; changed in place
+    shape: (d,) int64, number of levels of each axis; their product is C
     """
     inner = 1
     for axis in range(shape.size - 1, -1, -1):
@@ -91,16 +83,9 @@ def _unions(levels, shape, result):  # type: ignore[no-untyped-def]
 def unions(cells: IntArray, shape: IntArray) -> IntArray:
     """Smallest cell that contains each pair of cells, or `CONFLICT`.
 
-    Parameters
-    ----------
-    cells : int64 array (U,)
-        Flat cell indices.
-    shape : int64 array (d,)
-        Number of levels of each axis.
-
-    Returns
-    -------
-    int64 array (U, U)
+    cells: (U,), flat cell indices
+    shape: (d,), number of levels of each axis
+    Returns (U, U)
     """
     result = np.zeros((cells.size, cells.size), dtype=np.int64)
     _unions(levels_of(cells, shape), shape, result)

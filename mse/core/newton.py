@@ -58,24 +58,17 @@ MANY_EFFECTS, MANY_LEVELS = 512, 32
 class Design(NamedTuple):
     """A table's axes and the parameters that models on it choose from.
 
-    Attributes
-    ----------
-    shape : int64 array (d,)
-        Levels of each axis; their product is C.
-    observable : bool array (C,)
-        Cells that can be seen.
-    n_hidden : int
-        The first `n_hidden` cells (on no list, one for each stratum) cannot.
-    cells : int64 array (U,)
-        Cell of each effect (a term at levels), the constant (cell 0) first.
-    union : int64 array (U, U) or (0, 0)
-        Cell of the union of two effects, `CONFLICT` where there is none. Empty where there are many effects
-        and an axis has many levels, which are eliminated then; see `with_unions`.
-    starts : int64 array (P + 1,) or (0,)
-        Empty where the parameters are the effects. Otherwise parameter i is the sum of the
-        effects ``entries[starts[i]:starts[i + 1]]`` times their ``weights``: a trend.
-    entries, weights : int64 arrays
-        Positions of effects in U; integers.
+    shape: (d,), levels of each axis; their product is C
+    observable: (C,) bool, cells that can be seen
+    n_hidden: the first `n_hidden` cells (on no list, one for each stratum) cannot
+    cells: (U,), cell of each effect (a term at levels), the constant (cell 0) first
+    union: (U, U) or (0, 0), Cell of the union of two effects, `CONFLICT` where there is none. Empty
+        where there are many effects and an axis has many levels, which are eliminated then; see
+        `with_unions`.
+    starts: (P + 1,) or (0,), Empty where the parameters are the effects. Otherwise parameter i is
+        the sum of the effects ``entries[starts[i]:starts[i + 1]]`` times their ``weights``: a
+        trend.
+    entries, weights: positions of effects in U; integers
     """
 
     shape: IntArray
@@ -105,14 +98,9 @@ class Workspace(NamedTuple):
 def make_design(shape: tuple[int, ...], n_lists: int, cells: IntArray) -> Design:
     """Describe the table and the parameters that its models choose from.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Levels of each axis, the lists first.
-    n_lists : int
-        Number of lists K.
-    cells : int64 array (U,)
-        Cells of the parameters, the constant first.
+    shape: levels of each axis, the lists first
+    n_lists: number of lists K
+    cells: (U,), cells of the parameters, the constant first
     """
     axes = np.asarray(shape, dtype=np.int64)
     observable = observable_cells(axes, n_lists)
@@ -143,12 +131,8 @@ def with_unions(design: Design) -> Design:
 def with_contrasts(design: Design, columns: list[dict[int, int]]) -> Design:
     """Replace the effects of a design by integer combinations of them.
 
-    Parameters
-    ----------
-    design : Design
-        Its parameters are its effects.
-    columns : list of dict
-        For each parameter the weight of each effect, by position.
+    design: its parameters are its effects
+    columns: for each parameter the weight of each effect, by position
     """
     sizes = [len(column) for column in columns]
     return design._replace(
@@ -573,31 +557,21 @@ def newton(counts, design, work, p, patience, ceiling, steps):  # type: ignore[n
     3). A fit that ends with all steps below `STEP_TOLERANCE` carries that certificate; in a
     diverging fit the step of the vanishing cells tends to -1 and never gets there.
 
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        Persons; only the cells of the face are read.
-    design : Design
-        Axes and parameters.
-    work : Workspace
-        ``face`` and the first p of ``chosen`` and ``b`` are the question and the start; ``b``,
-        ``means`` and ``matrix`` (Cholesky factor of the information at the last step) the answer.
-    p : int
-        Number of parameters.
-    patience : float
-        Iterations before a receding fit is handed to the exact check; infinite for never.
-    ceiling : float
-        The fit is of no interest if its deviance is above this; infinite if it always is.
-    steps : int
-        Steps to take at most: `MAX_ITERATIONS`, or fewer where only a bound is wanted.
-
-    Returns
-    -------
-    code : int
-        `CERTIFIED`, `UNDECIDED` (receding or singular), `EXHAUSTED`, or `SURPASSED` where the
-        deviance is certain to end above the ceiling.
-    below : float
-        What the deviance is certain to end above; 0 where neither ceiling nor bound is asked for.
+    counts: (C,) float64, persons; only the cells of the face are read
+    design: Design, axes and parameters
+    work: Workspace, ``face`` and the first p of ``chosen`` and ``b`` are the question and the
+        start; ``b``, ``means`` and ``matrix`` (Cholesky factor of the information at the last step)
+        the answer
+    p: int, number of parameters
+    patience: float, iterations before a receding fit is handed to the exact check; infinite for
+        never
+    ceiling: float, the fit is of no interest if its deviance is above this; infinite if it always
+        is
+    steps: int, steps to take at most: `MAX_ITERATIONS`, or fewer where only a bound is wanted
+    Returns code: int, `CERTIFIED`, `UNDECIDED` (receding or singular), `EXHAUSTED`, or `SURPASSED`
+        where the deviance is certain to end above the ceiling
+    Returns below: float, what the deviance is certain to end above; 0 where neither ceiling nor
+        bound is asked for
     """
     below, bounded = 0.0, ceiling < np.inf or steps < MAX_ITERATIONS
     means_of(design, work, p)

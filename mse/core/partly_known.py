@@ -46,17 +46,11 @@ FAR = 40.0
 class Observations(NamedTuple):
     """Counts over sets of cells that are boxes: all cells that agree with a pattern.
 
-    Attributes
-    ----------
-    patterns : int64 array (R, d)
-        Level on each axis; -1 where it is unknown.
-    first : int64 array (R + 1,)
-        Where the cells of each pattern start in `boxes`.
-    boxes : int64 array
-        Cells of the patterns in C order over their unknown axes; `IMPOSSIBLE` in place of cells that
-        cannot hold their persons.
-    low, high : int64 arrays (R,)
-        Persons at least and at most, equal where the count is exact.
+    patterns: (R, d), level on each axis; -1 where it is unknown
+    first: (R + 1,), where the cells of each pattern start in `boxes`
+    boxes: cells of the patterns in C order over their unknown axes; `IMPOSSIBLE` in place of cells
+        that cannot hold their persons
+    low, high: (R,), persons at least and at most, equal where the count is exact
     """
 
     patterns: IntArray
@@ -69,25 +63,15 @@ class Observations(NamedTuple):
 class Likelihood(NamedTuple):
     """What one likelihood is made of.
 
-    Attributes
-    ----------
-    base : float64 array (C,)
-        Persons of fully known histories with exact counts.
-    seen : Observations
-        The others.
-    inside : bool array (C,)
-        Cells whose means are subtracted: observable ones that are not fitted as zero.
-    unseen : bool array (C,)
-        Cells that cannot be seen.
-    hidden : float
-        Persons known to be somewhere in the unseen cells: 0, except along a profile, where the
-        unseen cells are `inside` too.
-    design : Design
-        Axes and parameters.
-    kept : int64 array (p,)
-        Positions of the parameters in the fit.
-    levels : int64 array (U, d)
-        Levels of the effects of the design on each axis.
+    base: (C,), persons of fully known histories with exact counts
+    seen: the others
+    inside: (C,) bool, cells whose means are subtracted: observable ones that are not fitted as zero
+    unseen: (C,) bool, cells that cannot be seen
+    hidden: persons known to be somewhere in the unseen cells: 0, except along a profile, where the
+        unseen cells are `inside` too
+    design: axes and parameters
+    kept: (p,), positions of the parameters in the fit
+    levels: (U, d), levels of the effects of the design on each axis
     """
 
     base: FloatArray
@@ -113,14 +97,9 @@ def make_observations(
 ) -> Observations:
     """List the cells of each pattern.
 
-    Parameters
-    ----------
-    patterns : int64 array (R, d)
-        Levels, -1 where unknown.
-    low, high : int64 arrays (R,)
-        Persons.
-    shape : tuple of int
-        Levels of each axis.
+    patterns: (R, d), levels, -1 where unknown
+    low, high: (R,), persons
+    shape: levels of each axis
     """
     axes = np.asarray(shape, dtype=np.int64)
     sizes = np.where(patterns < 0, axes, 1).prod(axis=1).astype(np.int64)
@@ -230,19 +209,10 @@ def _complete_observation(means, seen, o, done):  # type: ignore[no-untyped-def]
 def complete(means, problem, done):  # type: ignore[no-untyped-def]
     """Complete the counts at some means; the log likelihood there, without constants.
 
-    Parameters
-    ----------
-    means : float64 array (C,)
-        Persons.
-    problem : Likelihood
-        What was seen.
-    done : Completion
-        Receives the completed counts.
-
-    Returns
-    -------
-    float
-        The log likelihood but for the factorials of exact counts.
+    means: (C,) float64, persons
+    problem: Likelihood, what was seen
+    done: Completion, receives the completed counts
+    Returns float, the log likelihood but for the factorials of exact counts
     """
     value, unseen = _complete_known(means, problem, done)
     for o in range(problem.seen.low.size):
@@ -324,14 +294,10 @@ def _shares(means, seen, o, share):  # type: ignore[no-untyped-def]
 def curvature(means, problem, done, score, complete_matrix, matrix):  # type: ignore[no-untyped-def]
     """Compute score and information of the observed data (Louis 1982) and that of the complete data.
 
-    Parameters
-    ----------
-    means, problem, done
-        As of `complete`, which must have been called at these means.
-    score : float64 array (p,)
-        Receives the gradient.
-    complete_matrix, matrix : float64 arrays (p, p)
-        Receive X' diag(mu) X and minus the matrix of second derivatives, symmetric.
+    means, problem, done: as of `complete`, which must have been called at these means
+    score: (p,) float64, receives the gradient
+    complete_matrix, matrix: (p, p) float64, receive X' diag(mu) X and minus the matrix of second
+        derivatives, symmetric
     """
     design, p = problem.design, problem.kept.size
     weights, gaps = np.zeros(means.size), np.zeros(means.size)
@@ -396,20 +362,13 @@ def _design_row(problem, cell, row):  # type: ignore[no-untyped-def]
 def stratum_totals(means, problem, done, gradient, spread):  # type: ignore[no-untyped-def]
     """Sum the expected persons of each stratum, seen or not, with gradient and spread given the data.
 
-    Parameters
-    ----------
-    means, problem, done
-        As of `complete`; without hidden persons.
-    gradient : float64 array (S, p)
-        Receives the derivatives of the totals by the parameters.
-    spread : float64 array (S, S)
-        Receives the covariance of the totals given the data and the parameters: Poisson for the unseen
-        cells, multinomial for the persons of an observation over the strata it may belong to.
-
-    Returns
-    -------
-    float64 array (S,)
-        Expected persons in the unseen cells, plus those of counts within bounds beyond their lower ones.
+    means, problem, done: as of `complete`; without hidden persons
+    gradient: (S, p) float64, receives the derivatives of the totals by the parameters
+    spread: (S, S) float64, receives the covariance of the totals given the data and the parameters:
+        Poisson for the unseen cells, multinomial for the persons of an observation over the strata
+        it may belong to
+    Returns (S,) float64, expected persons in the unseen cells, plus those of counts within bounds
+        beyond their lower ones
     """
     n_strata = gradient.shape[0]
     hidden, row = np.zeros(n_strata), np.zeros(problem.kept.size)
@@ -464,10 +423,8 @@ def dual_gap(means, problem, done):  # type: ignore[no-untyped-def]
     observations of each cell; y = n / mu(S) is feasible once divided, for each observation, by the
     largest such sum in its cells (at least 1).
 
-    Parameters
-    ----------
-    means, problem, done
-        As of `complete`, which must have been called at these means; they add up to the persons.
+    means, problem, done: as of `complete`, which must have been called at these means; they add up
+        to the persons
     """
     gap, seen = 0.0, problem.seen
     for c in range(means.size):

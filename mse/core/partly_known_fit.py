@@ -105,15 +105,10 @@ MAX_ROUNDS = 20
 class Data(NamedTuple):
     """What was seen, and the model.
 
-    Attributes
-    ----------
-    base : float64 array (C,)
-        Persons of fully known histories with exact counts.
-    seen : Observations
-        The others.
-    design : Design
-        Axes and parameters; its `observable` may leave out more cells than those of the
-        empty history, such as those of persons only on lists that did not operate.
+    base: (C,), persons of fully known histories with exact counts
+    seen: the others
+    design: axes and parameters; its `observable` may leave out more cells than those of the empty
+        history, such as those of persons only on lists that did not operate
     """
 
     base: FloatArray
@@ -142,16 +137,10 @@ class Basis(NamedTuple):
 def make_likelihood(data: Data, face: BoolArray, kept: IntArray, hidden: float = 0.0) -> Likelihood:
     """Describe the likelihood of some parameters on the cells of a face.
 
-    Parameters
-    ----------
-    data : Data
-        What was seen.
-    face : bool array (C,)
-        Observable cells that are not fitted as zero.
-    kept : int64 array (p,)
-        Positions of the parameters.
-    hidden : float
-        Persons known to be in unseen cells.
+    data: what was seen
+    face: (C,) bool, observable cells that are not fitted as zero
+    kept: (p,), positions of the parameters
+    hidden: persons known to be in unseen cells
     """
     design = data.design
     unseen = ~design.observable
@@ -243,19 +232,10 @@ def _line_search(
 def climb(problem: Likelihood, b: FloatArray, *, may_recede: bool = True) -> Climb:
     """Maximize the likelihood by Newton's method from coefficients b.
 
-    Parameters
-    ----------
-    problem : Likelihood
-        What is maximized.
-    b : float64 array (p,)
-        Start.
-    may_recede : bool
-        Stop when cells of the face lose their persons without end.
-
-    Returns
-    -------
-    Climb
-        `FINISHED` at a maximum, `RECEDING`, or `EXHAUSTED`.
+    problem: what is maximized
+    b: (p,), start
+    may_recede: stop when cells of the face lose their persons without end
+    Returns `FINISHED` at a maximum, `RECEDING`, or `EXHAUSTED`
     """
     means, done = means_at(b, problem), empty_completion(problem)
     value = float(complete(means, problem, done))
@@ -322,40 +302,24 @@ ROUNDING = 1e-7
 class IncompleteFit(NamedTuple):
     """One model on a table of which some is known in part.
 
-    Attributes
-    ----------
-    status : int
-        Code of `mse.core.fitting.STATUSES`.
-    limits : int8 array (S,)
-        Limits of the strata, codes of `mse.core.existence.LIMITS`.
-    value : float
-        Log likelihood but for the factorials of exact counts.
-    hidden : float64 array (S,)
-        Persons that were not counted: in unseen cells, and beyond the lower bounds of counts within
-        bounds. NaN where the limit is not finite.
-    covariance : float64 array (S, S) or (0, 0)
-        Covariance of the totals of the strata given the data; NaN where not finite. Empty where it was
-        not asked for.
-    means : float64 array (C,)
-        Fitted means of all cells; unseen ones NaN where not estimable.
-    counts : float64 array (C,)
-        The observed persons spread over the cells.
-    expected : float64 array (R,)
-        Expected persons of each observation.
-    face : bool array (C,)
-        Observable cells with a positive mean.
-    kept : int64 array
-        Positions in the design of the parameters that were fitted.
-    coefficients : float64 array
-        Their values, log scale.
-    vanishing : int64 array
-        Positions of the parameters at minus infinity.
-    undetermined : int64 array
-        Positions of the parameters that hang on a direction about which the data say nothing.
-    rank : int
-        Number of directions of the parameters about which they say something.
-    others : float64 array
-        Totals of the other, lower maxima that were found.
+    status: code of `mse.core.fitting.STATUSES`
+    limits: (S,) int8, limits of the strata, codes of `mse.core.existence.LIMITS`
+    value: log likelihood but for the factorials of exact counts
+    hidden: (S,), Persons that were not counted: in unseen cells, and beyond the lower bounds of
+        counts within bounds. NaN where the limit is not finite.
+    covariance: (S, S) or (0, 0), Covariance of the totals of the strata given the data; NaN where
+        not finite. Empty where it was not asked for.
+    means: (C,), fitted means of all cells; unseen ones NaN where not estimable
+    counts: (C,), the observed persons spread over the cells
+    expected: (R,), expected persons of each observation
+    face: (C,) bool, observable cells with a positive mean
+    kept: positions in the design of the parameters that were fitted
+    coefficients: their values, log scale
+    vanishing: positions of the parameters at minus infinity
+    undetermined: positions of the parameters that hang on a direction about which the data say
+        nothing
+    rank: number of directions of the parameters about which they say something
+    others: totals of the other, lower maxima that were found
     """
 
     status: int
@@ -404,18 +368,11 @@ def describe(
 ) -> IncompleteFit:
     """Read limits, totals and their covariance off the best maximum.
 
-    Parameters
-    ----------
-    data : Data
-        What was seen, and the model.
-    fit : ModelFit
-        Face of the best maximum, and the parameters on it.
-    best : Climb
-        That maximum.
-    ends : list of Climb
-        All maxima that were found.
-    covariance : bool
-        Whether the covariance is wanted.
+    data: what was seen, and the model
+    fit: face of the best maximum, and the parameters on it
+    best: that maximum
+    ends: all maxima that were found
+    covariance: whether the covariance is wanted
     """
     problem = make_likelihood(data, fit.face, fit.kept)
     n_strata = data.design.n_hidden
@@ -640,20 +597,11 @@ def ascend(
 ) -> tuple[ModelFit, Climb] | None:
     """Search from one completion of the counts.
 
-    Parameters
-    ----------
-    data : Data
-        What was seen.
-    counts : float64 array (C,)
-        Persons by cell to start from.
-    near : float64 array (P,), optional
-        Coefficients near the maximum, of a neighboring model.
-
-    Returns
-    -------
-    ModelFit, Climb or None
-        The face and the parameters on it, with where the search ended; None where the completed
-        counts could not be fitted.
+    data: what was seen
+    counts: (C,), persons by cell to start from
+    near: (P,), coefficients near the maximum, of a neighboring model
+    Returns the face and the parameters on it, with where the search ended; None where the completed
+        counts could not be fitted
     """
     everything = np.ones(n_parameters(data.design), dtype=np.bool_)
     fit = fit_model(counts, everything, data.design, near)
@@ -718,16 +666,9 @@ def spread_over(weight: FloatArray, persons: FloatArray, seen: Observations) -> 
 def fit_incomplete(data: Data, weights: Sequence[FloatArray] | None = None) -> IncompleteFit:
     """Fit a model to counts over sets of cells.
 
-    Parameters
-    ----------
-    data : Data
-        What was seen, and the model. Every observation needs a possible cell.
-    weights : sequence of float64 arrays (C,), optional
-        Weights by which each start spreads the counts over their cells; several of its own by default.
-
-    Returns
-    -------
-    IncompleteFit
+    data: What was seen, and the model. Every observation needs a possible cell.
+    weights: (C,), weights by which each start spreads the counts over their cells; several of its
+        own by default
     """
     return fit_from(data, starts_of(data, weights))
 
@@ -742,20 +683,10 @@ def fit_from(
 ) -> IncompleteFit:
     """Fit a model to counts over sets of cells, from counts of cells to start with.
 
-    Parameters
-    ----------
-    data : Data
-        What was seen, and the model. Every observation needs a possible cell.
-    completions : iterable of float64 arrays (C,)
-        Persons by cell, from which each search starts.
-    near : float64 array (P,), optional
-        Coefficients near the maximum, of a neighboring model.
-    covariance : bool
-        Whether the covariance is wanted.
-
-    Returns
-    -------
-    IncompleteFit
+    data: What was seen, and the model. Every observation needs a possible cell.
+    completions: (C,), persons by cell, from which each search starts
+    near: (P,), coefficients near the maximum, of a neighboring model
+    covariance: whether the covariance is wanted
     """
     if data.base.sum() + data.seen.low.sum() <= 0:
         # Every count may be zero, and that is what the likelihood likes best.
@@ -776,15 +707,8 @@ def saturated_value(data: Data) -> float:
     It is found by EM, and concave, so that a bound on what is left to gain is at hand. No other
     observation shares cells with a count within bounds, which therefore stands alone.
 
-    Parameters
-    ----------
-    data : Data
-        What was seen; of the model only the observable cells matter.
-
-    Returns
-    -------
-    float
-        As `IncompleteFit.value`; NaN where EM did not come within `SATURATED_GAP`.
+    data: what was seen; of the model only the observable cells matter
+    Returns as `IncompleteFit.value`; NaN where EM did not come within `SATURATED_GAP`
     """
     vague = data.seen.low != data.seen.high
     bounds = zip(data.seen.low[vague].tolist(), data.seen.high[vague].tolist(), strict=True)

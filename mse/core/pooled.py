@@ -44,37 +44,24 @@ if TYPE_CHECKING:
 class Pooled(NamedTuple):
     """What is known, and how strata hang together.
 
-    Attributes
-    ----------
-    shape : int64 array (K,)
-        Two levels for each list.
-    counts : float64 array (S, C)
-        Persons of fully known histories with exact counts.
-    observable : bool array (S, C)
-        Histories that can be seen in a stratum.
-    anchor, width : float64 arrays (S,)
-        Where u_s lies and how wide, log scale; width 0 where the distance from the prior is sampled.
-    place : int64 array (B, S)
-        Level of each stratum on each of the B covariates.
-    first : int64 array (B + 1,)
-        Where the levels of each covariate start among all levels.
-    steps : float64 array (sum of levels,)
-        Standard deviation of the step to each level of a random walk in units of its scale, 0 for the
-        first; negative throughout where levels are exchangeable.
-    sized : bool array (B,)
-        Whether sizes vary with the levels of the covariate.
-    deviating : bool array (1,)
-        Whether strata deviate from the sum of the effects of their levels.
-    cells : int64 array (P,)
-        History of each effect: single lists, then pairs.
-    rate_prior : float64 array (2,)
-        Prior mean and standard deviation of the common effects of single lists, log odds of being on
-        one if on no other.
-    first_box, boxes, low, high, kind : int64 arrays
-        Counts over sets of cells as in `mse.core.partly_known.Observations`, cells in the order of `counts`;
-        and the kind of record of each by the entries it lacks, fully known ones being 0.
-    n_kinds : int64 array (1,)
-        Kinds of records whose shares are parameters; 1 where they do not matter.
+    shape: (K,), two levels for each list
+    counts: (S, C), persons of fully known histories with exact counts
+    observable: (S, C) bool, histories that can be seen in a stratum
+    anchor, width: (S,), where u_s lies and how wide, log scale; width 0 where the distance from the
+        prior is sampled
+    place: (B, S), level of each stratum on each of the B covariates
+    first: (B + 1,), where the levels of each covariate start among all levels
+    steps: (sum of levels,), standard deviation of the step to each level of a random walk in units
+        of its scale, 0 for the first; negative throughout where levels are exchangeable
+    sized: (B,) bool, whether sizes vary with the levels of the covariate
+    deviating: (1,) bool, whether strata deviate from the sum of the effects of their levels
+    cells: (P,), history of each effect: single lists, then pairs
+    rate_prior: (2,), prior mean and standard deviation of the common effects of single lists, log
+        odds of being on one if on no other
+    first_box, boxes, low, high, kind: counts over sets of cells as in
+        `mse.core.partly_known.Observations`, cells in the order of `counts`; and the kind of record
+        of each by the entries it lacks, fully known ones being 0
+    n_kinds: (1,), kinds of records whose shares are parameters; 1 where they do not matter
     """
 
     shape: IntArray
@@ -100,19 +87,14 @@ class Pooled(NamedTuple):
 class Parameters(NamedTuple):
     """A point, or a gradient at one.
 
-    Attributes
-    ----------
-    level : float64 array (1,)
-        Location of the log expected persons in sight of a stratum.
-    scales : float64 array
-        tau; the scale of the common effects of pairs; for each covariate the scale of sizes (if sized), of
-        all lists together, of each list, and of pairs; of deviations that of all lists and of each.
-    z : float64 array
-        Standard normal coordinates: common effects of lists, of pairs; for each covariate levels x (size
-        if sized, all lists, each list, each pair); strata x (all lists, each list) if deviating; kinds
-        of records but the first.
-    r : float64 array (S,)
-        u_s from its anchor in widths, or its standardized distance from the prior.
+    level: (1,), location of the log expected persons in sight of a stratum
+    scales: tau; the scale of the common effects of pairs; for each covariate the scale of sizes (if
+        sized), of all lists together, of each list, and of pairs; of deviations that of all lists
+        and of each
+    z: standard normal coordinates: common effects of lists, of pairs; for each covariate levels x
+        (size if sized, all lists, each list, each pair); strata x (all lists, each list) if
+        deviating; kinds of records but the first
+    r: (S,), u_s from its anchor in widths, or its standardized distance from the prior
     """
 
     level: FloatArray
@@ -246,14 +228,9 @@ def common_effects(point, data, common):  # type: ignore[no-untyped-def]
 def effects_of(point, data, out):  # type: ignore[no-untyped-def]
     """Put the effects of every stratum together.
 
-    Parameters
-    ----------
-    point : Parameters
-        Where.
-    data : Pooled
-        How strata hang together.
-    out : Effects
-        Receives them.
+    point: Parameters, where
+    data: Pooled, how strata hang together
+    out: Effects, receives them
     """
     n_effects, n_lists = data.cells.size, data.shape.size
     common_effects(point, data, out.common)
@@ -306,16 +283,11 @@ def _common_back(point, data, slope, gradient):  # type: ignore[no-untyped-def]
 def effects_back(point, data, slope, gradient):  # type: ignore[no-untyped-def]
     """Turn gradients with respect to effects into those of the parameters.
 
-    Parameters
-    ----------
-    point : Parameters
-        Where.
-    data : Pooled
-        How strata hang together.
-    slope : Effects
-        Slopes by the effects of strata; ``common`` beside what the common effects do there.
-    gradient : Parameters
-        The slopes by scales and z are added to it.
+    point: Parameters, where
+    data: Pooled, how strata hang together
+    slope: Effects, slopes by the effects of strata; ``common`` beside what the common effects do
+        there
+    gradient: Parameters, the slopes by scales and z are added to it
     """
     n_effects, n_lists = data.cells.size, data.shape.size
     _common_back(point, data, slope, gradient)
@@ -414,21 +386,11 @@ def _weights(theta, cells, shape, observable, logs, e):  # type: ignore[no-untyp
 def log_means(point, data, effects, cells):  # type: ignore[no-untyped-def]
     """Work out the log means of all cells.
 
-    Parameters
-    ----------
-    point : Parameters
-        Where.
-    data : Pooled
-        What is known.
-    effects : Effects
-        Of `effects_of`.
-    cells : Cells
-        Receives them.
-
-    Returns
-    -------
-    float
-        The log pi of the common effects where all lists operate.
+    point: Parameters, where
+    data: Pooled, what is known
+    effects: Effects, of `effects_of`
+    cells: Cells, receives them
+    Returns float, the log pi of the common effects where all lists operate
     """
     n_cells = cells.logs.shape[1]
     anywhere = np.ones(n_cells, dtype=np.bool_)
@@ -529,14 +491,9 @@ def density(point, data, gradient):  # type: ignore[no-untyped-def]
 
     The priors of ``level``, ``scales`` and ``z`` are not in it.
 
-    Parameters
-    ----------
-    point : Parameters
-        Where.
-    data : Pooled
-        What is known.
-    gradient : Parameters
-        Zeros; receives the gradient.
+    point: Parameters, where
+    data: Pooled, what is known
+    gradient: Parameters, zeros; receives the gradient
     """
     n_strata, n_cells = data.counts.shape
     effects, slope, cells = make_effects(data), make_effects(data), make_cells(data)
@@ -615,20 +572,12 @@ LARGEST_MEAN = 1e17
 class Prior(NamedTuple):
     """Priors of the parameters that are not standard normal.
 
-    Attributes
-    ----------
-    level : float64 array (2,)
-        Mean and standard deviation of the level, log persons.
-    scales : float64 array
-        Scale of the half-normal prior of each scale.
-    cuts : int64 array (3,)
-        Where scales, z and r start in a point: level, log scales, y, r, one after the other.
-    owner : int64 array (Z,)
-        The scale of the effect of each coordinate; -1 where there is none.
-    degree : float64 array (Z,)
-        The power a of each; 0 where there is no scale.
-    usual : float64 array
-        Log of s_0 of each scale.
+    level: (2,), mean and standard deviation of the level, log persons
+    scales: scale of the half-normal prior of each scale
+    cuts: (3,), where scales, z and r start in a point: level, log scales, y, r, one after the other
+    owner: (Z,), the scale of the effect of each coordinate; -1 where there is none
+    degree: (Z,), the power a of each; 0 where there is no scale
+    usual: log of s_0 of each scale
     """
 
     level: FloatArray
@@ -642,15 +591,12 @@ class Prior(NamedTuple):
 class Populations(NamedTuple):
     """Persons by stratum in each draw.
 
-    Attributes
-    ----------
-    observed : float64 array (M, S)
-        Registered persons. Those whose stratum is not known are in another one in each draw, so that only
-        the sum over strata is the same in all; of a count within bounds it is the lower one.
-    hidden : float64 array (M, S)
-        All others: on no list there, or beyond the lower bound of a count.
-    expected : float64 array (S,)
-        Registered persons, those of partly known records in the strata where they are expected.
+    observed: (M, S), Registered persons. Those whose stratum is not known are in another one in
+        each draw, so that only the sum over strata is the same in all; of a count within bounds it
+        is the lower one.
+    hidden: (M, S), all others: on no list there, or beyond the lower bound of a count
+    expected: (S,), registered persons, those of partly known records in the strata where they are
+        expected
     """
 
     observed: FloatArray
@@ -683,16 +629,10 @@ def _log_width(x, prior, i):  # type: ignore[no-untyped-def]
 def log_posterior(x, prior, data, gradient):  # type: ignore[no-untyped-def]
     """Log posterior density, but for a constant, and its gradient.
 
-    Parameters
-    ----------
-    x : float64 array
-        Level, log scales, y and r.
-    prior : Prior
-        Priors of level and scales, and what y is.
-    data : Pooled
-        What is known.
-    gradient : float64 array
-        Receives the gradient.
+    x: float64 array, level, log scales, y and r
+    prior: Prior, priors of level and scales, and what y is
+    data: Pooled, what is known
+    gradient: float64 array, receives the gradient
     """
     cuts = prior.cuts
     point = _parameters(x, prior)
@@ -822,21 +762,11 @@ def populations(
 ) -> Populations:
     """Draw a population for each point: everybody in each stratum, seen or not.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Randomness.
-    points : float64 array (M, dim)
-        Level, log scales, y and r.
-    prior : Prior
-        Says where they are.
-    data : Pooled
-        What is known. Persons whose stratum is not known are shared out at random in proportion to the
-        means, those counted within bounds drawn between them.
-
-    Returns
-    -------
-    Populations
+    rng: randomness
+    points: (M, dim), level, log scales, y and r
+    prior: says where they are
+    data: What is known. Persons whose stratum is not known are shared out at random in proportion
+        to the means, those counted within bounds drawn between them.
     """
     n_strata = data.counts.shape[0]
     drawn = np.zeros((2, len(points), n_strata))
@@ -880,20 +810,11 @@ def cell_means(points: FloatArray, prior: Prior, data: Pooled) -> FloatArray:
 def prior_points(rng: np.random.Generator, size: int, prior: Prior, n_strata: int) -> FloatArray:
     """Draw points from the prior, for data in which no stratum has a width (see `Pooled`).
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Randomness.
-    size : int
-        Points M to draw.
-    prior : Prior
-        The prior.
-    n_strata : int
-        Strata S.
-
-    Returns
-    -------
-    float64 array (M, dim)
+    rng: randomness
+    size: points M to draw
+    prior: the prior
+    n_strata: strata S
+    Returns (M, dim)
     """
     points = rng.standard_normal((size, int(prior.cuts[2]) + n_strata))
     points[:, 0] = prior.level[0] + prior.level[1] * points[:, 0]

@@ -93,10 +93,7 @@ def orderings(observed: float, hidden: float) -> float:
     the deviance of the table completed by its N - n hidden persons. Terms of the size of N log N,
     whose rounding would drown differences of one for large counts, are not formed.
 
-    Parameters
-    ----------
-    observed, hidden : float
-        Persons, n and N - n.
+    observed, hidden: persons, n and N - n
     """
     return float(factorial_rest(observed + hidden) - factorial_rest(hidden))
 
@@ -106,29 +103,15 @@ class LikelihoodCurve:
 
     A kind of curve defines ``__call__`` and then initializes this class.
 
-    Parameters
-    ----------
-    observed : float
-        Observed persons n.
-    hidden : float
-        Estimated hidden persons, positive; the search for the maximum starts there.
-    spread : float
-        A guess of the standard error of the log hidden count.
-
-    Attributes
-    ----------
-    observed : float
-        Observed persons.
-    mode : float
-        Log hidden count at the maximum.
-    peak : float
-        The maximum.
-    stride : float
-        First step of a search away from the mode.
-    floor : float
-        Log of the fewest hidden persons that are told from none.
-    ceiling : float
-        Log of the most hidden persons that are told from infinitely many.
+    observed: observed persons n
+    hidden: estimated hidden persons, positive; the search for the maximum starts there
+    spread: a guess of the standard error of the log hidden count
+    observed: observed persons
+    mode: log hidden count at the maximum
+    peak: the maximum
+    stride: first step of a search away from the mode
+    floor: log of the fewest hidden persons that are told from none
+    ceiling: log of the most hidden persons that are told from infinitely many
     """
 
     def __init__(self, observed: float, hidden: float, spread: float) -> None:
@@ -169,10 +152,7 @@ class LikelihoodCurve:
     def __call__(self, log_hidden: float) -> float:
         """Log likelihood at N = n + exp(log_hidden), maximized over the model.
 
-        Raises
-        ------
-        ArithmeticError
-            Where the inner fit did not converge.
+        Raises ArithmeticError: where the inner fit did not converge
         """
         raise NotImplementedError
 
@@ -184,21 +164,11 @@ class LikelihoodCurve:
     def ends(self, drop: float) -> tuple[float, float]:
         """Find the ends of the set of N whose log likelihood is within `drop` of its maximum.
 
-        Parameters
-        ----------
-        drop : float
-            Half the chi-squared quantile of the level wanted.
-
-        Returns
-        -------
-        low, high : float
-            Persons, n <= low <= high; `high` is infinite where the curve stays above the cut.
-
-        Raises
-        ------
-        ArithmeticError
-            Where an inner fit did not converge, or the counts are so large that rounding of the
-            likelihood hides the drop.
+        drop: half the chi-squared quantile of the level wanted
+        Returns low, high: persons, n <= low <= high; `high` is infinite where the curve stays above
+            the cut
+        Raises ArithmeticError: where an inner fit did not converge, or the counts are so large that
+            rounding of the likelihood hides the drop
         """
         if not abs(self(self.mode) - self.peak) <= ROUNDED_SHARE * drop:
             raise ArithmeticError("counts this large leave too few digits to their likelihood")
@@ -235,12 +205,8 @@ class LikelihoodCurve:
 class FunctionCurve(LikelihoodCurve):
     """The curve of a function of the log hidden count.
 
-    Parameters
-    ----------
-    value : callable
-        Log likelihood of N, maximized over the model.
-    observed, hidden, spread : float
-        See `LikelihoodCurve`.
+    value: log likelihood of N, maximized over the model
+    observed, hidden, spread: see `LikelihoodCurve`
     """
 
     def __init__(
@@ -324,21 +290,12 @@ def _move(counts, hidden, design, work, p, start, value, change):  # type: ignor
 def fit_with_hidden(counts, hidden, design, work, p):  # type: ignore[no-untyped-def]
     """Maximize the likelihood with `hidden` persons somewhere in the unobservable cells.
 
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        Persons by cell.
-    hidden : float
-        Persons on no list, all strata together, positive.
-    design, work : Design, Workspace
-        See `mse.core.newton`; the work space holds the start and receives the fit.
-    p : int
-        Number of parameters.
-
-    Returns
-    -------
-    int
-        `CERTIFIED` or `EXHAUSTED`.
+    counts: (C,) float64, persons by cell
+    hidden: float, persons on no list, all strata together, positive
+    design, work: Design, Workspace, see `mse.core.newton`; the work space holds the start and
+        receives the fit
+    p: int, number of parameters
+    Returns int, `CERTIFIED` or `EXHAUSTED`
     """
     means_of(design, work, p)
     value = _half_deviance(counts, hidden, design, work)
@@ -365,16 +322,10 @@ class ProfileCurve(LikelihoodCurve):
     Each evaluation starts from the fit of the one before. It is a fit of explicit rows where the
     estimate itself needed that, or where the fit on the lattice fails.
 
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        Persons by cell.
-    fit : ModelFit
-        An estimable fit.
-    design : Design
-        Axes and parameters.
-    spread : float
-        A guess of the standard error of the log hidden count.
+    counts: (C,), persons by cell
+    fit: an estimable fit
+    design: axes and parameters
+    spread: a guess of the standard error of the log hidden count
     """
 
     def __init__(self, counts: FloatArray, fit: ModelFit, design: Design, spread: float) -> None:
@@ -390,10 +341,7 @@ class ProfileCurve(LikelihoodCurve):
     def __call__(self, log_hidden: float) -> float:
         """Profile log likelihood at N = n + exp(log_hidden), less a constant.
 
-        Raises
-        ------
-        ArithmeticError
-            Where the inner fit did not converge.
+        Raises ArithmeticError: where the inner fit did not converge
         """
         hidden = exp(log_hidden)
         at = self._changes(hidden)
@@ -427,12 +375,8 @@ class ProfileCurve(LikelihoodCurve):
 class LargeProfileCurve(ProfileCurve):
     """The same of a model with a factor of many levels.
 
-    Parameters
-    ----------
-    counts, fit, design, spread
-        As of `ProfileCurve`.
-    factor : Factor
-        Parameters by the levels of the factor.
+    counts, fit, design, spread: as of `ProfileCurve`
+    factor: parameters by the levels of the factor
     """
 
     def __init__(
@@ -500,19 +444,10 @@ LEAST = 1e-12
 def independent_lists(totals: IntArray, union: int) -> tuple[float, int]:
     """Estimate the hidden number of persons.
 
-    Parameters
-    ----------
-    totals : int64 array (K,)
-        Persons on each list, positive.
-    union : int
-        Persons on at least one list.
-
-    Returns
-    -------
-    hidden : float
-        Persons; NaN where the limit is not finite.
-    limit : int
-        Code of `mse.core.existence.LIMITS`.
+    totals: (K,), persons on each list, positive
+    union: persons on at least one list
+    Returns hidden: persons; NaN where the limit is not finite
+    Returns limit: code of `mse.core.existence.LIMITS`
     """
     from scipy.optimize import brentq
 
@@ -565,16 +500,10 @@ def coefficients(totals: IntArray, union: int, hidden: float) -> FloatArray:
 class MarginsProfile(LikelihoodCurve):
     """Profile log likelihood of N under independence, as a function of the log hidden count.
 
-    Parameters
-    ----------
-    totals : int64 array (K,)
-        Persons on each list.
-    union : int
-        Persons on at least one list.
-    hidden : float
-        Estimated hidden number.
-    spread : float
-        A guess of the standard error of the log hidden count.
+    totals: (K,), persons on each list
+    union: persons on at least one list
+    hidden: estimated hidden number
+    spread: a guess of the standard error of the log hidden count
     """
 
     def __init__(self, totals: IntArray, union: int, hidden: float, spread: float) -> None:
@@ -602,14 +531,9 @@ class ObservedProfile(LikelihoodCurve):
 
     It follows the maximum that the fit found; each evaluation starts from the one before.
 
-    Parameters
-    ----------
-    data : Data
-        What was seen, counts exact.
-    fit : IncompleteFit
-        An estimable fit.
-    spread : float
-        A guess of the standard error of the log hidden count.
+    data: what was seen, counts exact
+    fit: an estimable fit
+    spread: a guess of the standard error of the log hidden count
     """
 
     def __init__(self, data: Data, fit: IncompleteFit, spread: float) -> None:
@@ -620,10 +544,7 @@ class ObservedProfile(LikelihoodCurve):
     def __call__(self, log_hidden: float) -> float:
         """Profile log likelihood at N = n + exp(log_hidden).
 
-        Raises
-        ------
-        ArithmeticError
-            Where the inner fit did not converge.
+        Raises ArithmeticError: where the inner fit did not converge
         """
         hidden = exp(log_hidden)
         problem = make_likelihood(self._data, self._found.face, self._found.kept, hidden)
@@ -652,12 +573,8 @@ FEW_ENTRIES = 200_000
 class OffsetFit(NamedTuple):
     """A fit with an offset.
 
-    Attributes
-    ----------
-    coefficients : float64 array (p,)
-        Coefficients of the parameters that were kept, log scale.
-    means : float64 array (C,)
-        Means of all cells, hidden ones included; 0 outside the face.
+    coefficients: (p,), coefficients of the parameters that were kept, log scale
+    means: (C,), means of all cells, hidden ones included; 0 outside the face
     """
 
     coefficients: FloatArray
@@ -732,21 +649,11 @@ def fit_with_offset(
 ) -> OffsetFit:
     """Maximize the Poisson likelihood of a model with an offset.
 
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        Persons by cell, 0 on unobservable cells.
-    offset : float64 array (C,)
-        Known part of each log mean.
-    fit : ModelFit
-        An estimable fit of the same model to the same counts without the offset.
-    design : Design
-        Axes and parameters.
-
-    Raises
-    ------
-    ArithmeticError
-        Where Newton's method did not end.
+    counts: (C,), persons by cell, 0 on unobservable cells
+    offset: (C,), known part of each log mean
+    fit: an estimable fit of the same model to the same counts without the offset
+    design: axes and parameters
+    Raises ArithmeticError: where Newton's method did not end
     """
     problem = _problem(counts, offset, fit.face, fit, design)
     b, eta = _maximize(fit.coefficients, problem)
@@ -775,22 +682,11 @@ def offset_profile_interval(
     With one hidden cell the multinomial likelihood of N is that of a Poisson fit to the counts
     with N - n persons in that cell (Cormack 1992, Biometrics 48, 567-576).
 
-    Parameters
-    ----------
-    counts, offset, fit, design
-        As of `fit_with_offset`; one hidden cell.
-    drop : float
-        Half the chi-squared quantile of the level wanted.
-
-    Returns
-    -------
-    low, high : float
-        Persons, n <= low <= high; `high` is infinite where the likelihood stays above the cut.
-
-    Raises
-    ------
-    ArithmeticError
-        Where an inner fit did not end.
+    counts, offset, fit, design: as of `fit_with_offset`; one hidden cell
+    drop: half the chi-squared quantile of the level wanted
+    Returns low, high: persons, n <= low <= high; `high` is infinite where the likelihood stays
+        above the cut
+    Raises ArithmeticError: where an inner fit did not end
     """
     found = fit_with_offset(counts, offset, fit, design)
     spread_of_log = hidden_variance_given_offset(found, fit, design) ** 0.5 / found.means[0]

@@ -52,14 +52,10 @@ if TYPE_CHECKING:
 class Candidates(NamedTuple):
     """Models to choose from, best first on the original table, behind those that bound their deviances.
 
-    Attributes
-    ----------
-    members : bool array (G + M, U)
-        Parameters of the largest models without one or two interactions, then of each model.
-    starts : float64 array (G + M, U)
-        Their coefficients on the original table.
-    rule : Rule
-        What rules models out.
+    members: (G + M, U) bool, parameters of the largest models without one or two interactions, then
+        of each model
+    starts: (G + M, U), their coefficients on the original table
+    rule: what rules models out
     """
 
     members: BoolArray
@@ -70,16 +66,10 @@ class Candidates(NamedTuple):
 class Selection(NamedTuple):
     """The chosen models of B tables, among the first candidates up to each of J checkpoints.
 
-    Attributes
-    ----------
-    chosen : int64 array (B, J)
-        Row of the chosen model, -1 where none is estimable.
-    hidden : float64 array (B, J)
-        Its hidden persons; NaN where none is estimable.
-    limits : int8 array (B, J)
-        `FINITE`, or the limit of the best model where none is estimable.
-    failed : bool array (B,)
-        Tables on which a fit did not converge.
+    chosen: (B, J), row of the chosen model, -1 where none is estimable
+    hidden: (B, J), its hidden persons; NaN where none is estimable
+    limits: (B, J) int8, `FINITE`, or the limit of the best model where none is estimable
+    failed: (B,) bool, tables on which a fit did not converge
     """
 
     chosen: IntArray
@@ -93,18 +83,11 @@ def make_candidates(
 ) -> Candidates:
     """Prepare models for repeated selection.
 
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        The original table.
-    members : bool array (M, U)
-        Parameters of each model, best model first.
-    starts : float64 array (M, U)
-        Their coefficients on that table.
-    kind : int
-        `BIC`, `AIC` or `AICC`.
-    design : Design
-        Axes and parameters; every axis a list, and the parameters together the largest model.
+    counts: (C,), the original table
+    members: (M, U) bool, parameters of each model, best model first
+    starts: (M, U), their coefficients on that table
+    kind: `BIC`, `AIC` or `AICC`
+    design: axes and parameters; every axis a list, and the parameters together the largest model
     """
     full = np.ones(design.cells.size, dtype=np.bool_)
     size = np.bitwise_count(design.cells)
@@ -133,20 +116,11 @@ def select(
 ) -> Selection:
     """Choose the best estimable model for each table.
 
-    Parameters
-    ----------
-    tables : float64 array (B, C)
-        Counts of persons over lists alone, 0 on the unobservable cell.
-    candidates : Candidates
-        Models to choose from.
-    checkpoints : int64 array (J,)
-        Numbers of candidates, rising, after each of which the choice so far is recorded.
-    design : Design
-        Axes and parameters.
-
-    Returns
-    -------
-    Selection
+    tables: (B, C), counts of persons over lists alone, 0 on the unobservable cell
+    candidates: models to choose from
+    checkpoints: (J,), numbers of candidates, rising, after each of which the choice so far is
+        recorded
+    design: axes and parameters
     """
     size = (tables.shape[0], checkpoints.size)
     out = Selection(
@@ -236,16 +210,10 @@ FAR = 10.0
 class JointPaths(NamedTuple):
     """Ends of the searches of B tables with Q strata.
 
-    Attributes
-    ----------
-    hidden : float64 array (B, Q)
-        Persons on no list; NaN where not estimable.
-    limits : int8 array (B, Q)
-        Where the hidden counts go.
-    failed : bool array (B,)
-        Tables on which a fit of the chosen path failed.
-    members : bool array (B, T)
-        Terms of the chosen models.
+    hidden: (B, Q), persons on no list; NaN where not estimable
+    limits: (B, Q) int8, where the hidden counts go
+    failed: (B,) bool, tables on which a fit of the chosen path failed
+    members: (B, T) bool, terms of the chosen models
     """
 
     hidden: FloatArray
@@ -269,20 +237,14 @@ class Search(NamedTuple):
 class Problem(NamedTuple):
     """What is searched.
 
-    Attributes
-    ----------
-    counts, sums : float64 arrays (C,)
-        Persons by cell, and their superset sums.
-    main : bool array (P,)
-        Parameters of every model: the constant, the main effects, terms that are kept.
-    ranges : int64 array (T, 6)
-        Parameters and cells of each other two-way term, see `mse.loglinear.design.TableDesign.ranges`.
-    kind : int
-        Code of the criterion, see `mse.core.fitting.CRITERIA`.
-    design : Design
-        Axes and parameters of all terms.
-    excused : bool array (Q,)
-        Strata of a level that nobody has: no model can say anything of them, so none is worse for it.
+    counts, sums: (C,), persons by cell, and their superset sums
+    main: (P,) bool, parameters of every model: the constant, the main effects, terms that are kept
+    ranges: (T, 6), parameters and cells of each other two-way term, see
+        `mse.loglinear.design.TableDesign.ranges`
+    kind: code of the criterion, see `mse.core.fitting.CRITERIA`
+    design: axes and parameters of all terms
+    excused: (Q,) bool, strata of a level that nobody has: no model can say anything of them, so
+        none is worse for it
     """
 
     counts: FloatArray
@@ -297,16 +259,10 @@ class Problem(NamedTuple):
 class Trial(NamedTuple):
     """Models fitted at a step.
 
-    Attributes
-    ----------
-    inside : bool array (R, T)
-        Terms of each; R is as many as one step may fit.
-    size : int64 array (1,)
-        How many there are.
-    hidden : float64 array (Q,)
-        Hidden counts of the one fitted last.
-    limits : int8 array (Q,)
-        Their limits.
+    inside: (R, T) bool, terms of each; R is as many as one step may fit
+    size: (1,), how many there are
+    hidden: (Q,), hidden counts of the one fitted last
+    limits: (Q,) int8, their limits
     """
 
     inside: BoolArray
@@ -442,12 +398,8 @@ def _gain_of_margin(seen, fitted, term):  # type: ignore[no-untyped-def]
 
     It is one step of iterative proportional fitting, so a bound from below on what the term brings.
 
-    Parameters
-    ----------
-    seen, fitted : float64 arrays (C,)
-        Superset sums of the counts, and of the means.
-    term : int64 array (6,)
-        A row of `ranges`, see `search_jointly`.
+    seen, fitted: (C,) float64, superset sums of the counts, and of the means
+    term: (6,) int64, a row of `ranges`, see `search_jointly`
     """
     left, right, n_left, n_right = term[2], term[3], term[4], term[5]
     total, rest, rest_fitted = 0.0, seen[0], fitted[0]
@@ -533,16 +485,10 @@ def _factor(work, p, state):  # type: ignore[no-untyped-def]
 def screen(counts, design, work, p, ranges, state):  # type: ignore[no-untyped-def]
     """Approximate the change in deviance for every term; False where the information is singular.
 
-    Parameters
-    ----------
-    counts : float64 array (C,)
-        Persons by cell.
-    design, work, p
-        A fit, see `mse.core.newton`: ``means`` of all cells, ``face``, ``chosen``.
-    ranges : int64 array (T, 6)
-        See `search_jointly`.
-    state : Search
-        ``b``, and ``full`` and ``score`` over all parameters; receives ``change``.
+    counts: (C,) float64, persons by cell
+    design, work, p: a fit, see `mse.core.newton`: ``means`` of all cells, ``face``, ``chosen``
+    ranges: (T, 6) int64, see `search_jointly`
+    state: Search, ``b``, and ``full`` and ``score`` over all parameters; receives ``change``
     """
     if not _factor(work, p, state):
         return False
@@ -600,16 +546,9 @@ def _set_members(state, problem):  # type: ignore[no-untyped-def]
 def _fit(problem, state, start, best, work, asked, hidden, limits):  # type: ignore[no-untyped-def]
     """Fit the model of the terms inside, unless it is sure to be no better than the best one.
 
-    Parameters
-    ----------
-    best : tuple of bool and float
-        Whether the best model so far may be chosen, and its criterion.
-
-    Returns
-    -------
-    status, p : int
-    verdict : tuple of bool and float
-        Whether this one may be chosen, and its criterion; infinite where it was given up.
+    best: tuple of bool and float, whether the best model so far may be chosen, and its criterion
+    Returns verdict: tuple of bool and float, whether this one may be chosen, and its criterion;
+        infinite where it was given up
     """
     size = _set_members(state, problem)
     penalty = penalty_of(problem.kind, size, problem.sums[0])
@@ -717,31 +656,18 @@ def _penalized(problem, state):  # type: ignore[no-untyped-def]
 def advance(problem, state, start, work, asked, hidden, limits, trial):  # type: ignore[no-untyped-def]
     """Fit the model of a search and change it to the best one next to it.
 
-    Parameters
-    ----------
-    problem : Problem
-        What is searched.
-    state : Search
-        ``inside`` is the model, and becomes the next one; ``b`` receives coefficients near those of that.
-    start : float64 array (P,) or (0,)
-        Coefficients near those of the model; empty for a start from the data.
-    work : Workspace
-        See `mse.core.newton`.
-    asked : Asked
-        See `mse.core.exact_check`.
-    hidden, limits : float64, int8 arrays (Q,)
-        Receive the hidden counts of the model and their limits.
-    trial : Trial
-        Receives the models that were fitted.
-
-    Returns
-    -------
-    status : int
-        Of the fit of the model.
-    verdict : tuple of bool and float
-        Whether it may be chosen, and its criterion.
-    moved : bool
-        Whether there is a next one.
+    problem: Problem, what is searched
+    state: Search, ``inside`` is the model, and becomes the next one; ``b`` receives coefficients
+        near those of that
+    start: (P,) or (0,) float64, coefficients near those of the model; empty for a start from the
+        data
+    work: Workspace, see `mse.core.newton`
+    asked: Asked, see `mse.core.exact_check`
+    hidden, limits: (Q,) float64, receive the hidden counts of the model and their limits
+    trial: Trial, receives the models that were fitted
+    Returns status: int, of the fit of the model
+    Returns verdict: tuple of bool and float, whether it may be chosen, and its criterion
+    Returns moved: bool, whether there is a next one
     """
     trial.size[0] = 0
     status, p, verdict = _fit(problem, state, start, (False, np.inf), work, asked, hidden, limits)
@@ -796,16 +722,9 @@ def starts_of(ranges: IntArray, design: Design) -> BoolArray:
     groups leave some, or before these are known; from the second it is dropped. Where all terms have very many
     parameters there is the first alone.
 
-    Parameters
-    ----------
-    ranges : int64 array (T, 6)
-        Parameters of each term.
-    design : Design
-        Axes and parameters of all terms.
-
-    Returns
-    -------
-    bool array (S, T)
+    ranges: (T, 6), parameters of each term
+    design: axes and parameters of all terms
+    Returns (S, T) bool
     """
     none = np.zeros(len(ranges), dtype=np.bool_)
     if n_parameters(design) > MOST_AT_START:
@@ -818,20 +737,12 @@ def starts_of(ranges: IntArray, design: Design) -> BoolArray:
 class Walk(NamedTuple):
     """One start of a search on one table, as far as it went.
 
-    Attributes
-    ----------
-    models : list of bool array (T,)
-        The models of the path, the start first.
-    tried : list of bool array (R, T)
-        What was fitted next to each.
-    verdict : tuple of bool and float
-        Whether the last model may be chosen, and its criterion.
-    failed : bool
-        Whether its fit failed.
-    hidden : float64 array (Q,)
-        Its hidden counts; NaN where not estimable.
-    limits : int8 array (Q,)
-        Their limits.
+    models: (T,), the models of the path, the start first
+    tried: (R, T), what was fitted next to each
+    verdict: whether the last model may be chosen, and its criterion
+    failed: whether its fit failed
+    hidden: (Q,), its hidden counts; NaN where not estimable
+    limits: (Q,) int8, their limits
     """
 
     models: list[BoolArray]
@@ -871,16 +782,11 @@ def first_best(ranks: Sequence[Rank]) -> int:
 class Walker:
     """Searches one table from one start after another.
 
-    Parameters
-    ----------
-    main : bool array (P,)
-        Parameters of every model: the constant, the main effects, terms that are kept.
-    ranges : int64 array (T, 6)
-        Parameters and cells of each other two-way term, see `mse.loglinear.design.TableDesign.ranges`.
-    kind : int
-        Code of the criterion, see `mse.core.fitting.CRITERIA`.
-    design : Design
-        Axes and parameters of all terms.
+    main: (P,) bool, parameters of every model: the constant, the main effects, terms that are kept
+    ranges: (T, 6), parameters and cells of each other two-way term, see
+        `mse.loglinear.design.TableDesign.ranges`
+    kind: code of the criterion, see `mse.core.fitting.CRITERIA`
+    design: axes and parameters of all terms
     """
 
     def __init__(self, main: BoolArray, ranges: IntArray, kind: int, design: Design) -> None:
@@ -927,16 +833,8 @@ def search_jointly(
 ) -> JointPaths:
     """Search every table from several models, see `starts_of`, and keep the best end.
 
-    Parameters
-    ----------
-    tables : float64 array (B, C)
-        Counts of persons, 0 on unobservable cells.
-    main, ranges, kind, design
-        As of `Walker`.
-
-    Returns
-    -------
-    JointPaths
+    tables: (B, C), counts of persons, 0 on unobservable cells
+    main, ranges, kind, design: as of `Walker`
     """
     walker = Walker(main, ranges, kind, design)
     return ends_of(walker, tables, design.n_hidden, len(ranges))

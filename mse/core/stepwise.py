@@ -53,16 +53,10 @@ TAKEN = 2.0
 class Paths(NamedTuple):
     """Ends of the paths of B tables.
 
-    Attributes
-    ----------
-    hidden : float64 array (B,)
-        Persons on no list; NaN where the first model is not estimable.
-    limits : int8 array (B,)
-        Where the hidden count goes.
-    failed : bool array (B,)
-        Tables on which a fit failed.
-    added : int64 array (B, T)
-        Pairs in the order in which they were added, -1 after the last.
+    hidden: (B,), persons on no list; NaN where the first model is not estimable
+    limits: (B,) int8, where the hidden count goes
+    failed: (B,) bool, tables on which a fit failed
+    added: (B, T), pairs in the order in which they were added, -1 after the last
     """
 
     hidden: FloatArray
@@ -75,12 +69,8 @@ class Paths(NamedTuple):
 def smaller_tail(m, mean):  # type: ignore[no-untyped-def]
     """Smaller of P(X <= m) and P(X >= m) for a Poisson variable X.
 
-    Parameters
-    ----------
-    m : float
-        A count of persons.
-    mean : float
-        Mean of X.
+    m: float, a count of persons
+    mean: float, mean of X
     """
     if mean <= 0.0:
         return 1.0 if m <= 0.0 else 0.0
@@ -167,20 +157,10 @@ def _forward_many(tables, member, pairs, positions, threshold, design, work, ask
 def forward_paths(tables: FloatArray, pairs: IntArray, threshold: float, design: Design) -> Paths:
     """Follow the path of each table from independent lists.
 
-    Parameters
-    ----------
-    tables : float64 array (B, C)
-        Counts of persons over lists alone, 0 on the unobservable cell.
-    pairs : int64 array (T,)
-        Cells of the pairs, in the order that decides ties.
-    threshold : float
-        Pairs are added for p-values below it.
-    design : Design
-        Axes and parameters; the pairs among them.
-
-    Returns
-    -------
-    Paths
+    tables: (B, C), counts of persons over lists alone, 0 on the unobservable cell
+    pairs: (T,), cells of the pairs, in the order that decides ties
+    threshold: pairs are added for p-values below it
+    design: axes and parameters; the pairs among them
     """
     size = tables.shape[0]
     out = Paths(
@@ -342,21 +322,11 @@ def descend(tables: FloatArray, pairs: IntArray, kind: int, design: Design) -> P
     Each step takes the change of one pair that lowers the criterion most; where there is none,
     the best exchange of a pair in the model for one outside.
 
-    Parameters
-    ----------
-    tables : float64 array (B, C)
-        Counts of persons over lists alone, 0 on the unobservable cell.
-    pairs : int64 array (T,)
-        Cells of the pairs.
-    kind : int
-        Code of the criterion, see `mse.core.fitting.CRITERIA`.
-    design : Design
-        Axes and parameters; the pairs among them.
-
-    Returns
-    -------
-    Paths
-        ``added`` holds the pairs of the chosen model in their order, -1 for those outside.
+    tables: (B, C), counts of persons over lists alone, 0 on the unobservable cell
+    pairs: (T,), cells of the pairs
+    kind: code of the criterion, see `mse.core.fitting.CRITERIA`
+    design: axes and parameters; the pairs among them
+    Returns ``added`` holds the pairs of the chosen model in their order, -1 for those outside
     """
     size = tables.shape[0]
     out = Paths(
@@ -392,16 +362,10 @@ UNINFORMED = 1e-9
 class Terms(NamedTuple):
     """The terms that a search adds and drops.
 
-    Attributes
-    ----------
-    ranges : int64 array (T, 6)
-        Parameters and cells of each term, see `mse.core.search.search_jointly`.
-    fixed : bool array (P,)
-        Parameters of every model.
-    below : bool array (T, T)
-        Which terms each one needs to be in a model.
-    own : int
-        Parameters that criteria count: those before the kinds of records.
+    ranges: (T, 6), parameters and cells of each term, see `mse.core.search.search_jointly`
+    fixed: (P,) bool, parameters of every model
+    below: (T, T) bool, which terms each one needs to be in a model
+    own: parameters that criteria count: those before the kinds of records
     """
 
     ranges: IntArray
@@ -436,20 +400,12 @@ def part_of(design: Design, member: BoolArray) -> Design:
 def fit_part(data: Data, member: BoolArray, near: IncompleteFit | None = None) -> IncompleteFit:
     """Fit some of the parameters of a scope.
 
-    Parameters
-    ----------
-    data : Data
-        What was seen, and all parameters of the scope.
-    member : bool array (P,)
-        Those of the model.
-    near : IncompleteFit, optional
-        A fit of other parameters from which this one starts; by default it starts from several ways
-        of spreading the counts.
-
-    Returns
-    -------
-    IncompleteFit
-        Positions of parameters are those in the scope; of a fit near another one there is no covariance.
+    data: what was seen, and all parameters of the scope
+    member: (P,) bool, those of the model
+    near: a fit of other parameters from which this one starts; by default it starts from several
+        ways of spreading the counts
+    Returns positions of parameters are those in the scope; of a fit near another one there is no
+        covariance
     """
     part = data._replace(design=part_of(data.design, member))
     if near is None or near.kept.size == 0:
@@ -474,21 +430,11 @@ def placed(found: IncompleteFit, member: BoolArray) -> IncompleteFit:
 def promises(data: Data, fit: IncompleteFit, inside: BoolArray, terms: Terms) -> FloatArray:
     """Approximate the change in deviance if a term enters, or leaves, a fitted model.
 
-    Parameters
-    ----------
-    data : Data
-        What was seen, and all parameters of the scope.
-    fit : IncompleteFit
-        A fit of `fit_part`.
-    inside : bool array (T,)
-        Terms of its model.
-    terms : Terms
-        All terms.
-
-    Returns
-    -------
-    float64 array (T,)
-        Minus infinity for all where nothing can be said.
+    data: what was seen, and all parameters of the scope
+    fit: a fit of `fit_part`
+    inside: (T,) bool, terms of its model
+    terms: all terms
+    Returns (T,), minus infinity for all where nothing can be said
     """
     nothing = np.full(inside.size, -np.inf)
     if fit.kept.size == 0 or not np.isfinite(fit.value):
@@ -548,14 +494,9 @@ class Found(NamedTuple):
 class Question(NamedTuple):
     """What is searched.
 
-    Attributes
-    ----------
-    data : Data
-        What was seen, and all parameters of the scope.
-    terms : Terms
-        What a model may add and drop.
-    kind : int
-        Code of the criterion, see `mse.core.fitting.CRITERIA`.
+    data: what was seen, and all parameters of the scope
+    terms: what a model may add and drop
+    kind: code of the criterion, see `mse.core.fitting.CRITERIA`
     """
 
     data: Data
@@ -607,19 +548,10 @@ def improve(question: Question, start: Found, note: Note | None = None) -> Found
     then the exchanges of a term inside for one outside that promise most. These are the steps of
     `mse.core.search.advance`.
 
-    Parameters
-    ----------
-    question : Question
-        What is searched.
-    start : Found
-        Model to start from.
-    note : callable, optional
-        Told of each model on the way and of those fitted next to it.
-
-    Returns
-    -------
-    Found
-        A model that none of these changes makes better.
+    question: what is searched
+    start: model to start from
+    note: told of each model on the way and of those fitted next to it
+    Returns a model that none of these changes makes better
     """
     current = start
     while True:

@@ -50,18 +50,11 @@ _GAMMA, _OFFSET, _DECAY = 0.05, 10.0, 0.75
 class Target(NamedTuple):
     """A posterior to draw from.
 
-    Attributes
-    ----------
-    counts : float64 array (C,)
-        Persons; only the cells of the face are read.
-    face : bool array (C,)
-        Cells in the likelihood.
-    design : Design
-        Axes and parameters.
-    chosen : int64 array (p,)
-        Positions of the parameters in the model.
-    precision : float64 array (p, p)
-        Inverse prior covariance of the parameters; their prior means are 0.
+    counts: (C,), persons; only the cells of the face are read
+    face: (C,) bool, cells in the likelihood
+    design: axes and parameters
+    chosen: (p,), positions of the parameters in the model
+    precision: (p, p), inverse prior covariance of the parameters; their prior means are 0
     """
 
     counts: FloatArray
@@ -74,14 +67,9 @@ class Target(NamedTuple):
 class Mode(NamedTuple):
     """Where a posterior is highest.
 
-    Attributes
-    ----------
-    coefficients : float64 array (p,)
-        The mode, log scale.
-    factor : float64 array (p, p)
-        Lower Cholesky factor of the negative second derivatives there.
-    converged : bool
-        Whether Newton's method got there.
+    coefficients: (p,), the mode, log scale
+    factor: (p, p), lower Cholesky factor of the negative second derivatives there
+    converged: whether Newton's method got there
     """
 
     coefficients: FloatArray
@@ -93,16 +81,10 @@ class Mode(NamedTuple):
 def log_posterior(b, target, means, gradient):  # type: ignore[no-untyped-def]
     """Evaluate the log density, but for a constant, its gradient, and the means of all cells.
 
-    Parameters
-    ----------
-    b : float64 array (p,)
-        Coefficients, log scale.
-    target : Target
-        The posterior.
-    means : float64 array (C,)
-        Receives the means of all cells, persons.
-    gradient : float64 array (p,)
-        Receives the gradient.
+    b: (p,) float64, coefficients, log scale
+    target: Target, the posterior
+    means: (C,) float64, receives the means of all cells, persons
+    gradient: (p,) float64, receives the gradient
     """
     residual = np.zeros(means.size)
     spread(b, target.design, target.chosen, b.size, means)
@@ -170,14 +152,7 @@ def _climb(target, b, matrix):  # type: ignore[no-untyped-def]
 def find_mode(target: Target) -> Mode:
     """Find the mode of a posterior by Newton's method.
 
-    Parameters
-    ----------
-    target : Target
-        The posterior.
-
-    Returns
-    -------
-    Mode
+    target: the posterior
     """
     p = target.chosen.size
     b, matrix = np.zeros(p), np.zeros((p, p))
@@ -221,24 +196,14 @@ def _at(z, target, center, factor, b, means, gradient):  # type: ignore[no-untyp
 def run_chain(rng, target, center, factor, start, n_warmup, coefficients, hidden, stats):  # type: ignore[no-untyped-def]
     """Run one chain of Hamiltonian Monte Carlo.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Of this chain.
-    target : Target
-        The posterior.
-    center, factor : float64 arrays (p,) and (p, p)
-        Of `Mode`.
-    start : float64 array (p,)
-        First state, in standard deviations from the mode.
-    n_warmup : int
-        Draws in which the step is adapted; they are not kept.
-    coefficients : float64 array (M, p)
-        Receives the draws, log scale.
-    hidden : float64 array (M, Q)
-        Receives the means of the hidden cells, persons.
-    stats : float64 array (M, 2)
-        Receives the probability of acceptance and the log density.
+    rng: numpy.random.Generator, of this chain
+    target: Target, the posterior
+    center, factor: (p,) and (p, p) float64, of `Mode`
+    start: (p,) float64, first state, in standard deviations from the mode
+    n_warmup: int, draws in which the step is adapted; they are not kept
+    coefficients: (M, p) float64, receives the draws, log scale
+    hidden: (M, Q) float64, receives the means of the hidden cells, persons
+    stats: (M, 2) float64, receives the probability of acceptance and the log density
     """
     p = center.size
     z, b = start.copy(), np.zeros(p)
@@ -283,25 +248,13 @@ def draw(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Draw one chain from a start that is twice as dispersed as the posterior.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Of this chain.
-    target : Target
-        The posterior.
-    mode : Mode
-        Its mode.
-    n_draws, n_warmup : int
-        Draws to keep, and to adapt the step in before.
-
-    Returns
-    -------
-    coefficients : float64 array (M, p)
-        Log scale.
-    hidden : float64 array (M, Q)
-        Means of the hidden cells, persons.
-    stats : float64 array (M, 2)
-        Probability of acceptance, and log density.
+    rng: of this chain
+    target: the posterior
+    mode: its mode
+    n_draws, n_warmup: draws to keep, and to adapt the step in before
+    Returns coefficients: (M, p), log scale
+    Returns hidden: (M, Q), means of the hidden cells, persons
+    Returns stats: (M, 2), probability of acceptance, and log density
     """
     p = target.chosen.size
     coefficients = np.zeros((n_draws, p))
@@ -333,16 +286,9 @@ def _means(coefficients, target, means):  # type: ignore[no-untyped-def]
 def cell_means(coefficients: FloatArray, target: Target) -> FloatArray:
     """Means of the cells of the face, persons, and 0 elsewhere.
 
-    Parameters
-    ----------
-    coefficients : float64 array (M, p)
-        Log scale.
-    target : Target
-        The posterior they are from.
-
-    Returns
-    -------
-    float64 array (M, C)
+    coefficients: (M, p), log scale
+    target: the posterior they are from
+    Returns (M, C)
     """
     means = np.zeros((len(coefficients), target.counts.size))
     _means(coefficients, target, means)

@@ -112,14 +112,9 @@ RESERVED = ("n", "n_low", "n_high")
 def as_names(names: object, what: str, problems: Problems) -> tuple[str, ...]:
     """Names given by the user as a tuple of strings.
 
-    Parameters
-    ----------
-    names : iterable of str or str
-        One name may be given without a list around it.
-    what : str
-        What is named, for the messages: "list" or "covariate".
-    problems : Problems
-        Receives a problem for each name that is not a string.
+    names: one name may be given without a list around it
+    what: what is named, for the messages: "list" or "covariate"
+    problems: receives a problem for each name that is not a string
     """
     if isinstance(names, str):
         return (names,)
@@ -142,12 +137,9 @@ def as_names(names: object, what: str, problems: Problems) -> tuple[str, ...]:
 def check_names(lists: Sequence[str], covariates: Sequence[str], problems: Problems) -> None:
     """Check the names of the lists and covariates of one table.
 
-    Parameters
-    ----------
-    lists, covariates : sequence of str
-        Names of the axes, in order.
-    problems : Problems
-        Receives what is wrong: too few or too many lists, doubles, names that a model could not mention.
+    lists, covariates: names of the axes, in order
+    problems: receives what is wrong: too few or too many lists, doubles, names that a model could
+        not mention
     """
     if len(lists) < 2:
         found = f"only one list, {lists[0]!r}" if lists else "no list"

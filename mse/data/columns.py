@@ -47,19 +47,11 @@ class Factor:
 def read_columns(frame: Any, names: Sequence[str], problems: Problems) -> dict[str, pd.Series[Any]]:
     """Take columns out of a pandas, polars or pyarrow frame.
 
-    Parameters
-    ----------
-    frame : data frame
-        Any eager frame that narwhals knows. It is not changed.
-    names : sequence of str
-        The columns that are needed.
-    problems : Problems
-        Receives a problem when this is no frame, it is empty, or a column is missing.
-
-    Returns
-    -------
-    dict of str to pandas.Series
-        The columns that exist. Categories whose order says nothing are turned into plain values.
+    frame: Any eager frame that narwhals knows. It is not changed.
+    names: the columns that are needed
+    problems: receives a problem when this is no frame, it is empty, or a column is missing
+    Returns The columns that exist. Categories whose order says nothing are turned into plain
+        values.
     """
     try:
         wrapped = nw.from_native(frame, eager_only=True)
@@ -107,14 +99,9 @@ def _without_order(column: pd.Series[Any]) -> pd.Series[Any]:
 def factor(column: pd.Series[Any], name: str, problems: Problems) -> Factor:
     """Code a categorical column; unknown entries become -1.
 
-    Parameters
-    ----------
-    column : pandas.Series, shape (R,)
-        Values; NaN, None, "" and "unknown" (any case) are unknown.
-    name : str
-        Name of the column, for the messages.
-    problems : Problems
-        Receives a problem when a value cannot be a level.
+    column: values; NaN, None, "" and "unknown" (any case) are unknown
+    name: name of the column, for the messages
+    problems: receives a problem when a value cannot be a level
     """
     codes, uniques = factorize(column, name, problems)
     declared = isinstance(column.dtype, pd.CategoricalDtype)
@@ -202,14 +189,9 @@ MEMBERSHIP: Mapping[object, int] = {0: 0, 1: 1, "0": 0, "1": 1}
 def list_column(column: pd.Series[Any], name: str, problems: Problems) -> IntArray:
     """Membership of one list: 1 on it, 0 not on it, -1 not known.
 
-    Parameters
-    ----------
-    column : pandas.Series, shape (R,)
-        Holds 0/1, True/False, "0"/"1", or unknown (NaN, None, "", "unknown").
-    name : str
-        Name of the list.
-    problems : Problems
-        Receives a problem for any other value, with the number of rows that hold it.
+    column: holds 0/1, True/False, "0"/"1", or unknown (NaN, None, "", "unknown")
+    name: name of the list
+    problems: receives a problem for any other value, with the number of rows that hold it
     """
     codes, uniques = factorize(column, name, problems)
     meaning = np.array([_member(value) for value in uniques] + [UNKNOWN], dtype=np.int64)
@@ -277,25 +259,14 @@ def count_column(
 ) -> tuple[IntArray, IntArray]:
     """Bounds of the number of persons in each row.
 
-    Parameters
-    ----------
-    column : pandas.Series, shape (R,)
-        Whole numbers of persons, or strings: "12", "<5" (0 to 4), "<=4", "5-9".
-    name : str
-        Name of the column.
-    problems : Problems
-        Receives a problem for each kind of entry that is no count.
-    upper : bool
-        Whether these are upper bounds, of which a missing or infinite one is none at all
+    column: whole numbers of persons, or strings: "12", "<5" (0 to 4), "<=4", "5-9"
+    name: name of the column
+    problems: receives a problem for each kind of entry that is no count
+    upper: Whether these are upper bounds, of which a missing or infinite one is none at all
         (`UNBOUNDED`). Without it a missing count is a problem.
-    optional : bool array, shape (R,), optional
-        Rows whose count may be missing and is then 0.
-
-    Returns
-    -------
-    low, high : int64 arrays, shape (R,)
-        Persons at least and at most; equal where the count is exact. Rows with a problem have 1,
-        so that they raise no further ones.
+    optional: (R,) bool, rows whose count may be missing and is then 0
+    Returns low, high: (R,), Persons at least and at most; equal where the count is exact. Rows with
+        a problem have 1, so that they raise no further ones.
     """
     codes, uniques = factorize(column, name, problems)
     read = [read_count(value) for value in uniques] + ["missing"]

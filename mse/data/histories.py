@@ -18,12 +18,8 @@ if TYPE_CHECKING:
 def history_frame(table: CaptureTable, cells: IntArray) -> pd.DataFrame:
     """Name cells of a table: ``history`` as a string of 0 and 1, and the level of each covariate.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        The table.
-    cells : int64 array
-        Positions of the cells in C order.
+    table: the table
+    cells: positions of the cells in C order
 
     Examples
     --------

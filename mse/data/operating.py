@@ -41,23 +41,13 @@ def read_operating(
 ) -> Said | None:
     """Read a statement of where lists operated.
 
-    Parameters
-    ----------
-    given : "everywhere", mapping, int array (K, S) or None
-        For each list that is named: ``"everywhere"``; a mapping from covariates to the level or levels with
-        which it operated (all of them must hold); or a list of such mappings (one of them must hold).
-    lists, covariates
-        Of the table.
-
-    Returns
-    -------
-    int8 array (K, S) or None
-        1 where the list operated, 0 where it did not, -1 where nothing is said; strata in C order.
-
-    Raises
-    ------
-    InvalidTableError
-        With every problem found in the statement.
+    given: (K, S), or None, for each list that is named: ``"everywhere"``; a mapping from covariates
+        to the level or levels with which it operated (all of them must hold); or a list of such
+        mappings (one of them must hold)
+    lists, covariates: of the table
+    Returns (K, S) int8, or None, 1 where the list operated, 0 where it did not, -1 where nothing is
+        said; strata in C order
+    Raises InvalidTableError: with every problem found in the statement
     """
     if given is None:
         return None
@@ -157,27 +147,12 @@ def settled(seen: Observations, *, stacklevel: int = 3) -> Observations:
     Membership of a list that did not operate becomes unknown; persons on no other list are set aside.
     Somebody reported each person: one who is known not to be on any list but one is on that one.
 
-    Parameters
-    ----------
-    seen : Observations
-        Rows differ; what was said about lists is its `operating`.
-    stacklevel : int
-        Of warnings, from the caller.
-
-    Returns
-    -------
-    Observations
-        Rows differ, in order.
-
-    Raises
-    ------
-    InvalidTableError
-        If somebody is on lists that, as is said, operated in no stratum together.
-
-    Warns
-    -----
-    MSEWarning
-        With the number of persons who are set aside, or whose membership is.
+    seen: rows differ; what was said about lists is its `operating`
+    stacklevel: of warnings, from the caller
+    Returns rows differ, in order
+    Raises InvalidTableError: if somebody is on lists that, as is said, operated in no stratum
+        together
+    Warns MSEWarning: with the number of persons who are set aside, or whose membership is
     """
     n_lists, patterns = len(seen.lists), seen.patterns.copy()
     lists = patterns[:, :n_lists]
@@ -249,16 +224,9 @@ def possible_strata(lists: IntArray, operating: BoolArray) -> BoolArray:
 
     All lists whose membership is known operated there, and one that the person may be on.
 
-    Parameters
-    ----------
-    lists : int64 array (R, K)
-        Memberships, -1 where unknown.
-    operating : bool array (K, S)
-        Whether the list operated.
-
-    Returns
-    -------
-    bool array (R, S)
+    lists: (R, K), memberships, -1 where unknown
+    operating: (K, S) bool, whether the list operated
+    Returns (R, S) bool
     """
     known = lists >= 0
     conflict = known.astype(np.int64) @ (~operating).astype(np.int64) > 0
@@ -393,20 +361,9 @@ def operating_lists(table: _Recorded) -> BoolArray:
     there after all; and if it is not known to be on any list, so did those that it lacks, since
     somebody reported it and nothing tells who.
 
-    Parameters
-    ----------
-    table : _Recorded
-        Any table but one of margins.
-
-    Returns
-    -------
-    bool array (K, S)
-        Strata in C order.
-
-    Raises
-    ------
-    InvalidTableError
-        If what was said leaves persons whom nobody can have seen.
+    table: any table but one of margins
+    Returns (K, S) bool, strata in C order
+    Raises InvalidTableError: if what was said leaves persons whom nobody can have seen
     """
     operating = np.ones((table.n_lists, table.n_strata), dtype=np.bool_)
     said = np.zeros_like(operating) if table.operating is None else table.operating != UNSAID
@@ -521,12 +478,8 @@ def silent_places(
 ) -> Iterator[tuple[str, list[SilentPlace]]]:
     """Yield the lists that did not operate somewhere, and where.
 
-    Parameters
-    ----------
-    table : _Recorded
-        Any table.
-    operating : bool array (K, S), optional
-        As of `operating_lists`, which is asked otherwise.
+    table: any table
+    operating: (K, S) bool, as of `operating_lists`, which is asked otherwise
     """
     if table.margins is not None or table.is_complete:
         return
@@ -568,12 +521,8 @@ def doubted_places(
 ) -> Iterator[tuple[str, DoubtedPlaces]]:
     """Yield the lists that operated somewhere for no other reason than that somebody was seen there.
 
-    Parameters
-    ----------
-    table : _Recorded
-        Any table.
-    operating : bool array (K, S), optional
-        As of `operating_lists`, which is asked otherwise.
+    table: any table
+    operating: (K, S) bool, as of `operating_lists`, which is asked otherwise
     """
     if table.margins is not None or not np.any(table.patterns[:, : table.n_lists] < 0):
         return
@@ -617,12 +566,8 @@ def _places(table: _Recorded, k: int, chosen: BoolArray, *, said: bool) -> Itera
 def named_strata(chosen: BoolArray, covariates: Mapping[str, Sequence[Level]]) -> list[str]:
     """Name strata, whole levels of a covariate first.
 
-    Parameters
-    ----------
-    chosen : bool array (S,)
-        Which strata, in C order.
-    covariates : mapping of str to sequence
-        Levels of each covariate.
+    chosen: (S,) bool, which strata, in C order
+    covariates: levels of each covariate
 
     Examples
     --------

@@ -67,12 +67,8 @@ class Group:
 def distinct(columns: Sequence[npt.NDArray[Any]], sizes: Sequence[int]) -> Group:
     """Group equal rows of integer codes, without sorting the rows.
 
-    Parameters
-    ----------
-    columns : sequence of integer arrays, shape (R,)
-        Codes from -1 to `size - 1`.
-    sizes : sequence of int
-        Number of codes of each column, -1 not counted.
+    columns: (R,), codes from -1 to `size - 1`
+    sizes: number of codes of each column, -1 not counted
 
     Examples
     --------

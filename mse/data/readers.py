@@ -44,21 +44,11 @@ def from_frame(
 ) -> Observations:
     """Count the persons of a data frame with one column per list.
 
-    Parameters
-    ----------
-    frame : pandas, polars or pyarrow data frame
-        One row per person (`count` is None) or per cell of the table.
-    lists, covariates : sequence of str
-        Columns.
-    count : str or pair of str, optional
-        Column of counts, or the columns of their lower and upper bounds.
-    operating : "everywhere" or mapping, optional
-        Where lists operated, see `mse.data.operating.read_operating`.
-
-    Raises
-    ------
-    InvalidTableError
-        With every problem found in the data.
+    frame: one row per person (`count` is None) or per cell of the table
+    lists, covariates: columns
+    count: column of counts, or the columns of their lower and upper bounds
+    operating: where lists operated, see `mse.data.operating.read_operating`
+    Raises InvalidTableError: with every problem found in the data
     """
     problems = Problems()
     names, groups = as_names(lists, "list", problems), as_names(covariates, "covariate", problems)
@@ -203,12 +193,8 @@ def check_nobody(lists: Sequence[str], somebody: Sequence[bool], problems: Probl
 def finish(seen: Observations, operating: object = None) -> Observations:
     """Drop levels without persons; a covariate that is never known is a problem.
 
-    Parameters
-    ----------
-    seen : Observations
-        Rows differ, in order.
-    operating : "everywhere" or mapping, optional
-        Where lists operated, see `mse.data.operating.read_operating`.
+    seen: rows differ, in order
+    operating: where lists operated, see `mse.data.operating.read_operating`
     """
     problems = Problems()
     seen = without_unused_levels(seen)
@@ -237,17 +223,9 @@ INT64_LIMIT = 2.0**63
 def from_counts(counts: object, lists: object) -> Observations:
     """Read counts by capture history.
 
-    Parameters
-    ----------
-    counts : mapping of str to int
-        History ("100": on the first of three lists only) to persons; "<5" is 0 to 4 persons.
-    lists : sequence of str
-        Names of the lists, in the order of the characters.
-
-    Raises
-    ------
-    InvalidTableError
-        With every problem found in the data.
+    counts: history ("100": on the first of three lists only) to persons; "<5" is 0 to 4 persons
+    lists: names of the lists, in the order of the characters
+    Raises InvalidTableError: with every problem found in the data
     """
     problems = Problems()
     names = as_names(lists, "list", problems)
@@ -318,22 +296,10 @@ def _is_history(history: object, n_lists: int, problems: Problems) -> bool:
 def from_margins(list_totals: object, union: object) -> tuple[dict[str, int], int]:
     """Read published list totals and the number of persons on any list.
 
-    Parameters
-    ----------
-    list_totals : mapping of str to int
-        Persons on each list.
-    union : int
-        Persons on at least one list.
-
-    Returns
-    -------
-    dict of str to int, int
-        The same, checked.
-
-    Raises
-    ------
-    InvalidTableError
-        When no table can have these margins, and for counts that are none.
+    list_totals: persons on each list
+    union: persons on at least one list
+    Returns the same, checked
+    Raises InvalidTableError: when no table can have these margins, and for counts that are none
     """
     problems = Problems()
     given = _items(list_totals, "list totals", '{"a": 53, "b": 70}', problems)
@@ -399,21 +365,12 @@ def from_array(
 ) -> Observations:
     """Read a dense table.
 
-    Parameters
-    ----------
-    counts : array, shape (2,)*K + (number of levels of each covariate,)
-        Persons in each cell; 0 for those on no list.
-    lists : sequence of str
-        Names of the lists, in the order of the axes.
-    covariates : mapping of str to sequence
-        Levels of each covariate, in the order of the axes that follow.
-    operating : "everywhere" or mapping, optional
-        Where lists operated, see `mse.data.operating.read_operating`.
-
-    Raises
-    ------
-    InvalidTableError
-        With every problem found in the data.
+    counts: (2,)*K + (number of levels of each covariate,), persons in each cell; 0 for those on no
+        list
+    lists: names of the lists, in the order of the axes
+    covariates: levels of each covariate, in the order of the axes that follow
+    operating: where lists operated, see `mse.data.operating.read_operating`
+    Raises InvalidTableError: with every problem found in the data
     """
     problems = Problems()
     names = as_names(lists, "list", problems)
@@ -508,29 +465,15 @@ def from_records(
 ) -> Observations:
     """Count units (a person in a period) by the registers that reported them.
 
-    Parameters
-    ----------
-    frame : pandas, polars or pyarrow data frame
-        One row per registration.
-    person, register, period : str
-        Columns.
-    covariates : sequence of str
-        Columns. A missing value next to a known one of the same unit is the known one; values that
-        disagree become unknown.
-    registers : sequence of str, optional
-        Names of all registers, in the order wanted.
-    operating : "everywhere" or mapping, optional
-        Where lists operated, see `mse.data.operating.read_operating`.
-
-    Raises
-    ------
-    InvalidTableError
-        With every problem found in the data.
-
-    Warns
-    -----
-    InconsistentRecordsWarning
-        When covariates disagree within units, with the number of these units.
+    frame: one row per registration
+    person, register, period: columns
+    covariates: Columns. A missing value next to a known one of the same unit is the known one;
+        values that disagree become unknown.
+    registers: names of all registers, in the order wanted
+    operating: where lists operated, see `mse.data.operating.read_operating`
+    Raises InvalidTableError: with every problem found in the data
+    Warns InconsistentRecordsWarning: when covariates disagree within units, with the number of
+        these units
     """
     problems = Problems()
     groups = as_names(covariates, "covariate", problems)
@@ -685,23 +628,12 @@ def check_parts(
 ) -> Observations:
     """Check patterns and counts, and put the patterns in order.
 
-    Parameters
-    ----------
-    lists : sequence of str
-        Names of the K lists.
-    covariates : mapping of str to tuple
-        Levels of the D covariates.
-    patterns : int array, shape (R, K + D)
-        Row by row 0, 1 or -1 for each list, a level or -1 for each covariate.
-    low, high : int arrays, shape (R,)
-        Persons at least and at most.
-    operating : object
-        Where lists operated, see `mse.data.operating.read_operating`.
-
-    Raises
-    ------
-    InvalidTableError
-        With every problem found.
+    lists: names of the K lists
+    covariates: levels of the D covariates
+    patterns: (R, K + D), row by row 0, 1 or -1 for each list, a level or -1 for each covariate
+    low, high: (R,), persons at least and at most
+    operating: where lists operated, see `mse.data.operating.read_operating`
+    Raises InvalidTableError: with every problem found
     """
     problems = Problems()
     names = as_names(lists, "list", problems)

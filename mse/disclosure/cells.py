@@ -206,17 +206,9 @@ class Publication:
 def known_bounds(values: IntArray, rules: Rules) -> tuple[FloatArray, FloatArray]:
     """Compute which counts lead to published values.
 
-    Parameters
-    ----------
-    values : int64 array (N,), persons
-        Rounded counts.
-    rules : Rules
-        A reader knows them: nothing from 1 to below the threshold is ever shown.
-
-    Returns
-    -------
-    tuple of float64 arrays (N,), persons
-        Smallest and largest count.
+    values: (N,), persons, rounded counts
+    rules: a reader knows them: nothing from 1 to below the threshold is ever shown
+    Returns (N,), persons, smallest and largest count
 
     Examples
     --------

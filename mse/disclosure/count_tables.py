@@ -555,12 +555,9 @@ def printed(
 ) -> Publication:
     """Read a frame as it was printed, whoever made it: what a reader knows of it.
 
-    Parameters
-    ----------
-    frame, by, count, total
-        As of `protect_counts`; counts may be missing, or a mark. Parts are taken to be all there are.
-    rules : Rules
-        What is to be protected. Counts are taken to be rounded if all are multiples of the base.
+    frame, by, count, total: As of `protect_counts`; counts may be missing, or a mark. Parts are
+        taken to be all there are.
+    rules: What is to be protected. Counts are taken to be rounded if all are multiples of the base.
     """
     if by is None:
         frame, by, count = stacked(frame), ["row", "column"], "n"

@@ -76,24 +76,11 @@ def least(
 ) -> Extreme:
     """Minimize ``weights @ counts`` over counts within bounds whose sums are right.
 
-    Parameters
-    ----------
-    weights : float64 array (N,)
-        What is minimized.
-    sums : sparse array (M, N)
-        As of `Cells`: ``sums @ counts == 0``.
-    low, high : float64 arrays (N,), persons
-        Bounds of each count.
-
-    Returns
-    -------
-    Extreme
-        Of the linear program, whose counts need not be whole.
-
-    Raises
-    ------
-    ModelError
-        If no counts agree with what is known.
+    weights: (N,), what is minimized
+    sums: (M, N), as of `Cells`: ``sums @ counts == 0``
+    low, high: (N,), persons, bounds of each count
+    Returns of the linear program, whose counts need not be whole
+    Raises ModelError: if no counts agree with what is known
     """
     # The types of SciPy know neither sparse matrices nor arrays of bounds here; its code does.
     found = linprog(  # type: ignore[call-overload]
@@ -153,12 +140,8 @@ def range_of(
 ) -> tuple[float, float]:
     """Compute the smallest and largest whole count that one cell may have.
 
-    Parameters
-    ----------
-    cell : int
-        Position of the cell.
-    sums, low, high
-        As of `least`.
+    cell: position of the cell
+    sums, low, high: as of `least`
 
     Examples
     --------
@@ -528,17 +511,9 @@ _TURNS = 8
 def choose(cells: Cells, rules: Rules) -> BoolArray:
     """Choose the cells to suppress.
 
-    Parameters
-    ----------
-    cells : Cells
-        The counts and their sums.
-    rules : Rules
-        What is to be protected.
-
-    Returns
-    -------
-    bool array (N,)
-        True where a mark stands in place of the count.
+    cells: the counts and their sums
+    rules: what is to be protected
+    Returns (N,) bool, True where a mark stands in place of the count
 
     Examples
     --------

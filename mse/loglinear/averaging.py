@@ -62,10 +62,7 @@ class Average(NamedTuple):
 def model_weights(values: FloatArray) -> FloatArray:
     """Weights proportional to exp(-value / 2) (Buckland, Burnham & Augustin 1997, equation 2).
 
-    Parameters
-    ----------
-    values : float64 array (M,)
-        AIC, AICc or BIC of each model; infinite for models without weight.
+    values: (M,), AIC, AICc or BIC of each model; infinite for models without weight
     """
     weights = np.exp(-0.5 * (values - values.min()))
     return np.asarray(weights / weights.sum())

@@ -50,14 +50,9 @@ def saturated_log_likelihood(counts: FloatArray) -> float:
 def criteria(deviance: FloatArray, n_parameters: IntArray, counts: FloatArray) -> Criteria:
     """AIC, AICc and BIC from deviances.
 
-    Parameters
-    ----------
-    deviance : float64 array (...)
-        Deviances over the observable cells.
-    n_parameters : int64 array (...)
-        Parameters of each model as specified.
-    counts : float64 array (C,)
-        Persons by cell, 0 on unobservable cells.
+    deviance: (...), deviances over the observable cells
+    n_parameters: (...), parameters of each model as specified
+    counts: (C,), persons by cell, 0 on unobservable cells
     """
     minus_twice = deviance - 2 * saturated_log_likelihood(counts)
     return criteria_of(minus_twice, n_parameters, float(counts.sum()))
@@ -66,15 +61,10 @@ def criteria(deviance: FloatArray, n_parameters: IntArray, counts: FloatArray) -
 def criteria_of(minus_twice: FloatArray, n_parameters: IntArray, persons: float) -> Criteria:
     """AIC, AICc and BIC from log likelihoods.
 
-    Parameters
-    ----------
-    minus_twice : float64 array (...)
-        Minus twice the log likelihoods.
-    n_parameters : int64 array (...)
-        Parameters of each model as specified.
-    persons : float
-        Observed persons n; nobody counts as one, since where counts are within bounds it may be that
-        nobody was observed.
+    minus_twice: (...), minus twice the log likelihoods
+    n_parameters: (...), parameters of each model as specified
+    persons: observed persons n; nobody counts as one, since where counts are within bounds it may
+        be that nobody was observed
     """
     n, p = persons, n_parameters.astype(np.float64)
     aic = minus_twice + 2 * p
@@ -146,17 +136,9 @@ def positions(levels: Sequence[Level]) -> list[Fraction]:
 def orthogonal_polynomials(levels: Sequence[Level], degree: int) -> Polynomials | None:
     """Build the orthogonal polynomials of degree 1 to `degree` over some levels.
 
-    Parameters
-    ----------
-    levels : sequence
-        Levels; numbers, or labels in their order.
-    degree : int
-        Below the number of levels.
-
-    Returns
-    -------
-    Polynomials or None
-        None where the levels are spaced so unevenly that the whole numbers would be too large.
+    levels: levels; numbers, or labels in their order
+    degree: below the number of levels
+    Returns None where the levels are spaced so unevenly that the whole numbers would be too large
 
     Examples
     --------
@@ -343,17 +325,9 @@ def frozen_trend(trend: object) -> FrozenDict[str, int]:
 def check_trend(trend: Mapping[str, int], table: CaptureTable) -> dict[int, int]:
     """Degrees of the trends by axis.
 
-    Parameters
-    ----------
-    trend : mapping of str to int
-        Degree of the polynomial by covariate.
-    table : CaptureTable
-        Has these covariates.
-
-    Raises
-    ------
-    ModelError
-        If a name is not that of a covariate, or a degree does not fit its levels.
+    trend: degree of the polynomial by covariate
+    table: has these covariates
+    Raises ModelError: if a name is not that of a covariate, or a degree does not fit its levels
     """
     degrees: dict[int, int] = {}
     names = list(table.covariates)
@@ -390,14 +364,9 @@ def table_design(
     the models are those of the polynomials themselves, and in whole numbers the existence check is
     exact.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        Lists and covariates.
-    largest : HierarchicalModel
-        Contains every model of interest.
-    trend : mapping of str to int
-        Degree of the polynomial by covariate.
+    table: lists and covariates
+    largest: contains every model of interest
+    trend: degree of the polynomial by covariate
     """
     degrees = check_trend(trend, table)
     trends = {axis: _polynomials(table, axis, degree) for axis, degree in degrees.items()}

@@ -664,14 +664,9 @@ def recorded_boundary_reason(
 ) -> str:
     """Say what is at minus infinity, left open by the data, or zero in an estimable fit.
 
-    Parameters
-    ----------
-    vanishing : sequence of str
-        Terms at minus infinity because nobody has their combination.
-    open_terms : sequence of str
-        Terms that the data do not determine, although they do the total.
-    n_zero : int
-        Observable cells with fitted mean zero.
+    vanishing: terms at minus infinity because nobody has their combination
+    open_terms: terms that the data do not determine, although they do the total
+    n_zero: observable cells with fitted mean zero
     """
     return joined(
         Message("nobody.minus_infinity", names=named(vanishing)) if vanishing else "",
@@ -683,12 +678,8 @@ def recorded_boundary_reason(
 def silent_lists(table: CaptureTable, operating: BoolArray | None = None) -> Iterator[str]:
     """Say where lists did not operate, or may not have, as was said or inferred; list by list.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        Any table.
-    operating : bool array (K, S), optional
-        As of `mse.data.operating.operating_lists`, which is asked otherwise.
+    table: any table
+    operating: (K, S) bool, as of `mse.data.operating.operating_lists`, which is asked otherwise
     """
     for name, found in silent_places(table, operating):
         said = [place.name for place in found if place.said]
@@ -728,16 +719,10 @@ def incomplete_notes(
 ) -> Iterator[str]:
     """Say what the reader of the result should know.
 
-    Parameters
-    ----------
-    seen : Seen
-        The table as the likelihood takes it.
-    found : IncompleteFit
-        The fit.
-    table : CaptureTable
-        The table.
-    kinds : bool
-        Whether missing entries were given a model.
+    seen: the table as the likelihood takes it
+    found: the fit
+    table: the table
+    kinds: whether missing entries were given a model
     """
     yield from silent_lists(table, seen.operating)
     low, high = seen.observations.low, seen.observations.high
@@ -785,14 +770,9 @@ def fit_partly_known(
 ) -> IncompleteLogLinearFit:
     """Fit a parsed model to a table with unknown entries or counts within bounds.
 
-    Parameters
-    ----------
-    estimator : LogLinear
-        Settings.
-    table : CaptureTable
-        Any table but one of margins.
-    model : HierarchicalModel
-        Terms over the axes of the table.
+    estimator: settings
+    table: any table but one of margins
+    model: terms over the axes of the table
     """
     seen = look_at(table)
     layout = table_design(table, model, estimator.trend)

@@ -66,15 +66,8 @@ class Seen(NamedTuple):
 def look_at(table: CaptureTable) -> Seen:
     """Work out what could be seen in a table, and which cells each of its counts is about.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        Any table but one of margins.
-
-    Raises
-    ------
-    ModelError
-        If the patterns have more cells together than can be listed.
+    table: any table but one of margins
+    Raises ModelError: if the patterns have more cells together than can be listed
     """
     vague = table.low != table.high
     partial = vague | np.any(table.patterns < 0, axis=1)
@@ -144,22 +137,11 @@ def is_vague(seen: Seen) -> bool:
 def make_data(seen: Seen, design: Design) -> tuple[Data, int]:
     """Put a table and a model together.
 
-    Parameters
-    ----------
-    seen : Seen
-        The table.
-    design : Design
-        Axes and parameters of the model.
+    seen: the table
+    design: axes and parameters of the model
+    Returns data: for `mse.core.partly_known_fit.fit_incomplete`
+    Returns n_kinds: levels of an axis that was added behind the others, 1 where none was
 
-    Returns
-    -------
-    data : Data
-        For `mse.core.partly_known_fit.fit_incomplete`.
-    n_kinds : int
-        Levels of an axis that was added behind the others, 1 where none was.
-
-    Notes
-    -----
     Exact counts need no model of which entries are missing. A count within bounds does where other
     records of the same cells lack entries: its mean is only a share of that of its cells. The kind of
     record is then one more factor, independent of all others (missing completely at random).
@@ -210,14 +192,9 @@ _ORDER = np.asarray([FINITE, ZERO, INFINITE, INDETERMINATE])
 def folded(found: IncompleteFit, n_parameters: int, n_kinds: int) -> IncompleteFit:
     """Sum a fit over the kinds of records that were an axis of it.
 
-    Parameters
-    ----------
-    found : IncompleteFit
-        A fit with an axis of `n_kinds` levels behind the others.
-    n_parameters : int
-        Parameters of the model; those of the kinds come after them.
-    n_kinds : int
-        Levels of that axis.
+    found: a fit with an axis of `n_kinds` levels behind the others
+    n_parameters: parameters of the model; those of the kinds come after them
+    n_kinds: levels of that axis
     """
     if n_kinds == 1:
         return found
@@ -256,19 +233,10 @@ def _folded_covariance(covariance: FloatArray, n_kinds: int) -> FloatArray:
 def expected_by_stratum(data: Data, means: FloatArray, n_strata: int) -> FloatArray:
     """Spread the persons known to be observed over strata in proportion to fitted means.
 
-    Parameters
-    ----------
-    data : Data
-        What was seen.
-    means : float64 array (C,)
-        Means of the cells of the data.
-    n_strata : int
-        Strata S, the last axes of the cells (an axis of kinds behind them is summed).
-
-    Returns
-    -------
-    float64 array (S,)
-        Persons, the lower bounds of counts within bounds.
+    data: what was seen
+    means: (C,), means of the cells of the data
+    n_strata: strata S, the last axes of the cells (an axis of kinds behind them is summed)
+    Returns (S,), persons, the lower bounds of counts within bounds
     """
     weights = np.where(data.design.observable & np.isfinite(means), means, 0.0)
     persons = data.base + spread_over(weights, data.seen.low.astype(np.float64), data.seen)

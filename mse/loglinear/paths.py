@@ -153,23 +153,12 @@ def stepwise_by_criterion(
 ) -> list[Step]:
     """Take the change of one term that lowers the criterion most, until none does.
 
-    Parameters
-    ----------
-    tried : Tried
-        Receives every model that is fitted, and says which changes are worth it.
-    start : HierarchicalModel
-        First model.
-    scope : tuple of HierarchicalModel
-        Smallest and largest model.
-    value : callable
-        Criterion of each tried model; infinite where not estimable, so that it is never chosen.
-    exchanges : bool
-        Where no single change helps, exchange a term in the model for one outside.
-
-    Returns
-    -------
-    list of Step
-        The path, the start first.
+    tried: receives every model that is fitted, and says which changes are worth it
+    start: first model
+    scope: smallest and largest model
+    value: criterion of each tried model; infinite where not estimable, so that it is never chosen
+    exchanges: where no single change helps, exchange a term in the model for one outside
+    Returns the path, the start first
     """
 
     def values_of(
@@ -233,19 +222,11 @@ def _exchanges(
 def joint_path(tried: TriedModels, least: HierarchicalModel, kind: int) -> list[Step]:
     """Search over lists and covariates by the same steps as its replicates do.
 
-    Parameters
-    ----------
-    tried : TriedModels
-        Receives every model that is fitted; its layout has those of all two-way terms.
-    least : HierarchicalModel
-        Smallest model.
-    kind : int
-        Code of the criterion, see `mse.core.fitting.CRITERIA`.
-
-    Returns
-    -------
-    list of Step
-        The best of the paths, the start first. Empty where every path ended in a fit that failed.
+    tried: receives every model that is fitted; its layout has those of all two-way terms
+    least: smallest model
+    kind: code of the criterion, see `mse.core.fitting.CRITERIA`
+    Returns The best of the paths, the start first. Empty where every path ended in a fit that
+        failed.
     """
     layout = tried.layout
     terms, fixed, ranges = layout.changing(least)
@@ -291,19 +272,10 @@ def stepwise_by_p_value(
     Of the pairs below the threshold whose addition leaves the model estimable the one with the
     smallest p-value is added, ties by position (Chan, Silverman & Vincent 2021, section 4).
 
-    Parameters
-    ----------
-    tried : TriedModels
-        Receives every model that is fitted.
-    start : HierarchicalModel
-        First model.
-    threshold : float
-        Terms are added for p-values below it.
-
-    Returns
-    -------
-    list of Step
-        The path, the start first.
+    tried: receives every model that is fitted
+    start: first model
+    threshold: terms are added for p-values below it
+    Returns the path, the start first
     """
     axis_cells = 1 << np.arange(start.n_lists)[::-1]
     tried.fit([start])
@@ -599,23 +571,12 @@ def within_reach(
     that of it, and no term lowers it by more than all of it. A term whose penalty is more than that, as
     that of the interaction of 350 places with 12 months where few persons were seen, is never added.
 
-    Parameters
-    ----------
-    table : CaptureTable
-        Complete, or known in part: then the deviance is that of the observed-data likelihood.
-    smallest, scope : HierarchicalModel
-        Smallest and largest model.
-    criterion : {"aic", "aicc", "bic"}
-        What is lowered.
-    trend : mapping of str to int
-        Covariates that enter by polynomials.
-    margin : float
-        Terms that lead no further than this above the best model stay too, to be listed.
-
-    Returns
-    -------
-    HierarchicalModel
-        The scope itself, if it has fewer than `MANY_PARAMETERS` parameters.
+    table: complete, or known in part: then the deviance is that of the observed-data likelihood
+    smallest, scope: smallest and largest model
+    criterion: {"aic", "aicc", "bic"}, what is lowered
+    trend: covariates that enter by polynomials
+    margin: terms that lead no further than this above the best model stay too, to be listed
+    Returns the scope itself, if it has fewer than `MANY_PARAMETERS` parameters
     """
     degrees = check_trend(trend, table)
     sizes = [degrees.get(axis, levels - 1) for axis, levels in enumerate(table.shape)]
@@ -640,12 +601,8 @@ def eligible(fits: BatchFit, excused: BoolArray) -> BoolArray:
     Of a level that nobody was observed with no model can say how many are hidden. That is no reason to
     prefer one model to another, or to give up the search for all other strata.
 
-    Parameters
-    ----------
-    fits : BatchFit
-        Fits of M models to one table.
-    excused : bool array (Q,)
-        Strata of such a level, see `mse.core.existence.without_persons`.
+    fits: fits of M models to one table
+    excused: (Q,) bool, strata of such a level, see `mse.core.existence.without_persons`
     """
     known = ((fits.limits[0] == FINITE) | excused).all(axis=1)
     return np.asarray(known & (fits.status[0] <= NOT_ESTIMABLE))

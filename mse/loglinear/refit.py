@@ -416,21 +416,11 @@ def on_completed(
 ) -> BoolArray:
     """Search completed counts over lists and covariates as if they had been seen.
 
-    Parameters
-    ----------
-    tables : float64 array (1, C)
-        Completed counts without the kinds of records.
-    question : Question
-        What is searched.
-    plain : Design
-        Axes and parameters without the kinds of records.
-    open_terms : bool array (T,)
-        Terms that may be added.
-
-    Returns
-    -------
-    bool array (T,)
-        Terms of the model that was found.
+    tables: (1, C), completed counts without the kinds of records
+    question: what is searched
+    plain: axes and parameters without the kinds of records
+    open_terms: (T,) bool, terms that may be added
+    Returns (T,) bool, terms of the model that was found
     """
     terms = question.terms
     inside = np.zeros(len(terms.ranges), dtype=np.bool_)

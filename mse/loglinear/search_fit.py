@@ -848,16 +848,10 @@ def search_catalogue(
 ) -> IncompleteSearchFit:
     """Fit every model of a catalogue.
 
-    Parameters
-    ----------
-    estimator : LogLinearSearch
-        Settings.
-    table : CaptureTable
-        Lists alone, known in part.
-    order : int or None
-        Largest interaction, see `mse.models.catalogue.catalogue`.
-    largest : HierarchicalModel
-        Contains all of its models.
+    estimator: settings
+    table: lists alone, known in part
+    order: largest interaction, see `mse.models.catalogue.catalogue`
+    largest: contains all of its models
     """
     main = parse_model("main", table.lists)
     models, tried = catalogue(table.n_lists, order), _tried(estimator, table, (main, largest))
@@ -875,16 +869,10 @@ def search_paths(
 ) -> IncompleteSearchFit:
     """Search step by step, and keep the better end.
 
-    Parameters
-    ----------
-    estimator : LogLinearSearch
-        Settings.
-    table : CaptureTable
-        Known in part.
-    starts : tuple of HierarchicalModel
-        Where paths start; one more starts from all pairs.
-    scope : tuple of HierarchicalModel
-        Smallest and largest model.
+    estimator: settings
+    table: known in part
+    starts: where paths start; one more starts from all pairs
+    scope: smallest and largest model
     """
     tried = _tried(estimator, table, scope)
     if table.covariates and (estimator.max_order or 2) == 2:

@@ -394,10 +394,7 @@ def languages() -> tuple[str, ...]:
 def catalogue_of(code: str) -> Catalogue:
     """Load the catalogue of a language.
 
-    Raises
-    ------
-    ModelError
-        If there is none.
+    Raises ModelError: if there is none
     """
     known = languages()
     if code not in known:

@@ -152,23 +152,11 @@ class Catalogue:
 def catalogue(n_lists: int, max_order: int | None = None) -> Catalogue:
     """List every hierarchical model that contains all main effects.
 
-    Parameters
-    ----------
-    n_lists : int
-        Number of lists, K.
-    max_order : int, optional
-        Largest interaction, K - 1 if left out. The interaction of all K lists never takes
+    n_lists: number of lists, K
+    max_order: Largest interaction, K - 1 if left out. The interaction of all K lists never takes
         part, whatever the order: with it nothing can be said about the hidden cell.
-
-    Returns
-    -------
-    Catalogue
-        8 models for 3 lists, 113 for 4, 6,893 for 5, and 32,768 for 6 lists up to pairs.
-
-    Raises
-    ------
-    ModelError
-        If there are more than a million models, or fewer than two lists.
+    Returns 8 models for 3 lists, 113 for 4, 6,893 for 5, and 32,768 for 6 lists up to pairs
+    Raises ModelError: if there are more than a million models, or fewer than two lists
 
     Examples
     --------

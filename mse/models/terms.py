@@ -45,22 +45,10 @@ _WAYS = {word: size for size, word in enumerate(_WAY_WORDS, start=2)}
 def read_terms(text: str, lists: tuple[str, ...], covariates: tuple[str, ...]) -> list[Term]:
     """Read a model in either notation.
 
-    Parameters
-    ----------
-    text : str
-        `"[12,13,4]"`, `"police*care + border"`, a keyword, or keywords and products mixed.
-    lists, covariates : tuple of str
-        Names of the axes of the table.
-
-    Returns
-    -------
-    list of tuple of int
-        Terms as written: neither closed nor sorted.
-
-    Raises
-    ------
-    ModelError
-        If the text cannot be read, or a name or position does not exist.
+    text: `"[12,13,4]"`, `"police*care + border"`, a keyword, or keywords and products mixed
+    lists, covariates: names of the axes of the table
+    Returns terms as written: neither closed nor sorted
+    Raises ModelError: if the text cannot be read, or a name or position does not exist
 
     Examples
     --------
@@ -160,22 +148,10 @@ def _read_keyword(text: str, axes: tuple[str, ...]) -> list[Term] | None:
 def name_terms(products: Sequence[Sequence[str]], axes: tuple[str, ...]) -> list[Term]:
     """Turn products of names into terms.
 
-    Parameters
-    ----------
-    products : sequence of sequence of str
-        The names in each term.
-    axes : tuple of str
-        Names of the axes of the table.
-
-    Returns
-    -------
-    list of tuple of int
-        The same terms as positions.
-
-    Raises
-    ------
-    ModelError
-        If a name is unknown (all of them are listed) or repeated within a term.
+    products: the names in each term
+    axes: names of the axes of the table
+    Returns the same terms as positions
+    Raises ModelError: if a name is unknown (all of them are listed) or repeated within a term
 
     Examples
     --------
@@ -207,19 +183,10 @@ def check_mentioned(
 ) -> None:
     """Raise if a list or covariate of the table is in no term.
 
-    Parameters
-    ----------
-    text : str
-        The model as written, for the message.
-    terms : sequence of tuple of int
-        The terms that were read from it.
-    lists, covariates : tuple of str
-        Names of the axes of the table.
-
-    Raises
-    ------
-    ModelError
-        Naming what is missing and the ways out.
+    text: the model as written, for the message
+    terms: the terms that were read from it
+    lists, covariates: names of the axes of the table
+    Raises ModelError: naming what is missing and the ways out
 
     Examples
     --------

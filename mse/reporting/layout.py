@@ -24,17 +24,9 @@ if TYPE_CHECKING:
 def as_html(report: Report, language: Language) -> str:
     """Lay a report out as HTML.
 
-    Parameters
-    ----------
-    report : Report
-        What it holds.
-    language : Language
-        Words around it.
-
-    Returns
-    -------
-    str
-        A whole document: style and pictures inside, no scripts, no request to anywhere.
+    report: what it holds
+    language: words around it
+    Returns a whole document: style and pictures inside, no scripts, no request to anywhere
     """
     foreign: set[str] = set()
 
@@ -91,12 +83,8 @@ def _data_uri(figure: Figure) -> str:
 def as_markdown(report: Report, language: Language) -> str:
     """Lay a report out as Markdown, pictures inside as data URIs.
 
-    Parameters
-    ----------
-    report : Report
-        What it holds.
-    language : Language
-        Words around it.
+    report: what it holds
+    language: words around it
     """
     writer = _Writer(language, {each.id: _slug(each.heading) for each in report.sections})
     parts = [f"# {writer.runs(report.title)}", f"*{report.subtitle}*"]

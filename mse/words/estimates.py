@@ -64,12 +64,8 @@ def _sentence(text: str) -> str:
 def dependence_in_words(model: str, lists: Sequence[str]) -> str:
     """Say which lists a model in bracket notation lets depend on each other.
 
-    Parameters
-    ----------
-    model : str
-        Bracket notation by position, ``"[12,3]"``; anything else gives an empty string.
-    lists : sequence of str
-        Names of the lists.
+    model: bracket notation by position, ``"[12,3]"``; anything else gives an empty string
+    lists: names of the lists
 
     Examples
     --------

@@ -89,18 +89,11 @@ def _within(rng, first, last, values, to_series):  # type: ignore[no-untyped-def
 def draw_hidden(rng, grid, to_series, log_density, out):  # type: ignore[no-untyped-def]
     """Draw hidden counts from a density that is known at the nodes of a grid.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Changed by use.
-    grid : HiddenGrid
-        Panels.
-    to_series : float64 array (16, 16)
-        As of `mse.core.decomposable.scores.to_coefficients`.
-    log_density : float64 array (G,)
-        At the nodes.
-    out : int64 array (M,)
-        Receives the draws.
+    rng: numpy.random.Generator, changed by use
+    grid: HiddenGrid, panels
+    to_series: (16, 16) float64, as of `mse.core.decomposable.scores.to_coefficients`
+    log_density: (G,) float64, at the nodes
+    out: (M,) int64, receives the draws
     """
     n_panels = grid.first.size
     peak = log_density.max()
@@ -120,21 +113,12 @@ def draw_hidden(rng, grid, to_series, log_density, out):  # type: ignore[no-unty
 def cell_probabilities(rng, near, counts, delta, out):  # type: ignore[no-untyped-def]
     """Draw the probabilities of all cells from their posterior under a graph.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Changed by use.
-    near : int64 array (K,)
-        Neighbors of each list.
-    counts : float64 array (2**K,)
-        Persons by history, as sets of lists; the hidden ones first.
-    delta : float
-        Of each cell.
-    out : float64 array (2**K,)
-        Receives the probabilities.
+    rng: numpy.random.Generator, changed by use
+    near: (K,) int64, neighbors of each list
+    counts: (2**K,) float64, persons by history, as sets of lists; the hidden ones first
+    delta: float, of each cell
+    out: (2**K,) float64, receives the probabilities
 
-    Notes
-    -----
     In the reverse of a perfect elimination each list depends on the neighbors that came before it
     only, with a beta distribution for each combination of those (Dawid & Lauritzen 1993, section 6.2:
     the hyper-Dirichlet law is strong hyper-Markov, also in a posterior).
@@ -168,23 +152,12 @@ def draw_pairs(
 ) -> tuple[IntArray, IntArray]:
     """Draw graphs and hidden counts together.
 
-    Parameters
-    ----------
-    scores : Scores
-        Graphs and data.
-    probability : float64 array (M,)
-        Of the graphs.
-    panels : HiddenGrid
-        Support of the hidden count.
-    size : int
-        Number of draws.
-    rng : numpy.random.Generator
-        Changed by use.
-
-    Returns
-    -------
-    graphs, hidden : int64 arrays (size,)
-        Position of each graph, and persons.
+    scores: graphs and data
+    probability: (M,), of the graphs
+    panels: support of the hidden count
+    size: number of draws
+    rng: changed by use
+    Returns graphs, hidden: (size,), position of each graph, and persons
     """
     cumulative = np.cumsum(probability)
     graphs = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
@@ -204,21 +177,11 @@ def predicted_tables(
 ) -> IntArray:
     """Draw tables from the posterior predictive distribution.
 
-    Parameters
-    ----------
-    problem : Problem
-        Histories and prior.
-    near : int64 array (M, K)
-        Neighbors of each list in the graph of each table.
-    hidden : int64 array (M,)
-        Hidden persons of each.
-    rng : numpy.random.Generator
-        Changed by use.
-
-    Returns
-    -------
-    int64 array (M, C)
-        Persons by cell in C order.
+    problem: histories and prior
+    near: (M, K), neighbors of each list in the graph of each table
+    hidden: (M,), hidden persons of each
+    rng: changed by use
+    Returns (M, C), persons by cell in C order
     """
     counts = np.zeros(1 << problem.n_lists)
     counts[problem.histories] = problem.counts
@@ -256,16 +219,10 @@ _LOST = -45.0
 class Walk(NamedTuple):
     """How a chain walks.
 
-    Attributes
-    ----------
-    powers : float64 array (T,)
-        Powers of the masses, decreasing from 1.
-    log_odds : float
-        Prior log odds of a pair to be joined.
-    complete : bool
-        Whether the graph with all pairs joined may be visited.
-    sweep : int
-        Moves tried by each copy between two exchanges.
+    powers: (T,), powers of the masses, decreasing from 1
+    log_odds: prior log odds of a pair to be joined
+    complete: whether the graph with all pairs joined may be visited
+    sweep: moves tried by each copy between two exchanges
     """
 
     powers: FloatArray
@@ -277,20 +234,12 @@ class Walk(NamedTuple):
 class GraphChain(NamedTuple):
     """What a chain saw.
 
-    Attributes
-    ----------
-    near : int64 array (D, K)
-        Neighbors of each list in each graph.
-    hidden : int64 array (D,)
-        A hidden count of each.
-    log_mass : float64 array (D,)
-        Log posterior mass of each graph, up to a constant.
-    density : float64 array (G,)
-        Posterior probability of a hidden count at the nodes, averaged over the graphs.
-    accepted : float
-        Share of the moves of the chain itself that were made.
-    exchanged : float64 array (T - 1,)
-        Share of the exchanges between neighboring copies that were made.
+    near: (D, K), neighbors of each list in each graph
+    hidden: (D,), a hidden count of each
+    log_mass: (D,), log posterior mass of each graph, up to a constant
+    density: (G,), posterior probability of a hidden count at the nodes, averaged over the graphs
+    accepted: share of the moves of the chain itself that were made
+    exchanged: (T - 1,), share of the exchanges between neighboring copies that were made
     """
 
     near: IntArray
@@ -544,20 +493,12 @@ def walk_graphs(
 ) -> GraphChain:
     """Run one chain.
 
-    Parameters
-    ----------
-    problem : Problem
-        Histories and prior.
-    grid : HiddenGrid
-        Support of the hidden count.
-    walk : Walk
-        How to walk.
-    n_draws : int
-        Graphs to keep, one after each exchange, after half as many that are not kept.
-    rng : numpy.random.Generator
-        Changed by use.
-    start : float, default 0
-        From 0, no lists joined at first, to 1, nearly all of them.
+    problem: histories and prior
+    grid: support of the hidden count
+    walk: how to walk
+    n_draws: graphs to keep, one after each exchange, after half as many that are not kept
+    rng: changed by use
+    start: from 0, no lists joined at first, to 1, nearly all of them
     """
     n_lists, size = problem.n_lists, grid.nodes.size
     data = _data(problem, grid)
@@ -626,8 +567,6 @@ _OUTRUN = 1e4
 def chain_grid(problem: Problem, first: int, last: int) -> HiddenGrid:
     """Panels that are short enough for the scores of any graph.
 
-    Notes
-    -----
     A score is a sum of c_j log(h + j). In u = log h each term bends by h j / (h + j)^2 at most, a
     quarter or less, and those with a negative c_j come from the windows between the persons off a
     clique and off its separator: one for each list but a first one, no longer than the list.
@@ -651,23 +590,12 @@ def pooled(
 ) -> tuple[Scores, IntArray, FloatArray]:
     """Put the graphs of several chains together.
 
-    Parameters
-    ----------
-    chains : sequence of GraphChain
-        Of equal length.
-    problem : Problem
-        Histories and prior.
-    log_odds : float
-        Prior log odds of a pair to be joined.
-
-    Returns
-    -------
-    scores : Scores
-        The distinct graphs.
-    which : int64 array (chains, D)
-        Position of the graph of each draw.
-    log_density : float64 array (G,)
-        Of the hidden count, averaged over all draws.
+    chains: of equal length
+    problem: histories and prior
+    log_odds: prior log odds of a pair to be joined
+    Returns scores: the distinct graphs
+    Returns which: (chains, D), position of the graph of each draw
+    Returns log_density: (G,), of the hidden count, averaged over all draws
     """
     near = np.concatenate([chain.near for chain in chains])
     distinct, which = np.unique(near, axis=0, return_inverse=True)
@@ -688,14 +616,10 @@ def frequencies(
 ) -> GraphPosterior:
     """Posterior from the frequencies of graphs in chains.
 
-    Parameters
-    ----------
-    scores, which, log_density
-        As of `pooled`.
-    grid : HiddenGrid
-        Support of the chains.
-    outside : float64 array (M,)
-        Log mass of each graph beyond it, as of `mse.core.decomposable.posterior.mass_beyond`.
+    scores, which, log_density: as of `pooled`
+    grid: support of the chains
+    outside: (M,), log mass of each graph beyond it, as of
+        `mse.core.decomposable.posterior.mass_beyond`
     """
     probability = np.bincount(which.ravel(), minlength=len(scores.terms)) / which.size
     log_odds = outside - scores.sums(grid)[0]

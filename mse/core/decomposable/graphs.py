@@ -112,15 +112,10 @@ _SMALLEST_STORED = 6
 class GraphSet(NamedTuple):
     """Decomposable graphs of K lists.
 
-    Attributes
-    ----------
-    n_lists : int
-        K.
-    edges : int64 array (M,)
-        Each graph as an integer, increasing: from no edge to all of them.
-    terms : int32 array (M, 2K - 1)
-        Cliques of each graph as sets of lists, then minus its separators, each as often as it
-        separates and the empty one left out; then zeros.
+    n_lists: K
+    edges: (M,), each graph as an integer, increasing: from no edge to all of them
+    terms: (M, 2K - 1) int32, cliques of each graph as sets of lists, then minus its separators,
+        each as often as it separates and the empty one left out; then zeros
     """
 
     n_lists: int
@@ -166,14 +161,9 @@ def _is_complete(members, near):  # type: ignore[no-untyped-def]
 def eliminate(near, order, separators):  # type: ignore[no-untyped-def]
     """Take lists away one by one, each with its remaining neighbors joined; False if that fails.
 
-    Parameters
-    ----------
-    near : int64 array (K,)
-        Neighbors of each list.
-    order : int64 array (K,)
-        Receives the lists in the order in which they go.
-    separators : int64 array (K,)
-        Receives the remaining neighbors of each list as it goes.
+    near: (K,) int64, neighbors of each list
+    order: (K,) int64, receives the lists in the order in which they go
+    separators: (K,) int64, receives the remaining neighbors of each list as it goes
     """
     n_lists = near.size
     remaining = (1 << n_lists) - 1
@@ -195,15 +185,9 @@ def eliminate(near, order, separators):  # type: ignore[no-untyped-def]
 def decompose(near, terms):  # type: ignore[no-untyped-def]
     """Find the cliques and separators of a graph; False if it is not decomposable.
 
-    Parameters
-    ----------
-    near : int64 array (K,)
-        Neighbors of each list.
-    terms : int64 array (2K,)
-        Receives cliques, then minus the separators that are not empty, then zeros.
+    near: (K,) int64, neighbors of each list
+    terms: (2K,) int64, receives cliques, then minus the separators that are not empty, then zeros
 
-    Notes
-    -----
     In a perfect elimination, the sets "a list and its remaining neighbors" minus the sets "its
     remaining neighbors", as a formal sum, are the cliques minus the separators: both count each
     complete set once. So what cancels is taken away and the rest is the answer.
@@ -302,15 +286,8 @@ def decomposable_graphs(n_lists: int) -> GraphSet:
     From six lists on they are read from the user's cache directory where an earlier run has left
     them (`mse.core.decomposable.graphs`), and left there otherwise.
 
-    Parameters
-    ----------
-    n_lists : int
-        Number of lists, K.
-
-    Returns
-    -------
-    GraphSet
-        8 graphs for 3 lists, 61 for 4, 822 for 5, 18,154 for 6, 617,675 for 7. Read-only.
+    n_lists: number of lists, K
+    Returns 8 graphs for 3 lists, 61 for 4, 822 for 5, 18,154 for 6, 617,675 for 7. Read-only.
 
     Examples
     --------

@@ -60,13 +60,11 @@ _TILE = 256
 class Tail(NamedTuple):
     """How the scores of graphs end.
 
-    Attributes
-    ----------
-    surprises : int64 array (M,)
-        For each observed person, the number of connected parts of the graph between the lists
-        the person is on, less one; summed. Where it is 0 the likelihood does not fall as h grows.
-    decay : float64 array (M,)
-        P(hidden > h | graph) falls as h to the power of minus this; nothing is proper at 0 or less.
+    surprises: (M,), For each observed person, the number of connected parts of the graph between
+        the lists the person is on, less one; summed. Where it is 0 the likelihood does not fall as
+        h grows.
+    decay: (M,), P(hidden > h | graph) falls as h to the power of minus this; nothing is proper at 0
+        or less
     """
 
     surprises: IntArray
@@ -77,16 +75,10 @@ class Tail(NamedTuple):
 class Scores:
     """Graphs to be compared on a table, with what their scores are made of.
 
-    Attributes
-    ----------
-    problem : Problem
-        Histories and prior.
-    sets : int64 array (U,)
-        Sets of lists, the empty one first.
-    terms : int32 array (M, J)
-        Cliques of each graph, minus its separators, zeros: positions in `sets`.
-    priors : float64 array (M,)
-        Log priors of the graphs.
+    problem: histories and prior
+    sets: (U,), sets of lists, the empty one first
+    terms: (M, J) int32, cliques of each graph, minus its separators, zeros: positions in `sets`
+    priors: (M,), log priors of the graphs
     """
 
     problem: Problem
@@ -132,15 +124,9 @@ class Scores:
 def tail(scores: Scores, prior_decay: float) -> Tail:
     """Find how the scores of graphs end, exactly.
 
-    Parameters
-    ----------
-    scores : Scores
-        Graphs and data.
-    prior_decay : float
-        The prior of N falls as N to the power of minus this.
+    scores: graphs and data
+    prior_decay: the prior of N falls as N to the power of minus this
 
-    Notes
-    -----
     From Stirling's formula log M_A = (m_A + d_A - n - a) log h + O(1), so that the score of a graph is
     (sum_C - sum_S (m + d) - a) log h and the log prior of N, the empty separators included. The m
     count for each person the cliques minus separators without the lists of the person: 1 minus the
@@ -184,12 +170,8 @@ def _coarse(scores: Scores, first: int, last: int) -> _Coarse:
 def panel_length(at: FloatArray, bends: FloatArray, first: int) -> float:
     """Length of a panel, in hidden counts, in which no score bends much.
 
-    Parameters
-    ----------
-    at, bends : float64 arrays (G,)
-        Curvature of the scores in log(1 + h) at some hidden counts.
-    first : int
-        Start of the panel.
+    at, bends: (G,), curvature of the scores in log(1 + h) at some hidden counts
+    first: start of the panel
     """
     # The curvature changes over a factor of e in h or so: the nodes within reach of the panel.
     i = int(np.searchsorted(at, first))
@@ -200,18 +182,11 @@ def panel_length(at: FloatArray, bends: FloatArray, first: int) -> float:
 class GraphPosterior(NamedTuple):
     """Posterior over graphs and hidden counts.
 
-    Attributes
-    ----------
-    probability : float64 array (M,)
-        Of each graph.
-    grid : HiddenGrid
-        Panels of the support.
-    log_density : float64 array (G,)
-        Log posterior probability of the hidden count at the nodes, up to a constant.
-    panels : HiddenGrid
-        The support again, where `grid` holds every integer, in panels of few nodes.
-    beyond : float
-        Probability of larger ones if nothing kept them out; 1 if they have infinite mass.
+    probability: (M,), of each graph
+    grid: panels of the support
+    log_density: (G,), log posterior probability of the hidden count at the nodes, up to a constant
+    panels: the support again, where `grid` holds every integer, in panels of few nodes
+    beyond: probability of larger ones if nothing kept them out; 1 if they have infinite mass
     """
 
     probability: FloatArray
@@ -251,16 +226,10 @@ def average(
 ) -> GraphPosterior:
     """Average over graphs.
 
-    Parameters
-    ----------
-    scores : Scores
-        Graphs and data.
-    decay : float64 array (M,)
-        As of `tail`.
-    first : int, default 0
-        Smallest hidden count of the support.
-    last : int, optional
-        Largest one, at most `FARTHEST`; where the remaining probability is below 1e-9 if left out.
+    scores: graphs and data
+    decay: (M,), as of `tail`
+    first: smallest hidden count of the support
+    last: largest one, at most `FARTHEST`; where the remaining probability is below 1e-9 if left out
     """
     part = _summed(scores, first, FARTHEST if last is None else last, every=last is not None)
     grid, log_density, panels = part.grid, part.log_density, part.panels
@@ -299,12 +268,8 @@ def cut(
 ) -> tuple[HiddenGrid, FloatArray, float]:
     """Leave out panels at the end, and say how much probability is then missing.
 
-    Parameters
-    ----------
-    grid, log_density
-        As of `mse.core.decomposable.scores.distribution`.
-    beyond : float
-        Probability beyond the grid.
+    grid, log_density: as of `mse.core.decomposable.scores.distribution`
+    beyond: probability beyond the grid
     """
     if beyond > REMAINDER:
         return grid, log_density, beyond

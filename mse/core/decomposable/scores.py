@@ -47,18 +47,11 @@ _LOST = -45.0
 class Problem(NamedTuple):
     """Histories and priors: all that scores depend on, but for the graph.
 
-    Attributes
-    ----------
-    n_lists : int
-        Number of lists, K.
-    histories : int64 array (R,)
-        Observed histories as sets of lists, bit k for list k.
-    counts : float64 array (R,)
-        Persons with each of them.
-    delta : float
-        Of each cell of the full table.
-    log_prior : function
-        Log prior of N, up to a constant, at a float64 array of totals.
+    n_lists: number of lists, K
+    histories: (R,), observed histories as sets of lists, bit k for list k
+    counts: (R,), persons with each of them
+    delta: of each cell of the full table
+    log_prior: log prior of N, up to a constant, at a float64 array of totals
     """
 
     n_lists: int
@@ -99,19 +92,10 @@ def log_gamma_ratio(x, a, b):  # type: ignore[no-untyped-def]
 def set_constant(problem: Problem, members: int) -> tuple[float, float]:
     """Score of a set of lists: its constant, and what is added to h in its numerator.
 
-    Parameters
-    ----------
-    problem : Problem
-        Histories and prior.
-    members : int
-        The set of lists A; not empty.
-
-    Returns
-    -------
-    constant : float
-        All of log M_A that does not depend on h.
-    shape : float
-        ``m_A + d_A``.
+    problem: histories and prior
+    members: the set of lists A; not empty
+    Returns constant: all of log M_A that does not depend on h
+    Returns shape: ``m_A + d_A``
     """
     within, group = np.unique(problem.histories & members, return_inverse=True)
     counts = np.bincount(group, weights=problem.counts, minlength=within.size)
@@ -159,18 +143,11 @@ def base_row(problem: Problem, hidden: FloatArray) -> FloatArray:
 def score(terms, rows, base, prior, out):  # type: ignore[no-untyped-def]
     """Write the log score of a graph at each hidden count into ``out``; return the largest.
 
-    Parameters
-    ----------
-    terms : int32 array (J,)
-        Cliques, minus separators, zeros: positions in ``rows``.
-    rows : float64 array (U, G)
-        Scores of the sets of lists.
-    base : float64 array (G,)
-        What all graphs share.
-    prior : float
-        Log prior of the graph.
-    out : float64 array (G,)
-        Receives the scores.
+    terms: (J,) int32, cliques, minus separators, zeros: positions in ``rows``
+    rows: (U, G) float64, scores of the sets of lists
+    base: (G,) float64, what all graphs share
+    prior: float, log prior of the graph
+    out: (G,) float64, receives the scores
     """
     for g in range(out.size):
         out[g] = base[g] + prior
@@ -194,20 +171,12 @@ def score(terms, rows, base, prior, out):  # type: ignore[no-untyped-def]
 def accumulate(terms, priors, rows, base, weights, log_mass, log_density):  # type: ignore[no-untyped-def]
     """Add some hidden counts to the posterior masses of graphs, and find the density there.
 
-    Parameters
-    ----------
-    terms : int32 array (M, J)
-        Graphs, as of `score`.
-    priors : float64 array (M,)
-        Log priors of the graphs.
-    rows, base : float64 arrays (U, G) and (G,)
-        As of `score`.
-    weights : float64 array (G,)
-        How many integers each node stands for.
-    log_mass : float64 array (M,)
-        Log posterior mass of each graph so far; changed in place.
-    log_density : float64 array (G,)
-        Receives the log of the sum over graphs.
+    terms: (M, J) int32, graphs, as of `score`
+    priors: (M,) float64, log priors of the graphs
+    rows, base: (U, G) and (G,) float64, as of `score`
+    weights: (G,) float64, how many integers each node stands for
+    log_mass: (M,) float64, log posterior mass of each graph so far; changed in place
+    log_density: (G,) float64, receives the log of the sum over graphs
     """
     out = np.empty(base.size)
     sums = np.zeros(base.size)
@@ -265,19 +234,10 @@ def ends(terms, priors, rows, base, widths, step):  # type: ignore[no-untyped-de
 
     Where a score peaks with curvature -B it is 1 / sqrt(B) wide.
 
-    Parameters
-    ----------
-    terms, priors, rows, base : arrays
-        As of `accumulate`.
-    widths : float64 array (G,)
-        Log of the integers per unit of log(1 + h) at each node.
-    step : float
-        Distance of nodes.
-
-    Returns
-    -------
-    lower, upper : float64 arrays (M,)
-        Log of the bounds.
+    terms, priors, rows, base: arrays, as of `accumulate`
+    widths: (G,) float64, log of the integers per unit of log(1 + h) at each node
+    step: float, distance of nodes
+    Returns lower, upper: (M,) float64, log of the bounds
     """
     lower = np.empty(priors.size)
     upper = np.empty(priors.size)
@@ -299,12 +259,8 @@ def ends(terms, priors, rows, base, widths, step):  # type: ignore[no-untyped-de
 def curvatures(terms, priors, rows, base, widths, least):  # type: ignore[no-untyped-def]
     """Largest second difference, negated, of the scores at the nodes of a coarse grid: (G,).
 
-    Parameters
-    ----------
-    terms, priors, rows, base, widths : arrays
-        As of `ends`.
-    least : float
-        Log mass per unit of log(1 + h) below which the shape of a score does not matter.
+    terms, priors, rows, base, widths: arrays, as of `ends`
+    least: float, log mass per unit of log(1 + h) below which the shape of a score does not matter
     """
     largest = np.zeros(base.size)
     out = np.empty(base.size)
@@ -359,16 +315,10 @@ _NEGLIGIBLE = 1e-13
 class HiddenGrid(NamedTuple):
     """Panels of hidden counts with nodes and weights.
 
-    Attributes
-    ----------
-    first, last : int64 array (Q,)
-        First and last integer of each panel; panels follow each other without gaps.
-    start : int64 array (Q + 1,)
-        Position of the first node of each panel.
-    nodes : float64 array (G,)
-        Hidden counts, integers in short panels.
-    weights : float64 array (G,)
-        How many integers each node stands for.
+    first, last: (Q,), first and last integer of each panel; panels follow each other without gaps
+    start: (Q + 1,), position of the first node of each panel
+    nodes: (G,), hidden counts, integers in short panels
+    weights: (G,), how many integers each node stands for
     """
 
     first: IntArray
@@ -381,12 +331,8 @@ class HiddenGrid(NamedTuple):
 class Distribution(NamedTuple):
     """Probability by bins of consecutive hidden counts, mostly single ones.
 
-    Attributes
-    ----------
-    first, last : int64 array (Z,)
-        First and last integer of each bin.
-    mass : float64 array (Z,)
-        Probability of each bin.
+    first, last: (Z,), first and last integer of each bin
+    mass: (Z,), probability of each bin
     """
 
     first: IntArray
@@ -406,12 +352,8 @@ def integer_grid(first: int, last: int) -> HiddenGrid:
 def panel_grid(first: int, last: int, length: Callable[[int], float]) -> HiddenGrid:
     """Cut a range of hidden counts into panels.
 
-    Parameters
-    ----------
-    first, last : int
-        The range, both ends included.
-    length : function
-        Wanted length of the panel that starts at a hidden count; at least `SHORT` is taken.
+    first, last: the range, both ends included
+    length: wanted length of the panel that starts at a hidden count; at least `SHORT` is taken
     """
     starts, ends, nodes, weights = [], [], [], []
     while first <= last:
@@ -482,18 +424,10 @@ def panel_sums(grid: HiddenGrid, values: FloatArray) -> FloatArray:
 def distribution(grid: HiddenGrid, log_density: FloatArray) -> Distribution:
     """Spell out a distribution that is known at the nodes.
 
-    Parameters
-    ----------
-    grid : HiddenGrid
-        Where.
-    log_density : float64 array (G,)
-        Log probability of a single hidden count at each node, up to a constant.
-
-    Returns
-    -------
-    Distribution
-        Sums to 1. Single integers, but for panels of next to no probability and for panels of more
-        than 4096 integers.
+    grid: where
+    log_density: (G,), log probability of a single hidden count at each node, up to a constant
+    Returns Sums to 1. Single integers, but for panels of next to no probability and for panels of
+        more than 4096 integers.
     """
     sums = _shares(grid, log_density)
     parts = [_bins(grid, i, log_density, float(total)) for i, total in enumerate(sums)]
@@ -504,12 +438,8 @@ def distribution(grid: HiddenGrid, log_density: FloatArray) -> Distribution:
 def quantile(grid: HiddenGrid, log_density: FloatArray, probability: float) -> int:
     """Find the smallest hidden count whose distribution function reaches a probability.
 
-    Parameters
-    ----------
-    grid, log_density
-        As of `distribution`.
-    probability : float
-        Between 0 and 1.
+    grid, log_density: as of `distribution`
+    probability: between 0 and 1
     """
     return int(
         quantiles(grid, to_coefficients(), log_density[None], np.asarray([probability]))[0, 0]
@@ -520,20 +450,11 @@ def quantile(grid: HiddenGrid, log_density: FloatArray, probability: float) -> i
 def quantiles(grid, to_series, log_densities, probabilities):  # type: ignore[no-untyped-def]
     """Find quantiles of several densities.
 
-    Parameters
-    ----------
-    grid : HiddenGrid
-        Where.
-    to_series : float64 array (16, 16)
-        As of `to_coefficients`.
-    log_densities : float64 array (M, G)
-        At the nodes, each up to a constant.
-    probabilities : float64 array (P,)
-        Between 0 and 1.
-
-    Returns
-    -------
-    int64 array (M, P)
+    grid: HiddenGrid, where
+    to_series: (16, 16) float64, as of `to_coefficients`
+    log_densities: (M, G) float64, at the nodes, each up to a constant
+    probabilities: (P,) float64, between 0 and 1
+    Returns (M, P) int64
     """
     n_panels = grid.first.size
     found = np.zeros((len(log_densities), probabilities.size), dtype=np.int64)

@@ -49,12 +49,8 @@ SMALLEST_ALPHA = 1e-100
 class State(NamedTuple):
     """Where a chain is.
 
-    Attributes
-    ----------
-    theta : float64 array (D,)
-        The state, as `mse.core.latent_classes.density` lays it out.
-    likelihood, prior : float
-        Log likelihood and log prior, but for constants.
+    theta: (D,), the state, as `mse.core.latent_classes.density` lays it out
+    likelihood, prior: log likelihood and log prior, but for constants
     """
 
     theta: FloatArray
@@ -73,27 +69,14 @@ def make_state(theta, target, work):  # type: ignore[no-untyped-def]
 def travel(rng, state, target, work, step, n_steps):  # type: ignore[no-untyped-def]
     """Follow a trajectory of Hamiltonian dynamics and accept where it ends, or not.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Of this chain.
-    state : State
-        Where the chain is.
-    target : Target
-        The posterior.
-    work : Workspace
-        Is overwritten.
-    step : float
-        Leapfrog step, in logits.
-    n_steps : int
-        Number of steps.
-
-    Returns
-    -------
-    state : State
-        The new state.
-    probability : float
-        With which it was accepted.
+    rng: numpy.random.Generator, of this chain
+    state: State, where the chain is
+    target: Target, the posterior
+    work: Workspace, is overwritten
+    step: float, leapfrog step, in logits
+    n_steps: int, number of steps
+    Returns state: State, the new state
+    Returns probability: float, with which it was accepted
     """
     theta = state.theta.copy()
     gradient = np.zeros(theta.size)
@@ -335,16 +318,12 @@ NEGLIGIBLE = 1e-6
 class Mixture(NamedTuple):
     """A mixture of C normal distributions in d coordinates.
 
-    Attributes
-    ----------
-    log_shares : float64 array (C,)
-        Log of the shares of the components, less their log determinants of the factors.
-    cumulative : float64 array (C,)
-        Shares of the components, added up.
-    means : float64 array (C, d)
-        Means.
-    factors : float64 array (C, d, d)
-        Lower Cholesky factors of the covariances; what is above the diagonal is not read.
+    log_shares: (C,), log of the shares of the components, less their log determinants of the
+        factors
+    cumulative: (C,), shares of the components, added up
+    means: (C, d), means
+    factors: (C, d, d), lower Cholesky factors of the covariances; what is above the diagonal is not
+        read
     """
 
     log_shares: FloatArray
@@ -511,18 +490,9 @@ def _fit(rng, points, parts, mixture):  # type: ignore[no-untyped-def]
 def fit_mixture(rng: np.random.Generator, points: FloatArray, n_components: int) -> Mixture:
     """Fit a mixture to points.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        For the start.
-    points : float64 array (M, d)
-        The points.
-    n_components : int
-        Number of components C.
-
-    Returns
-    -------
-    Mixture
+    rng: for the start
+    points: (M, d), the points
+    n_components: number of components C
     """
     center, scale = points.mean(axis=0), points.std(axis=0) + np.finfo(np.float64).tiny
     found = blank(n_components, points.shape[1])
@@ -561,12 +531,8 @@ FARTHEST = 50.0
 class Atlas(NamedTuple):
     """Where chains have been.
 
-    Attributes
-    ----------
-    leading : int
-        Number of leading classes; 0 for no jumps.
-    mixture : Mixture
-        Of their coordinates.
+    leading: number of leading classes; 0 for no jumps
+    mixture: of their coordinates
     """
 
     leading: int
@@ -618,16 +584,10 @@ def _log_caught(theta, start, h, n_lists, i):  # type: ignore[no-untyped-def]
 def coordinates(theta, target, order, x):  # type: ignore[no-untyped-def]
     """Write the coordinates of the leading classes; log of their density over that of the state.
 
-    Parameters
-    ----------
-    theta : float64 array (D,)
-        The state.
-    target : Target
-        The posterior.
-    order : int64 array (k,)
-        The leading classes.
-    x : float64 array (d,)
-        Receives the coordinates.
+    theta: (D,) float64, the state
+    target: Target, the posterior
+    order: (k,) int64, the leading classes
+    x: (d,) float64, receives the coordinates
     """
     h, n_lists = target.n_classes, target.histories.n_lists
     n_strata, k = target.histories.observed.size, order.size
@@ -684,27 +644,14 @@ def position(x, target, order, theta):  # type: ignore[no-untyped-def]
 def jump(rng, state, target, work, atlas, n_tries):  # type: ignore[no-untyped-def]
     """Try to jump, several times.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Of this chain.
-    state : State
-        Where the chain is.
-    target : Target
-        The posterior.
-    work : Workspace
-        Is overwritten.
-    atlas : Atlas
-        The mixture to propose from.
-    n_tries : int
-        Number of proposals.
-
-    Returns
-    -------
-    state : State
-        The new state.
-    accepted : int
-        Number of proposals that were accepted.
+    rng: numpy.random.Generator, of this chain
+    state: State, where the chain is
+    target: Target, the posterior
+    work: Workspace, is overwritten
+    atlas: Atlas, the mixture to propose from
+    n_tries: int, number of proposals
+    Returns state: State, the new state
+    Returns accepted: int, number of proposals that were accepted
     """
     order, other = np.empty(atlas.leading, np.int64), np.empty(atlas.leading, np.int64)
     persons = np.empty(target.n_classes)
@@ -753,19 +700,10 @@ def _survey(draws, target, work, leading, out):  # type: ignore[no-untyped-def]
 def draw_atlas(rng: np.random.Generator, draws: FloatArray, target: Target) -> Atlas:
     """Fit a mixture to states that chains have been in.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        For the starts of the fit.
-    draws : float64 array (M, D)
-        The states.
-    target : Target
-        The posterior.
-
-    Returns
-    -------
-    Atlas
-        Without jumps if there are too few states.
+    rng: for the starts of the fit
+    draws: (M, D), the states
+    target: the posterior
+    Returns without jumps if there are too few states
     """
     n_strata, n_lists = target.histories.observed.size, target.histories.n_lists
     room = max((MAX_COORDINATES + n_strata) // (n_strata + n_lists), 1)
@@ -808,15 +746,10 @@ JUMPS = 5
 class Draws(NamedTuple):
     """What a chain kept.
 
-    Attributes
-    ----------
-    theta : float64 array (M, D)
-        States.
-    odds : float64 array (M, S)
-        Hidden over observed persons by stratum in expectation, p(s, 0) / (1 - p(s, 0)).
-    stats : float64 array (M, 3)
-        Log likelihood; mean probability of acceptance of the trajectories, and share of the jumps
-        accepted, since the draw before.
+    theta: (M, D), states
+    odds: (M, S), hidden over observed persons by stratum in expectation, p(s, 0) / (1 - p(s, 0))
+    stats: (M, 3), log likelihood; mean probability of acceptance of the trajectories, and share of
+        the jumps accepted, since the draw before
     """
 
     theta: FloatArray
@@ -827,16 +760,9 @@ class Draws(NamedTuple):
 def scatter(rng: np.random.Generator, target: Target) -> FloatArray:
     """Draw a start: more dispersed than a posterior, in the sizes of the classes and of N.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Of this chain.
-    target : Target
-        The posterior.
-
-    Returns
-    -------
-    float64 array (D,)
+    rng: of this chain
+    target: the posterior
+    Returns (D,)
     """
     theta = np.zeros(n_parameters(target))
     n_sticks = target.histories.observed.size * (target.n_classes - 1)
@@ -905,29 +831,16 @@ def run(
 ) -> tuple[Draws, float]:
     """Run a chain.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Of this chain; it moves on.
-    theta : float64 array (D,)
-        First state.
-    target : Target
-        The posterior.
-    atlas : Atlas
-        Where to jump to.
-    step : float
-        Leapfrog step.
-    n_draws, thin : int
-        Draws to keep, and sweeps for each of them.
-    adapt : bool, default False
-        Whether to adapt the step. Adapted chains are warm-up, their draws are not of the posterior.
-
-    Returns
-    -------
-    draws : Draws
-        What was kept.
-    step : float
-        The step, adapted or as it was.
+    rng: of this chain; it moves on
+    theta: (D,), first state
+    target: the posterior
+    atlas: where to jump to
+    step: leapfrog step
+    n_draws, thin: draws to keep, and sweeps for each of them
+    adapt: Whether to adapt the step. Adapted chains are warm-up, their draws are not of the
+        posterior.
+    Returns draws: what was kept
+    Returns step: the step, adapted or as it was
     """
     n_strata = target.histories.observed.size
     odds, stats = np.zeros((n_draws, n_strata)), np.zeros((n_draws, 3))

@@ -42,20 +42,12 @@ FAST = {
 class Histories(NamedTuple):
     """Distinct observed capture histories.
 
-    Attributes
-    ----------
-    counts : float64 array (R,)
-        Persons with each history, positive; stratum by stratum.
-    bounds : int64 array (S + 1,)
-        Where the histories of each stratum start.
-    starts : int64 array (R + 1,)
-        Where the lists of each history start in `lists`.
-    lists : int64 array
-        The lists that the persons are on, history by history.
-    observed : float64 array (S,)
-        Persons by stratum.
-    n_lists : int
-        Number of lists K.
+    counts: (R,), persons with each history, positive; stratum by stratum
+    bounds: (S + 1,), where the histories of each stratum start
+    starts: (R + 1,), where the lists of each history start in `lists`
+    lists: the lists that the persons are on, history by history
+    observed: (S,), persons by stratum
+    n_lists: number of lists K
     """
 
     counts: FloatArray
@@ -78,14 +70,9 @@ class Priors(NamedTuple):
 class Target(NamedTuple):
     """A posterior to draw from.
 
-    Attributes
-    ----------
-    histories : Histories
-        The data.
-    priors : Priors
-        The prior distributions.
-    n_classes : int
-        Number of classes H, two or more.
+    histories: the data
+    priors: the prior distributions
+    n_classes: number of classes H, two or more
     """
 
     histories: Histories
@@ -96,20 +83,12 @@ class Target(NamedTuple):
 class Workspace(NamedTuple):
     """What an evaluation leaves behind.
 
-    Attributes
-    ----------
-    breaks, weights : float64 arrays (S, H)
-        V and w.
-    odds, chances : float64 arrays (K, H)
-        Capture probabilities, as odds and as probabilities.
-    caught, missed : float64 arrays (H,)
-        Probability of being on some list, and on none.
-    shares : float64 array (R, H)
-        Observed persons by history and class, in expectation.
-    members : float64 array (H,)
-        Persons by class in one stratum, hidden ones included, in expectation.
-    sums : float64 array (K, H)
-        Observed persons by list and class, in expectation.
+    breaks, weights: (S, H), V and w
+    odds, chances: (K, H), capture probabilities, as odds and as probabilities
+    caught, missed: (H,), probability of being on some list, and on none
+    shares: (R, H), observed persons by history and class, in expectation
+    members: (H,), persons by class in one stratum, hidden ones included, in expectation
+    sums: (K, H), observed persons by list and class, in expectation
     """
 
     breaks: FloatArray
@@ -133,24 +112,12 @@ def make_target(
 ) -> Target:
     """Put a posterior together.
 
-    Parameters
-    ----------
-    members : int64 array (R, K)
-        Distinct histories: 1 where the persons are on a list; every row has a 1.
-    counts : int64 array (R,)
-        Persons with each history.
-    strata : int64 array (R,)
-        Stratum of each history.
-    n_strata : int
-        Number of strata S.
-    priors : Priors
-        The prior distributions.
-    n_classes : int
-        Number of classes, two or more.
-
-    Returns
-    -------
-    Target
+    members: (R, K), distinct histories: 1 where the persons are on a list; every row has a 1
+    counts: (R,), persons with each history
+    strata: (R,), stratum of each history
+    n_strata: number of strata S
+    priors: the prior distributions
+    n_classes: number of classes, two or more
     """
     order = np.argsort(strata, kind="stable")
     order = order[counts[order] > 0]
@@ -304,19 +271,11 @@ def missed_share(work, s):  # type: ignore[no-untyped-def]
 def evaluate(theta, target, work):  # type: ignore[no-untyped-def]
     """Log likelihood and log prior of a state, but for constants.
 
-    Parameters
-    ----------
-    theta : float64 array (D,)
-        The state.
-    target : Target
-        The posterior.
-    work : Workspace
-        Receives weights, probabilities and expected shares.
-
-    Returns
-    -------
-    likelihood, prior, length : float
-        Both -inf outside the support; `length` is the sum of -log(1 - V).
+    theta: (D,) float64, the state
+    target: Target, the posterior
+    work: Workspace, receives weights, probabilities and expected shares
+    Returns likelihood, prior, length: float, both -inf outside the support; `length` is the sum of
+        -log(1 - V)
     """
     prior, length = _break_sticks(theta, target, work)
     more = _set_odds(theta, target, work)
@@ -348,16 +307,10 @@ def _add_up(target, work, s):  # type: ignore[no-untyped-def]
 def slope(target, work, length, gradient):  # type: ignore[no-untyped-def]
     """Gradient of log likelihood plus log prior at the state that was evaluated last.
 
-    Parameters
-    ----------
-    target : Target
-        The posterior.
-    work : Workspace
-        As `evaluate` left it.
-    length : float
-        As `evaluate` returned it.
-    gradient : float64 array (D,)
-        Receives the gradient.
+    target: Target, the posterior
+    work: Workspace, as `evaluate` left it
+    length: float, as `evaluate` returned it
+    gradient: (D,) float64, receives the gradient
     """
     data, priors, h = target.histories, target.priors, target.n_classes
     n_strata = data.observed.size

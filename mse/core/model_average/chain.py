@@ -48,18 +48,11 @@ CACHE_BYTES, CACHE_MODELS = 2**25, 8192
 class Memory(NamedTuple):
     """Maps of the models that a chain has met, found by the terms of the model.
 
-    Attributes
-    ----------
-    maps : Maps
-        The maps.
-    table : int64 array (H,)
-        Slots by hash, -1 where there is none; H is a power of two.
-    keys : int64 array (T,)
-        Random number of each term; the hash of a model combines those of its terms.
-    used : int64 array (1,)
-        Number of slots in use.
-    number : int64 array (slots,)
-        Number of the model in the catalogue, -1 if it is not there.
+    maps: the maps
+    table: (H,), slots by hash, -1 where there is none; H is a power of two
+    keys: (T,), random number of each term; the hash of a model combines those of its terms
+    used: (1,), number of slots in use
+    number: (slots,), number of the model in the catalogue, -1 if it is not there
     """
 
     maps: Maps
@@ -167,21 +160,11 @@ def _change(members, scope, kinds, kinds_back, skipped, rng):  # type: ignore[no
 def propose_terms(members, scope, proposed, rng):  # type: ignore[no-untyped-def]
     """Propose to add, drop or exchange terms.
 
-    Parameters
-    ----------
-    members : bool array (T,)
-        The model.
-    scope : Scope
-        The terms.
-    proposed : bool array (T,)
-        Receives another model, or the same where there is nothing to do.
-    rng : numpy.random.Generator
-        Draws.
-
-    Returns
-    -------
-    float
-        Log of the probability of the way back over that of the way there.
+    members: (T,) bool, the model
+    scope: Scope, the terms
+    proposed: (T,) bool, receives another model, or the same where there is nothing to do
+    rng: numpy.random.Generator, draws
+    Returns float, log of the probability of the way back over that of the way there
     """
     for t in range(members.size):
         proposed[t] = members[t]
@@ -213,26 +196,17 @@ BETWEEN, WITHIN, RECORD = 0, 1, 2
 class State(NamedTuple):
     """Where a chain is.
 
-    Attributes
-    ----------
-    members : bool array (T,)
-        Terms of the model.
-    z : float64 array (U,)
-        Coordinates by effect.
-    proposed : bool array (T,)
-        The model of the proposal.
-    trial : float64 array (U,)
-        Its coordinates.
-    numbers : float64 array (4,)
-        Log weight of the coordinates; log of what else is in the ratio of the proposal; inverse temperature,
-        1 but while scouting; Laplace's approximation of the model.
-    at : int64 array (4,)
-        Iteration, phase, what a proposal waits for (0 if there is none), and the number of the model in the
-        catalogue.
-    tally : int64 array (3, 2)
-        Proposed and accepted moves: term by term, within a model, to a model of the catalogue.
-    kind : int64 array (1,)
-        Which of them the proposal is.
+    members: (T,) bool, terms of the model
+    z: (U,), coordinates by effect
+    proposed: (T,) bool, the model of the proposal
+    trial: (U,), its coordinates
+    numbers: (4,), log weight of the coordinates; log of what else is in the ratio of the proposal;
+        inverse temperature, 1 but while scouting; Laplace's approximation of the model
+    at: (4,), iteration, phase, what a proposal waits for (0 if there is none), and the number of
+        the model in the catalogue
+    tally: (3, 2), proposed and accepted moves: term by term, within a model, to a model of the
+        catalogue
+    kind: (1,), which of them the proposal is
     """
 
     members: BoolArray
@@ -248,16 +222,10 @@ class State(NamedTuple):
 class Catalog(NamedTuple):
     """Models to propose.
 
-    Attributes
-    ----------
-    members : bool array (M, T)
-        Terms of each model.
-    log_probability : float64 array (M,)
-        With which they are proposed.
-    cumulative : float64 array (M,)
-        Their distribution function.
-    share : float64 array (1,)
-        Of the moves between models that go to a model of the catalogue.
+    members: (M, T) bool, terms of each model
+    log_probability: (M,), with which they are proposed
+    cumulative: (M,), their distribution function
+    share: (1,), of the moves between models that go to a model of the catalogue
     """
 
     members: BoolArray
@@ -269,12 +237,8 @@ class Catalog(NamedTuple):
 class Record(NamedTuple):
     """Draws of one chain.
 
-    Attributes
-    ----------
-    members : bool array (draws, T)
-        Terms of the model.
-    coefficients : float64 array (draws, U)
-        Effects, log scale; 0 for those that the model lacks.
+    members: (draws, T) bool, terms of the model
+    coefficients: (draws, U), effects, log scale; 0 for those that the model lacks
     """
 
     members: BoolArray
@@ -305,14 +269,9 @@ class Run(NamedTuple):
 def make_catalog(members: BoolArray, log_probability: FloatArray, share: float) -> Catalog:
     """Propose models with some probabilities.
 
-    Parameters
-    ----------
-    members : bool array (M, T)
-        Terms of each model; no rows for moves term by term alone.
-    log_probability : float64 array (M,)
-        Finite, but for a constant.
-    share : float
-        Of the moves between models that go to a model of the catalogue.
+    members: (M, T) bool, terms of each model; no rows for moves term by term alone
+    log_probability: (M,), finite, but for a constant
+    share: of the moves between models that go to a model of the catalogue
     """
     weight = np.exp(log_probability - log_probability.max(initial=-np.inf))
     weight /= max(weight.sum(), 1e-300)
@@ -322,16 +281,10 @@ def make_catalog(members: BoolArray, log_probability: FloatArray, share: float) 
 def start_run(target: Target, members: BoolArray, draws: int, rng: np.random.Generator) -> Run:
     """Put a chain at random coordinates of a model.
 
-    Parameters
-    ----------
-    target : Target
-        The posterior.
-    members : bool array (T,)
-        Terms of the first model.
-    draws : int
-        Draws to record.
-    rng : numpy.random.Generator
-        The only source of chance in the chain.
+    target: the posterior
+    members: (T,) bool, terms of the first model
+    draws: draws to record
+    rng: the only source of chance in the chain
     """
     n_effects, n_terms = target.penalty.shape[0], members.size
     z = rng.standard_normal(size=(n_effects,))
@@ -353,14 +306,9 @@ def start_run(target: Target, members: BoolArray, draws: int, rng: np.random.Gen
 def with_catalog(run: Run, catalog: Catalog, maps: Maps | None = None) -> Run:
     """Let a chain propose models of a catalogue from now on.
 
-    Parameters
-    ----------
-    run : Run
-        The chain.
-    catalog : Catalog
-        The models.
-    maps : Maps, optional
-        Maps of the first of them, to replace what the chain remembers.
+    run: the chain
+    catalog: the models
+    maps: maps of the first of them, to replace what the chain remembers
     """
     memory, state, numbers = run.parts.memory, run.parts.state, _numbers(catalog)
     if maps is not None:
@@ -386,12 +334,8 @@ def met(run: Run) -> Maps:
 def warm_up(run: Run, iterations: int) -> None:
     """Advance a chain without recording anything.
 
-    Parameters
-    ----------
-    run : Run
-        The chain; changed in place.
-    iterations : int
-        How many.
+    run: the chain; changed in place
+    iterations: how many
     """
     stop = int(run.parts.state.at[0]) + iterations
     _advance(run, np.asarray([stop, 1, stop], dtype=np.int64))
@@ -400,14 +344,10 @@ def warm_up(run: Run, iterations: int) -> None:
 def scout(run: Run, iterations: int, temperature: float) -> None:
     """Meet models of low probability as well, by Laplace's approximation alone.
 
-    Parameters
-    ----------
-    run : Run
-        The chain; changed in place. Its coordinates stay as they are, and it is the model that moves.
-    iterations : int
-        How many.
-    temperature : float
-        Above 1: differences of so many units of log probability look like one.
+    run: The chain; changed in place. Its coordinates stay as they are, and it is the model that
+        moves.
+    iterations: how many
+    temperature: above 1: differences of so many units of log probability look like one
     """
     state = run.parts.state
     state.numbers[2] = 1.0 / temperature
@@ -421,14 +361,9 @@ def scout(run: Run, iterations: int, temperature: float) -> None:
 def take_draws(run: Run, thin: int, start: int, draws: int) -> None:
     """Advance a chain and record draws.
 
-    Parameters
-    ----------
-    run : Run
-        The chain; changed in place.
-    thin : int
-        Iterations to a draw.
-    start, draws : int
-        Number of the first draw, and how many.
+    run: the chain; changed in place
+    thin: iterations to a draw
+    start, draws: number of the first draw, and how many
     """
     now = int(run.parts.state.at[0])
     _advance(run, np.asarray([now - thin * start, thin, now + thin * draws], dtype=np.int64))
@@ -581,19 +516,12 @@ def _prepare(run, rng):  # type: ignore[no-untyped-def]
 def advance(run, schedule, rng):  # type: ignore[no-untyped-def]
     """Iterate, a move between models and one within, until all is done or a map is missing.
 
-    Parameters
-    ----------
-    run : Parts
-        The chain; changed in place.
-    schedule : int64 array (3,)
-        Iterations of the warm-up, iterations to a draw, and the iteration to stop at.
-    rng : numpy.random.Generator
-        Draws.
-
-    Returns
-    -------
-    bool
-        False where the map of ``run.state.proposed`` is needed to go on, to the level in ``run.state.at[2]``.
+    run: Parts, the chain; changed in place
+    schedule: (3,) int64, iterations of the warm-up, iterations to a draw, and the iteration to stop
+        at
+    rng: numpy.random.Generator, draws
+    Returns bool, False where the map of ``run.state.proposed`` is needed to go on, to the level in
+        ``run.state.at[2]``
     """
     state, memory, maps = run.state, run.memory, run.memory.maps
     while state.at[0] < schedule[2]:

@@ -36,16 +36,11 @@ LOG_2PI = log(2 * pi)
 class Scope(NamedTuple):
     """The terms that models choose from.
 
-    Attributes
-    ----------
-    starts : int64 array (T + 1,)
-        Term t has the effects ``starts[t]`` to ``starts[t + 1] - 1`` of the design.
-    facets : int64 array (T, F)
-        Terms with one axis less that a model with term t must have; -1 in unused places.
-    free : bool array (T,)
-        Terms that a model may lack.
-    log_volume : float64 array (T,)
-        Half the log determinant of the term's block of X'X/n in the coding of the design.
+    starts: (T + 1,), term t has the effects ``starts[t]`` to ``starts[t + 1] - 1`` of the design
+    facets: (T, F), terms with one axis less that a model with term t must have; -1 in unused places
+    free: (T,) bool, terms that a model may lack
+    log_volume: (T,), half the log determinant of the term's block of X'X/n in the coding of the
+        design
     """
 
     starts: IntArray
@@ -57,18 +52,11 @@ class Scope(NamedTuple):
 class Target(NamedTuple):
     """The posterior over models and their coefficients.
 
-    Attributes
-    ----------
-    likelihood : Likelihood
-        What was seen; ``kept`` holds every effect of the scope.
-    scope : Scope
-        The terms.
-    penalty : float64 array (U, U)
-        b'(penalty)b is the variance S of the log means over the cells.
-    prior : float64 array (3,)
-        v, or 0 where it is inverse gamma (a/2, b/2); a; b.
-    start : float64 array (C,)
-        Counts of observable cells for the least-squares start; 0 elsewhere.
+    likelihood: what was seen; ``kept`` holds every effect of the scope
+    scope: the terms
+    penalty: (U, U), b'(penalty)b is the variance S of the log means over the cells
+    prior: (3,), v, or 0 where it is inverse gamma (a/2, b/2); a; b
+    start: (C,), counts of observable cells for the least-squares start; 0 elsewhere
     """
 
     likelihood: Likelihood
@@ -96,14 +84,9 @@ class Room(NamedTuple):
 def make_target(likelihood: Likelihood, scope: Scope, prior: FloatArray) -> Target:
     """Put a likelihood and a prior together.
 
-    Parameters
-    ----------
-    likelihood : Likelihood
-        What was seen.
-    scope : Scope
-        The terms; their effects are those of the likelihood's design.
-    prior : float64 array (3,)
-        As of `Target`.
+    likelihood: what was seen
+    scope: the terms; their effects are those of the likelihood's design
+    prior: (3,), as of `Target`
     """
     design = likelihood.design
     base = likelihood.base + START_COUNT
@@ -156,16 +139,10 @@ def make_room(target: Target) -> Room:
 def log_prior(square, size, log_volume, prior):  # type: ignore[no-untyped-def]
     """Log prior density of the coefficients but for the flat constant.
 
-    Parameters
-    ----------
-    square : float
-        Variance S of the log means over the cells.
-    size : int
-        Number of coefficients but for the constant.
-    log_volume : float
-        Of the terms of the model.
-    prior : float64 array (3,)
-        As of `Target`.
+    square: float, variance S of the log means over the cells
+    size: int, number of coefficients but for the constant
+    log_volume: float, of the terms of the model
+    prior: (3,) float64, as of `Target`
     """
     if prior[0] > 0.0:
         return log_volume - 0.5 * size * (LOG_2PI + np.log(prior[0])) - 0.5 * square / prior[0]
@@ -193,20 +170,12 @@ def choose_effects(members, scope, chosen):  # type: ignore[no-untyped-def]
 def log_density(b, target, chosen, p, log_volume, room):  # type: ignore[no-untyped-def]
     """Evaluate the log posterior density but for a constant that all models share.
 
-    Parameters
-    ----------
-    b : float64 array, at least (p,)
-        Coefficients, log scale.
-    target : Target
-        The posterior.
-    chosen : int64 array, at least (p,)
-        The effects of the model.
-    p : int
-        Their number.
-    log_volume : float
-        Of the terms of the model.
-    room : Room
-        Receives means and completed counts.
+    b: float64 array, at least (p,), coefficients, log scale
+    target: Target, the posterior
+    chosen: int64 array, at least (p,), the effects of the model
+    p: int, their number
+    log_volume: float, of the terms of the model
+    room: Room, receives means and completed counts
     """
     means = room.means
     spread(b, target.likelihood.design, chosen, p, means)

@@ -52,30 +52,18 @@ SMALLEST_SCALE, LARGEST_SCALE = 0.5, 2.0
 class Maps(NamedTuple):
     """Maps onto the posteriors of several models, one in each slot.
 
-    Attributes
-    ----------
-    members : bool array (slots, T)
-        Terms of the model.
-    size : int64 array (slots,)
-        Number of parameters p; 0 where no map was found.
-    chosen : int64 array (slots, U)
-        Its effects.
-    center : float64 array (slots, U)
-        Mean of the nearest normal distribution, in the order of `chosen`.
-    factor : float64 array (slots, U, U)
-        Cholesky factor L of its precision, lower triangle.
-    scale : float64 array (slots, U)
-        Scales of the coordinates.
-    log_volume : float64 array (slots,)
-        Of the terms of the model.
-    constant : float64 array (slots,)
-        Log of (2 pi)^(p/2) det(scales) / det L.
-    evidence : float64 array (slots,)
-        Approximate log marginal likelihood: a rule of three nodes along each coordinate.
-    rough : float64 array (slots,)
-        Laplace's approximation of it; -inf where no mode was found.
-    level : int64 array (slots,)
-        What there is: nothing (0), `ROUGH`, or `WHOLE`.
+    members: (slots, T) bool, terms of the model
+    size: (slots,), number of parameters p; 0 where no map was found
+    chosen: (slots, U), its effects
+    center: (slots, U), mean of the nearest normal distribution, in the order of `chosen`
+    factor: (slots, U, U), Cholesky factor L of its precision, lower triangle
+    scale: (slots, U), scales of the coordinates
+    log_volume: (slots,), of the terms of the model
+    constant: (slots,), log of (2 pi)^(p/2) det(scales) / det L
+    evidence: (slots,), approximate log marginal likelihood: a rule of three nodes along each
+        coordinate
+    rough: (slots,), Laplace's approximation of it; -inf where no mode was found
+    level: (slots,), what there is: nothing (0), `ROUGH`, or `WHOLE`
     """
 
     members: BoolArray
@@ -405,14 +393,9 @@ def work_out(target: Target, models: BoolArray, maps: Maps, first: int, room: Ro
 def log_weight(z, target, maps, slot, room):  # type: ignore[no-untyped-def]
     """Log density of the posterior over that of theta where z is standard normal.
 
-    Parameters
-    ----------
-    z : float64 array (U,)
-        Coordinates by effect; those that the model lacks are not read.
-    target, maps, slot
-        The posterior, and where the map of the model is.
-    room : Room
-        Receives theta in `b`, in the order of the model's effects, and the means.
+    z: (U,) float64, coordinates by effect; those that the model lacks are not read
+    target, maps, slot: the posterior, and where the map of the model is
+    room: Room, receives theta in `b`, in the order of the model's effects, and the means
     """
     p, chosen = maps.size[slot], maps.chosen[slot]
     if p == 0:
@@ -454,20 +437,13 @@ def _log_mixture(square, p):  # type: ignore[no-untyped-def]
 def weigh(target, maps, counts, sums, room, rng):  # type: ignore[no-untyped-def]
     """Draw from the maps of some models and sum the weights.
 
-    Parameters
-    ----------
-    target : Target
-        The posterior.
-    maps : Maps
-        The maps; those of the first models are used.
-    counts : int64 array (M,)
-        Draws for each of them.
-    sums : float64 array (M, 2)
-        Receives the sums of the weights over the approximate evidence of the map, and of their squares.
-    room : Room
-        Is written to.
-    rng : numpy.random.Generator
-        Draws.
+    target: Target, the posterior
+    maps: Maps, the maps; those of the first models are used
+    counts: (M,) int64, draws for each of them
+    sums: (M, 2) float64, receives the sums of the weights over the approximate evidence of the map,
+        and of their squares
+    room: Room, is written to
+    rng: numpy.random.Generator, draws
     """
     z = np.zeros(maps.center.shape[1])
     for slot in range(counts.size):
@@ -492,17 +468,9 @@ def weigh(target, maps, counts, sums, room, rng):  # type: ignore[no-untyped-def
 def laplace(target: Target, models: BoolArray) -> FloatArray:
     """Laplace's approximation of log marginal likelihoods.
 
-    Parameters
-    ----------
-    target : Target
-        The posterior.
-    models : bool array (M, T)
-        Terms of the models.
-
-    Returns
-    -------
-    float64 array (M,)
-        But for a constant that all models share; -inf where no mode was found.
+    target: the posterior
+    models: (M, T) bool, terms of the models
+    Returns (M,), but for a constant that all models share; -inf where no mode was found
     """
     maps = make_maps(target, len(models))
     find_centers(target, models, maps, 0, 0, make_room(target))
@@ -514,23 +482,12 @@ def sample_weights(
 ) -> tuple[FloatArray, FloatArray]:
     """Sum weights of draws from the maps of some models.
 
-    Parameters
-    ----------
-    target : Target
-        The posterior.
-    models : bool array (M, T)
-        Terms of the models.
-    counts : int64 array (M,)
-        Draws of each.
-    rng : numpy.random.Generator
-        Draws.
-
-    Returns
-    -------
-    sums : float64 array (M, 2)
-        Of the weights over exp(scale), and of their squares.
-    scale : float64 array (M,)
-        Log scale; -inf where no mode was found.
+    target: the posterior
+    models: (M, T) bool, terms of the models
+    counts: (M,), draws of each
+    rng: draws
+    Returns sums: (M, 2), of the weights over exp(scale), and of their squares
+    Returns scale: (M,), log scale; -inf where no mode was found
     """
     maps, room = make_maps(target, len(models)), make_room(target)
     work_out(target, models, maps, 0, room)
