@@ -35,10 +35,12 @@ _HOMES = ESTIMATORS | {
     "SparseTableWarning": "mse.errors",
     "bootstrap": "mse.resampling",
     "compare": "mse.comparing",
+    "bounds": "mse.bounding",
     "estimate": "mse.estimating",
     "list_datasets": "mse.data.datasets",
     "load_dataset": "mse.data.datasets",
     "monitor": "mse.monitoring",
+    "tipping_points": "mse.bounding",
     "validate": "mse.validation",
     "write_report": "mse.reporting",
 }

@@ -12,6 +12,8 @@ from mse.bayes.latent_classes import LatentClasses as LatentClasses
 from mse.bayes.model_average import BayesianLogLinear as BayesianLogLinear
 from mse.bayes.pooled import PooledLogLinear as PooledLogLinear
 from mse.bayes.thresholded import ThresholdedLogLinear as ThresholdedLogLinear
+from mse.bounding import bounds as bounds
+from mse.bounding import tipping_points as tipping_points
 from mse.classical.closed_population import ClosedPopulation as ClosedPopulation
 from mse.classical.sample_coverage import SampleCoverage as SampleCoverage
 from mse.classical.two_lists import Chapman as Chapman

@@ -80,12 +80,15 @@ def usual_estimators(
     """Choose the estimators that are usually put side by side; options of the searches among them.
 
     Of two lists the classical ones and a log-linear model; of more lists the two extremes, independence
-    and all pairs, and searches by several criteria.
+    and all pairs, and searches by several criteria. All of these take people for alike, apart from what is
+    modeled; one that allows for people who differ stands last.
     """
     from mse.classical.two_lists import Chapman, LincolnPetersen
 
+    allowing: Any = estimator_of("HeterogeneousLogLinear()")
+    differ: list[Estimator] = [allowing] * allowing.suits(table)
     if table.n_lists == 2:
-        return [LincolnPetersen(), Chapman(), default_estimator(table, model="main")]
+        return [LincolnPetersen(), Chapman(), default_estimator(table, model="main"), *differ]
     chosen = [default_estimator(table, model=model) for model in ("main", "all two-way")]
     criteria: list[Criterion] = ["bic", "aic"] if table.covariates else ["bic", "aic", "pvalue"]
     for criterion in criteria:
@@ -94,7 +97,7 @@ def usual_estimators(
         chosen.append(
             default_estimator(table, criterion=criterion, strategy=steps, max_order=max_order)
         )
-    return chosen
+    return [*chosen, *differ]
 
 
 def every_estimator(table: CaptureTable) -> list[Estimator]:

@@ -383,32 +383,52 @@ def odds_ratio(
     values = _positive(ratios, "ratios")
     structure = parse_model(model, table.lists, tuple(table.covariates))
     asked = f"pair={pair!r}; expected two different lists of the table"
-    pairs = combinations(table.lists, 2) if pair is None else [_pair(table, pair, asked)]
-    scenarios = [
-        scenario for each in pairs for scenario in _varied(table, structure, each, values, level)
-    ]
+    pairs = combinations(table.lists, 2) if pair is None else [checked_pair(table, pair, asked)]
+    curves = (OddsRatios.of(table, structure, each) for each in pairs)
+    scenarios = [curve.at(value, level) for curve in curves for value in values]
     return OddsRatio(table, tuple(scenarios), level)
 
 
-def _varied(
-    table: CaptureTable,
-    structure: HierarchicalModel,
-    pair: tuple[str, str],
-    ratios: tuple[float, ...],
-    level: float,
-) -> Iterable[Scenario]:
-    """Fit the model without the pair's terms under each odds ratio of the pair."""
-    axes = sorted(table.lists.index(name) for name in pair)
-    names = tuple(table.lists[axis] for axis in axes)
-    rest = structure.without_term(axes)
-    fit = LogLinear(rest).fit(table)
-    prepared = _Prepared.of(table, rest)
-    levels = levels_of(np.arange(table.n_cells), prepared.design.shape)
-    both = (levels[:, axes] == 1).all(axis=1).astype(np.float64)
-    for ratio in ratios:
-        blank = Scenario(ratio, fit.status, fit.limit, fit.reason, fit.model, names)
+class OddsRatios(NamedTuple):
+    """A model without the terms of a pair of lists, to be fitted with the odds ratio of the pair set."""
+
+    fit: LogLinearFit
+    prepared: _Prepared
+    names: tuple[str, ...]
+    both: FloatArray  # 1 in the cells with both lists, else 0
+
+    @classmethod
+    def of(
+        cls, table: CaptureTable, structure: HierarchicalModel, pair: tuple[str, str]
+    ) -> OddsRatios:
+        """Take the terms of the pair out of a model."""
+        axes = sorted(table.lists.index(name) for name in pair)
+        rest = structure.without_term(axes)
+        prepared = _Prepared.of(table, rest)
+        levels = levels_of(np.arange(table.n_cells), prepared.design.shape)
+        both = (levels[:, axes] == 1).all(axis=1).astype(np.float64)
+        names = tuple(table.lists[axis] for axis in axes)
+        return cls(LogLinear(rest).fit(table), prepared, names, both)
+
+    def hidden(self, ratio: float) -> float:
+        """Hidden persons under one odds ratio; NaN where there is no estimate."""
+        if self.fit.status not in ("ok", "boundary"):
+            return math.nan
+        counts, design, fit = self.prepared
+        try:
+            found = fit_with_offset(counts, math.log(ratio) * self.both, fit, design)
+        except ArithmeticError:
+            return math.nan
+        return float(found.means[: design.n_hidden].sum())
+
+    def at(self, ratio: float, level: float) -> Scenario:
+        """Fit with one odds ratio."""
+        fit = self.fit
+        blank = Scenario(ratio, fit.status, fit.limit, fit.reason, fit.model, self.names)
         estimable = fit.status in ("ok", "boundary")
-        yield prepared.under(math.log(ratio) * both, level, blank) if estimable else blank
+        return (
+            self.prepared.under(math.log(ratio) * self.both, level, blank) if estimable else blank
+        )
 
 
 def _positive(values: Sequence[float], name: str) -> tuple[float, ...]:
@@ -422,7 +442,7 @@ def _positive(values: Sequence[float], name: str) -> tuple[float, ...]:
     return numbers
 
 
-def _pair(table: CaptureTable, names: Sequence[str], asked: str) -> tuple[str, str]:
+def checked_pair(table: CaptureTable, names: Sequence[str], asked: str) -> tuple[str, str]:
     """Check that names are those of two lists."""
     if len(names) != 2 or len(set(names)) != 2 or not set(names) <= set(table.lists):
         raise ModelError(f"{asked}: {', '.join(table.lists)}.")
@@ -680,7 +700,7 @@ def merge(
     variants = []
     for each in combinations(table.lists, 2) if pairs is None else pairs:
         asked = f"pairs has {each!r}; expected pairs of different lists of the table"
-        pair = _pair(table, (each,) if isinstance(each, str) else each, asked)
+        pair = checked_pair(table, (each,) if isinstance(each, str) else each, asked)
         one = " or ".join(pair)
         merged = table.merge_lists({one: pair})
         trial = attempt_on_other(estimator, table, merged, dict.fromkeys(pair, one))

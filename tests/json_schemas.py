@@ -12,14 +12,14 @@ from referencing import Registry, Resource
 
 @cache
 def validator(name: str) -> Draft202012Validator:
-    """Make a validator of ``mse.<name>/1``, after checking the schema itself."""
+    """Make a validator of the present version of ``mse.<name>``, after checking the schema itself."""
     schemas = [
-        json.loads(files("mse").joinpath(f"schema/{each}-1.json").read_text(encoding="utf-8"))
-        for each in ("population", "comparison", "monitor", "report")
+        json.loads(files("mse").joinpath(f"schema/{each}.json").read_text(encoding="utf-8"))
+        for each in ("population-2", "comparison-1", "monitor-2", "report-1")
     ]
     registry = Registry().with_resources(
         (schema["$id"], Resource.from_contents(schema)) for schema in schemas
     )
-    chosen = next(schema for schema in schemas if schema["title"] == f"mse.{name}/1")
+    chosen = next(schema for schema in schemas if schema["title"].startswith(f"mse.{name}/"))
     Draft202012Validator.check_schema(chosen)
     return Draft202012Validator(chosen, registry=registry)

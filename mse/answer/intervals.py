@@ -54,6 +54,8 @@ GIVEN_MODEL = Message("given.model")
 RESELECTED = Message("given.reselected")
 #: The same for an estimator that may or may not choose anything from the data.
 REPEATED = Message("given.repeated")
+#: A prior on how people differ and how lists depend, as far as no table shows.
+GIVEN_PRIOR = Message("given.prior")
 
 #: Level of an interval where nobody names one.
 DEFAULT_LEVEL = 0.95

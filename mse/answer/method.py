@@ -9,6 +9,9 @@ from mse.messages import Message
 #: How lists may depend on each other, where a method has no sentence of its own.
 DEPENDENCE = Message("assumption.dependence")
 
+#: In how far members of the population are alike, where a method has no sentence of its own.
+HOMOGENEITY = Message("assumption.homogeneity")
+
 #: Why a total is a lower bound that holds however persons differ.
 LOWER_BOUND = Message("remark.lower_bound")
 
@@ -33,6 +36,8 @@ class Method:
         The publications behind it.
     lower_bound : str
         Why its total is a lower bound, in a sentence such as `LOWER_BOUND`; empty if it is none.
+    homogeneity : str, optional
+        In how far members are taken for alike; empty where people may differ as `dependence` says.
 
     Examples
     --------
@@ -47,18 +52,14 @@ class Method:
     dependence: str = DEPENDENCE
     references: tuple[str, ...] = ()
     lower_bound: str = ""
+    homogeneity: str = HOMOGENEITY
 
     @property
     def assumptions(self) -> tuple[str, ...]:
         """What its estimates rest on, one or two sentences for each assumption."""
-        return (
-            Message("assumption.closed"),
-            Message("assumption.linkage"),
-            Message.known(self.dependence),
-            Message("assumption.homogeneity"),
-            Message("assumption.overcoverage"),
-            Message("assumption.positive"),
-        )
+        before = Message("assumption.closed"), Message("assumption.linkage")
+        own = map(Message.known, filter(None, (self.dependence, self.homogeneity)))
+        return (*before, *own, Message("assumption.overcoverage"), Message("assumption.positive"))
 
 
 #: The assumptions of an estimate whose method names no others.

@@ -270,15 +270,17 @@ def _read_off(
     return of_sum
 
 
-# Estimates to and from JSON, schema ``mse.population/1`` ------------------------------------------
+# Estimates to and from JSON, schema ``mse.population/2`` ------------------------------------------
 # JSON has neither NaN nor infinity: both become null. An end of an interval that is infinite says so
 # with ``"unbounded": true`` beside it; an estimate without a number says so in ``status`` and
-# ``limit``. The schema is written down in ``mse/schema/population-1.json``.
+# ``limit``. The schema is written down in ``mse/schema/population-2.json``; files of
+# version 1, in which no interval allows for people who differ, are read.
 
 #: What an interval may take for granted: people who differ are allowed for, or people are alike.
 Given: TypeAlias = Literal["heterogeneity", "alike"]
 
-POPULATION_SCHEMA = "mse.population/1"
+POPULATION_SCHEMA = "mse.population/2"
+_READ = (POPULATION_SCHEMA, "mse.population/1")
 #: Strata up to which their covariance is written; of more, the intervals of the strata only.
 MOST_IN_MATRIX = 1000
 #: Kinds of intervals that draws alone determine.
@@ -337,10 +339,10 @@ def encode_population(
         "references": publications([estimate]),
         "provenance": estimate.provenance,
     }
-    if estimate.allowing is not None:
-        data["alike"] = _alike(estimate.alike, levels)
-        data["allowing"] = encode_population(estimate.allowing, levels, draws=draws)
-    data["messages"] = encode_messages([data[name] for name in _TOLD if name in data])
+    wide = estimate.allowing
+    data["alike"] = None if wide is None else _alike(estimate.alike, levels)
+    data["allowing"] = None if wide is None else encode_population(wide, levels, draws=draws)
+    data["messages"] = encode_messages([data[name] for name in _TOLD])
     if draws:
         data["draws"] = _encode_draws(estimate.draws)
         data["stratum_draws"] = _encode_draws(estimate.stratum_draws)
@@ -420,13 +422,13 @@ def _encode_draws(draws: Any) -> Any:
 def decode_population(data: object) -> dict[str, Any]:
     """Arguments of ``PopulationEstimate`` from what :func:`encode_population` wrote."""
     schema = data.get("schema") if isinstance(data, Mapping) else None
-    if not isinstance(data, Mapping) or schema != POPULATION_SCHEMA:
+    if not isinstance(data, Mapping) or schema not in _READ:
         msg = f"The data name the schema {schema!r}; expected {POPULATION_SCHEMA!r}."
         raise ModelError(msg)
     try:
         return _decode(data)
     except (KeyError, TypeError, AttributeError) as error:
-        msg = f"The data do not follow {POPULATION_SCHEMA}: {type(error).__name__}: {error}."
+        msg = f"The data do not follow {schema}: {type(error).__name__}: {error}."
         raise ModelError(msg) from error
 
 
@@ -771,16 +773,24 @@ class PopulationEstimate(Drawn):
         Examples
         --------
         >>> import mse
-        >>> p = mse.estimate(mse.load_dataset("kosovo"), model="[123,14,34]", heterogeneity=True)
+        >>> p = mse.estimate(mse.load_dataset("kosovo"), model="[123,14,34]")
         >>> p.probability_above(4_400) > 0.99
         True
         """
+        draws = self.drawn(given)
+        return math.nan if draws is None else float(np.mean(draws[~np.isnan(draws)] > total))
+
+    def drawn(self, given: Given | None = None) -> FloatArray | None:
+        """Draws of the total that belong to an interval, (M,), in persons; None where there are none.
+
+        Parameters
+        ----------
+        given : {"heterogeneity", "alike"}, optional
+            As of `interval`.
+        """
         if self._given(given) is None:
-            return math.nan
-        source = self if given == "alike" or self.allowing is None else self.allowing
-        if source.draws is None:
-            return math.nan
-        return float(np.mean(source.draws[~np.isnan(source.draws)] > total))
+            return None
+        return (self if given == "alike" or self.allowing is None else self.allowing).draws
 
     # Strata ------------------------------------------------------------------------------------
 
@@ -838,8 +848,8 @@ class PopulationEstimate(Drawn):
     # Other shapes ------------------------------------------------------------------------------
 
     def to_frame(self, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
-        """Show the estimate as a DataFrame of one row."""
-        low, high = self.interval(level)
+        """Show the estimate as a DataFrame of one row, with both intervals."""
+        (low, high), (first, last) = self.interval(level), self.interval(level, "alike")
         row = {
             "method": self.method,
             "model": self.model,
@@ -849,6 +859,8 @@ class PopulationEstimate(Drawn):
             "coverage": self.coverage,
             "low": low,
             "high": high,
+            "low_alike": first,
+            "high_alike": last,
             "level": level,
             "interval_kind": self.interval_kind,
             "given": self.interval_given,
@@ -862,7 +874,7 @@ class PopulationEstimate(Drawn):
     def to_dict(
         self, *, levels: Iterable[float] = STORED_LEVELS, draws: bool = False
     ) -> dict[str, Any]:
-        """Write the estimate as a dictionary for JSON, schema ``mse.population/1``.
+        """Write the estimate as a dictionary for JSON, schema ``mse.population/2``.
 
         Parameters
         ----------
@@ -897,7 +909,7 @@ class PopulationEstimate(Drawn):
         Raises
         ------
         ModelError
-            If the data do not follow the schema ``mse.population/1``.
+            If the data do not follow the schema ``mse.population/2``, or its first version.
         """
         return cls(**decode_population(data))
 
@@ -908,7 +920,7 @@ class PopulationEstimate(Drawn):
         Raises
         ------
         ModelError
-            If the text is not JSON, or does not follow the schema ``mse.population/1``.
+            If the text is not JSON, or does not follow the schema ``mse.population/2`` or its first version.
         """
         try:
             data = json.loads(text)

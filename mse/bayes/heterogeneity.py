@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
+from mse.answer.intervals import GIVEN_PRIOR
 from mse.answer.method import Method
 from mse.bayes.base import BayesianFit, Chains, CredibleInterval, Undetermined
 from mse.core.heterogeneity import (
@@ -47,9 +49,6 @@ LEVEL_STRENGTH = 0.1
 MOST_PARAMETERS = 2_500
 #: Most interactions of lists; beyond, triples are left out.
 MOST_INTERACTIONS = 400
-
-#: What its intervals take for granted.
-GIVEN_PRIOR = Message("given.prior")
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,7 @@ class HeterogeneousLogLinear:
                 "densities. Journal of the American Statistical Association 81, 82-86."
             ),
         ),
+        homogeneity="",
     )
 
     mean: float = 0.40
@@ -164,6 +164,11 @@ class HeterogeneousLogLinear:
             )
         return HeterogeneousLogLinearFit(self, table, _posterior(self, table))
 
+    @staticmethod
+    def suits(table: CaptureTable) -> bool:
+        """Whether the table has histories, and strata and effects few enough for the normal approximation."""
+        return table.margins is None and _size(table) <= MOST_PARAMETERS
+
     @property
     def scales(self) -> Scales:
         """The prior as the numerical core takes it."""
@@ -182,8 +187,7 @@ class _Found(NamedTuple):
 
 def _posterior(estimator: HeterogeneousLogLinear, table: CaptureTable) -> _Found | Undetermined:
     """Find the posterior, or say why the data leave it to the prior."""
-    columns = _columns(table)
-    size = table.n_strata + columns.order.size
+    size = _size(table)
     if size > MOST_PARAMETERS:
         raise ModelError(
             f"The table has {table.n_strata:,} strata, and the model {size:,} parameters with them, more "
@@ -192,7 +196,7 @@ def _posterior(estimator: HeterogeneousLogLinear, table: CaptureTable) -> _Found
     why = _undetermined(table)
     if why is not None:
         return why
-    records = _records(look_at(table), table.n_strata)
+    records, columns = _records(look_at(table), table.n_strata), _columns(table)
     found = posterior(records, columns, estimator.scales)
     return (
         Undetermined("indeterminate", Message("reason.no_mode"))
@@ -223,11 +227,22 @@ def _records(seen: Seen, n_strata: int) -> Records:
     )
 
 
+def _orders(k: int) -> tuple[int, ...]:
+    """Orders of the interactions of k lists."""
+    return (2,) if k * (k - 1) * (k + 1) // 6 > MOST_INTERACTIONS else (2, 3)
+
+
+def _size(table: CaptureTable) -> int:
+    """Count the parameters: strata, lists and their interactions, and both by level of covariates."""
+    k = table.n_lists
+    levels = sum(size for size in map(len, table.covariates.values()) if size > 1)
+    return table.n_strata + k + sum(math.comb(k, each) for each in _orders(k)) + levels * (k + 1)
+
+
 def _columns(table: CaptureTable) -> Columns:
     """Make the columns: lists, their interactions, and what levels of covariates change about both."""
     k = table.n_lists
-    pairs_only = k * (k - 1) * (k + 1) // 6 > MOST_INTERACTIONS
-    together, order = interactions(k, (2,) if pairs_only else (2, 3))
+    together, order = interactions(k, _orders(k))
     histories = (np.arange(2**k)[:, None] >> np.arange(k)[::-1]) & 1
     levels = _levels(table)
     on, among = histories.sum(axis=1), (order == 2)

@@ -24,6 +24,7 @@ from mse.cli.options import (
     DisclosureOption,
     Estimators,
     Form,
+    Heterogeneity,
     Interval,
     Level,
     Lists,
@@ -41,6 +42,7 @@ from mse.cli.options import (
     SeedOption,
     Source,
     Workers,
+    allowed,
     json_text,
     operated,
     plain_errors,
@@ -87,6 +89,7 @@ def estimate_command(
     max_order: MaxOrder = None,
     estimator: OneEstimator = None,
     interval: Interval = None,
+    heterogeneity: Heterogeneity = None,
     replicates: Replicates = 1000,
     workers: Workers = -1,
     level: Level = 0.95,
@@ -115,6 +118,7 @@ def estimate_command(
             replicates=replicates,
             seed=seed,
             n_jobs=workers,
+            heterogeneity=allowed(heterogeneity),
         )
         if seed is not None:
             population = replace(population, provenance={**population.provenance, "seed": seed})

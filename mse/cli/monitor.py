@@ -15,6 +15,7 @@ from mse.cli.options import (
     CriterionName,
     DisclosureOption,
     Form,
+    Heterogeneity,
     Level,
     Lists,
     Model,
@@ -27,6 +28,7 @@ from mse.cli.options import (
     SeedOption,
     Source,
     Workers,
+    allowed,
     dataset_names,
     labeled,
     lists_missing,
@@ -117,6 +119,7 @@ def monitor_command(
     scope_break: ScopeBreak = None,
     scope_column: ScopeColumn = None,
     across_scopes: AcrossScopes = False,
+    heterogeneity: Heterogeneity = None,
     replicates: Replicates = 1000,
     workers: Workers = -1,
     level: Level = 0.95,
@@ -157,6 +160,7 @@ def monitor_command(
             n_jobs=workers,
             criterion=criterion.value,
             trend=trends if model is None else None,
+            heterogeneity=allowed(heterogeneity),
         )
         found = replace(found, notes=(*found.notes, *_not_named(unused)))
         shown = released(found, rules, table=table)

@@ -104,6 +104,14 @@ Model: TypeAlias = Annotated[
 Models: TypeAlias = Annotated[
     list[str] | None, typer.Option("--model", help="A model to compare; may be repeated.")
 ]
+Heterogeneity: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Whether the headline interval allows for people who differ and lists that depend, yes or no; or "
+        "by which assumption, 'HeterogeneousLogLinear(mean=0.6)'. By default it does, unless a method is named "
+        "with --estimator.",
+    ),
+]
 OneEstimator: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -457,3 +465,8 @@ def _show_warning(
     del filename, lineno, file, line
     label = "warning" if issubclass(category, MSEWarning) else category.__name__
     typer.echo(f"mse: {label}: {message}", err=True)
+
+
+def allowed(text: str | None) -> str | bool | None:
+    """Read whether, or by which assumption, people may differ."""
+    return text if text is None else {"yes": True, "no": False}.get(text.lower(), text)

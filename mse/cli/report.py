@@ -13,6 +13,7 @@ from mse.cli.options import (
     Count,
     Covariates,
     Estimators,
+    Heterogeneity,
     Level,
     Lists,
     NotOperating,
@@ -21,6 +22,7 @@ from mse.cli.options import (
     SeedOption,
     Source,
     Workers,
+    allowed,
     dataset_names,
     names_in,
     operated,
@@ -97,6 +99,7 @@ def report_command(
     scope: Which = None,
     data_source: Where = None,
     estimator: Estimators = None,
+    heterogeneity: Heterogeneity = None,
     replicates: Replicates = 1000,
     workers: Workers = -1,
     level: Level = 0.95,
@@ -128,6 +131,7 @@ def report_command(
             n_jobs=workers,
             announce=_say,
             estimators=estimator or (),
+            heterogeneity=allowed(heterogeneity),
         )
         _say("writing the report")
         report = build_report(

@@ -673,11 +673,19 @@ class ProtectedMonitor(Monitor, Protected):
         Cells by period and group.
     between : mapping
         Changes by first period, last period and group.
+    conditional : ProtectedMonitor, optional
+        The same with the intervals that take people for alike, where others are the headline.
     """
 
     publication: Publication
     shown: Mapping[Any, Cell] = field(default_factory=FrozenDict)
     between: Mapping[Any, Change] = field(default_factory=FrozenDict)
+    conditional: ProtectedMonitor | None = None
+
+    @property
+    def alike(self) -> ProtectedMonitor:
+        """The same with the intervals that take people for alike."""
+        return self if self.conditional is None else self.conditional
 
     @property
     def cells(self) -> dict[Any, Cell]:
@@ -802,6 +810,9 @@ def monitor_with(
         publication=publication,
         shown=FrozenDict(cells),
         between=FrozenDict(_changes(monitor, cells, publication.rules)),
+        conditional=None
+        if monitor.alike is monitor
+        else monitor_with(monitor.alike, publication, table=table),
     )
 
 

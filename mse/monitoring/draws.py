@@ -74,7 +74,7 @@ def joint_draws(
     population: PopulationEstimate,
     estimator: Estimator,
     table: CaptureTable,
-    heterogeneity: HeterogeneousLogLinear | bool,
+    heterogeneity: HeterogeneousLogLinear | str | bool,
 ) -> JointDraws:
     """Take the draws of all strata together from a bootstrap, allowing for people who differ.
 

@@ -131,7 +131,7 @@ def monitor(
     resampling: Resampling = "population",
     n_jobs: int | None = None,
     progress: bool | None = None,
-    heterogeneity: HeterogeneousLogLinear | bool = False,
+    heterogeneity: HeterogeneousLogLinear | str | bool | None = None,
 ) -> Monitor:
     """Size of the population by period and group, its changes, and the share that is registered.
 
@@ -176,9 +176,10 @@ def monitor(
         Workers, as in joblib.
     progress : bool, optional
         Show a bar; by default in terminals and notebooks.
-    heterogeneity : HeterogeneousLogLinear or bool, default False
-        Whether the intervals allow for people who differ and lists that depend, or by which assumption;
-        ``.alike`` then has those that take people for alike, apart from what is modeled.
+    heterogeneity : HeterogeneousLogLinear, str or bool, optional
+        Whether the intervals allow for people who differ and lists that depend, and by which assumption; by
+        default they do, unless an estimator is named. ``.alike`` then has those that take people for
+        alike, apart from what is modeled.
 
     Returns
     -------
@@ -255,7 +256,8 @@ def monitor(
     drawn = bootstrap(
         chosen, table, replicates, resampling, seed=seed, n_jobs=n_jobs, progress=progress
     )
-    joint = joint_draws(drawn, chosen, table, heterogeneity)
+    allowed = estimator is None if heterogeneity is None else heterogeneity
+    joint = joint_draws(drawn, chosen, table, allowed)
     return Monitor(
         period,
         names,

@@ -223,7 +223,7 @@ def _reason(strata: Strata, members: Sequence[int], limit: Limit) -> str:
 
 # The answer of the monitor: every figure read from one joint set of draws -------------------------
 
-MONITOR_SCHEMA = "mse.monitor/1"
+MONITOR_SCHEMA = "mse.monitor/2"
 
 #: One level of one covariate; nothing for everybody.
 _Group: TypeAlias = "tuple[tuple[str, Level], ...]"
@@ -531,7 +531,7 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         return frame
 
     def to_dict(self) -> dict[str, Any]:
-        """Write all figures as a dictionary for JSON, schema ``mse.monitor/1``; never NaN."""
+        """Write all figures as a dictionary for JSON, schema ``mse.monitor/2``; never NaN."""
         population, levels = self.population, self.joint.strata.levels
         data = {
             "schema": MONITOR_SCHEMA,
@@ -544,10 +544,9 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
             "across_scopes": self.across_scopes,
             "level": self.level,
             "replicates": self.replicates,
-            "given": self.joint.given,
             **_parts(population, "method", "model", "status", "limit", "reason"),
-            "cells": [_encode_cell(cell) for cell in self.cells.values()],
-            "changes": [_encode_change(each) for each in self._changes(self._groups)],
+            **self._figures(),
+            "alike": None if self.alike is self else self.alike._figures(),
             "notes": self.notes,
             "assumptions": population.assumptions,
             "warnings": self.warnings,
@@ -556,6 +555,14 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         data["messages"] = encode_messages(data)
         encoded: dict[str, Any] = jsonable(data)
         return encoded
+
+    def _figures(self) -> dict[str, Any]:
+        """Encode the figures with what their intervals take for granted."""
+        return {
+            "given": self.joint.given,
+            "cells": [_encode_cell(cell) for cell in self.cells.values()],
+            "changes": [_encode_change(each) for each in self._changes(self._groups)],
+        }
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Write all figures as JSON text."""

@@ -29,11 +29,13 @@ from mse.plots.densities import density, model_uncertainty, profile_likelihood
 from mse.plots.dependence import dependence_graph
 from mse.plots.pairs import overlap_heatmap, upset
 from mse.plots.scenarios import (
+    bounds,
     highest_order,
     leave_one_out,
     merged_lists,
     odds_ratio,
     prior_sensitivity,
+    tipping_points,
 )
 from mse.plots.sizes import estimate, forest, strata
 from mse.plots.trends import changes, coverage, trend
@@ -41,6 +43,7 @@ from mse.plots.words import ENGLISH
 
 __all__ = [
     "ENGLISH",
+    "bounds",
     "changes",
     "coverage",
     "density",
@@ -59,6 +62,7 @@ __all__ = [
     "profile_likelihood",
     "residuals",
     "strata",
+    "tipping_points",
     "trend",
     "upset",
     "validation",

@@ -88,16 +88,16 @@ def density(
     text, found = Words(words), population_of(population)
     check_level(level)
     draw.check_scale(scale)
-    known = math.isfinite(found.total)
-    if known and (found.draws is None or not found.draws.size):
+    known, drew = math.isfinite(found.total), found.drawn()
+    if known and (drew is None or not drew.size):
         raise ModelError(
             f"{found!r} has no draws; expected the answer of mse.bootstrap, or of a Bayesian fit."
         )
     lines = [method_of(found), found.reason if not known else _said(found, level, text)]
     with draw.canvas(ax, _SIZE, 0.8) as (drawn, room):
         drawn.set_xlabel(text("total_persons"))
-        if known and found.draws is not None:
-            lines += _draw_histogram(drawn, found.draws[~np.isnan(found.draws)], scale, text)
+        if known and drew is not None:
+            lines += _draw_histogram(drawn, drew[~np.isnan(drew)], scale, text)
             _set_axis(drawn, found, level, text)
             _draw_interval(drawn, found, level)
             lines.append(text("line_observed", number=text.number(found.observed)))
@@ -111,7 +111,10 @@ def _said(found: PopulationEstimate, level: float, words: Words) -> str:
     point = words.bounded(words.number(found.total), lower_bound=found.lower_bound)
     span = f"{words.span(*found.interval(level))} ({point})"
     kind = f"{words.kind(found.interval_kind, level)}: {span}"
-    return "; ".join(filter(None, (kind, words.given(found.interval_given))))
+    said = "; ".join(filter(None, (kind, words.given(found.interval_given))))
+    if found.allowing is None:
+        return said
+    return f"{said}; {words('line_alike', range=words.span(*found.interval(level, 'alike')))}"
 
 
 def _write_status(ax: Axes, status: str, words: Words) -> None:
@@ -173,10 +176,12 @@ def _draw_interval(ax: Axes, found: PopulationEstimate, level: float) -> None:
     """Draw the interval below the bars."""
     top = ax.get_ylim()[1]
     place, end = -0.07 * top, ax.get_xlim()[1]
-    ax.set_ylim(-0.14 * top, top)
+    ax.set_ylim((-0.14 if found.allowing is None else -0.21) * top, top)
     ax.set_yticks([tick for tick in ax.get_yticks() if 0 <= tick <= top])
     ax.axhline(0, color=ink(), lw=0.8)
     draw.interval(ax, place, found.interval(level), color=ink())
+    if found.allowing is not None:
+        draw.interval(ax, 2 * place, found.interval(level, "alike"), color=GRAY)
     if found.total <= end:
         ax.plot(found.total, place, "o", ms=6.5, color=BLUE, mec="white", gid="point")
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray
 
 #: Inches of a cell in a figure of our own, and letters in a line of the name of a list.
-_CELL, _NAME = 0.8, 26
+_CELL, _NAME = 0.8, 20
 #: Smallest letters, in points.
 _SMALLEST = 4.5
 #: Odds ratios from here on, and below its inverse, have the full color.
@@ -190,6 +190,8 @@ Order: TypeAlias = Literal["size", "lists"]
 
 #: Inches of a row and a column of the matrix, of the bars over it, and of those beside it.
 _ROW, _COLUMN, _OVER, _BESIDE = 0.27, 0.27, 2.0, 1.1
+#: Letters in a line of the name of a list, beside the histories.
+_LETTERS = 26
 #: Columns narrower than this many inches have their counts written upright.
 _NARROW = 0.42
 
@@ -257,7 +259,7 @@ def upset(
     text = Words(words)
     found = _histories(table)
     shown = _ordered(found, order, most)
-    names = [draw.wrapped(name, _NAME) for name in table.lists]
+    names = [draw.wrapped(name, _LETTERS) for name in table.lists]
     wide = max(_BESIDE + width_of(names) + 0.5 + max(len(shown.low), 4) * _COLUMN, 5.0)
     tall = _OVER + table.n_lists * _ROW
     lines = (_extent(table, found, text), _left_out(found, shown, text), _summed(table, text))

@@ -12,6 +12,7 @@ import pandas as pd
 from mse._drawing import draws
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.bayes.checks import PriorSensitivity
+from mse.bounding import DIFFERING, HIGHEST, Bounds, TippingPoints
 from mse.plots import _canvas as draw
 from mse.plots._canvas import BLUE, RED, SKY, SMALL, Head, finite, ink
 from mse.plots._rows import Row, Rows, draw_rows
@@ -280,6 +281,84 @@ def odds_ratio(
         drawn.text(0, 0.5, text("total_persons"), transform=across, rotation=90, va="center")
         draw.headed(drawn, head, text, room)
     return drawn
+
+
+# What would have to be true ------------------------------------------------------------------------
+
+
+@draws(Bounds)
+def bounds(
+    result: Bounds, *, ax: Axes | None = None, words: Mapping[str, str] | None = None
+) -> Axes:
+    """Draw all totals under bounds on what no data tell, a row for each quantity.
+
+    Parameters
+    ----------
+    result : Bounds
+        What `mse.bounds` found.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    words : mapping of str to str, optional
+        Other words, by the keys of `mse.plots.ENGLISH`.
+
+    Returns
+    -------
+    Axes
+    """
+    text, found = Words(words), result.population
+    rows = []
+    for each in result.sets:
+        name = ", ".join(each.pair) or text("highest")
+        label = text("bounded", name=name, least=text.ratio(each.least), most=text.ratio(each.most))
+        rows.append(Row(label, low=each.ends[0], high=each.ends[1], status=each.status))
+
+    def thick(drawn: Axes) -> None:
+        for place, each in enumerate(result.sets):
+            draw.interval(drawn, place, each.totals, strokes=(0, 0), lw=5, color=SKY)
+
+    how = Rows(text, result.level, marks=(float(found.observed), found.total))
+    head = Head(text("title_bounds"), (text("bounds_explained"),), found.info)
+    return draw_rows(ax, rows, replace(how, guide={"x": found.total}), head, thick)
+
+
+@draws(TippingPoints)
+def tipping_points(
+    result: TippingPoints, *, ax: Axes | None = None, words: Mapping[str, str] | None = None
+) -> Axes:
+    """Draw the values at which the total passes the threshold, a row for each quantity.
+
+    Parameters
+    ----------
+    result : TippingPoints
+        What `mse.tipping_points` found.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    words : mapping of str to str, optional
+        Other words, by the keys of `mse.plots.ENGLISH`.
+
+    Returns
+    -------
+    Axes
+    """
+    text, found = Words(words), result.population
+    names = {HIGHEST: text("highest"), DIFFERING: text("differing")}
+    rows = []
+    for each in result.points:
+        ends = sorted(one for one in (each.point, each.interval) if not math.isnan(one))
+        low, high = (ends[0], ends[-1]) if ends else (math.nan, math.nan)
+        said = text.ratio(each.point) if not math.isnan(each.point) else text("tipping_never")
+        label = names.get(each.what, ", ".join(each.pair))
+        rows.append(Row(label, each.point, low, high, status="ok" if ends else "", said=said))
+
+    def modeled(drawn: Axes) -> None:
+        for place, each in enumerate(result.points):
+            drawn.plot(each.modeled, place, "x", color=ink(), ms=5, gid="modeled")
+
+    marks = (0.9, 1.1, *(each.modeled for each in result.points))
+    how = Rows(text, scale="log", kind="ratio", unit="tipping_axis", marks=marks)
+    title = text("title_tipping", threshold=text.number(result.threshold))
+    head = Head(title, (text("tipping_explained"),), found.info)
+    return draw_rows(ax, rows, replace(how, guide={"x": 1.0}), head, modeled)
 
 
 def _bands(level: float, words: Words) -> str:

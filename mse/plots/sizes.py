@@ -120,6 +120,9 @@ def _parts(found: PopulationEstimate, level: float, words: Words) -> list[Row]:
         Row(hidden.label, status="" if said else found.status, said=said),
         Row(words("total"), found.total, low, high, found.status, lower_bound=bound),
     ]
+    if found.allowing is not None:
+        low, high = found.interval(level, "alike")
+        rows.append(Row(words("total_alike"), found.total, low, high, style=(GRAY, "o")))
     spread = found.model_range
     if spread is not None and spread.n_models > 1:
         label = words(

@@ -14,6 +14,7 @@ import pandas as pd
 from mse.answer.intervals import StoredIntervals
 from mse.answer.population import PopulationEstimate
 from mse.answer.shown import Result
+from mse.bounding import Bounds, TippingPoints
 from mse.comparing import Comparison
 from mse.data.datasets import list_datasets
 from mse.data.table import CaptureTable
@@ -226,7 +227,17 @@ class Context:
         return f"{said}, {granted}"
 
     def conditions(self, population: PopulationEstimate) -> Inline:
-        """Say what the interval takes for granted."""
+        """Say what the interval takes for granted, or both of them."""
+        said = self._conditions_of(population)
+        if population.allowing is None or not said:
+            return said
+        return (
+            *said,
+            *inline(f" {self.say('conditions.alike')} "),
+            *self._conditions_of(population.alike),
+        )
+
+    def _conditions_of(self, population: PopulationEstimate) -> Inline:
         given = population.interval_given
         if math.isnan(population.interval(self.level)[0]):
             return ()
@@ -322,7 +333,15 @@ _PLACES: dict[str, tuple[type, ...]] = {
     "checks": (CheckResult,),
     "overlaps": (Overlaps,),
     "diagnostics": (GoodnessOfFit, Residuals, Influence),
-    "sensitivities": (LeaveOneOut, MergedLists, HighestOrder, OddsRatio, NearModels),
+    "sensitivities": (
+        LeaveOneOut,
+        MergedLists,
+        HighestOrder,
+        OddsRatio,
+        NearModels,
+        Bounds,
+        TippingPoints,
+    ),
     "others": (Result,),
 }
 

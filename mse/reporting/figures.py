@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mse.answer.population import PopulationEstimate
+from mse.bounding import DIFFERING, HIGHEST, Bounds, TippingPoints
 from mse.data.table import CaptureTable
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio
@@ -207,8 +208,8 @@ def draws_figure(context: Context, population: PopulationEstimate) -> Iterator[B
     """Draw the draws of a total."""
     from mse.plots import density
 
-    draws = np.zeros(0) if population.draws is None else population.draws
-    known = draws[~np.isnan(draws)]
+    draws = population.drawn()
+    known = np.zeros(0) if draws is None else draws[~np.isnan(draws)]
     if not known.size:
         return
     middle = [float(q) for q in np.quantile(known, (0.25, 0.75), method="inverted_cdf")]
@@ -348,20 +349,33 @@ def sensitivity_figure(context: Context, found: Any) -> Iterator[Block]:
         MergedLists: ("merged", plots.merged_lists),
         HighestOrder: ("highest_order", plots.highest_order),
         OddsRatio: ("odds_ratio", plots.odds_ratio),
+        Bounds: ("bounds", plots.bounds),
+        TippingPoints: ("tipping", plots.tipping_points),
     }
     # The pictures write estimates to the person, which rules that round do not allow.
     if type(found) not in drawings or context.rules.active:
         return
     name, draw = drawings[type(found)]
-    frame = found.to_frame()
-    if not frame["total"].notna().any():
+    frame, told = found.to_frame(), {}
+    figure = next(each for each in ("total", "largest", "tips_at") if each in frame)
+    if not frame[figure].notna().any():
         return
+    if isinstance(found, TippingPoints):
+        told = {"threshold": context.say.number(found.threshold)}
     said = [
-        f"{_scenario(context, name, row)} {_said(context, row['low'], row['high'], row['total'])}"
+        f"{_scenario(context, name, row)} {_ends_said(context, name, row)}"
         for row in frame.to_dict("records")
     ]
     rows = _joined(context, said, 2 * MOST_NAMED)
-    yield _figure(context, name, drawn(context, draw, found), rows=rows)
+    yield _figure(context, name, drawn(context, draw, found), rows=rows, **told)
+
+
+def _ends_said(context: Context, name: str, row: Any) -> str:
+    if name == "tipping":
+        return context.say.general(row["tips_at"]) if row["tips_at"] == row["tips_at"] else "-"
+    if name == "bounds":
+        return context.say.span(row["low"], row["high"])
+    return _said(context, row["low"], row["high"], row["total"])
 
 
 def _scenario(context: Context, name: str, row: Any) -> str:
@@ -371,5 +385,8 @@ def _scenario(context: Context, name: str, row: Any) -> str:
     if name == "highest_order":
         return f"xi {say.general(row['xi'])}"
     pair = [each for each in (row["list_a"], row["list_b"]) if each]
+    if name in ("bounds", "tipping"):
+        known = {HIGHEST: "sensitivity.highest", DIFFERING: "plots.differing"}
+        return say.listed(pair) or say(known[row["quantity"]])
     names = say.listed(pair) or say("sensitivity.no_pair")
     return names if name == "merged" else f"{names} {say.general(row['odds_ratio'])}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mse._typing import Seed
     from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Estimator, Fit
+    from mse.bayes.heterogeneity import HeterogeneousLogLinear
     from mse.data.table import CaptureTable
     from mse.diagnostics import CheckResult
 
@@ -42,10 +43,11 @@ def usual_results(
     progress: bool | None = None,
     announce: Callable[[str], None] = lambda _: None,
     estimators: Sequence[Estimator | str] = (),
+    heterogeneity: HeterogeneousLogLinear | str | bool | None = None,
 ) -> list[Any]:
     """Estimate, compare, check and vary, as far as the table and the time allow.
 
-    Options are those of `mse.estimate`, for the bootstrap; ``announce`` is told in English what is done next;
+    Options are those of `mse.estimate`, for the intervals; ``announce`` is told in English what is done next;
     ``estimators`` are put beside the usual ones, as in `mse.compare`.
 
     Examples
@@ -58,7 +60,10 @@ def usual_results(
     # Whether they suit the table is found out before the long work.
     asked = compare(table, estimators).fits if estimators else ()
     announce("estimating, with the choice of the model repeated in every replicate")
-    population = _default(table, replicates, seed, n_jobs, progress)
+    options = {"replicates": replicates, "seed": seed, "n_jobs": n_jobs, "progress": progress}
+    # Totals of lists say nothing about dependence: independence is all that can be asked.
+    asked_of: dict[str, Any] = options if table.margins is None else {"model": "main"}
+    population = estimate(table, heterogeneity=heterogeneity, **asked_of)
     announce("other methods")
     fits = list(_compared(table))
     fits += [fit for fit in asked if fit.estimator not in [each.estimator for each in fits]]
@@ -69,15 +74,6 @@ def usual_results(
     checks = _checks(table, chosen, DEFAULT_SEED if drawn is None else drawn)
     announce("sensitivity")
     return [population, *fits, *checks, *_sensitivity(table, chosen), *_overlaps(table)]
-
-
-def _default(
-    table: CaptureTable, replicates: int, seed: Seed, n_jobs: int | None, progress: bool | None
-) -> PopulationEstimate:
-    if table.margins is not None:
-        # Totals of lists say nothing about dependence: independence is all that can be asked.
-        return estimate(table, model="main")
-    return estimate(table, replicates=replicates, seed=seed, n_jobs=n_jobs, progress=progress)
 
 
 def _compared(table: CaptureTable) -> Iterator[Fit]:

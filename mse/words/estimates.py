@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mse.answer.goodness import MISFIT, NOTHING_LEFT, TWO_LISTS, fit_in_words, fits_poorly, short_p
-from mse.answer.intervals import GIVEN_MODEL, REPEATED, RESELECTED
+from mse.answer.intervals import DEFAULT_LEVEL, GIVEN_MODEL, GIVEN_PRIOR, REPEATED, RESELECTED
 from mse.answer.method import ALIKE
 from mse.answer.population import PopulationEstimate, kind_of, publications
 from mse.answer.shown import (
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _MAX_STRATA = 24
 _EN = language_of(SOURCE)
 #: What the summary says at length of what an interval takes for granted.
-_AT_LENGTH = (GIVEN_MODEL, RESELECTED, REPEATED)
+_AT_LENGTH = (GIVEN_MODEL, RESELECTED, REPEATED, GIVEN_PRIOR)
 #: What a figure of a lower bound is.
 AT_LEAST = (
     'Where a total reads "at least", it is a lower bound: the method aims at what the population has at least, '
@@ -95,6 +95,7 @@ def figures(
     known = low > 0 and not math.isnan(high)
     cells = {
         "total_interval": say.span_cell(low, high),
+        **_if_alike(say, estimate, level),
         "total_point": say.count_cell(estimate.total),
         "hidden_interval": say.span_cell(low - n, high - n),
         "hidden_point": say.count_cell(estimate.hidden),
@@ -103,6 +104,13 @@ def figures(
     }
     for part, cell in cells.items():
         yield part, say(f"fact.{part}", level=say.level(level)), cell
+
+
+def _if_alike(say: Language, estimate: PopulationEstimate, level: float) -> dict[str, Cell]:
+    """Give the interval of the total that takes people for alike, beside one that allows for others."""
+    if estimate.allowing is None:
+        return {}
+    return {"alike_interval": say.span_cell(*estimate.interval(level, "alike"))}
 
 
 def range_said(
@@ -146,6 +154,8 @@ def drew_registered_only(estimate: PopulationEstimate) -> bool:
 def kind_of_parts(estimate: PopulationEstimate) -> tuple[str, str]:
     """Kind of the intervals by stratum and what they take for granted: that of the total need not hold."""
     strata = estimate.strata
+    if estimate.allowing is not None:
+        return estimate.interval_kind, estimate.interval_given
     if strata is not None and strata.intervals is not None:
         return strata.intervals.kind, estimate.interval_given
     if estimate.stratum_draws is not None:
@@ -219,14 +229,17 @@ def _figures(
         head, comma, rest = name.partition(",")
         bound = f" (at {'most' if part.startswith('share') else 'least'})" * estimate.lower_bound
         rows[part] = (f"{head}{bound}{comma}{rest}", cell.text)
-    note, spread = kind_of(estimate), estimate.model_range
-    first, *others = rows.values()
-    if note and not math.isnan(ends[0]):
-        first = (first[0], f"{first[1]} ({note})")
+    spread = estimate.model_range
+    for part, which in (("total_interval", estimate), ("alike_interval", estimate.alike)):
+        note = kind_of(which)
+        if part in rows and note and not math.isnan(ends[0]):
+            rows[part] = (rows[part][0], f"{rows[part][1]} ({note})")
     if spread is None or spread.n_models < 2:
-        return [first, *others]
+        return [*rows.values()]
+    at = [*rows].index("total_point")
     total = rows["total_point"][0].replace("point", "defensible models")
-    return [first, (total, _EN.span(spread.low, spread.high)), *others]
+    shown = (total, _EN.span(spread.low, spread.high))
+    return [*[*rows.values()][:at], shown, *[*rows.values()][at:]]
 
 
 def _status(estimate: PopulationEstimate) -> str:
@@ -247,6 +260,10 @@ def _conditions(estimate: PopulationEstimate, ends: tuple[float, float]) -> tupl
     text = _sentence(f"The interval takes for granted: {given}") if given else ""
     if given in _AT_LENGTH:
         text = _EN(at_length(given))
+    if estimate.allowing is not None:
+        other = estimate.alike
+        said = (_EN("conditions.alike"), *_conditions(other, other.interval(DEFAULT_LEVEL)))
+        return text, " ".join(said)
     fixed = _EN("conditions.n_fixed") if drew_registered_only(estimate) else ""
     return tuple(part for part in (text, fixed) if part)
 

@@ -41,6 +41,12 @@ _WHY = {ACROSS_SCOPES: "across scopes", SUPPRESSED: MARK}
 _EN = language_of(SOURCE)
 
 _GIVEN = {
+    "a prior on how people differ and lists depend": (
+        "All figures come from the same draws of a posterior. The intervals allow for people who differ in "
+        "how visible they are and for lists that depend on each other, in the same way in each period but "
+        "for what the table shows. The table tells of that in part only; the rest is a prior, calibrated on "
+        "simulated populations and judged on others and on real ones."
+    ),
     "the model re-selected in every replicate": (
         "All figures come from the same replicates, in each of which the model was selected anew. The "
         "intervals hold the chance in who came onto the lists and the choice among the models "
@@ -147,6 +153,10 @@ def monitor_sections(monitor: Monitor) -> list[Section]:
             f"How many? Estimated by {monitor.period}, {percent} intervals",
             verbatim=_table(monitor, rows),
         ),
+        Section(
+            f"The same if people were alike, apart from what is modeled, {percent} intervals",
+            verbatim="" if monitor.alike is monitor else _alike(monitor),
+        ),
         Section("Is it rising?", bullets=tuple(_change(monitor, c) for c in compared(monitor))),
         Section("What share do we see?", bullets=tuple(_seen(monitor))),
         *(_group(monitor, name) for name in monitor.group_names),
@@ -154,7 +164,7 @@ def monitor_sections(monitor: Monitor) -> list[Section]:
         Section("Not estimated", bullets=tuple(_missing(monitor))),
         Section(
             "What the intervals take for granted",
-            paragraphs=_conditions(monitor.joint.given),
+            paragraphs=(*_conditions(monitor.joint.given), *_conditions_alike(monitor)),
         ),
         Section("What was modeled, and what was summed over", bullets=monitor.notes),
         Section("Method", rows=_method(monitor)),
@@ -183,6 +193,13 @@ def _table(monitor: Monitor, rows: Sequence[tuple[Cell, Sequence[Level]]], *name
     if monitor.has_rates:
         head += [f"per {PER:,}", "point"]
     return layout(head, [[*map(str, labels), *_figures(monitor, cell)] for cell, labels in rows])
+
+
+def _alike(monitor: Monitor) -> str:
+    """Lay out the totals by period that take people for alike."""
+    ends = ((each, monitor.alike.cells[each, ()].figures["total"]) for each in monitor.levels)
+    rows = [[str(each), span(found.low, found.high), persons(found.point)] for each, found in ends]
+    return layout([monitor.period, "estimated total", "point"], rows)
 
 
 def _figures(monitor: Monitor, cell: Cell) -> list[str]:
@@ -311,6 +328,14 @@ def _conditions(given: str) -> tuple[str, ...]:
     if not given:
         return ()
     return (_GIVEN.get(given, f"All figures come from the same draws, {given}."),)
+
+
+def _conditions_alike(monitor: Monitor) -> tuple[str, ...]:
+    """Say the same of the intervals that take people for alike, where others are the headline."""
+    if monitor.alike is monitor:
+        return ()
+    said = (_EN("conditions.alike"), *_conditions(monitor.alike.joint.given))
+    return (" ".join(said),)
 
 
 def _scopes(monitor: Monitor) -> Iterable[str]:

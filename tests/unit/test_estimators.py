@@ -140,11 +140,14 @@ def test_estimate_of_hepatitis_a() -> None:
     p = estimate(THREE)
     fit = LogLinearSearch(criterion="bic").fit(THREE)
     assert p.total == fit.population.total
-    assert p.interval_kind == "percentile"
-    assert p.interval_given == "the model re-selected in every replicate"
-    low, high = p.interval()
-    assert low < p.total < high
-    conditional = estimate(THREE, interval="profile")
+    assert p.interval_kind == "credible"
+    assert p.interval_given == "a prior on how people differ and lists depend"
+    assert p.alike.interval_kind == "percentile"
+    assert p.alike.interval_given == "the model re-selected in every replicate"
+    for given in ("heterogeneity", "alike"):
+        low, high = p.interval(given=given)
+        assert low < p.total < high
+    conditional = estimate(THREE, interval="profile", heterogeneity=False)
     assert conditional.interval() == fit.population.interval()
     assert conditional.interval_given == "given the model"
     assert p.model_range is not None
@@ -169,7 +172,13 @@ def test_json_of_real_strata_reads_back_the_same() -> None:
     again = PopulationEstimate.from_json(p.to_json())
     assert p.by is not None
     pd.testing.assert_frame_equal(again.by, p.by)
-    pd.testing.assert_frame_equal(again.margin("sex", "age"), p.margin("sex", "age"))
+    # Sums of strata need draws where the interval is read off these.
+    assert again.margin("sex", "age")["low"].isna().all()
+    written = PopulationEstimate.from_json(p.to_json(draws=True))
+    pd.testing.assert_frame_equal(written.margin("sex", "age"), p.margin("sex", "age"))
+    pd.testing.assert_frame_equal(
+        again.margin("sex", "age", given="alike"), p.margin("sex", "age", given="alike")
+    )
     assert p.by["total"].sum() == pytest.approx(p.total, rel=1e-9)
 
 

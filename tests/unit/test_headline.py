@@ -12,19 +12,18 @@ import pytest
 import mse
 from mse.answer.population import encode_population
 from mse.errors import ModelError
+from tests.json_schemas import validator
 
 
 @cache
 def kosovo() -> mse.PopulationEstimate:
-    return mse.estimate(mse.load_dataset("kosovo"), model="[123,14,34]", heterogeneity=True)
+    return mse.estimate(mse.load_dataset("kosovo"), model="[123,14,34]")
 
 
 @cache
 def by_region() -> mse.PopulationEstimate:
     table = mse.load_dataset("scotland_pwid").collapse("sex", "age")
-    return mse.estimate(
-        table, model="S1*region + S2*region + S3*region + S4*region", heterogeneity=True
-    )
+    return mse.estimate(table, model="S1*region + S2*region + S3*region + S4*region")
 
 
 def test_two_intervals_and_which_is_which() -> None:
@@ -79,7 +78,8 @@ def test_parts_show_the_headline_and_offer_the_other() -> None:
 def test_json_keeps_both() -> None:
     for p in (kosovo(), by_region()):
         data = json.loads(p.to_json())
-        assert data["schema"] == "mse.population/1"
+        assert data["schema"] == "mse.population/2"
+        validator("population").validate(data)
         assert data["interval"]["kind"] == "credible"
         assert data["alike"]["interval"]["kind"] == p.alike.interval_kind
         again = mse.PopulationEstimate.from_json(p.to_json())
@@ -88,9 +88,11 @@ def test_json_keeps_both() -> None:
         assert again.to_json() == p.to_json()
 
 
-def test_json_without_an_allowance_is_as_it_was() -> None:
+def test_json_of_the_first_version_is_read() -> None:
     data = encode_population(kosovo().alike, (0.5, 0.95), draws=False)
-    assert not {"alike", "allowing"} & set(data)
+    assert data.pop("alike") is None
+    assert data.pop("allowing") is None
+    data["schema"] = "mse.population/1"
     again = mse.PopulationEstimate.from_dict(data)
     assert again.interval(0.95) == pytest.approx(kosovo().alike.interval(0.95))
     assert math.isnan(again.interval(0.95, given="heterogeneity")[0])
@@ -109,7 +111,7 @@ def test_probability_above_a_number() -> None:
 
 def test_nothing_is_put_around_what_is_not_estimable() -> None:
     table = mse.CaptureTable.from_counts({"100": 20, "010": 30, "001": 10}, ["a", "b", "c"])
-    p = mse.estimate(table, model="main", heterogeneity=True)
+    p = mse.estimate(table, model="main")
     assert p.status == "not_estimable"
     assert p.allowing is None
     assert np.isnan(p.interval(0.95)).all()
@@ -117,7 +119,7 @@ def test_nothing_is_put_around_what_is_not_estimable() -> None:
 
 def test_where_it_cannot_be_given_the_answer_says_so() -> None:
     table = mse.CaptureTable.from_margins({"a": 53, "b": 70}, union=110)
-    p = mse.estimate(table, model="main", heterogeneity=True)
+    p = mse.estimate(table, model="main")
     assert p.interval_kind == "profile"
     assert any("takes people for alike" in each for each in p.warnings)
 

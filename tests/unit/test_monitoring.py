@@ -151,7 +151,8 @@ def test_same_seed_same_figures() -> None:
 
 
 def test_selection_is_repeated_by_default(grouped: Monitor) -> None:
-    assert grouped.joint.given == "the model re-selected in every replicate"
+    assert grouped.joint.given == "a prior on how people differ and lists depend"
+    assert grouped.alike.joint.given == "the model re-selected in every replicate"
     assert "selected anew" in " ".join(grouped.summary().split())
 
 
@@ -448,7 +449,7 @@ def test_frames(grouped: Monitor) -> None:
 def test_json_follows_its_schema(grouped: Monitor) -> None:
     data = json.loads(grouped.to_json())
     validator("monitor").validate(data)
-    assert data["schema"] == "mse.monitor/1"
+    assert data["schema"] == "mse.monitor/2"
     assert len(data["cells"]) == 11
     assert len(data["changes"]) == 9
     point = data["cells"][0]["total"]["point"]
@@ -562,7 +563,7 @@ def test_a_list_that_dropped_out_and_missing_covariates() -> None:
         change = found.change(2017, 2018)
         assert 0 <= change.rise <= 1
         assert change.difference.low < change.difference.high
-    assert found.joint.given == "the model re-selected in every replicate"
+    assert found.alike.joint.given == "the model re-selected in every replicate"
     assert "not exactly" in found.summary().replace("\n", " ")
     # Twenty draws say little, and the interval still is where the truth is.
     true = truth.groupby("year")["persons"].sum().to_numpy()

@@ -290,9 +290,10 @@ def test_strata_of_another_length_are_refused() -> None:
 
 def test_to_frame_is_one_row() -> None:
     frame = make().to_frame(0.8)
-    assert frame.shape == (1, 15)
+    assert frame.shape == (1, 17)
     row = frame.iloc[0]
     assert (row["low"], row["high"]) == make().interval(0.8)
+    assert (row["low_alike"], row["high_alike"]) == make().interval(0.8, given="alike")
     assert (row["total"], row["level"], row["status"]) == (48234.0, 0.8, "ok")
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mse.answer.intervals import GIVEN_MODEL, RESELECTED
+from mse.bounding import Bounds, TippingPoints
 from mse.diagnostics import GoodnessOfFit, Influence, Residuals
 from mse.reporting.context import from_row, label
 from mse.reporting.figures import sensitivity_figure
 from mse.reporting.parts.estimates import range_paragraph
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio
 from mse.words.catalogue import finite
-from mse.words.content import Block, Cell, Column, Facts, Paragraph, Section, Table, inline
+from mse.words.content import Block, Bullets, Cell, Column, Facts, Paragraph, Section, Table, inline
 from mse.words.monitors import SUPPRESSED
 
 if TYPE_CHECKING:
@@ -358,12 +359,44 @@ def _near(context: Context, found: NearModels) -> Iterator[Block]:
     yield context.table(say("caption.near"), columns, frame.head(MOST_VARIED), notes)
 
 
+def _bounds(context: Context, found: Bounds) -> Iterator[Block]:
+    say = context.say
+
+    def name(row: Row) -> Cell:
+        return _pair(context, row) if row["list_a"] else Cell(say("sensitivity.highest"))
+
+    def factor(key: str) -> Callable[[Row], Cell]:
+        return lambda row: Cell(say.general(row[key]), row[key])
+
+    columns = [
+        context.words("bounded", name),
+        context.figures("least", factor("least")),
+        context.figures("most", factor("most")),
+        context.figures("set", lambda row: say.span_cell(row["smallest"], row["largest"])),
+        context.figures(
+            "set_interval",
+            lambda row: say.span_cell(row["low"], row["high"]),
+            level=say.level(found.level),
+        ),
+        context.status_column(),
+    ]
+    if not context.hides:
+        yield context.table(say("caption.bounds"), columns, found.to_frame())
+
+
+def _tipping(context: Context, found: TippingPoints) -> Iterator[Block]:
+    if not context.hides:
+        yield Bullets(tuple(inline(context.say.said(each)) for each in found.said()))
+
+
 _BUILDERS: dict[type[Result], tuple[str, Callable[[Context, Any], Iterator[Block]]]] = {
     LeaveOneOut: ("left_out", _left_out),
     MergedLists: ("merged", _merged),
     HighestOrder: ("highest_order", _order),
     OddsRatio: ("odds_ratio", _odds),
     NearModels: ("near", _near),
+    Bounds: ("bounds", _bounds),
+    TippingPoints: ("tipping", _tipping),
 }
 
 

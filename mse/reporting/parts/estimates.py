@@ -109,7 +109,8 @@ def _figures(context: Context, population: PopulationEstimate) -> Iterator[Fact]
             most = part == "share_point"
             yield fact(name, context.bounded_cell(population, cell, most=most))
         elif cell.value != (None, None):
-            yield fact(name, cell, f" ({context.kind(population)})" * (part == "total_interval"))
+            which = {"total_interval": population, "alike_interval": population.alike}.get(part)
+            yield fact(name, cell, "" if which is None else f" ({context.kind(which)})")
     if population.lower_bound:
         yield context.say("fact.bound"), inline(context.say("estimate.bound"))
 

@@ -186,12 +186,22 @@ def _table(
     def total(each: Estimated) -> Cell:
         return say.span_cell(each.low, each.high)
 
+    def alike(row: tuple[Figures, object]) -> Cell:
+        cell = row[0]
+        other = monitor.alike.cells[cell.period, tuple(cell.where.items())]
+        return total(other.figures["total"]) if math.isfinite(other.total) else Cell("-")
+
     columns: list[Shown] = [
         (Column(name), from_row(1, from_row(at))) for at, name in enumerate(names)
     ]
     columns += [
         context.figures("registered", lambda row: context.observed_cell(row[0].observed)),
         context.figures("total_interval", of("total", total), level=level),
+        *(
+            [context.figures("alike_interval", alike, level=level)]
+            if monitor.alike is not monitor
+            else []
+        ),
         context.figures("point", of("total", lambda each: say.count_cell(each.point))),
         context.figures(
             "share_interval",

@@ -87,6 +87,8 @@ def world() -> SimpleNamespace:
         "merged_lists": sensitivity.merge(MAIN, korea),
         "model_uncertainty": search,
         "odds_ratio": sensitivity.odds_ratio(korea),
+        "bounds": mse.bounds(korea, model="main"),
+        "tipping_points": mse.tipping_points(korea, 200, model="main"),
         "overlap_heatmap": korea,
         "predictive_check": check,
         "prior_sensitivity": under_priors(korea, {"as asked for": MAIN, "another one": MAIN}),
