@@ -150,6 +150,12 @@ def _of_conditions(old: Any, new: Any, path: str, _: float) -> Iterator[Differen
         yield Difference(path, old, new)
 
 
+def _of_paths(old: Any, new: Any, path: str, tolerance: float) -> Iterator[Difference]:
+    """Compare the steps of a search; where no end has a total, rounding says which of them was reached."""
+    if any(total != "nan" for each in (old, new) for total in each.get("total", ("",))):
+        yield from differences(old, new, path, tolerance)
+
+
 def _of_rankings(
     old: Sequence[Any], new: Sequence[Any], path: str, tolerance: float
 ) -> Iterator[Difference]:
@@ -226,4 +232,9 @@ def _is_list(value: Any) -> bool:
 
 
 #: Entries of a record that are compared by rules of their own.
-_RULES = {"condition": _of_conditions, "ranking": _of_rankings, "chain": _of_chains}
+_RULES = {
+    "condition": _of_conditions,
+    "ranking": _of_rankings,
+    "chain": _of_chains,
+    "path": _of_paths,
+}
