@@ -152,7 +152,12 @@ def _of_conditions(old: Any, new: Any, path: str, _: float) -> Iterator[Differen
 
 def _of_paths(old: Any, new: Any, path: str, tolerance: float) -> Iterator[Difference]:
     """Compare the steps of a search; where no end has a total, rounding says which of them was reached."""
-    if any(total != "nan" for each in (old, new) for total in each.get("total", ("",))):
+    known = (
+        isinstance(old, Mapping)
+        and isinstance(new, Mapping)
+        and {"total"} <= old.keys() & new.keys()
+    )
+    if not known or {*old["total"], *new["total"]} != {"nan"}:
         yield from differences(old, new, path, tolerance)
 
 
