@@ -35,6 +35,7 @@ _HOMES = ESTIMATORS | {
     "SparseTableWarning": "mse.errors",
     "bootstrap": "mse.resampling",
     "compare": "mse.comparing",
+    "contrast": "mse.contrasts",
     "bounds": "mse.bounding",
     "estimate": "mse.estimating",
     "list_datasets": "mse.data.datasets",

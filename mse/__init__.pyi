@@ -19,6 +19,7 @@ from mse.classical.sample_coverage import SampleCoverage as SampleCoverage
 from mse.classical.two_lists import Chapman as Chapman
 from mse.classical.two_lists import LincolnPetersen as LincolnPetersen
 from mse.comparing import compare as compare
+from mse.contrasts import contrast as contrast
 from mse.data.datasets import list_datasets as list_datasets
 from mse.data.datasets import load_dataset as load_dataset
 from mse.data.table import CaptureTable as CaptureTable
