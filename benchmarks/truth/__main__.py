@@ -3,6 +3,7 @@
     python -m benchmarks.truth write DIR            worlds as files: a CSV each, and truth.json
     python -m benchmarks.truth run METHOD [...]     methods of this library; writes DIR/METHOD.json
     python -m benchmarks.truth judge FILE [...]     answers, ours or of others: the table
+    python -m benchmarks.truth alarms               what warnings are worth: `alarms`
 
 ``--worlds 200`` of each kind, ``--kinds``, ``--real`` for the lists of real tables in place of worlds. An
 answer file is a JSON list of objects with ``world`` (the name of its CSV), ``total``, ``low`` and ``high`` of
@@ -22,6 +23,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 import mse
+from benchmarks.truth.alarms import alarmed, table_of_alarms
 from benchmarks.truth.judging import Answered, judge, table_of
 from benchmarks.truth.methods import METHODS, answer
 from benchmarks.truth.real import real_worlds
@@ -123,10 +125,18 @@ def judged(asked: argparse.Namespace) -> None:
     print(table_of(rows))
 
 
+def alarms(asked: argparse.Namespace) -> None:
+    """Measure what warnings are worth."""
+    worlds = worlds_of(asked)
+    tasks = (delayed(alarmed)(world, table_for(world)) for world in worlds)
+    found = [each for each in Parallel(n_jobs=asked.jobs)(tasks) if each is not None]
+    print(table_of_alarms(found))
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=__doc__)
-    parser.add_argument("what", choices=["write", "run", "judge"])
+    parser.add_argument("what", choices=["write", "run", "judge", "alarms"])
     parser.add_argument("names", nargs="*")
     parser.add_argument("--worlds", type=int, default=200)
     parser.add_argument("--first", type=int, default=0)
@@ -135,7 +145,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", default=str(RESULTS))
     asked = parser.parse_args()
-    {"write": write, "run": run, "judge": judged}[asked.what](asked)
+    {"write": write, "run": run, "judge": judged, "alarms": alarms}[asked.what](asked)
 
 
 if __name__ == "__main__":
