@@ -6,6 +6,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+import scipy.linalg  # noqa: F401, loads a BLAS of its own
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import mse
