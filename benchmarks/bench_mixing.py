@@ -21,12 +21,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numba as nb
 import numpy as np
 
 import mse
 from mse.bayes import latent_classes
 from mse.bayes.latent_classes import _target, describe_classes, relabel
+from mse.core._compiled import kernel
 from mse.core.latent_classes.chain import (
     FIRST_STEP,
     LENGTH,
@@ -122,7 +122,7 @@ def summarize(method: str, odds: np.ndarray, observed: int, seconds: float) -> d
     return found | {"seconds": round(seconds, 1)}
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _temper(rng, theta, cold, targets, powers, steps, adapt, odds):  # type: ignore[no-untyped-def]
     """Parallel tempering; the first level is the posterior, and also makes Gibbs moves."""
     n_levels = powers.size

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from html import escape
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mse._notice import displayed, html, in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -13,13 +15,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SECONDS_BETWEEN = 0.2
-
-
-def in_notebook() -> bool:
-    """Tell whether the code runs in a Jupyter kernel."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and hasattr(shell, "kernel")
 
 
 def track(
@@ -49,12 +44,11 @@ def track(
 
 def _track_in_notebook(work: Iterable[T], total: int, description: str) -> Iterator[T]:
     """Show an HTML bar that goes when the work is done; rich would ask for ipywidgets."""
-    from IPython.display import HTML, display
 
-    def bar(done: int) -> HTML:
-        return HTML(f"{escape(description)} <progress max='{total}' value='{done}'></progress>")
+    def bar(done: int) -> Any:
+        return html(f"{escape(description)} <progress max='{total}' value='{done}'></progress>")
 
-    handle = display(bar(0), display_id=True)
+    handle = displayed(bar(0))
     shown = 0.0
     try:
         for done, item in enumerate(work):
@@ -65,4 +59,4 @@ def _track_in_notebook(work: Iterable[T], total: int, description: str) -> Itera
             yield item
     finally:
         if handle is not None:
-            handle.update(HTML(""))
+            handle.update(html(""))

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtri, ndtr, ndtri
 
+from mse.core._threads import one_thread
 from mse.errors import ConvergenceWarning, ModelError
 from mse.messages import Message
 
@@ -237,6 +238,7 @@ class ProfileInterval:
         """What the interval takes for granted."""
         return GIVEN_MODEL
 
+    @one_thread
     def interval(self, level: float) -> tuple[float, float]:
         """Compute the ends of the interval of the total, in persons.
 

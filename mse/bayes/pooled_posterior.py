@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mse._progress import in_notebook
+from mse._notice import in_notebook
 from mse.core.pooled import Parameters, Pooled, Prior, density, log_posterior
 from mse.errors import ModelError
 from mse.loglinear.partly_known import is_vague, look_at

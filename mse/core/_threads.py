@@ -16,6 +16,7 @@ from typing import Any
 @cache
 def _controller() -> Any:
     # The libraries that it looks for must have been loaded before it is made.
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

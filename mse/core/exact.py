@@ -8,8 +8,9 @@ them; the same source then runs on Python integers (`object` arrays).
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from mse.core._compiled import kernel
 
 #: Largest entry that int64 pivoting may hold: products of two stay below 2**61.
 SAFE = np.int64(2**30)
@@ -21,7 +22,7 @@ SPREAD = 97
 UNLIMITED = 0
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def divisor(a, b):  # type: ignore[no-untyped-def]
     """Greatest common divisor of two integers, one of them positive."""
     while b != 0:
@@ -29,7 +30,7 @@ def divisor(a, b):  # type: ignore[no-untyped-def]
     return a if a > 0 else -a
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def too_large(row, limit):  # type: ignore[no-untyped-def]
     """Whether an entry is beyond a limit; never if that is `UNLIMITED`."""
     if limit == 0:
@@ -40,7 +41,7 @@ def too_large(row, limit):  # type: ignore[no-untyped-def]
     return False
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _first_nonzero(row):  # type: ignore[no-untyped-def]
     for j in range(row.size):
         if row[j] != 0:
@@ -48,7 +49,7 @@ def _first_nonzero(row):  # type: ignore[no-untyped-def]
     return -1
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _shorten(row):  # type: ignore[no-untyped-def]
     """Divide a row by what its entries have in common."""
     common = row[0] * 0
@@ -62,7 +63,7 @@ def _shorten(row):  # type: ignore[no-untyped-def]
             row[j] //= common
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _eliminate(row, other, column, limit):  # type: ignore[no-untyped-def]
     """Clear a column of a row with another row, whose entry there is positive; False on overflow."""
     common = divisor(row[column], other[column])
@@ -73,14 +74,14 @@ def _eliminate(row, other, column, limit):  # type: ignore[no-untyped-def]
     return not too_large(row, limit)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _make_positive(row, column):  # type: ignore[no-untyped-def]
     if row[column] < 0:
         for j in range(row.size):
             row[j] = -row[j]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _reduce(row, basis, pivots, rank, limit):  # type: ignore[no-untyped-def]
     """Clear the pivot columns of a row; its first other entry, -1 if none, -2 on overflow."""
     for i in range(rank):
@@ -93,7 +94,7 @@ def _reduce(row, basis, pivots, rank, limit):  # type: ignore[no-untyped-def]
     return -2 if too_large(row, limit) else column
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def null_space(rows, basis, pivots, keep, limit):  # type: ignore[no-untyped-def]
     """Reduce integer rows to a Gauss-Jordan basis of their span.
 
@@ -126,7 +127,7 @@ def null_space(rows, basis, pivots, keep, limit):  # type: ignore[no-untyped-def
     return rank
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def pivot_on(tableau, n_rows, row, column, limit):  # type: ignore[no-untyped-def]
     """Clear a column of the first `n_rows` rows but one, whose entry becomes positive.
 
@@ -140,7 +141,7 @@ def pivot_on(tableau, n_rows, row, column, limit):  # type: ignore[no-untyped-de
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _drop_row(tableau, basic, n_rows, row):  # type: ignore[no-untyped-def]
     last = n_rows - 1
     for j in range(tableau.shape[1]):
@@ -149,7 +150,7 @@ def _drop_row(tableau, basic, n_rows, row):  # type: ignore[no-untyped-def]
     return last
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _leaving_row(tableau, basic, n_rows, column):  # type: ignore[no-untyped-def]
     """Row whose basic variable is the first to reach zero; ties by index, as Bland (1977)."""
     best, last = -1, tableau.shape[1] - 1
@@ -165,7 +166,7 @@ def _leaving_row(tableau, basic, n_rows, column):  # type: ignore[no-untyped-def
     return best
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _mark_ray(tableau, basic, n_rows, column, verdict):  # type: ignore[no-untyped-def]
     # The column has no positive entry: raising its variable raises these basics and none falls.
     verdict[column] = INSIDE
@@ -174,7 +175,7 @@ def _mark_ray(tableau, basic, n_rows, column, verdict):  # type: ignore[no-untyp
             verdict[basic[i]] = INSIDE
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _mark_equation(tableau, row, verdict):  # type: ignore[no-untyped-def]
     # All coefficients of variables that may be positive have one sign, so all of them are zero.
     for j in range(verdict.size):
@@ -182,7 +183,7 @@ def _mark_equation(tableau, row, verdict):  # type: ignore[no-untyped-def]
             verdict[j] = OUTSIDE
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _any_basis(tableau, basic, limit):  # type: ignore[no-untyped-def]
     """Pivot to some basis (any is feasible, every right-hand side being zero).
 
@@ -201,7 +202,7 @@ def _any_basis(tableau, basic, limit):  # type: ignore[no-untyped-def]
     return n_rows
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _row_of(basic, n_rows, variable):  # type: ignore[no-untyped-def]
     for i in range(n_rows):
         if basic[i] == variable:
@@ -209,7 +210,7 @@ def _row_of(basic, n_rows, variable):  # type: ignore[no-untyped-def]
     return -1
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _entering_column(tableau, row, verdict, stuck):  # type: ignore[no-untyped-def]
     # To maximize the basic variable of a row, enter the one with which its equation lets it rise most;
     # after a step that gained nothing the first of them, with which no basis returns (Bland 1977).
@@ -224,7 +225,7 @@ def _entering_column(tableau, row, verdict, stuck):  # type: ignore[no-untyped-d
     return best
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _with_column(tableau):  # type: ignore[no-untyped-def]
     """Copy equations, with a column for their right-hand sides."""
     extended = np.zeros((tableau.shape[0], tableau.shape[1] + 1), dtype=tableau.dtype)
@@ -232,7 +233,7 @@ def _with_column(tableau):  # type: ignore[no-untyped-def]
     return extended
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def nonnegative_support(tableau, verdict, limit):  # type: ignore[no-untyped-def]
     """Find which variables can be positive in ``tableau @ y = 0, y >= 0``.
 

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-import numba as nb
 import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
+from mse.core._compiled import kernel
 from mse.core.exact import SAFE, UNLIMITED
 from mse.core.existence import facial_set
 from mse.core.explicit_fit import MOST_ENTRIES, explicit_rows, fit_rows
@@ -105,7 +105,7 @@ def _call(typingctx, address, what, p):  # type: ignore[no-untyped-def] # noqa: 
     return types.int64(types.int64, types.int64, types.int64), generate
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def ask(asked, what, p):  # type: ignore[no-untyped-def]
     """Ask for what the work space and `asked` hold; see `ExactCheck`."""
     return _call(asked.address, what, p)

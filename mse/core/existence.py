@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
 
+from mse.core._compiled import kernel
 from mse.core.exact import (
     INSIDE,
     UNLIMITED,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 MULTIPLIER, MODULUS = 1000003, 2147483647
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def longer(values):  # type: ignore[no-untyped-def]
     """Copy an array into one of twice its length."""
     found = np.zeros(2 * values.size, dtype=values.dtype)
@@ -50,7 +50,7 @@ def longer(values):  # type: ignore[no-untyped-def]
     return found
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _root(parent, i):  # type: ignore[no-untyped-def]
     while parent[i] != i:
         parent[i] = parent[parent[i]]
@@ -58,7 +58,7 @@ def _root(parent, i):  # type: ignore[no-untyped-def]
     return i
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _number(parent, moved):  # type: ignore[no-untyped-def]
     """Give each set of columns a number; -1 for columns without an entry."""
     of_root = np.full(parent.size, -1, dtype=np.int64)
@@ -75,13 +75,13 @@ def _number(parent, moved):  # type: ignore[no-untyped-def]
     return block, n
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _grouped(block, n):  # type: ignore[no-untyped-def]
     order = np.argsort(block, kind="mergesort")  # stable: members of a block stay in order
     return order, np.searchsorted(block[order], np.arange(n + 1))
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def independent_blocks(starts, places, n_columns):  # type: ignore[no-untyped-def]
     """Group rows and columns into blocks that have nothing to do with each other.
 
@@ -107,7 +107,7 @@ def independent_blocks(starts, places, n_columns):  # type: ignore[no-untyped-de
     return rows, first_rows, columns, first_columns
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def dense_block(starts, places, values, rows, columns, position):  # type: ignore[no-untyped-def]
     """Write the rows of a block in full, in its own columns.
 
@@ -124,7 +124,7 @@ def dense_block(starts, places, values, rows, columns, position):  # type: ignor
     return block
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _keys(block):  # type: ignore[no-untyped-def]
     keys = np.zeros(block.shape[1], dtype=np.int64)
     for j in range(block.shape[1]):
@@ -135,7 +135,7 @@ def _keys(block):  # type: ignore[no-untyped-def]
     return keys
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _same(block, j, k):  # type: ignore[no-untyped-def]
     for i in range(block.shape[0]):  # noqa: SIM110 (numba compiles the loop, not the generator)
         if block[i, j] != block[i, k]:
@@ -143,7 +143,7 @@ def _same(block, j, k):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def first_alike(block):  # type: ignore[no-untyped-def]
     """Find the first of the equal columns of a block, for each of its columns."""
     keys = _keys(block)
@@ -169,7 +169,7 @@ LIMITS: tuple[Limit, ...] = ("finite", "infinite", "zero", "indeterminate")
 NOT_ASKED = 9
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _contains(cell, effect, shape):  # type: ignore[no-untyped-def]
     """Whether a cell contains that of an effect: on every axis at its level, or it at level 0."""
     for axis in range(shape.size - 1, -1, -1):
@@ -181,7 +181,7 @@ def _contains(cell, effect, shape):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _design_rows(positive, design, chosen, like):  # type: ignore[no-untyped-def]
     """Write the design rows of some cells, as integers."""
     p, n_rows = chosen.size, 0
@@ -205,7 +205,7 @@ def _design_rows(positive, design, chosen, like):  # type: ignore[no-untyped-def
     return rows
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def null_direction(basis, rank, pivots, free, direction, limit):  # type: ignore[no-untyped-def]
     """Write the null direction of the positive cells with one free parameter; False on overflow."""
     for j in range(direction.size):
@@ -224,7 +224,7 @@ def null_direction(basis, rank, pivots, free, direction, limit):  # type: ignore
     return not too_large(direction, limit)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _slopes_of(direction, design, chosen, slopes):  # type: ignore[no-untyped-def]
     """Slope x(c)'d of a direction in every cell."""
     for c in range(slopes.size):
@@ -241,7 +241,7 @@ def _slopes_of(direction, design, chosen, slopes):  # type: ignore[no-untyped-de
     subset_sum(slopes, design.shape)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _sparse_slopes(basis, rank, pivots, keep, design, chosen, columns, others, limit):  # type: ignore[no-untyped-def]
     """Slopes of all null directions in some cells, or between them and others, the nonzero ones.
 
@@ -275,7 +275,7 @@ def _sparse_slopes(basis, rank, pivots, keep, design, chosen, columns, others, l
     return starts, places, slopes
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _equations(tableau, pivoted, verdict, column, answer):  # type: ignore[no-untyped-def]
     """Write the hidden row (or minus it) as a nonnegative combination of the rows outside F."""
     n_rows, n_outside = 0, 0
@@ -298,7 +298,7 @@ def _equations(tableau, pivoted, verdict, column, answer):  # type: ignore[no-un
     return system
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _hidden_limit(tableau, pivoted, verdict, column, limit):  # type: ignore[no-untyped-def]
     """Limit of one hidden count from the null directions of F; -1 where an entry grew too large."""
     moves = False
@@ -316,7 +316,7 @@ def _hidden_limit(tableau, pivoted, verdict, column, limit):  # type: ignore[no-
     return INDETERMINATE
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _span_of_face(tableau, verdict, pivoted, limit):  # type: ignore[no-untyped-def]
     """Pivot on the cells of F: null directions with a pivot do not survive on F."""
     for j in range(verdict.size):
@@ -331,7 +331,7 @@ def _span_of_face(tableau, verdict, pivoted, limit):  # type: ignore[no-untyped-
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _settle_block(block, n_empty, limit, pivoted, answers):  # type: ignore[no-untyped-def]
     """Decide the empty cells (the first columns) and the hidden cells of a block; False on overflow.
 
@@ -364,7 +364,7 @@ def _settle_block(block, n_empty, limit, pivoted, answers):  # type: ignore[no-u
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def settle(starts, places, slopes, n_empty, limit, pivoted, answers):  # type: ignore[no-untyped-def]
     """Decide empty cells and hidden cells from how the null directions of the positive cells move them.
 
@@ -395,7 +395,7 @@ def settle(starts, places, slopes, n_empty, limit, pivoted, answers):  # type: i
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _asked(positive, face, limits, partner):  # type: ignore[no-untyped-def]
     """List the empty cells of the likelihood, then the hidden cells in question; and their partners."""
     columns = np.zeros(face.size + limits.size, dtype=np.int64)
@@ -415,7 +415,7 @@ def _asked(positive, face, limits, partner):  # type: ignore[no-untyped-def]
     return columns[:n], others[:n], n_empty
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def facial_set(counts, face, design, chosen, like, limit, keep, limits, partner):  # type: ignore[no-untyped-def]
     """Find the facial set, an independent set of parameters on it, and the hidden limits.
 
@@ -465,7 +465,7 @@ def facial_set(counts, face, design, chosen, like, limit, keep, limits, partner)
 # zero; the hidden cell need not follow.
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def empty_strata(marks, effects, design, limits, partner):  # type: ignore[no-untyped-def]
     """Settle hidden cells that contain effects which nobody has, or find what settles them.
 
@@ -512,7 +512,7 @@ def empty_strata(marks, effects, design, limits, partner):  # type: ignore[no-un
             limits[h] = INDETERMINATE
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def ask_partners(limits, partner):  # type: ignore[no-untyped-def]
     """Ask about x(partner) - x(h) in place of x(h), where that is open and there is a partner."""
     for h in range(limits.size):
@@ -522,7 +522,7 @@ def ask_partners(limits, partner):  # type: ignore[no-untyped-def]
             partner[h] = -1
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def hear_partners(limits, partner):  # type: ignore[no-untyped-def]
     """Read the limits of hidden cells off the answers about their partners."""
     for h in range(limits.size):
@@ -530,7 +530,7 @@ def hear_partners(limits, partner):  # type: ignore[no-untyped-def]
             limits[h] = ZERO if limits[h] in (FINITE, INFINITE) else NOT_ASKED
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def without_persons(counts, shape, n_hidden):  # type: ignore[no-untyped-def]
     """Find the strata of which a covariate has a level that nobody was observed with.
 
@@ -556,7 +556,7 @@ def without_persons(counts, shape, n_hidden):  # type: ignore[no-untyped-def]
     return found
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def determined(limits, excused):  # type: ignore[no-untyped-def]
     """Whether the hidden counts of all strata but those excused are finite."""
     for h in range(limits.size):  # noqa: SIM110 (numba compiles the loop, not the generator)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from mse.core._compiled import kernel
 from mse.core._threads import one_thread
 from mse.core.exact_check import FACE, FIT, LIMITS_OF_MODEL, ExactCheck, ask
 from mse.core.existence import (
@@ -97,7 +97,7 @@ class ModelFit(NamedTuple):
     vanishing: IntArray
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def choose(sums, member, design, work):  # type: ignore[no-untyped-def]
     """Choose the parameters that somebody has; cells that contain another one cannot be seen.
 
@@ -124,7 +124,7 @@ def choose(sums, member, design, work):  # type: ignore[no-untyped-def]
     return p, n_vanishing
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _ask(design, work, n_vanishing, hidden, limits):  # type: ignore[no-untyped-def]
     """Ask for all hidden limits, later for cells with a vanishing parameter; whether there are such."""
     some = False
@@ -136,7 +136,7 @@ def _ask(design, work, n_vanishing, hidden, limits):  # type: ignore[no-untyped-
     return some
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _look_at_empty(sums, member, design, limits, partner):  # type: ignore[no-untyped-def]
     """Look into hidden cells that contain a vanishing parameter, see `empty_strata`."""
     marks = np.zeros(sums.size)
@@ -152,7 +152,7 @@ def _look_at_empty(sums, member, design, limits, partner):  # type: ignore[no-un
     ask_partners(limits, partner)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _rest_of_empty(counts, member, asked, limits):  # type: ignore[no-untyped-def]
     """Settle the hidden cells that are left by all parameters; False where that failed."""
     some = False
@@ -173,7 +173,7 @@ def _rest_of_empty(counts, member, asked, limits):  # type: ignore[no-untyped-de
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _restrict(counts, p, asked, limits, partner):  # type: ignore[no-untyped-def]
     """Restrict the fit to its facial set; the number of parameters left, -1 where that failed."""
     for c in range(counts.size):
@@ -187,7 +187,7 @@ def _restrict(counts, p, asked, limits, partner):  # type: ignore[no-untyped-def
     return rank
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _attempt(counts, design, work, p, start, patience, ceiling, steps):  # type: ignore[no-untyped-def]
     """Fit on all cells of the face, from coefficients of all parameters or, without them, from the data."""
     arrange(design, work, p)
@@ -201,7 +201,7 @@ def _attempt(counts, design, work, p, start, patience, ceiling, steps):  # type:
     return code, below
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _read_off(counts, design, work, n_vanishing, hidden, limits):  # type: ignore[no-untyped-def]
     """Read the hidden counts off a finished fit; its status."""
     status = BOUNDARY if n_vanishing > 0 else OK
@@ -216,7 +216,7 @@ def _read_off(counts, design, work, n_vanishing, hidden, limits):  # type: ignor
     return status
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def fit_one(counts, sums, member, start, ceiling, steps, design, work, asked, hidden, limits):  # type: ignore[no-untyped-def]
     """Fit one model to one table: face, means, hidden counts.
 
@@ -310,7 +310,7 @@ NO_RULE = Rule(
 )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def penalty_of(kind, p, n):  # type: ignore[no-untyped-def]
     """Penalty of p parameters for n observed persons, see `mse.loglinear.design`."""
     if kind == BIC:
@@ -320,7 +320,7 @@ def penalty_of(kind, p, n):  # type: ignore[no-untyped-def]
     return 2.0 * p + 2.0 * p * (p + 1) / (n - p - 1) if n - p - 1 > 0 else np.inf
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _floor(lacking, bounds, bound_row):  # type: ignore[no-untyped-def]
     """Largest bound among the models that contain one, given by what it lacks."""
     floor = 0.0
@@ -335,7 +335,7 @@ def _floor(lacking, bounds, bound_row):  # type: ignore[no-untyped-def]
     return floor
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def fit_each(tables, members, starts, rule, design, work, asked, out):  # type: ignore[no-untyped-def]  # noqa: C901
     """Fit one model after the other to each table, unless the rule says that it is not the best."""
     sums, n_bounds = np.zeros(tables.shape[1]), rule.bounds.size

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
+
+from mse.core._compiled import kernel
 
 if TYPE_CHECKING:
     from mse._typing import BoolArray, IntArray
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 CONFLICT = -1
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def subset_sum(x, shape):  # type: ignore[no-untyped-def]
     """Replace ``x`` by its subset sums: out[0] = x[0], out[l] = x[0] + x[l] along each axis.
 
@@ -44,7 +45,7 @@ def subset_sum(x, shape):  # type: ignore[no-untyped-def]
         inner = block
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def superset_sum(x, shape):  # type: ignore[no-untyped-def]
     """Replace ``x`` by its superset sums: out[0] = sum over levels, out[l] = x[l] along each axis.
 
@@ -66,7 +67,7 @@ def levels_of(cells: IntArray, shape: IntArray) -> IntArray:
     return np.stack(np.unravel_index(cells, tuple(shape)), axis=-1).astype(np.int64)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _unions(levels, shape, result):  # type: ignore[no-untyped-def]
     for i in range(levels.shape[0]):
         for j in range(i + 1):

@@ -10,9 +10,9 @@ from __future__ import annotations
 from math import lgamma
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from mse.core._compiled import kernel
 from mse.core._memory import demand
 from mse.core.lattice import observable_cells, subset_sum, superset_sum, unions
 
@@ -178,7 +178,7 @@ def make_workspace(design: Design) -> Workspace:
     )
 
 
-@nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@kernel(fastmath={"reassoc", "contract", "nsz"})
 def cholesky(matrix, p):  # type: ignore[no-untyped-def]
     """Factor the leading p x p block in place (lower triangle); False where it is singular.
 
@@ -202,7 +202,7 @@ def cholesky(matrix, p):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@kernel(fastmath={"reassoc", "contract", "nsz"})
 def cholesky_solve(factor, p, x):  # type: ignore[no-untyped-def]
     """Solve for the factored matrix, in place."""
     for i in range(p):
@@ -222,13 +222,13 @@ def smallest_pivot(factor: FloatArray, p: int) -> float:
     return float((np.diag(lower) ** 2 / (lower**2).sum(axis=1)).min(initial=1.0))
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def first_cell(design, u):  # type: ignore[no-untyped-def]
     """Cell of the first effect of a parameter."""
     return design.cells[design.entries[design.starts[u]] if design.starts.size > 0 else u]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def is_effect(design, u):  # type: ignore[no-untyped-def]
     """Whether a parameter is one effect, not a trend over several."""
     return design.starts.size == 0 or (
@@ -236,7 +236,7 @@ def is_effect(design, u):  # type: ignore[no-untyped-def]
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def gather(sums, design, u):  # type: ignore[no-untyped-def]
     """Entry u of X'w, from the superset sums of the weights w."""
     if design.starts.size == 0:
@@ -247,7 +247,7 @@ def gather(sums, design, u):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _gather_pair(sums, design, u, v):  # type: ignore[no-untyped-def]
     total = 0.0
     for e in range(design.starts[u], design.starts[u + 1]):
@@ -259,7 +259,7 @@ def _gather_pair(sums, design, u, v):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def information(sums, design, chosen, p, matrix):  # type: ignore[no-untyped-def]
     """Write the lower triangle of X'WX, read from the superset sums of the weights W."""
     if design.starts.size > 0:
@@ -274,7 +274,7 @@ def information(sums, design, chosen, p, matrix):  # type: ignore[no-untyped-def
             matrix[i, j] = sums[cell] if cell >= 0 else 0.0
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _level(design, u, stride, size):  # type: ignore[no-untyped-def]
     """Level of an axis that all effects of a parameter have; 0 if there is none."""
     level = (first_cell(design, u) // stride) % size
@@ -285,7 +285,7 @@ def _level(design, u, stride, size):  # type: ignore[no-untyped-def]
     return level
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def arrange(design, work, p):  # type: ignore[no-untyped-def]
     """Put many parameters in an order that leaves few entries to a Cholesky factor.
 
@@ -315,7 +315,7 @@ def arrange(design, work, p):  # type: ignore[no-untyped-def]
         firsts[keys[i]] += 1
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def restore(work, p):  # type: ignore[no-untyped-def]
     """Put the parameters back in the order of the design."""
     if p < MANY_PARAMETERS:
@@ -331,7 +331,7 @@ def restore(work, p):  # type: ignore[no-untyped-def]
             i += 1
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def spread(x, design, chosen, p, out):  # type: ignore[no-untyped-def]
     """Put coefficients on the cells of their effects and take the subset sum: X x."""
     for c in range(out.size):
@@ -346,7 +346,7 @@ def spread(x, design, chosen, p, out):  # type: ignore[no-untyped-def]
     subset_sum(out, design.shape)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def means_of(design, work, p):  # type: ignore[no-untyped-def]
     """Set the means of every cell, hidden ones included, from the coefficients."""
     spread(work.b, design, work.chosen, p, work.means)
@@ -354,7 +354,7 @@ def means_of(design, work, p):  # type: ignore[no-untyped-def]
         work.means[c] = np.exp(min(work.means[c], LARGEST_LOG))
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def least_squares_start(counts, design, work, p):  # type: ignore[no-untyped-def]
     """Start from one weighted least-squares step at means n + START_COUNT; False if singular."""
     sums, right = work.sums, work.step
@@ -373,7 +373,7 @@ def least_squares_start(counts, design, work, p):  # type: ignore[no-untyped-def
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _shift(design, p):  # type: ignore[no-untyped-def]
     """Twice what rounding can do to the smallest eigenvalue of a p x p information matrix.
 
@@ -383,7 +383,7 @@ def _shift(design, p):  # type: ignore[no-untyped-def]
     return 4.0 * p * (p + design.shape.size + design.weights.size + 2) * ROUNDOFF
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def newton_step(counts, design, work, p):  # type: ignore[no-untyped-def]
     """Compute the step h, its effect on every log mean, and the decrement; NaN if singular.
 
@@ -411,7 +411,7 @@ def newton_step(counts, design, work, p):  # type: ignore[no-untyped-def]
     return decrement
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def damping(work, decrement, largest):  # type: ignore[no-untyped-def]
     """Choose the share of a Newton step to take, so that the likelihood rises.
 
@@ -432,7 +432,7 @@ def damping(work, decrement, largest):  # type: ignore[no-untyped-def]
     return t
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def step_range(design, work):  # type: ignore[no-untyped-def]
     """Smallest and largest change of a log mean on the face, and the largest of a hidden one."""
     smallest, largest, hidden = 0.0, 0.0, 0.0
@@ -445,7 +445,7 @@ def step_range(design, work):  # type: ignore[no-untyped-def]
     return smallest, largest, hidden
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def rounds_well(counts, design, work, p):  # type: ignore[no-untyped-def]
     """Whether rounding of the last Newton step did little to any log mean.
 
@@ -485,7 +485,7 @@ def rounds_well(counts, design, work, p):  # type: ignore[no-untyped-def]
     return form <= ERROR_IN_ERRORS**2 and form <= ERROR_OF_CELL**2 * least
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def excess(ratio):  # type: ignore[no-untyped-def]
     """Return (1 + a) log(1 + a) - a for a > -1, which is never negative, to all its digits."""
     if abs(ratio) > SMALL_RATIO:
@@ -493,7 +493,7 @@ def excess(ratio):  # type: ignore[no-untyped-def]
     return ratio * ratio * (0.5 - ratio * (1.0 / 6.0 - ratio * (1.0 / 12.0 - ratio / 20.0)))
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def misfit(count, mean):  # type: ignore[no-untyped-def]
     """Half what a cell adds to the deviance: n log(n / m) - n + m, never negative."""
     if count <= 0.0:
@@ -501,7 +501,7 @@ def misfit(count, mean):  # type: ignore[no-untyped-def]
     return mean * excess((count - mean) / mean) if mean > 0.0 else np.inf
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def factorial_rest(x):  # type: ignore[no-untyped-def]
     """Return ``lgamma(x + 1) - x log(x) + x`` for x >= 0, which is small."""
     if x < LARGE_COUNT:
@@ -511,7 +511,7 @@ def factorial_rest(x):  # type: ignore[no-untyped-def]
     return 0.5 * np.log(2.0 * np.pi * x) + series / x
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def deviance_of(counts, work):  # type: ignore[no-untyped-def]
     """Deviance of the current means over the cells of the face.
 
@@ -525,7 +525,7 @@ def deviance_of(counts, work):  # type: ignore[no-untyped-def]
     return 2.0 * total
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def deviance_below(counts, work):  # type: ignore[no-untyped-def]
     """Bound the smallest deviance of the model from below, after a Newton step was computed.
 
@@ -547,7 +547,7 @@ def deviance_below(counts, work):  # type: ignore[no-untyped-def]
     return max(deviance_of(counts, work) - 2.0 * gap, 0.0)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def newton(counts, design, work, p, patience, ceiling, steps):  # type: ignore[no-untyped-def]
     """Maximize the Poisson likelihood over the cells of a face.
 

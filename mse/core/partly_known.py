@@ -25,9 +25,9 @@ from __future__ import annotations
 from math import lgamma
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from mse.core._compiled import kernel
 from mse.core.lattice import superset_sum
 from mse.core.newton import gather, information
 
@@ -109,7 +109,7 @@ def make_observations(
     return Observations(patterns, first, boxes, low, high)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _list_cells(patterns, first, shape, boxes):  # type: ignore[no-untyped-def]
     for o in range(patterns.shape[0]):
         for k in range(first[o], first[o + 1]):
@@ -136,7 +136,7 @@ def box_means(means: FloatArray, seen: Observations) -> FloatArray:
     return np.asarray(np.add.reduceat(of_cells, seen.first[:-1])) if of_cells.size else of_cells
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def truncated_poisson(mean, low, high):  # type: ignore[no-untyped-def]
     """Log of the sum of mean^k / k!, and mean and variance of a Poisson variable between bounds.
 
@@ -170,7 +170,7 @@ def truncated_poisson(mean, low, high):  # type: ignore[no-untyped-def]
     return log_sum, mode + shift, max(twice / total - shift * shift, 0.0)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _complete_known(means, problem, done):  # type: ignore[no-untyped-def]
     """Start from the fully known counts; their log likelihood with all the means, and the unseen mean."""
     value, unseen = 0.0, 0.0
@@ -185,7 +185,7 @@ def _complete_known(means, problem, done):  # type: ignore[no-untyped-def]
     return value, unseen
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _complete_observation(means, seen, o, done):  # type: ignore[no-untyped-def]
     """Spread one observation over its cells; its log likelihood but for the mean."""
     total = 0.0
@@ -205,7 +205,7 @@ def _complete_observation(means, seen, o, done):  # type: ignore[no-untyped-def]
     return gain
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def complete(means, problem, done):  # type: ignore[no-untyped-def]
     """Complete the counts at some means; the log likelihood there, without constants.
 
@@ -225,7 +225,7 @@ def complete(means, problem, done):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _average_rows(problem, o, share, total, row):  # type: ignore[no-untyped-def]
     """Average the design rows of a pattern's cells, weights `share` in C order over its unknown axes.
 
@@ -255,7 +255,7 @@ def _average_rows(problem, o, share, total, row):  # type: ignore[no-untyped-def
     _combine(effects, problem, row)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _combine(effects, problem, row):  # type: ignore[no-untyped-def]
     """Turn sums by effect into sums by parameter."""
     design = problem.design
@@ -269,7 +269,7 @@ def _combine(effects, problem, row):  # type: ignore[no-untyped-def]
                 row[i] += design.weights[e] * effects[design.entries[e]]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _add_square(row, factor, matrix):  # type: ignore[no-untyped-def]
     """Add factor times the outer square of a row, mostly zeros, to the lower triangle."""
     filled = np.flatnonzero(row)
@@ -279,7 +279,7 @@ def _add_square(row, factor, matrix):  # type: ignore[no-untyped-def]
             matrix[filled[a], filled[b]] += scaled * row[filled[b]]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _shares(means, seen, o, share):  # type: ignore[no-untyped-def]
     """Write the means of a pattern's cells; their sum."""
     total = 0.0
@@ -290,7 +290,7 @@ def _shares(means, seen, o, share):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def curvature(means, problem, done, score, complete_matrix, matrix):  # type: ignore[no-untyped-def]
     """Compute score and information of the observed data (Louis 1982) and that of the complete data.
 
@@ -321,7 +321,7 @@ def curvature(means, problem, done, score, complete_matrix, matrix):  # type: ig
             complete_matrix[j, i] = complete_matrix[i, j]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _add_observations(means, problem, done, matrix):  # type: ignore[no-untyped-def]
     seen, row = problem.seen, np.zeros(problem.kept.size)
     largest = 0
@@ -343,7 +343,7 @@ def _add_observations(means, problem, done, matrix):  # type: ignore[no-untyped-
         _add_square(row, problem.hidden, matrix)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _design_row(problem, cell, row):  # type: ignore[no-untyped-def]
     """Write the design row of a cell."""
     shape = problem.design.shape
@@ -358,7 +358,7 @@ def _design_row(problem, cell, row):  # type: ignore[no-untyped-def]
     _combine(effects, problem, row)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def stratum_totals(means, problem, done, gradient, spread):  # type: ignore[no-untyped-def]
     """Sum the expected persons of each stratum, seen or not, with gradient and spread given the data.
 
@@ -385,7 +385,7 @@ def stratum_totals(means, problem, done, gradient, spread):  # type: ignore[no-u
     return hidden
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _add_observation(means, problem, done, o, sums):  # type: ignore[no-untyped-def]
     hidden, gradient, spread = sums
     seen, n_strata = problem.seen, hidden.size
@@ -415,7 +415,7 @@ def _add_observation(means, problem, done, o, sums):  # type: ignore[no-untyped-
         gradient[s] += persons * row
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def dual_gap(means, problem, done):  # type: ignore[no-untyped-def]
     """Bound how far the likelihood of free means, one for each cell, is below its supremum.
 

@@ -23,9 +23,9 @@ from __future__ import annotations
 from math import lgamma
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from mse.core._compiled import kernel
 from mse.core.lattice import subset_sum, superset_sum
 from mse.core.newton import LARGEST_LOG
 from mse.core.partly_known import truncated_poisson
@@ -111,7 +111,7 @@ class Effects(NamedTuple):
     common: FloatArray  # (P,)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def rotate(x):  # type: ignore[no-untyped-def]
     """Reflect coordinates in place so that the first one moves all entries alike; its own inverse."""
     n = x.size
@@ -128,7 +128,7 @@ def rotate(x):  # type: ignore[no-untyped-def]
     x[0] -= along
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def vary(z, steps):  # type: ignore[no-untyped-def]
     """Turn standard normal coordinates (L, W), in place, into effects that sum to 0 over levels.
 
@@ -148,7 +148,7 @@ def vary(z, steps):  # type: ignore[no-untyped-def]
             z[i, j] = factor * (z[i, j] - mean)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def vary_transposed(g, steps):  # type: ignore[no-untyped-def]
     """Turn a gradient with respect to effects, in place, into one with respect to coordinates."""
     n = g.shape[0]
@@ -168,7 +168,7 @@ def vary_transposed(g, steps):  # type: ignore[no-untyped-def]
                 g[i, j] *= steps[i]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _spread_effects(unit, scales, sized, n_lists, theta, size):  # type: ignore[no-untyped-def]
     """Effects of levels (L, P) and (L,) from unit effects (L, W) and their scales."""
     start = 1 if sized else 0
@@ -181,7 +181,7 @@ def _spread_effects(unit, scales, sized, n_lists, theta, size):  # type: ignore[
             theta[i, q] = scales[start + 1 + n_lists] * unit[i, start + 1 + q]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _collect_effects(unit, scales, sized, n_lists, theta, size, g_unit, g_scales):  # type: ignore[no-untyped-def]
     """Turn gradients with respect to effects into those of unit effects (L, W) and scales."""
     start = 1 if sized else 0
@@ -201,7 +201,7 @@ def _collect_effects(unit, scales, sized, n_lists, theta, size, g_unit, g_scales
             g_scales[start + 1 + n_lists] += unit[i, start + 1 + q] * theta[i, q]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _block(data, b):  # type: ignore[no-untyped-def]
     """Levels of a covariate, coordinates of each, and scales."""
     sized = 1 if data.sized[b] else 0
@@ -209,7 +209,7 @@ def _block(data, b):  # type: ignore[no-untyped-def]
     return n_levels, sized + 1 + data.cells.size, sized + 2 + data.shape.size
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def common_effects(point, data, common):  # type: ignore[no-untyped-def]
     """Write the common effects, (P,), of lists and then of pairs."""
     n_effects, n_lists = data.cells.size, data.shape.size
@@ -224,7 +224,7 @@ def common_effects(point, data, common):  # type: ignore[no-untyped-def]
             common[j] *= point.scales[1]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def effects_of(point, data, out):  # type: ignore[no-untyped-def]
     """Put the effects of every stratum together.
 
@@ -260,7 +260,7 @@ def effects_of(point, data, out):  # type: ignore[no-untyped-def]
                 out.theta[s, k] += own[0] * point.z[at] + own[1 + k] * point.z[at + 1 + k]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _common_back(point, data, slope, gradient):  # type: ignore[no-untyped-def]
     n_effects, n_lists = data.cells.size, data.shape.size
     unrotated = slope.common.copy()
@@ -279,7 +279,7 @@ def _common_back(point, data, slope, gradient):  # type: ignore[no-untyped-def]
         gradient.z[j] += unrotated[j]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def effects_back(point, data, slope, gradient):  # type: ignore[no-untyped-def]
     """Turn gradients with respect to effects into those of the parameters.
 
@@ -323,7 +323,7 @@ def effects_back(point, data, slope, gradient):  # type: ignore[no-untyped-def]
         _deviations_back(point, slope, n_lists, z_at, scale_at, gradient)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _deviations_back(point, slope, n_lists, z_at, scale_at, gradient):  # type: ignore[no-untyped-def]
     for s in range(slope.size.size):
         at, together = z_at + s * (n_lists + 1), 0.0
@@ -356,7 +356,7 @@ class Cells(NamedTuple):
     common: FloatArray  # (C,) shares at the common effects
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _weights(theta, cells, shape, observable, logs, e):  # type: ignore[no-untyped-def]
     """Write x(c)'theta less its largest value, and e, the exponential of that over its sum in sight.
 
@@ -382,7 +382,7 @@ def _weights(theta, cells, shape, observable, logs, e):  # type: ignore[no-untyp
     return np.log(seen), np.log(seen / everything)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def log_means(point, data, effects, cells):  # type: ignore[no-untyped-def]
     """Work out the log means of all cells.
 
@@ -417,7 +417,7 @@ def log_means(point, data, effects, cells):  # type: ignore[no-untyped-def]
     return usual
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def log_shares(z, out):  # type: ignore[no-untyped-def]
     """Log shares of the kinds of records; the odds of each to the first are log-normal."""
     n = out.size
@@ -433,7 +433,7 @@ def log_shares(z, out):  # type: ignore[no-untyped-def]
         out[k] -= top + np.log(total)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _complete(logs, data, shares, completed, by_kind):  # type: ignore[no-untyped-def]
     """Log likelihood of all counts but for the total mean; counts completed, by cell and by kind."""
     value = 0.0
@@ -463,7 +463,7 @@ def _complete(logs, data, shares, completed, by_kind):  # type: ignore[no-untype
     return value
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _size_slopes(away, tau, centered, persons):  # type: ignore[no-untyped-def]
     """Log prior of a stratum's size, and slopes by its location (and log pi), tau and r in widths.
 
@@ -475,7 +475,7 @@ def _size_slopes(away, tau, centered, persons):  # type: ignore[no-untyped-def]
     return -0.5 * away * away, persons, away * persons, tau * persons - away
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _stratum_back(completed, persons, by_coverage, coverage, shares, observable, g):  # type: ignore[no-untyped-def]
     """Write the slope of a stratum's terms by its predictors."""
     within = by_coverage * np.exp(coverage)
@@ -485,7 +485,7 @@ def _stratum_back(completed, persons, by_coverage, coverage, shares, observable,
             g[c] += completed[c] - (persons - by_coverage) * shares[c]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def density(point, data, gradient):  # type: ignore[no-untyped-def]
     """Log likelihood plus the log prior of sizes, but for constants, and its gradient.
 
@@ -544,14 +544,14 @@ def density(point, data, gradient):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def make_effects(data):  # type: ignore[no-untyped-def]
     """Allocate effects of all strata."""
     n_strata, n_effects = data.counts.shape[0], data.cells.size
     return Effects(np.zeros((n_strata, n_effects)), np.zeros(n_strata), np.zeros(n_effects))
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def make_cells(data):  # type: ignore[no-untyped-def]
     """Allocate means of all cells."""
     size = data.counts.shape
@@ -604,7 +604,7 @@ class Populations(NamedTuple):
     expected: FloatArray
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _parameters(x, prior):  # type: ignore[no-untyped-def]
     cuts = prior.cuts
     scales = np.zeros(cuts[1] - cuts[0])
@@ -617,7 +617,7 @@ def _parameters(x, prior):  # type: ignore[no-untyped-def]
     return Parameters(x[: cuts[0]], scales, z, x[cuts[2] :])
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _log_width(x, prior, i):  # type: ignore[no-untyped-def]
     """Log of y over z."""
     scale = prior.owner[i]
@@ -625,7 +625,7 @@ def _log_width(x, prior, i):  # type: ignore[no-untyped-def]
     return prior.degree[i] * away
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def log_posterior(x, prior, data, gradient):  # type: ignore[no-untyped-def]
     """Log posterior density, but for a constant, and its gradient.
 
@@ -667,7 +667,7 @@ def log_posterior(x, prior, data, gradient):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _truncated_draw(rng, mean, low, high):  # type: ignore[no-untyped-def]
     """Poisson number given that it is between bounds: its terms are passed outwards from the largest."""
     mode = min(max(np.floor(mean), float(low)), float(high))
@@ -703,7 +703,7 @@ def _truncated_draw(rng, mean, low, high):  # type: ignore[no-untyped-def]
     return k
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _share_out(rng, persons, o, logs, total, data, into):  # type: ignore[no-untyped-def]
     """Draw the strata of persons of an observation, in proportion to the means."""
     n_cells, left = data.counts.shape[1], total
@@ -716,7 +716,7 @@ def _share_out(rng, persons, o, logs, total, data, into):  # type: ignore[no-unt
             left -= mean
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _allot(rng, o, kinds, logs, data, out, seen):  # type: ignore[no-untyped-def]
     """Draw the persons of an observation: the registered ones, and those beyond its lower bound."""
     total = 0.0
@@ -735,7 +735,7 @@ def _allot(rng, o, kinds, logs, data, out, seen):  # type: ignore[no-untyped-def
         _share_out(rng, persons - data.low[o], o, logs, total, data, out[1])
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _populations(rng, points, prior, data, drawn, seen):  # type: ignore[no-untyped-def]
     effects, cells = make_effects(data), make_cells(data)
     kinds = np.zeros(data.n_kinds[0])
@@ -775,7 +775,7 @@ def populations(
     return Populations(drawn[0], drawn[1], data.counts.sum(axis=1) + seen.mean(axis=0))
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _common(points, prior, data, out):  # type: ignore[no-untyped-def]
     for m in range(points.shape[0]):
         common_effects(_parameters(points[m], prior), data, out[m])
@@ -788,7 +788,7 @@ def common_coefficients(points: FloatArray, prior: Prior, data: Pooled) -> Float
     return found
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _means(points, prior, data, means):  # type: ignore[no-untyped-def]
     effects, cells = make_effects(data), make_cells(data)
     for m in range(points.shape[0]):

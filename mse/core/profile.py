@@ -14,11 +14,11 @@ from __future__ import annotations
 from math import exp, expm1, inf, lgamma, log, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.special import xlog1py, xlogy
 
+from mse.core._compiled import kernel
 from mse.core._threads import one_thread
 from mse.core.existence import FINITE, INFINITE, ZERO
 from mse.core.explicit_fit import (
@@ -223,7 +223,7 @@ class FunctionCurve(LikelihoodCurve):
 # Profile likelihood of the population size --------------------------------------------------------
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _half_deviance(counts, hidden, design, work):  # type: ignore[no-untyped-def]
     """Half the deviance with the hidden total as one more count, from terms that are not negative."""
     unseen, total = 0.0, 0.0
@@ -235,7 +235,7 @@ def _half_deviance(counts, hidden, design, work):  # type: ignore[no-untyped-def
     return total + misfit(hidden, unseen)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _ascent(counts, hidden, design, work, p, exact):  # type: ignore[no-untyped-def]
     """Newton step for the likelihood with a hidden total; EM's step unless `exact`.
 
@@ -272,7 +272,7 @@ def _ascent(counts, hidden, design, work, p, exact):  # type: ignore[no-untyped-
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _move(counts, hidden, design, work, p, start, value, change):  # type: ignore[no-untyped-def]
     """Take the step, halved until the deviance does not rise; half its new value."""
     t = 1.0
@@ -286,7 +286,7 @@ def _move(counts, hidden, design, work, p, start, value, change):  # type: ignor
         t *= 0.5
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def fit_with_hidden(counts, hidden, design, work, p):  # type: ignore[no-untyped-def]
     """Maximize the likelihood with `hidden` persons somewhere in the unobservable cells.
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-import numba as nb
 import numpy as np
 
+from mse.core._compiled import kernel
 from mse.core.exact_check import ExactCheck
 from mse.core.existence import FINITE, INDETERMINATE, determined, without_persons
 from mse.core.fitting import (
@@ -271,7 +271,7 @@ class Trial(NamedTuple):
     limits: np.ndarray[tuple[int], np.dtype[np.int8]]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _remember(work, p, into):  # type: ignore[no-untyped-def]
     for u in range(into.size):
         into[u] = 0.0
@@ -279,7 +279,7 @@ def _remember(work, p, into):  # type: ignore[no-untyped-def]
         into[work.chosen[k]] = work.b[k]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _forward_solve(factor, p, x):  # type: ignore[no-untyped-def]
     for i in range(p):
         total = x[i]
@@ -288,7 +288,7 @@ def _forward_solve(factor, p, x):  # type: ignore[no-untyped-def]
         x[i] = total / factor[i, i]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _quadratic(matrix, d, x):  # type: ignore[no-untyped-def]
     """Return x'M^-1 x over the directions in which M is not singular."""
     total = 0.0
@@ -318,7 +318,7 @@ def _quadratic(matrix, d, x):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _gain_of_one(score, information):  # type: ignore[no-untyped-def]
     """Fall in deviance if one parameter enters, as of a Poisson count with that score and variance.
 
@@ -329,13 +329,13 @@ def _gain_of_one(score, information):  # type: ignore[no-untyped-def]
     return 2.0 * ((after * np.log(after / information) if after > 0.0 else 0.0) - score)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _loss_of_one(b, information):  # type: ignore[no-untyped-def]
     """Rise in deviance if one parameter of value b leaves, likewise; b^2 information to second order."""
     return 2.0 * information * (b - 1.0 + np.exp(min(-b, LARGEST_LOSS)))
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _entering(state, work, p, first, last):  # type: ignore[no-untyped-def]
     """Approximate the fall in deviance if the parameters first..last-1 enter the model."""
     d = last - first
@@ -362,7 +362,7 @@ def _entering(state, work, p, first, last):  # type: ignore[no-untyped-def]
     return _quadratic(block, d, score) * (bent / plain if plain > 0.0 else 1.0)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _leaving(state, work, p, inverse, first, last):  # type: ignore[no-untyped-def]
     """Approximate the rise in deviance if the parameters first..last-1 leave the model."""
     d = 0
@@ -385,14 +385,14 @@ def _leaving(state, work, p, inverse, first, last):  # type: ignore[no-untyped-d
     return _quadratic(block, d, b) * (bent / plain if plain > 0.0 else 1.0)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _relative(observed, expected):  # type: ignore[no-untyped-def]
     if observed <= 0.0:
         return expected
     return observed * np.log(observed / expected) - observed + expected if expected > 0.0 else 0.0
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _gain_of_margin(seen, fitted, term):  # type: ignore[no-untyped-def]
     """Fall in deviance from scaling the means to the observed margin of a pair of axes.
 
@@ -424,7 +424,7 @@ def _gain_of_margin(seen, fitted, term):  # type: ignore[no-untyped-def]
     return 2.0 * (total + _relative(rest, rest_fitted))
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _missing_effects(design, work, p, state, first, last, marks):  # type: ignore[no-untyped-def]
     """Count, for every cell, the parameters first..last-1 of the model in it that are not fitted."""
     fitted = np.zeros(last - first, dtype=np.bool_)
@@ -443,7 +443,7 @@ def _missing_effects(design, work, p, state, first, last, marks):  # type: ignor
     return any_missing
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _return_of_cells(design, work, p, state, ranges):  # type: ignore[no-untyped-def]
     """Add the rise in deviance from cells that are at zero because of one term alone.
 
@@ -463,7 +463,7 @@ def _return_of_cells(design, work, p, state, ranges):  # type: ignore[no-untyped
                     state.change[t] += 2.0 * work.means[c]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _factor(work, p, state):  # type: ignore[no-untyped-def]
     """Factor the information of the parameters of a fit, which is positive definite.
 
@@ -481,7 +481,7 @@ def _factor(work, p, state):  # type: ignore[no-untyped-def]
     return False
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def screen(counts, design, work, p, ranges, state):  # type: ignore[no-untyped-def]
     """Approximate the change in deviance for every term; False where the information is singular.
 
@@ -512,7 +512,7 @@ def screen(counts, design, work, p, ranges, state):  # type: ignore[no-untyped-d
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _slopes(counts, design, work, state):  # type: ignore[no-untyped-def]
     """Score and information over all parameters at a fit."""
     sums, residual = work.sums, work.step
@@ -527,7 +527,7 @@ def _slopes(counts, design, work, state):  # type: ignore[no-untyped-def]
         state.score[u] = gather(residual, design, u)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _set_members(state, problem):  # type: ignore[no-untyped-def]
     """Put the parameters to the terms inside; their number."""
     size = 0
@@ -542,7 +542,7 @@ def _set_members(state, problem):  # type: ignore[no-untyped-def]
     return size
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _fit(problem, state, start, best, work, asked, hidden, limits):  # type: ignore[no-untyped-def]
     """Fit the model of the terms inside, unless it is sure to be no better than the best one.
 
@@ -574,7 +574,7 @@ def _fit(problem, state, start, best, work, asked, hidden, limits):  # type: ign
     return status, p, (determined(limits, problem.excused), deviance + penalty)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _better(one, other):  # type: ignore[no-untyped-def]
     """Whether a model is better: it may be chosen and the other not, or its criterion is lower."""
     if one[0] != other[0]:
@@ -584,7 +584,7 @@ def _better(one, other):  # type: ignore[no-untyped-def]
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _try(problem, state, i, j, best, work, asked, trial):  # type: ignore[no-untyped-def]
     """Flip a term, or two, fit, and flip back; the better verdict and whether it is this one's."""
     state.inside[i] = not state.inside[i]
@@ -602,7 +602,7 @@ def _try(problem, state, i, j, best, work, asked, trial):  # type: ignore[no-unt
     return verdict, True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _best_single(problem, state, current, work, asked, trial):  # type: ignore[no-untyped-def]
     """Find the best change of one term, among the most promising or else the others; -1 if none helps."""
     best, chosen = current, -1
@@ -620,7 +620,7 @@ def _best_single(problem, state, current, work, asked, trial):  # type: ignore[n
     return best, chosen
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _best_exchange(problem, state, current, work, asked, trial):  # type: ignore[no-untyped-def]
     """Find the best exchange of a term inside for one outside, among the most promising."""
     best, chosen = current, (-1, -1)
@@ -640,7 +640,7 @@ def _best_exchange(problem, state, current, work, asked, trial):  # type: ignore
     return best, chosen
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _penalized(problem, state):  # type: ignore[no-untyped-def]
     """Turn changes in deviance into changes in the criterion."""
     size = _set_members(state, problem)
@@ -652,7 +652,7 @@ def _penalized(problem, state):  # type: ignore[no-untyped-def]
         state.change[t] += change if np.isfinite(change) else np.inf
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def advance(problem, state, start, work, asked, hidden, limits, trial):  # type: ignore[no-untyped-def]
     """Fit the model of a search and change it to the best one next to it.
 

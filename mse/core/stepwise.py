@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import numba as nb
 import numpy as np
 
+from mse.core._compiled import kernel
 from mse.core.exact_check import ExactCheck
 from mse.core.existence import FINITE, INDETERMINATE, determined, without_persons
 from mse.core.fitting import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, PRUNED, fit_one, penalty_of
@@ -65,7 +65,7 @@ class Paths(NamedTuple):
     added: IntArray
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def smaller_tail(m, mean):  # type: ignore[no-untyped-def]
     """Smaller of P(X <= m) and P(X >= m) for a Poisson variable X.
 
@@ -91,7 +91,7 @@ def smaller_tail(m, mean):  # type: ignore[no-untyped-def]
     return max(min(tail, 1.0 - tail + probability), 0.0)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def overlap_tails(counts, means, pairs, tails):  # type: ignore[no-untyped-def]
     """Smaller tail of each pair's overlap; ``pairs`` holds the cells of the pairs, (T,) int64."""
     for i in range(pairs.size):
@@ -103,7 +103,7 @@ def overlap_tails(counts, means, pairs, tails):  # type: ignore[no-untyped-def]
         tails[i] = smaller_tail(m, mean)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _consider(counts, member, pairs, positions, work, tails):  # type: ignore[no-untyped-def]
     """Tails of the pairs outside the model; `TAKEN` for those in it."""
     means = np.zeros(counts.size)
@@ -115,7 +115,7 @@ def _consider(counts, member, pairs, positions, work, tails):  # type: ignore[no
             tails[i] = TAKEN
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _forward(counts, member, pairs, positions, threshold, design, work, asked, added):  # type: ignore[no-untyped-def]
     """Follow one path; status, hidden count and limit of its end."""
     cold = np.zeros(0)
@@ -146,7 +146,7 @@ def _forward(counts, member, pairs, positions, threshold, design, work, asked, a
         member[positions[trial]] = True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _forward_many(tables, member, pairs, positions, threshold, design, work, asked, out, codes):  # type: ignore[no-untyped-def]
     for t in range(tables.shape[0]):
         codes[t], out.hidden[t], out.limits[t] = _forward(
@@ -196,14 +196,14 @@ class Descent(NamedTuple):
     limits: np.ndarray[tuple[int], np.dtype[np.int8]]  # (1,)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _flip(member, positions, i, j):  # type: ignore[no-untyped-def]
     member[positions[i]] = not member[positions[i]]
     if j != i:
         member[positions[j]] = not member[positions[j]]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _try(counts, sums, state, start, value, kind, design, work, asked, i, j):  # type: ignore[no-untyped-def]
     """Fit the current model if it may be better than `value`, and remember it if it is.
 
@@ -243,7 +243,7 @@ def _try(counts, sums, state, start, value, kind, design, work, asked, i, j):  #
     return deviance + penalty
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _best_change(counts, sums, state, positions, exchange, value, kind, design, work, asked):  # type: ignore[no-untyped-def]
     """Find the change of one pair, or the exchange of two, that lowers the criterion most."""
     failed = False
@@ -263,7 +263,7 @@ def _best_change(counts, sums, state, positions, exchange, value, kind, design, 
     return value, failed
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _descend(counts, sums, state, positions, kind, design, work, asked):  # type: ignore[no-untyped-def]
     """Follow the best changes from the model of `state`; the criterion at the end."""
     cold = np.zeros(0)
@@ -289,7 +289,7 @@ def _descend(counts, sums, state, positions, kind, design, work, asked):  # type
         state.b[:] = state.trial
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _search_many(tables, starts, positions, kind, design, work, asked, out):  # type: ignore[no-untyped-def]
     n_parameters = starts.shape[1]
     for t in range(tables.shape[0]):

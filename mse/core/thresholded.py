@@ -17,9 +17,9 @@ from __future__ import annotations
 from math import pi
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from mse.core._compiled import kernel
 from mse.core.lattice import superset_sum
 from mse.core.newton import (
     LARGEST_LOG,
@@ -77,7 +77,7 @@ class Mode(NamedTuple):
     converged: bool
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def log_posterior(b, target, means, gradient):  # type: ignore[no-untyped-def]
     """Evaluate the log density, but for a constant, its gradient, and the means of all cells.
 
@@ -105,7 +105,7 @@ def log_posterior(b, target, means, gradient):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _curvature(means, target, matrix):  # type: ignore[no-untyped-def]
     """Write the lower triangle of the negative second derivatives."""
     weights = np.where(target.face, means, 0.0)
@@ -117,7 +117,7 @@ def _curvature(means, target, matrix):  # type: ignore[no-untyped-def]
             matrix[i, j] += target.precision[i, j]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _climb(target, b, matrix):  # type: ignore[no-untyped-def]
     """Newton's method with halving from ``b``, in place; whether it converged."""
     p = b.size
@@ -162,7 +162,7 @@ def find_mode(target: Target) -> Mode:
     return Mode(b, np.tril(matrix), converged)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _back(factor, z, out):  # type: ignore[no-untyped-def]
     """Solve L' out = z."""
     for i in range(z.size - 1, -1, -1):
@@ -172,7 +172,7 @@ def _back(factor, z, out):  # type: ignore[no-untyped-def]
         out[i] = total / factor[i, i]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _forward(factor, x):  # type: ignore[no-untyped-def]
     """Solve L x = x, in place."""
     for i in range(x.size):
@@ -182,7 +182,7 @@ def _forward(factor, x):  # type: ignore[no-untyped-def]
         x[i] = total / factor[i, i]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _at(z, target, center, factor, b, means, gradient):  # type: ignore[no-untyped-def]
     """Log density and gradient in the coordinates z; coefficients and means as a by-product."""
     _back(factor, z, b)
@@ -192,7 +192,7 @@ def _at(z, target, center, factor, b, means, gradient):  # type: ignore[no-untyp
     return value
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def run_chain(rng, target, center, factor, start, n_warmup, coefficients, hidden, stats):  # type: ignore[no-untyped-def]
     """Run one chain of Hamiltonian Monte Carlo.
 
@@ -275,7 +275,7 @@ def draw(
     return coefficients, hidden, stats
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _means(coefficients, target, means):  # type: ignore[no-untyped-def]
     for m in range(means.shape[0]):
         spread(coefficients[m], target.design, target.chosen, target.chosen.size, means[m])

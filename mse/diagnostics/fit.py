@@ -19,10 +19,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtrc, ndtri, xlogy
 
-from mse.answer.goodness import SMALL_MEAN, chi_squared_fit, short_p
+from mse.answer.goodness import SMALL_MEAN, chi_squared_fit, plain_zero, short_p
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.answer.shown import Result, Section, layout, persons, with_table
 from mse.comparing import Trial, attempt
+from mse.core.fitting import fit_model
 from mse.data.histories import history_frame
 from mse.errors import ModelError
 from mse.loglinear import LogLinear, LogLinearFit, LogLinearSearchFit
@@ -264,15 +265,13 @@ def _bootstrap(
     fit: AnyLogLinearFit, means: FloatArray, replicates: int, rng: np.random.Generator
 ) -> FloatArray:
     """Deviance and Pearson statistic of refits to tables drawn from a fit, (B, 2)."""
-    table = fit.table
-    model = _chosen(fit).estimator
-    hidden, chances = np.zeros(table.n_strata, dtype=np.int64), means / means.sum()
+    again, n_hidden = _chosen(fit).refitter(), fit.table.n_strata
+    counts, chances = np.zeros(n_hidden + means.size), means / means.sum()
     found = np.empty((replicates, 2))
     for i in range(replicates):
-        row = rng.multinomial(table.n_observed, chances)
-        counts = np.concatenate([hidden, row]).reshape(table.shape)
-        refit = model.fit(table.with_counts(counts))
-        found[i] = refit.deviance, _pearson(*_observable(refit))
+        counts[n_hidden:] = rng.multinomial(fit.table.n_observed, chances)
+        refit = fit_model(counts, again.member, again.design)
+        found[i] = plain_zero(refit.deviance), _pearson(counts[n_hidden:], refit.means[n_hidden:])
     return found
 
 
@@ -504,7 +503,11 @@ def influence(fit: Fit, *, reselect: bool = False) -> Influence:
     for cell in cells:
         fewer = counts.copy()
         fewer[cell] -= 1
-        trials.append(attempt(estimator, table.with_counts(fewer.reshape(table.shape))))
+        rest = table.with_counts(fewer.reshape(table.shape))
+        if isinstance(fit, LogLinearSearchFit) and not kept:
+            trials.append(Trial(fit.repeated(rest)))
+        else:
+            trials.append(attempt(estimator, rest))
     total, n = fit.population.total, table.n_observed
     changes = np.asarray([_change(trial, total, n) for trial in trials])
     frame = history_frame(table, cells).assign(

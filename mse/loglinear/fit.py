@@ -30,6 +30,7 @@ from mse.answer.reasons import (
     boundary_reason,
     not_estimable_reason,
 )
+from mse.core._threads import one_thread
 from mse.core.existence import INDETERMINATE, LIMITS
 from mse.core.fitting import NOT_ESTIMABLE, OK, STATUSES, ModelFit, fit_model
 from mse.core.hidden_variance import HiddenCovariance, hidden_covariance
@@ -229,6 +230,7 @@ def complete_counts(table: CaptureTable) -> FloatArray:
     return np.ascontiguousarray(table.counts, dtype=np.float64).ravel()
 
 
+@one_thread
 def fit_structure(
     estimator: LogLinear, table: CaptureTable, model: HierarchicalModel
 ) -> LogLinearFit:

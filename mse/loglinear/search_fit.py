@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -151,6 +151,20 @@ def list_design(models: Catalogue) -> tuple[Design, BoolArray]:
     return design, np.column_stack([np.ones(len(models), dtype=np.bool_), models.members])
 
 
+@lru_cache(maxsize=8)
+def fits_of_catalogue(counts: bytes, n_lists: int, max_order: int | None) -> BatchFit:
+    """Fit every model of a catalogue to a table, or remember the fits: they serve every criterion.
+
+    counts: persons by cell, as doubles; the last tables are remembered, those of each list left out among them
+    n_lists, max_order: as of `mse.models.catalogue.catalogue`
+    """
+    design, members = list_design(catalogue(n_lists, max_order))
+    fits = fit_models(np.frombuffer(counts)[None], members, design)
+    for each in fits:
+        each.setflags(write=False)
+    return fits
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class LogLinearSearchFit(Fitted):
     """What a search learned: every model tried, and the best one.
@@ -263,19 +277,20 @@ class LogLinearSearchFit(Fitted):
                 "bic": self._criteria.bic[order],
                 "total": self._totals[order],
                 "status": np.asarray(STATUSES)[fits.status[0, order]],
-                "limit": [self._limit(i) for i in order.tolist()],
+                "limit": self._limits_of(order),
             }
         )
         if not self.table.is_complete:
             return frame
         return frame.assign(df_adjusted=fits.n_face[0, order] - fits.rank[0, order])
 
-    def _limit(self, i: int) -> Limit:
-        """Limit of model i: that of the least determined stratum."""
-        if self._fits.status[0, i] == NOT_CONVERGED:
-            return "indeterminate"
-        codes = np.unique(self._fits.limits[0, i])
-        return joint_limit([LIMITS[code] for code in codes])
+    def _limits_of(self, models: IntArray) -> list[Limit]:
+        """Limits of models: of each that of its least determined stratum."""
+        kinds, at = np.unique(self._fits.limits[0, models], axis=0, return_inverse=True)
+        known = [joint_limit([LIMITS[code] for code in row]) for row in kinds]
+        failed = self._fits.status[0, models] == NOT_CONVERGED
+        found = zip(at.ravel().tolist(), failed.tolist(), strict=True)
+        return ["indeterminate" if none else known[kind] for kind, none in found]
 
     @property
     def _totals(self) -> FloatArray:
@@ -348,7 +363,7 @@ class LogLinearSearchFit(Fitted):
                     "remark.best_not_estimable",
                     criterion=self._criterion_name,
                     model=self._source.notation(first),
-                    limit=Message(f"limit_word.{self._limit(first)}"),
+                    limit=Message(f"limit_word.{self._limits_of(np.asarray([first]))[0]}"),
                 )
             )
         if not self._eligible.any():
@@ -459,8 +474,11 @@ class LogLinearSearchFit(Fitted):
     def fit_of(self, i: int) -> LogLinearFit:
         """Fit of model number i, in the order in which models were tried."""
         structure = self._source.structure(i)
-        model = LogLinear(structure.notation(), self.estimator.interval, self.estimator.trend)
-        return fit_structure(model, self.table, structure)
+        return fit_structure(self._asking(structure), self.table, structure)
+
+    def _asking(self, structure: HierarchicalModel) -> LogLinear:
+        """Ask for one model with the settings of the search."""
+        return LogLinear(structure.notation(), self.estimator.interval, self.estimator.trend)
 
     # The best model's own figures -----------------------------------------------------------------
 
@@ -537,7 +555,7 @@ class LogLinearSearchFit(Fitted):
     def refitter(self, candidates: int | None = None) -> Refitter:
         """Repeat the search on other counts, for the bootstrap; see `mse.answer.protocols`."""
         if isinstance(self._source, CatalogueModels):
-            return self._selection_refitter(self._source, candidates)
+            return self._selection_refitter(self._source, self._candidates(candidates))
         if candidates is not None:
             raise ModelError(
                 f"A stepwise search has no list of candidates; candidates={candidates} goes with "
@@ -552,6 +570,19 @@ class LogLinearSearchFit(Fitted):
             return self._joint_refitter(kind)
         return path_refitter(self.table.n_lists, self.estimator.threshold, kind)
 
+    def repeated(self, table: CaptureTable) -> PopulationEstimate:
+        """Repeat the search on another table of the same lists, of which only the chosen model is kept.
+
+        Of a catalogue most models are ruled out unfitted, see `mse.core.search`.
+        """
+        if isinstance(self._source, CatalogueModels) and table.is_complete:
+            order, refitter = self._selecting
+            chosen = int(refitter(complete_counts(table)[None]).chosen[0])
+            if chosen >= 0:
+                structure = self._source.structure(int(order[chosen]))
+                return fit_structure(self._asking(structure), table, structure).population
+        return self.estimator.fit(table).population
+
     def _joint_refitter(self, kind: int) -> JointRefitter | ModelRefitter:
         table, how = self.table, self.estimator
         least = smallest_model(table, how.keep)
@@ -560,15 +591,19 @@ class LogLinearSearchFit(Fitted):
             most = within_reach(table, least, most, how.criterion, how.trend, margin=RANGE_WITHIN)
         return joint_refitter(table, (least, most), how.trend, kind)
 
-    def _selection_refitter(
-        self, source: CatalogueModels, candidates: int | None
-    ) -> SelectionRefitter:
-        design, members = list_design(catalogue(self.table.n_lists, source.max_order))
+    def _candidates(self, most: int | None) -> IntArray:
+        """Models to choose from on other counts, best first on these."""
         # Those not estimable here may be so on other counts: they come last, not never.
-        rank = np.where(self._estimable, self._values, np.inf)
-        order = np.argsort(rank, kind="stable")
-        if candidates is not None:
-            order = order[: min(candidates, int(self._estimable.sum()))]
+        order = np.argsort(np.where(self._estimable, self._values, np.inf), kind="stable")
+        return order if most is None else order[: min(most, int(self._estimable.sum()))]
+
+    @cached_property
+    def _selecting(self) -> tuple[IntArray, Refitter]:
+        """All models, best first, and what chooses among them again."""
+        return self._candidates(None), self.refitter()
+
+    def _selection_refitter(self, source: CatalogueModels, order: IntArray) -> SelectionRefitter:
+        design, members = list_design(catalogue(self.table.n_lists, source.max_order))
         starts = self._fits.coefficients[0, order]
         counts = complete_counts(self.table)
         kind = SELECTION_CRITERIA.index(self.estimator.criterion)
@@ -779,11 +814,10 @@ class LogLinearSearch:
             return search_catalogue(
                 self, table, order, largest_model(main, order or table.n_lists - 1)
             )
-        models, counts = catalogue(table.n_lists, order), complete_counts(table)
-        design, members = list_design(models)
-        fits = fit_models(counts[None], members, design)
+        fits = fits_of_catalogue(complete_counts(table).tobytes(), table.n_lists, order)
         source = CatalogueModels(table.lists, order)
-        return LogLinearSearchFit(self, table, source, fits, models.n_parameters, ())
+        n_parameters = catalogue(table.n_lists, order).n_parameters
+        return LogLinearSearchFit(self, table, source, fits, n_parameters, ())
 
     def _exhaustive_order(self, n_lists: int) -> int | None:
         if self.max_order is not None or n_lists <= _ALL_ORDERS_LISTS:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from mse._notice import ChangingLine
 from mse.cli import app
 from tests.json_schemas import validator
 
@@ -45,6 +46,11 @@ COMPARE = ("compare", "--covariates", "year,sex", "--model", MODEL)
 MONITOR = ("monitor", "--groups", "sex", "--model", MODEL, "--replicates", "100", "--workers", "1")
 #: The persons of 2015 and male, 7, and what the total of 2015 less the women would give.
 SMALL = 7
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_said_of_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ChangingLine, "show", lambda *_: None)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from mse._progress import in_notebook, track
+from mse._notice import ChangingLine, in_notebook
+from mse._progress import track
 
 
 @pytest.fixture
@@ -55,3 +56,25 @@ def test_a_bar_in_a_notebook_goes_when_the_work_fails(notebook: list[str]) -> No
 def test_no_bar_in_a_notebook_that_asks_for_none(notebook: list[str]) -> None:
     assert list(track([1], 1, "refits", progress=False)) == [1]
     assert notebook == []
+
+
+def test_a_line_that_changes_in_a_notebook(notebook: list[str]) -> None:
+    line = ChangingLine()
+    line.show("Compiling <core>", "1 of 2")
+    line.show("Compiling <core>", "2 of 2")
+    line.clear()
+    assert notebook == [
+        "Compiling &lt;core&gt;: 1 of 2",
+        "Compiling &lt;core&gt;: 2 of 2",
+        "",
+    ]
+
+
+def test_a_line_that_changes_is_plain_where_nobody_watches(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = ChangingLine()
+    line.show("Compiling", "1 of 2")
+    line.show("Compiling", "2 of 2")
+    line.clear()
+    assert capsys.readouterr().err == "Compiling.\n"

@@ -23,10 +23,10 @@ from __future__ import annotations
 from math import lgamma, log1p
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 from scipy.special import logsumexp
 
+from mse.core._compiled import kernel
 from mse.core.decomposable.graphs import decompose, eliminate, may_flip
 from mse.core.decomposable.posterior import STEP, GraphPosterior, Scores, panel_length, share
 from mse.core.decomposable.scores import (
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 _SLACK = 0.05
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _series(coefficients, y):  # type: ignore[no-untyped-def]
     """Sum of Legendre polynomials at y, by Clenshaw's recurrence."""
     later = 0.0
@@ -65,7 +65,7 @@ def _series(coefficients, y):  # type: ignore[no-untyped-def]
     return coefficients[0] + y * later - 0.5 * latest
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _within(rng, first, last, values, to_series):  # type: ignore[no-untyped-def]
     """Draw an integer of one panel from log densities at its nodes."""
     count = last - first + 1
@@ -85,7 +85,7 @@ def _within(rng, first, last, values, to_series):  # type: ignore[no-untyped-def
             return at
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def draw_hidden(rng, grid, to_series, log_density, out):  # type: ignore[no-untyped-def]
     """Draw hidden counts from a density that is known at the nodes of a grid.
 
@@ -109,7 +109,7 @@ def draw_hidden(rng, grid, to_series, log_density, out):  # type: ignore[no-unty
         out[m] = _within(rng, grid.first[i], grid.last[i], values, to_series)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def cell_probabilities(rng, near, counts, delta, out):  # type: ignore[no-untyped-def]
     """Draw the probabilities of all cells from their posterior under a graph.
 
@@ -267,7 +267,7 @@ class _Data(NamedTuple):
     masses: FloatArray
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _constant(data, members):  # type: ignore[no-untyped-def]
     """Constant and shape of a set of lists, as `mse.core.decomposable.scores.set_constant`."""
     codes = data.histories & members
@@ -289,7 +289,7 @@ def _constant(data, members):  # type: ignore[no-untyped-def]
     return known, absent + cell
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _size(members):  # type: ignore[no-untyped-def]
     """Count the lists of a set."""
     count = 0
@@ -299,7 +299,7 @@ def _size(members):  # type: ignore[no-untyped-def]
     return count
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _add(data, members, sign, row):  # type: ignore[no-untyped-def]
     """Add or subtract the scores of a set of lists."""
     if members == 0:
@@ -316,7 +316,7 @@ def _add(data, members, sign, row):  # type: ignore[no-untyped-def]
         row[g] += sign * data.rows[slot, g]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _flip(data, near, i, j, row):  # type: ignore[no-untyped-def]
     """Join or part two lists, and change the scores accordingly."""
     common = near[i] & near[j]
@@ -329,7 +329,7 @@ def _flip(data, near, i, j, row):  # type: ignore[no-untyped-def]
     near[j] ^= 1 << i
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _mass(data, key, row):  # type: ignore[no-untyped-def]
     """Log of the sum of the posterior over the grid."""
     slot = key & (data.keys.size - 1)
@@ -356,7 +356,7 @@ class _Copy(NamedTuple):
     mass: FloatArray  # (1,)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _one(copies, t):  # type: ignore[no-untyped-def]
     """Copy number t."""
     return _Copy(
@@ -369,7 +369,7 @@ def _one(copies, t):  # type: ignore[no-untyped-def]
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _try_move(rng, data, walk, copy, power, codes, moves):  # type: ignore[no-untyped-def]
     """Try to change one pair of lists, or two."""
     n_lists = data.n_lists
@@ -407,7 +407,7 @@ def _try_move(rng, data, walk, copy, power, codes, moves):  # type: ignore[no-un
         copy.mass[0] = mass
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _replay(data, copy, flips, row):  # type: ignore[no-untyped-def]
     """Change the scores as the flips from the graph to its trial do."""
     copy.trial[:] = copy.near
@@ -415,7 +415,7 @@ def _replay(data, copy, flips, row):  # type: ignore[no-untyped-def]
         _flip(data, copy.trial, flips[f, 0], flips[f, 1], row)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _start(data, copy, codes, order, width):  # type: ignore[no-untyped-def]
     """Begin with the lists in some order, each joined to those just before it."""
     copy.near[:] = 0
@@ -436,7 +436,7 @@ def _start(data, copy, codes, order, width):  # type: ignore[no-untyped-def]
     copy.mass[0] = _mass(data, copy.state[0], copy.row)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _exchange(rng, copies, at, powers, made):  # type: ignore[no-untyped-def]
     """Let copies of neighboring powers exchange their graphs; ``at`` says which holds which."""
     for t in range(powers.size - 1):
@@ -446,7 +446,7 @@ def _exchange(rng, copies, at, powers, made):  # type: ignore[no-untyped-def]
             made[t] += 1
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _walk(rng, data, walk, copies, codes, orders, width, grid, to_series, n_warmup, out):  # type: ignore[no-untyped-def]
     """Run a chain, and write what it sees into ``out``."""
     n_powers = walk.powers.size

@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from zipfile import BadZipFile
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from mse.core._compiled import kernel
 
 if TYPE_CHECKING:
     from mse._typing import IntArray
@@ -134,7 +135,7 @@ def list_pairs(n_lists: int) -> tuple[tuple[int, int], ...]:
     return tuple(combinations(range(n_lists), 2))
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def adjacency(edges, n_lists):  # type: ignore[no-untyped-def]
     """Neighbors of each list as a set, (K,) int64, from a graph as an integer."""
     near = np.zeros(n_lists, dtype=np.int64)
@@ -148,7 +149,7 @@ def adjacency(edges, n_lists):  # type: ignore[no-untyped-def]
     return near
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _is_complete(members, near):  # type: ignore[no-untyped-def]
     """Tell whether all lists of a set are joined to each other."""
     complete = True
@@ -157,7 +158,7 @@ def _is_complete(members, near):  # type: ignore[no-untyped-def]
     return complete
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def eliminate(near, order, separators):  # type: ignore[no-untyped-def]
     """Take lists away one by one, each with its remaining neighbors joined; False if that fails.
 
@@ -181,7 +182,7 @@ def eliminate(near, order, separators):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def decompose(near, terms):  # type: ignore[no-untyped-def]
     """Find the cliques and separators of a graph; False if it is not decomposable.
 
@@ -213,7 +214,7 @@ def decompose(near, terms):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def neighbors(terms, sets, n_lists):  # type: ignore[no-untyped-def]
     """Neighbors of each list, (K,) int64, from the cliques of a graph: positions among sets."""
     near = np.zeros(n_lists, dtype=np.int64)
@@ -227,7 +228,7 @@ def neighbors(terms, sets, n_lists):  # type: ignore[no-untyped-def]
     return near
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def pair_probabilities(terms, sets, probability, n_lists):  # type: ignore[no-untyped-def]
     """Probability that two lists are joined, (K, K), from probabilities of graphs."""
     joined = np.zeros((n_lists, n_lists))
@@ -240,7 +241,7 @@ def pair_probabilities(terms, sets, probability, n_lists):  # type: ignore[no-un
     return joined
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def may_flip(near, i, j):  # type: ignore[no-untyped-def]
     """Tell whether a decomposable graph stays one when two lists are joined or parted.
 
@@ -265,7 +266,7 @@ def may_flip(near, i, j):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _enumerate(n_lists, edges, terms):  # type: ignore[no-untyped-def]
     """Fill in the decomposable graphs among all graphs; return how many there are."""
     found = 0

@@ -30,10 +30,11 @@ from functools import lru_cache
 from math import lgamma, log, log1p
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.polynomial import legendre
 from scipy.special import gammaln
+
+from mse.core._compiled import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,14 +72,14 @@ class Problem(NamedTuple):
         return self.n_observed + 2.0**self.n_lists * self.delta
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _stirling(x):  # type: ignore[no-untyped-def]
     """Tail of Stirling's series of lgamma; below 1e-16 off from 32 on."""
     y = 1.0 / (x * x)
     return (1 / 12 - y * (1 / 360 - y * (1 / 1260 - y * (1 / 1680 - y / 1188)))) / x
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def log_gamma_ratio(x, a, b):  # type: ignore[no-untyped-def]
     """Return lgamma(x + a) - lgamma(x + b), without the loss of digits for large x."""
     p = x + a
@@ -114,7 +115,7 @@ def set_tables(problem: Problem, sets: IntArray) -> tuple[FloatArray, FloatArray
     return np.ascontiguousarray(constants), np.ascontiguousarray(shapes)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def set_rows(constants, shapes, total, hidden):  # type: ignore[no-untyped-def]
     """Scores of sets of lists at some hidden counts, (U, G); of the first, the empty set, 0."""
     rows = np.zeros((constants.size, hidden.size))
@@ -124,7 +125,7 @@ def set_rows(constants, shapes, total, hidden):  # type: ignore[no-untyped-def]
     return rows
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _arrangements(observed, hidden):  # type: ignore[no-untyped-def]
     """Log of N! / h!, the part of the multinomial coefficient that depends on h: (G,)."""
     found = np.empty(hidden.size)
@@ -139,7 +140,7 @@ def base_row(problem: Problem, hidden: FloatArray) -> FloatArray:
     return np.asarray(prior + _arrangements(problem.n_observed, hidden))
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def score(terms, rows, base, prior, out):  # type: ignore[no-untyped-def]
     """Write the log score of a graph at each hidden count into ``out``; return the largest.
 
@@ -167,7 +168,7 @@ def score(terms, rows, base, prior, out):  # type: ignore[no-untyped-def]
     return peak
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def accumulate(terms, priors, rows, base, weights, log_mass, log_density):  # type: ignore[no-untyped-def]
     """Add some hidden counts to the posterior masses of graphs, and find the density there.
 
@@ -204,7 +205,7 @@ def accumulate(terms, priors, rows, base, weights, log_mass, log_density):  # ty
         log_density[g] = scale + np.log(sums[g]) if sums[g] > 0 else -np.inf
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _bend(values, g):  # type: ignore[no-untyped-def]
     """Second difference at a node, negated; 0 at the ends and where it bends up."""
     if g == 0 or g == values.size - 1:
@@ -212,7 +213,7 @@ def _bend(values, g):  # type: ignore[no-untyped-def]
     return max(2 * values[g] - values[g - 1] - values[g + 1], 0.0)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _between(values, g):  # type: ignore[no-untyped-def]
     """Bound of a function between nodes g and g + 1.
 
@@ -228,7 +229,7 @@ def _between(values, g):  # type: ignore[no-untyped-def]
     return min(high + max(_bend(values, g), _bend(values, g + 1)) / 8, left, right)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def ends(terms, priors, rows, base, widths, step):  # type: ignore[no-untyped-def]
     """Bounds of the posterior masses of graphs from a coarse grid, equidistant in log(1 + h).
 
@@ -255,7 +256,7 @@ def ends(terms, priors, rows, base, widths, step):  # type: ignore[no-untyped-de
     return lower, upper
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def curvatures(terms, priors, rows, base, widths, least):  # type: ignore[no-untyped-def]
     """Largest second difference, negated, of the scores at the nodes of a coarse grid: (G,).
 
@@ -273,7 +274,7 @@ def curvatures(terms, priors, rows, base, widths, least):  # type: ignore[no-unt
     return largest
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def sums_over_terms(terms, values):  # type: ignore[no-untyped-def]
     """Sum a value of sets of lists over cliques minus separators: (M,) float64."""
     found = np.zeros(len(terms))
@@ -446,7 +447,7 @@ def quantile(grid: HiddenGrid, log_density: FloatArray, probability: float) -> i
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def quantiles(grid, to_series, log_densities, probabilities):  # type: ignore[no-untyped-def]
     """Find quantiles of several densities.
 
@@ -474,7 +475,7 @@ def quantiles(grid, to_series, log_densities, probabilities):  # type: ignore[no
     return found
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _reaching(values, count, wanted, to_series):  # type: ignore[no-untyped-def]
     """Find the integer of a panel, from 0, at which the sum of a density reaches a value."""
     if values.size == count:
@@ -495,7 +496,7 @@ def _reaching(values, count, wanted, to_series):  # type: ignore[no-untyped-def]
     return low
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _partial_sum(series, count, n):  # type: ignore[no-untyped-def]
     """Sum of a Legendre series over the first n of ``count`` integers of a panel.
 

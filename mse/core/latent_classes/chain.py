@@ -14,9 +14,9 @@ from __future__ import annotations
 from math import exp, lgamma, log, log1p, pi, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from mse.core._compiled import kernel
 from mse.core.latent_classes.density import (
     FAST,
     LARGEST_LOGIT,
@@ -58,14 +58,14 @@ class State(NamedTuple):
     prior: float
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def make_state(theta, target, work):  # type: ignore[no-untyped-def]
     """Evaluate a position."""
     likelihood, prior, _ = evaluate(theta, target, work)
     return State(theta, likelihood, prior)
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def travel(rng, state, target, work, step, n_steps):  # type: ignore[no-untyped-def]
     """Follow a trajectory of Hamiltonian dynamics and accept where it ends, or not.
 
@@ -107,7 +107,7 @@ def travel(rng, state, target, work, step, n_steps):  # type: ignore[no-untyped-
     return state, probability
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def log_gamma_variate(rng, shape):  # type: ignore[no-untyped-def]
     """Logarithm of a Gamma(shape, 1) variate; G(a) = G(a + 1) U^(1/a) where a is small."""
     if shape >= SMALL_SHAPE:
@@ -115,7 +115,7 @@ def log_gamma_variate(rng, shape):  # type: ignore[no-untyped-def]
     return log(rng.standard_gamma(shape + 1.0)) - rng.standard_exponential() / shape
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _hidden_persons(rng, target, work, s):  # type: ignore[no-untyped-def]
     """Draw the hidden persons of a stratum, negative binomial as p(N) is proportional to 1/N."""
     seen = target.histories.observed[s]
@@ -125,7 +125,7 @@ def _hidden_persons(rng, target, work, s):  # type: ignore[no-untyped-def]
     return float(rng.poisson(mean)) if mean < LARGEST_COUNT else mean
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _allot(rng, persons, shares, members):  # type: ignore[no-untyped-def]
     """Put persons into classes in proportion to their shares; members receives how many."""
     total, largest = 0.0, 0
@@ -149,7 +149,7 @@ def _allot(rng, persons, shares, members):  # type: ignore[no-untyped-def]
     members[largest] += max(left, 0.0)
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _fill_classes(rng, target, work, members, on):  # type: ignore[no-untyped-def]
     """Put all persons into classes; members (S, H) by stratum, on (K, H) by list."""
     data, h = target.histories, target.n_classes
@@ -171,7 +171,7 @@ def _fill_classes(rng, target, work, members, on):  # type: ignore[no-untyped-de
                     on[data.lists[k], i] += some[i]
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _log_density_of_alpha(x, members, priors):  # type: ignore[no-untyped-def]
     """Log density of log alpha given the persons in the classes, the sticks integrated out."""
     alpha = exp(x)
@@ -186,7 +186,7 @@ def _log_density_of_alpha(x, members, priors):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _draw_alpha(rng, alpha, members, priors):  # type: ignore[no-untyped-def]
     """Slice sampling of log alpha given the persons in the classes (Neal 2003, Ann. Stat. 31)."""
     x = log(alpha)
@@ -208,7 +208,7 @@ def _draw_alpha(rng, alpha, members, priors):  # type: ignore[no-untyped-def]
     return alpha
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def regroup(rng, state, target, work):  # type: ignore[no-untyped-def]
     """Put the persons into classes, and draw sticks and capture probabilities given that.
 
@@ -241,7 +241,7 @@ def regroup(rng, state, target, work):  # type: ignore[no-untyped-def]
     return make_state(theta, target, work)
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def log_weights(theta, s, weights):  # type: ignore[no-untyped-def]
     """Write the log weights of a stratum; log Jacobian of the weights but the last in the sticks."""
     last = weights.size - 1
@@ -256,7 +256,7 @@ def log_weights(theta, s, weights):  # type: ignore[no-untyped-def]
     return jacobian
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def set_weights(theta, s, weights):  # type: ignore[no-untyped-def]
     """Write the sticks that break into these log weights; log Jacobian as of `log_weights`."""
     last = weights.size - 1
@@ -270,7 +270,7 @@ def set_weights(theta, s, weights):  # type: ignore[no-untyped-def]
     return jacobian
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def exchange(rng, state, target, work):  # type: ignore[no-untyped-def]
     """Let two classes exchange their places, which changes nothing but the prior of the sticks.
 
@@ -342,13 +342,13 @@ def blank(n_components: int, d: int) -> Mixture:
     )
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def log_sum(a, b):  # type: ignore[no-untyped-def]
     """Compute log(exp(a) + exp(b)) for a or b finite."""
     return max(a, b) + log1p(exp(-abs(a - b)))
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _log_component(x, c, mixture, z):  # type: ignore[no-untyped-def]
     """Log density of a component, but for its share and determinant; z is overwritten."""
     total = 0.0
@@ -361,7 +361,7 @@ def _log_component(x, c, mixture, z):  # type: ignore[no-untyped-def]
     return -0.5 * (total + x.size * log(2.0 * pi))
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def log_density(x, mixture):  # type: ignore[no-untyped-def]
     """Log density of the mixture."""
     z = np.empty(x.size)
@@ -372,7 +372,7 @@ def log_density(x, mixture):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def draw_point(rng, mixture, x):  # type: ignore[no-untyped-def]
     """Draw from the mixture."""
     c, u = 0, rng.random()
@@ -386,7 +386,7 @@ def draw_point(rng, mixture, x):  # type: ignore[no-untyped-def]
             x[i] += mixture.factors[c, i, j] * z[j]
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _expect(points, mixture, parts):  # type: ignore[no-untyped-def]
     """Write the responsibilities of the components (M, C)."""
     x, z = np.empty(points.shape[1]), np.empty(points.shape[1])
@@ -401,7 +401,7 @@ def _expect(points, mixture, parts):  # type: ignore[no-untyped-def]
             parts[m, c] = exp(parts[m, c] - total)
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _factor(factors, c):  # type: ignore[no-untyped-def]
     """Cholesky factor of a covariance, lower triangle in place; half its log determinant."""
     value = 0.0
@@ -416,7 +416,7 @@ def _factor(factors, c):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _add_spread(points, m, part, mean, covariance):  # type: ignore[no-untyped-def]
     """Add a point to the lower triangle of a covariance."""
     for i in range(mean.size):
@@ -425,7 +425,7 @@ def _add_spread(points, m, part, mean, covariance):  # type: ignore[no-untyped-d
             covariance[i, j] += first * (points[m, j] - mean[j])
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _maximize(points, parts, mixture):  # type: ignore[no-untyped-def]
     """Write the mixture given the responsibilities; shares are not added up yet."""
     n_points, d = points.shape
@@ -453,7 +453,7 @@ def _maximize(points, parts, mixture):  # type: ignore[no-untyped-def]
         mixture.log_shares[c] = log(size / n_points) - _factor(factors, c)
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _scatter(rng, points, parts):  # type: ignore[no-untyped-def]
     """Start from points far apart (Arthur & Vassilvitskii 2007); each goes to the nearest of them."""
     n_points = points.shape[0]
@@ -477,7 +477,7 @@ def _scatter(rng, points, parts):  # type: ignore[no-untyped-def]
             parts[m, c] = 1.0 if home[m] == c else 0.0
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _fit(rng, points, parts, mixture):  # type: ignore[no-untyped-def]
     """EM from scattered starts, over standardized points; writes responsibilities and mixture."""
     _scatter(rng, points, parts)
@@ -547,7 +547,7 @@ def no_atlas() -> Atlas:
 # Coordinates ---------------------------------------------------------------------------------------
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def observed_by_class(target, work, out):  # type: ignore[no-untyped-def]
     """Write the observed persons of each class in expectation, (H,), after an evaluation."""
     for i in range(out.size):
@@ -558,7 +558,7 @@ def observed_by_class(target, work, out):  # type: ignore[no-untyped-def]
             out[i] += scale * work.weights[s, i] * work.caught[i]
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _lead(target, work, order, persons):  # type: ignore[no-untyped-def]
     """Write the leading classes, that with most observed persons first."""
     observed_by_class(target, work, persons)
@@ -571,7 +571,7 @@ def _lead(target, work, order, persons):  # type: ignore[no-untyped-def]
         persons[best] = -1.0
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _log_caught(theta, start, h, n_lists, i):  # type: ignore[no-untyped-def]
     """Log probability that a member of a class is on some list."""
     caught = 0.0
@@ -580,7 +580,7 @@ def _log_caught(theta, start, h, n_lists, i):  # type: ignore[no-untyped-def]
     return log(caught)
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def coordinates(theta, target, order, x):  # type: ignore[no-untyped-def]
     """Write the coordinates of the leading classes; log of their density over that of the state.
 
@@ -609,7 +609,7 @@ def coordinates(theta, target, order, x):  # type: ignore[no-untyped-def]
     return change
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def position(x, target, order, theta):  # type: ignore[no-untyped-def]
     """Move the leading classes of a state, in place, to coordinates; whether that is possible."""
     h, n_lists = target.n_classes, target.histories.n_lists
@@ -640,7 +640,7 @@ def position(x, target, order, theta):  # type: ignore[no-untyped-def]
     return finite
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def jump(rng, state, target, work, atlas, n_tries):  # type: ignore[no-untyped-def]
     """Try to jump, several times.
 
@@ -684,7 +684,7 @@ def jump(rng, state, target, work, atlas, n_tries):  # type: ignore[no-untyped-d
     return state, accepted
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _survey(draws, target, work, leading, out):  # type: ignore[no-untyped-def]
     """Write the coordinates of the leading classes of states (M, d)."""
     order, persons = np.empty(leading, np.int64), np.empty(target.n_classes)
@@ -783,7 +783,7 @@ class Pace(NamedTuple):
     thin: int
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _run(rng, theta, target, atlas, pace, kept):  # type: ignore[no-untyped-def]
     """Run a chain; writes what it keeps, returns the adapted step."""
     work = make_workspace(target)

@@ -20,8 +20,9 @@ from __future__ import annotations
 from math import exp, log, log1p
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
+
+from mse.core._compiled import kernel
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray
@@ -32,8 +33,6 @@ LARGEST_LOGIT = 30.0
 
 #: Compiler options: sums may be added up in any order, for speed; NaN and infinity keep their meaning.
 FAST = {
-    "cache": True,
-    "nogil": True,
     "error_model": "numpy",
     "fastmath": {"reassoc", "contract", "nsz"},
 }
@@ -140,7 +139,7 @@ def n_parameters(target: Target) -> int:
     return int(sticks + target.histories.n_lists * target.n_classes)
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def make_workspace(target):  # type: ignore[no-untyped-def]
     """Allocate the arrays that evaluations of a target write into."""
     data, h = target.histories, target.n_classes
@@ -158,13 +157,13 @@ def make_workspace(target):  # type: ignore[no-untyped-def]
     )
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def softplus(x):  # type: ignore[no-untyped-def]
     """Compute log(1 + exp(x)) without overflow."""
     return x + log1p(exp(-x)) if x > 0 else log1p(exp(x))
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def total_length(theta, n_sticks):  # type: ignore[no-untyped-def]
     """Sum of -log(1 - V) over all sticks: all that alpha depends on."""
     total = 0.0
@@ -173,7 +172,7 @@ def total_length(theta, n_sticks):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _break_sticks(theta, target, work):  # type: ignore[no-untyped-def]
     """Write breaks and weights; the log prior of the sticks, their Jacobian included."""
     h = target.n_classes
@@ -198,7 +197,7 @@ def _break_sticks(theta, target, work):  # type: ignore[no-untyped-def]
     return value - (n_sticks + target.priors.shape) * log(target.priors.rate + length), length
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _set_odds(theta, target, work):  # type: ignore[no-untyped-def]
     """Write odds and probabilities; the log prior, -inf outside the range of the logits."""
     h, n_lists, priors = target.n_classes, target.histories.n_lists, target.priors
@@ -222,7 +221,7 @@ def _set_odds(theta, target, work):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _share_out(target, work):  # type: ignore[no-untyped-def]
     """Write the expected shares of the classes in each history; the log likelihood."""
     data, h, shares = target.histories, target.n_classes, work.shares
@@ -249,7 +248,7 @@ def _share_out(target, work):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def caught_share(work, s):  # type: ignore[no-untyped-def]
     """Probability of a person in a stratum to be on some list, 1 - p(s, 0)."""
     total = 0.0
@@ -258,7 +257,7 @@ def caught_share(work, s):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def missed_share(work, s):  # type: ignore[no-untyped-def]
     """Probability of a person in a stratum to be on no list, p(s, 0)."""
     total = 0.0
@@ -267,7 +266,7 @@ def missed_share(work, s):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def evaluate(theta, target, work):  # type: ignore[no-untyped-def]
     """Log likelihood and log prior of a state, but for constants.
 
@@ -287,7 +286,7 @@ def evaluate(theta, target, work):  # type: ignore[no-untyped-def]
     return likelihood, prior + more, length
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def _add_up(target, work, s):  # type: ignore[no-untyped-def]
     """Write the persons of a stratum by class; add the observed ones to the sums by list."""
     data, h, members = target.histories, target.n_classes, work.members
@@ -303,7 +302,7 @@ def _add_up(target, work, s):  # type: ignore[no-untyped-def]
                 work.sums[j, i] += work.shares[r, i]
 
 
-@nb.njit(**FAST)
+@kernel(**FAST)
 def slope(target, work, length, gradient):  # type: ignore[no-untyped-def]
     """Gradient of log likelihood plus log prior at the state that was evaluated last.
 

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from mse.core._compiled import kernel
 from mse.core.model_average.density import Room, Target, make_room
 from mse.core.model_average.maps import (
     ROUGH,
@@ -81,7 +81,7 @@ def free_slot(memory: Memory) -> int:
     return int(memory.used[0]) - 1
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def place_of(members, memory):  # type: ignore[no-untyped-def]
     """Find the place of a model in the hash table: that of its slot, or where it should go."""
     place = np.int64(0)
@@ -99,13 +99,13 @@ def place_of(members, memory):  # type: ignore[no-untyped-def]
     return place
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def find(members, memory):  # type: ignore[no-untyped-def]
     """Slot of a model, -1 if it is not in memory."""
     return memory.table[place_of(members, memory)]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def remember(first, count, memory):  # type: ignore[no-untyped-def]
     """Enter so many slots from this one on into the hash table."""
     for slot in range(first, first + count):
@@ -120,7 +120,7 @@ EXCHANGES = 0.3
 ADDING, DROPPING = 1, 2
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def may_change(members, scope, t, kinds):  # type: ignore[no-untyped-def]
     """Whether a model stays hierarchical when term t is added or dropped, if that is among the kinds."""
     if members[t]:
@@ -139,7 +139,7 @@ def may_change(members, scope, t, kinds):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _change(members, scope, kinds, kinds_back, skipped, rng):  # type: ignore[no-untyped-def]
     """Add or drop a random term but for one; the number of choices, the term, and the choices back."""
     n, found, back = 0, -1, 0
@@ -156,7 +156,7 @@ def _change(members, scope, kinds, kinds_back, skipped, rng):  # type: ignore[no
     return n, found, back
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def propose_terms(members, scope, proposed, rng):  # type: ignore[no-untyped-def]
     """Propose to add, drop or exchange terms.
 
@@ -389,7 +389,7 @@ def _advance(run: Run, schedule: IntArray) -> None:
             work_out(parts.target, state.proposed[None], memory.maps, slot, parts.room)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _jump(catalog, state, rng):  # type: ignore[no-untyped-def]
     """Propose a model of the catalogue; log of the probability of the way back over there."""
     u, low, high = rng.random(), 0, catalog.cumulative.size - 1
@@ -407,7 +407,7 @@ def _jump(catalog, state, rng):  # type: ignore[no-untyped-def]
     return catalog.log_probability[state.at[3]] - catalog.log_probability[low]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _stretched(scope, factor, state):  # type: ignore[no-untyped-def]
     """Log of the normal density at the stretched coordinates over that at the present ones, and of the Jacobian."""
     p, square = 1, state.z[0] ** 2
@@ -419,7 +419,7 @@ def _stretched(scope, factor, state):  # type: ignore[no-untyped-def]
     return p * np.log(factor) - 0.5 * (factor * factor - 1.0) * square
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _propose(target, catalog, state, rng):  # type: ignore[no-untyped-def]
     """Propose a model and coordinates, according to the phase."""
     step, kept = 0.0, 1.0
@@ -449,7 +449,7 @@ def _propose(target, catalog, state, rng):  # type: ignore[no-untyped-def]
             state.trial[u] = fresh if new else kept * state.z[u] + step * fresh
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _go_there(state):  # type: ignore[no-untyped-def]
     for t in range(state.members.size):
         state.members[t] = state.proposed[t]
@@ -457,7 +457,7 @@ def _go_there(state):  # type: ignore[no-untyped-def]
         state.z[u] = state.trial[u]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _screen(rough, state, rng):  # type: ignore[no-untyped-def]
     """Decide a move term by term by Laplace's approximation; whether the other decision is to follow."""
     gain = state.numbers[2] * (rough - state.numbers[3])
@@ -476,7 +476,7 @@ def _screen(rough, state, rng):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _decide(value, number, state, rng):  # type: ignore[no-untyped-def]
     """Go to the proposal with the probability of Metropolis and Hastings."""
     gain = state.numbers[2] * (value - state.numbers[0]) + state.numbers[1]
@@ -488,7 +488,7 @@ def _decide(value, number, state, rng):  # type: ignore[no-untyped-def]
     _go_there(state)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _write(run, slot, m):  # type: ignore[no-untyped-def]
     """Record the present state, whose coefficients are in the room."""
     for t in range(run.state.members.size):
@@ -497,7 +497,7 @@ def _write(run, slot, m):  # type: ignore[no-untyped-def]
         run.record.coefficients[m, run.memory.maps.chosen[slot, i]] = run.room.b[i]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _prepare(run, rng):  # type: ignore[no-untyped-def]
     """Propose something unless a proposal waits; the level of the map that is needed."""
     state = run.state
@@ -512,7 +512,7 @@ def _prepare(run, rng):  # type: ignore[no-untyped-def]
     return state.at[2]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def advance(run, schedule, rng):  # type: ignore[no-untyped-def]
     """Iterate, a move between models and one within, until all is done or a map is missing.
 

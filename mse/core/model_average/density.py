@@ -14,9 +14,9 @@ from __future__ import annotations
 from math import lgamma, log, pi
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from mse.core._compiled import kernel
 from mse.core.lattice import levels_of, unions
 from mse.core.newton import spread
 from mse.core.partly_known import Completion, Likelihood, complete
@@ -135,7 +135,7 @@ def make_room(target: Target) -> Room:
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def log_prior(square, size, log_volume, prior):  # type: ignore[no-untyped-def]
     """Log prior density of the coefficients but for the flat constant.
 
@@ -152,7 +152,7 @@ def log_prior(square, size, log_volume, prior):  # type: ignore[no-untyped-def]
     return value + log_volume
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def choose_effects(members, scope, chosen):  # type: ignore[no-untyped-def]
     """List the effects of a model, the constant first; their number and the log volume."""
     chosen[0] = 0
@@ -166,7 +166,7 @@ def choose_effects(members, scope, chosen):  # type: ignore[no-untyped-def]
     return p, log_volume
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def log_density(b, target, chosen, p, log_volume, room):  # type: ignore[no-untyped-def]
     """Evaluate the log posterior density but for a constant that all models share.
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from math import lgamma, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from mse.core._compiled import kernel
 from mse.core.lattice import superset_sum
 from mse.core.model_average.density import (
     LARGEST_LOG_MEAN,
@@ -98,7 +98,7 @@ def make_maps(target: Target, slots: int) -> Maps:
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _start(target, chosen, p, room):  # type: ignore[no-untyped-def]
     """One weighted least-squares step from the counts, with a unit information prior."""
     design, weights, right = target.likelihood.design, room.means, room.done.counts
@@ -115,7 +115,7 @@ def _start(target, chosen, p, room):  # type: ignore[no-untyped-def]
     return found
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _sums(weights, right, target, chosen, p, room):  # type: ignore[no-untyped-def]
     design = target.likelihood.design
     superset_sum(weights, design.shape)
@@ -123,7 +123,7 @@ def _sums(weights, right, target, chosen, p, room):  # type: ignore[no-untyped-d
     information(weights, design, chosen, p, room.matrix)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _derivatives(target, likelihood, p, trace, room):  # type: ignore[no-untyped-def]
     """Score and lower triangle of minus the second derivatives at b, whose means are in the room.
 
@@ -150,7 +150,7 @@ def _derivatives(target, likelihood, p, trace, room):  # type: ignore[no-untyped
             room.matrix[i, j] += held - bend * room.pull[i] * room.pull[j]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _factor(p, room):  # type: ignore[no-untyped-def]
     """Factor `matrix`, or where it is not positive definite put that of `whole` in its place."""
     if cholesky(room.matrix, p):
@@ -161,14 +161,14 @@ def _factor(p, room):  # type: ignore[no-untyped-def]
     return cholesky(room.matrix, p)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _go(start, step, t, p, end):  # type: ignore[no-untyped-def]
     """Go from a start along a step."""
     for i in range(p):
         end[i] = start[i] + t * step[i]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _newton_step(p, room):  # type: ignore[no-untyped-def]
     """Compute the step from b and put its end into the trial; the rise that the slope promises."""
     rise = 0.0
@@ -181,7 +181,7 @@ def _newton_step(p, room):  # type: ignore[no-untyped-def]
     return rise
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _spread_back(factor, p, x):  # type: ignore[no-untyped-def]
     """Solve L'y = x in place."""
     for i in range(p - 1, -1, -1):
@@ -190,7 +190,7 @@ def _spread_back(factor, p, x):  # type: ignore[no-untyped-def]
             x[k] -= factor[i, k] * x[i]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _half_variances(design, chosen, p, room, half):  # type: ignore[no-untyped-def]
     """Half the variance of each log mean under the factor in `matrix`; that of S beyond that of the means."""
     along, trace = room.done.counts, 0.0
@@ -211,7 +211,7 @@ def _half_variances(design, chosen, p, room, half):  # type: ignore[no-untyped-d
     return trace
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _smooth(likelihood, p, trace, room, half):  # type: ignore[no-untyped-def]
     """Set means of log-normal variables, and what they complete the counts to; the excess variance of S."""
     trace = 0.5 * (trace + _half_variances(likelihood.design, likelihood.kept, p, room, half))
@@ -222,7 +222,7 @@ def _smooth(likelihood, p, trace, room, half):  # type: ignore[no-untyped-def]
     return trace
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _limited_step(likelihood, p, room):  # type: ignore[no-untyped-def]
     """Take the step, shortened where it changes a log mean by more than 1; how much it would."""
     spread(room.step, likelihood.design, likelihood.kept, p, room.means)
@@ -233,7 +233,7 @@ def _limited_step(likelihood, p, room):  # type: ignore[no-untyped-def]
     return longest
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _settle(target, likelihood, steps, log_volume, room, half):  # type: ignore[no-untyped-def]
     """Climb from the trial to the mode by damped Newton steps, and go on to the nearest normal distribution.
 
@@ -276,7 +276,7 @@ def _settle(target, likelihood, steps, log_volume, room, half):  # type: ignore[
     return False, -np.inf
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def find_centers(target, models, maps, first, steps, room):  # type: ignore[no-untyped-def]
     """Find the normal distributions that are nearest to the posteriors of some models.
 
@@ -325,7 +325,7 @@ def find_centers(target, models, maps, first, steps, room):  # type: ignore[no-u
                 maps.factor[slot, i, j] = room.matrix[i, j]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _fit_coordinate(target, maps, slot, i, height, room):  # type: ignore[no-untyped-def]
     """Set the scale of a coordinate; log of the integral along it over that of a normal density."""
     p, chosen = maps.size[slot], maps.chosen[slot]
@@ -345,7 +345,7 @@ def _fit_coordinate(target, maps, slot, i, height, room):  # type: ignore[no-unt
     return np.log(integral)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def fit_scales(target, maps, first, count, room):  # type: ignore[no-untyped-def]
     """Set the scales of maps, and the approximate evidence.
 
@@ -389,7 +389,7 @@ def work_out(target: Target, models: BoolArray, maps: Maps, first: int, room: Ro
     fit_scales(target, maps, first, len(models), room)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def log_weight(z, target, maps, slot, room):  # type: ignore[no-untyped-def]
     """Log density of the posterior over that of theta where z is standard normal.
 
@@ -421,7 +421,7 @@ def log_weight(z, target, maps, slot, room):  # type: ignore[no-untyped-def]
 HEAVY_SHARE, HEAVY_DF = 0.1, 5
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _log_mixture(square, p):  # type: ignore[no-untyped-def]
     """Log density of the mixture over that of the standard normal distribution, at squared length."""
     log_t = lgamma(0.5 * (HEAVY_DF + p)) - lgamma(0.5 * HEAVY_DF)
@@ -433,7 +433,7 @@ def _log_mixture(square, p):  # type: ignore[no-untyped-def]
     return np.log(1.0 - HEAVY_SHARE + HEAVY_SHARE * np.exp(ratio))
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def weigh(target, maps, counts, sums, room, rng):  # type: ignore[no-untyped-def]
     """Draw from the maps of some models and sum the weights.
 

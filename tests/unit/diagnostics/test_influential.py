@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -89,3 +90,24 @@ def test_result_shows_itself() -> None:
     assert "the whole method repeated" in again.summary()
     assert again._repr_html_().startswith("<div>")
     assert repr(again) == "<Influence on LincolnPetersen(): 3 histories>"
+
+
+@pytest.mark.parametrize("name", ["kosovo", "korea", "artificial_3"])
+@pytest.mark.parametrize("criterion", ["bic", "aic"])
+def test_a_repeated_search_answers_as_a_search_of_the_other_table(
+    name: str, criterion: Literal["bic", "aic"]
+) -> None:
+    table = mse.load_dataset(name)
+    search = mse.LogLinearSearch(criterion)
+    fit = search.fit(table)
+    for cell in np.flatnonzero(table.counts):
+        counts = table.counts.copy()
+        counts.ravel()[cell] = 0
+        other = table.with_counts(counts)
+        expected, found = search.fit(other).population, fit.repeated(other)
+        assert (found.status, found.limit, found.model) == (
+            expected.status,
+            expected.limit,
+            expected.model,
+        )
+        assert found.total == pytest.approx(expected.total, rel=1e-9, nan_ok=True)
