@@ -10,6 +10,7 @@ import numpy as np
 
 from mse.answer.intervals import GIVEN_MODEL, RESELECTED
 from mse.answer.protocols import Refits
+from mse.core.bounded import fit_bounded
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 from mse.core.fitting import BOUNDARY, NOT_CONVERGED, fit_models, penalty_of, refit_model
 from mse.core.large_search import search_tables
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mse.core.newton import Design
     from mse.core.partly_known_fit import Data, IncompleteFit
     from mse.data.table import CaptureTable
+    from mse.models.heterogeneity import Heterogeneity
     from mse.models.terms import HierarchicalModel
 
 
@@ -68,6 +70,38 @@ class ModelRefitter:
         limits[failed] = INDETERMINATE
         size = len(counts)
         return Refits(hidden, limits, failed, np.full(size, -1, np.int64), np.zeros((size, 0)))
+
+
+@dataclass(frozen=True, eq=False)
+class BoundedRefitter:
+    """Fits one model of which some coefficients are not below zero to other counts.
+
+    Parameters
+    ----------
+    design : Design
+        Axes and parameters.
+    bounded : int64 array
+        Parameters that are not below zero.
+    """
+
+    design: Design = field(repr=False)
+    bounded: IntArray = field(repr=False)
+    given: str = GIVEN_MODEL
+    releases_gil: bool = False
+    checkpoints: tuple[int, ...] = ()
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, C), persons by cell."""
+        fits = [fit_bounded(each, self.bounded, self.design).fit for each in counts]
+        size = len(counts)
+        failed = np.asarray([each.status == NOT_CONVERGED for each in fits], dtype=np.bool_)
+        return Refits(
+            np.stack([each.hidden for each in fits]),
+            np.stack([each.limits for each in fits]),
+            failed,
+            np.full(size, -1, np.int64),
+            np.zeros((size, 0)),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,13 +240,14 @@ def joint_refitter(
     scope: tuple[HierarchicalModel, HierarchicalModel],
     trend: Mapping[str, int],
     kind: int,
+    asked: Heterogeneity | None,
 ) -> JointRefitter | ModelRefitter:
     """Repeat a stepwise search over lists and covariates, by the two-way terms between two models.
 
     Where there is none between them there is nothing to choose, and the one model is fitted again.
     """
     least, most = scope
-    layout = table_design(table, most, trend)
+    layout = table_design(table, most, trend, asked)
     terms, kept, ranges = layout.changing(least)
     if not terms:
         return ModelRefitter(layout.core, kept)

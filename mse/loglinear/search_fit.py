@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate, chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,11 @@ from mse._typing import FrozenDict
 from mse.answer.goodness import fit_warnings, plain_zero
 from mse.answer.intervals import CHAN_2021, GIVEN_MODEL, RESELECTED, ModelRange
 from mse.answer.population import PopulationEstimate, joint_limit, provenance
-from mse.answer.protocols import Fitted, Refitter, TableRefitter
+from mse.answer.protocols import Fitted, Refitter, Sparing, TableRefitter
 from mse.answer.reasons import averaged, no_range, none_estimable
 from mse.core.existence import LIMITS, without_persons
 from mse.core.fitting import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit, fit_models
 from mse.core.fitting import CRITERIA as SELECTION_CRITERIA
-from mse.core.newton import Design, make_design
 from mse.core.partly_known_fit import saturated_value
 from mse.core.search import first_best, make_candidates, starts_of
 from mse.core.stepwise import Question, excused_strata, fit_part, improve, stand, uninformed
@@ -34,6 +34,7 @@ from mse.loglinear.averaging import (
 )
 from mse.loglinear.design import Criteria, criteria, criteria_of, frozen_trend, table_design
 from mse.loglinear.fit import (
+    DIFFERING,
     IncompleteLogLinearFit,
     IntervalKind,
     LogLinear,
@@ -71,9 +72,18 @@ from mse.loglinear.refit import (
     on_completed,
     path_refitter,
 )
+from mse.loglinear.sources import (
+    CatalogueModels,
+    JoinedModels,
+    ListedModels,
+    differing_design,
+    joined_fits,
+    list_design,
+)
 from mse.messages import Message
 from mse.models.catalogue import Catalogue, catalogue
-from mse.models.terms import parse_model
+from mse.models.heterogeneity import check_within, read_heterogeneity, with_form
+from mse.models.terms import HierarchicalModel, parse_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,7 +94,8 @@ if TYPE_CHECKING:
     from mse.core.stepwise import Found
     from mse.data.table import CaptureTable
     from mse.loglinear.paths import Step
-    from mse.models.terms import HierarchicalModel
+    from mse.loglinear.sources import ModelSource
+    from mse.models.heterogeneity import Heterogeneity
     from mse.redrawing import PatternDrawing, Resampling
 
 
@@ -98,57 +109,6 @@ CRITERION_NAMES = {"bic": "BIC", "aic": "AIC", "aicc": "AICc", "pvalue": "BIC"}
 WORTH_SAYING = 0.01
 #: Numbers of candidates at which a bootstrap notes the choice so far.
 CHECKPOINTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
-
-
-class ModelSource(Protocol):
-    """Models by number, written or built when somebody asks."""
-
-    def notation(self, i: int) -> str:
-        """Write model i."""
-        ...
-
-    def structure(self, i: int) -> HierarchicalModel:
-        """Build model i."""
-        ...
-
-
-@dataclass(frozen=True)
-class CatalogueModels:
-    """Models of a catalogue."""
-
-    lists: tuple[str, ...]
-    max_order: int | None
-
-    def notation(self, i: int) -> str:
-        """Write model i."""
-        return catalogue(len(self.lists), self.max_order).notation(i)
-
-    def structure(self, i: int) -> HierarchicalModel:
-        """Build model i."""
-        return catalogue(len(self.lists), self.max_order).model(i, self.lists)
-
-
-@dataclass(frozen=True)
-class ListedModels:
-    """Models in a list."""
-
-    models: tuple[HierarchicalModel, ...]
-
-    def notation(self, i: int) -> str:
-        """Write model i."""
-        return self.models[i].notation()
-
-    def structure(self, i: int) -> HierarchicalModel:
-        """Build model i."""
-        return self.models[i]
-
-
-def list_design(models: Catalogue) -> tuple[Design, BoolArray]:
-    """Design of a catalogue's models and their parameters, (M, U), the constant first."""
-    axis_cells = 1 << np.arange(models.n_lists)[::-1]
-    cells = np.asarray([0, *(int(axis_cells[list(term)].sum()) for term in models.terms)])
-    design = make_design((2,) * models.n_lists, models.n_lists, cells)
-    return design, np.column_stack([np.ones(len(models), dtype=np.bool_), models.members])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -289,7 +249,7 @@ class LogLinearSearchFit(Fitted):
         Empty for an exhaustive search.
         """
         totals = {self._source.notation(i): self._totals[i] for i in range(self.n_models)}
-        rows = [(s.change, s.model.notation(), s.value) for s in self._path]
+        rows = [(s.change, with_form(s.model.notation(), s.form), s.value) for s in self._path]
         frame = pd.DataFrame(rows, columns=["change", "model", "value"])
         frame["total"] = frame["model"].map(totals)
         return frame
@@ -380,6 +340,11 @@ class LogLinearSearchFit(Fitted):
             warnings=(*self.warnings, *notes),
             provenance=made,
             references=self.estimator.method.references,
+            assumptions=(
+                found.assumptions
+                if len(self.estimator.forms) == 1
+                else self.estimator.method.assumptions
+            ),
         )
 
     def average(
@@ -458,9 +423,16 @@ class LogLinearSearchFit(Fitted):
 
     def fit_of(self, i: int) -> LogLinearFit:
         """Fit of model number i, in the order in which models were tried."""
-        structure = self._source.structure(i)
-        model = LogLinear(structure.notation(), self.estimator.interval, self.estimator.trend)
+        structure, how = self._source.structure(i), self.estimator
+        form = self._source.form(i)
+        nonnegative = form is not None and how.nonnegative
+        model = LogLinear(structure.notation(), how.interval, how.trend, form, nonnegative)
         return fit_structure(model, self.table, structure)
+
+    def fit_named(self, name: str) -> LogLinearFit:
+        """Fit of the model that the table of models calls so."""
+        found = (i for i in self._order.tolist() if self._source.notation(i) == name)
+        return self.fit_of(next(found))
 
     # The best model's own figures -----------------------------------------------------------------
 
@@ -536,15 +508,19 @@ class LogLinearSearchFit(Fitted):
 
     def refitter(self, candidates: int | None = None) -> Refitter:
         """Repeat the search on other counts, for the bootstrap; see `mse.answer.protocols`."""
-        if isinstance(self._source, CatalogueModels):
+        asked = self.estimator.forms[0]
+        simple = isinstance(self._source, CatalogueModels | ListedModels) and (
+            asked is None or not asked.nonnegative
+        )
+        if isinstance(self._source, CatalogueModels) and simple:
             return self._selection_refitter(self._source, candidates)
         if candidates is not None:
             raise ModelError(
                 f"A stepwise search has no list of candidates; candidates={candidates} goes with "
                 "strategy='exhaustive'."
             )
-        listed_and_kept = bool(self.estimator.keep) and not self.table.covariates
-        if (self.estimator.max_order or 2) != 2 or listed_and_kept:
+        listed_and_kept = bool(self.estimator.keep or asked) and not self.table.covariates
+        if not simple or (self.estimator.max_order or 2) != 2 or listed_and_kept:
             return TableRefitter(self.estimator, self.table, RESELECTED)
         by_p_value = self.estimator.criterion == "pvalue"
         kind = None if by_p_value else SELECTION_CRITERIA.index(self.estimator.criterion)
@@ -554,16 +530,21 @@ class LogLinearSearchFit(Fitted):
 
     def _joint_refitter(self, kind: int) -> JointRefitter | ModelRefitter:
         table, how = self.table, self.estimator
-        least = smallest_model(table, how.keep)
+        least = how.smallest(table)
         most = largest_model(least, 2)
         if how.criterion != "pvalue":
             most = within_reach(table, least, most, how.criterion, how.trend, margin=RANGE_WITHIN)
-        return joint_refitter(table, (least, most), how.trend, kind)
+        return joint_refitter(table, (least, most), how.trend, kind, how.forms[0])
 
     def _selection_refitter(
         self, source: CatalogueModels, candidates: int | None
     ) -> SelectionRefitter:
-        design, members = list_design(catalogue(self.table.n_lists, source.max_order))
+        every, asked = catalogue(self.table.n_lists, source.max_order), self.estimator.forms[0]
+        if asked is None:
+            design, members = list_design(every)
+        else:
+            layout, members = differing_design(every, self.table, asked)
+            design = layout.core
         # Those not estimable here may be so on other counts: they come last, not never.
         rank = np.where(self._estimable, self._values, np.inf)
         order = np.argsort(rank, kind="stable")
@@ -607,8 +588,8 @@ MARGINS_ONLY = (
 _ALL_ORDERS_LISTS = 5
 
 
-@dataclass(frozen=True)
-class LogLinearSearch:
+@dataclass(frozen=True, repr=False)
+class LogLinearSearch(Sparing):
     """Estimate N by the best of many hierarchical log-linear models.
 
     Parameters
@@ -634,6 +615,11 @@ class LogLinearSearch:
         Terms that every model has, beyond the main effects: ``("police*year", "care*year")``. A
         criterion drops what it cannot tell from nothing; what the answer rests on should not depend on
         that. Needs ``strategy="stepwise"`` and a criterion other than ``"pvalue"``.
+    heterogeneity : str or sequence of str or None, optional
+        How persons differ in every model, see `LogLinear`; or several forms that are searched over, as
+        ``(None, "darroch", "gamma")``: the models with each are compared with all others.
+    nonnegative : bool, default False
+        Take strengths of heterogeneity below zero for zero.
 
     Notes
     -----
@@ -673,9 +659,17 @@ class LogLinearSearch:
     interval: IntervalKind = "profile"
     trend: Mapping[str, int] = field(default_factory=FrozenDict)
     keep: Sequence[str] = ()
+    heterogeneity: str | Sequence[str | None] | None = field(default=None, repr=False)
+    nonnegative: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trend", frozen_trend(self.trend))
+        if not isinstance(self.heterogeneity, str | None):
+            object.__setattr__(self, "heterogeneity", tuple(self.heterogeneity))
+        if any(self.forms) and self.criterion == "pvalue":
+            raise ModelError(
+                f"heterogeneity={self.heterogeneity!r} goes with a criterion: expected 'bic', 'aic' or 'aicc'."
+            )
         keep = (self.keep,) if isinstance(self.keep, str) else tuple(self.keep)
         object.__setattr__(self, "keep", keep)
         if keep and (self.strategy == "exhaustive" or self.criterion == "pvalue"):
@@ -708,10 +702,36 @@ class LogLinearSearch:
         LogLinear("main", self.interval, self.trend)
 
     @property
+    def forms(self) -> tuple[Heterogeneity | None, ...]:
+        """How persons differ, in the models of one search after the other."""
+        asked = self.heterogeneity
+        names = (asked,) if isinstance(asked, str | None) else asked
+        if not names or len(set(names)) < len(names):
+            raise ModelError(f"heterogeneity={asked!r}: expected forms, each once; None for none.")
+        nonnegative = self.nonnegative
+        if nonnegative and not any(names):
+            read_heterogeneity(None, nonnegative=True)
+        return tuple(
+            read_heterogeneity(name, nonnegative=nonnegative and name is not None) for name in names
+        )
+
+    @property
     def method(self) -> Method:
         """Name, assumptions and sources: those of the models that are searched, and of the steps."""
         steps = (CHAN_2021,) if self.criterion == "pvalue" else ()
-        return replace(LogLinear.method, references=(*LogLinear.method.references, *steps))
+        names = [None if each is None else each.notation() for each in self.forms]
+        models = [LogLinear("main", heterogeneity=name).method for name in names]
+        sources = dict.fromkeys(chain(*(each.references for each in models), steps))
+        found = replace(models[0], references=tuple(sources))
+        return found if len(names) == 1 else replace(found, dependence=DIFFERING, lower_bound="")
+
+    def smallest(self, table: CaptureTable) -> HierarchicalModel:
+        """Build the model that all models contain."""
+        least, asked = smallest_model(table, self.keep), self.forms[0]
+        if asked is None:
+            return least
+        check_within(asked, table.covariates, self.trend)
+        return asked.implied(least)
 
     def fit(self, table: CaptureTable) -> LogLinearSearchFit:
         """Search among the models of a table.
@@ -742,9 +762,34 @@ class LogLinearSearch:
                 f"search within levels with table.by({first!r}), or sum over a covariate with "
                 f"table.collapse({first!r})."
             )
+        if len(self.forms) > 1:
+            return self._fit_forms(table)
         if self.strategy == "exhaustive":
             return self._fit_all(table)
         return self._fit_stepwise(table)
+
+    def _fit_forms(self, table: CaptureTable) -> LogLinearSearchFit:
+        """Search with one form after the other."""
+        if not table.is_complete:
+            raise ModelError(
+                f"heterogeneity={self.heterogeneity!r} are several forms, which are compared on complete tables; "
+                "in this one some is known in part. Name one form."
+            )
+        names: Any = self.heterogeneity
+        parts = [
+            replace(
+                self, heterogeneity=name, nonnegative=self.nonnegative and name is not None
+            ).fit(table)
+            for name in names
+        ]
+        sizes = [part.n_models for part in parts]
+        source = JoinedModels(
+            tuple(part._source for part in parts), tuple(accumulate(sizes[:-1], initial=0))
+        )
+        joined = joined_fits([part._fits for part in parts])
+        n_parameters = np.concatenate([part._n_parameters for part in parts])
+        best = min(parts, key=lambda part: getattr(part, self.criterion))
+        return LogLinearSearchFit(self, table, source, joined, n_parameters, best._path)
 
     def asked_of(
         self, whole: CaptureTable, rest: CaptureTable, renamed: Mapping[str, str]
@@ -780,10 +825,23 @@ class LogLinearSearch:
                 self, table, order, largest_model(main, order or table.n_lists - 1)
             )
         models, counts = catalogue(table.n_lists, order), complete_counts(table)
+        asked = self.forms[0]
+        if asked is not None:
+            return self._fit_differing(table, models, order, asked)
         design, members = list_design(models)
         fits = fit_models(counts[None], members, design)
         source = CatalogueModels(table.lists, order)
         return LogLinearSearchFit(self, table, source, fits, models.n_parameters, ())
+
+    def _fit_differing(
+        self, table: CaptureTable, models: Catalogue, order: int | None, asked: Heterogeneity
+    ) -> LogLinearSearchFit:
+        """Fit every model of a catalogue with heterogeneity in each."""
+        layout, members = differing_design(models, table, asked)
+        fits, at_zero = layout.fits_of(complete_counts(table), members)
+        source = CatalogueModels(table.lists, order, asked.notation())
+        n_parameters = members.sum(axis=1, dtype=np.int64) - at_zero
+        return LogLinearSearchFit(self, table, source, fits, n_parameters, ())
 
     def _exhaustive_order(self, n_lists: int) -> int | None:
         if self.max_order is not None or n_lists <= _ALL_ORDERS_LISTS:
@@ -797,20 +855,20 @@ class LogLinearSearch:
         )
 
     def _fit_stepwise(self, table: CaptureTable) -> LogLinearSearchFit:
-        order = self.max_order or 2
-        least = smallest_model(table, self.keep)
+        order, asked = self.max_order or 2, self.forms[0]
+        least = self.smallest(table)
         most = largest_model(least, order)
         starts = (least, largest_model(least, min(2, order)))
         if self.criterion != "pvalue":
             most = within_reach(table, least, most, self.criterion, self.trend, margin=RANGE_WITHIN)
         if not table.is_complete:
             return search_paths(self, table, starts, (least, most))
-        layout = table_design(table, most, self.trend)
+        layout = table_design(table, most, self.trend, asked)
         tried = TriedModels(complete_counts(table), layout)
         path: list[Step] = []
         if self.criterion == "pvalue":
             path = stepwise_by_p_value(tried, least, self.threshold)
-        elif table.covariates and order == 2:
+        elif table.covariates and order == 2 and not layout.bounded.size:
             path = joint_path(tried, least, SELECTION_CRITERIA.index(self.criterion))
         if not path:
             paths = [
@@ -818,7 +876,9 @@ class LogLinearSearch:
                 for each in starts
             ]
             path = min(paths, key=lambda steps: steps[-1].value)
-        source = ListedModels(tuple(tried.models))
+        form = None if asked is None else asked.notation()
+        path = [replace(step, form=form) for step in path]
+        source = ListedModels(tuple(tried.models), form)
         return LogLinearSearchFit(self, table, source, tried.fits, tried.n_parameters, tuple(path))
 
     def _values(self, tried: TriedModels) -> FloatArray:
@@ -858,7 +918,9 @@ def search_catalogue(
     every = [models.model(i, table.lists) for i in range(len(models))]
     tried.fit(every[:1])
     tried.fit(every, every[0])
-    return _finished(estimator, table, tried, CatalogueModels(table.lists, order), ())
+    form = estimator.forms[0]
+    source = CatalogueModels(table.lists, order, None if form is None else form.notation())
+    return _finished(estimator, table, tried, source, ())
 
 
 def search_paths(
@@ -885,7 +947,10 @@ def search_paths(
             for start in dict.fromkeys((*starts, pairs))
         ]
         path = min(paths, key=lambda steps: steps[-1].value)
-    return _finished(estimator, table, tried, ListedModels(tuple(tried.models)), tuple(path))
+    asked = estimator.forms[0]
+    form = None if asked is None else asked.notation()
+    path = [replace(step, form=form) for step in path]
+    return _finished(estimator, table, tried, ListedModels(tuple(tried.models), form), tuple(path))
 
 
 def _joint_path(tried: PartlyTried, kind: int) -> list[Step]:
@@ -942,7 +1007,8 @@ def _tried(
 ) -> PartlyTried:
     if estimator.criterion == "pvalue":
         raise ModelError(BY_OVERLAPS)
-    return PartlyTried(make_scope(table, *scope, estimator.trend), estimator.criterion)
+    whole = make_scope(table, *scope, estimator.trend, estimator.forms[0])
+    return PartlyTried(whole, estimator.criterion)
 
 
 def _finished(
@@ -1075,7 +1141,8 @@ class IncompleteSearchFit(LogLinearSearchFit):
             return CATALOGUE
         if self.table.covariates:
             return MAIN if (self.estimator.max_order or 2) != 2 else JOINT
-        return MAIN if self.estimator.keep or (self.estimator.max_order or 2) != 2 else LISTS
+        plain = not self.estimator.keep and self.estimator.heterogeneity is None
+        return MAIN if not plain or (self.estimator.max_order or 2) != 2 else LISTS
 
     def drawing(self, resampling: Resampling) -> PatternDrawing:
         """Return what draws records as they are, see `IncompleteLogLinearFit.drawing`."""
