@@ -435,3 +435,89 @@ def test_a_strength_by_stratum_implies_the_lists_by_stratum() -> None:
     assert all((i, 3) in fit.structure for i in range(3))
     names = [name for name in fit.coefficients.index if name.startswith("poisson:")]
     assert names == [f"poisson:ethnicity={each}" for each in table.covariates["ethnicity"]]
+
+
+# Searches -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ["exhaustive", "stepwise"])
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_a_search_over_forms_has_the_models_of_each(strategy: str, nonnegative: bool) -> None:
+    table = mse.load_dataset("diabetes")
+    settings = {"strategy": strategy, "nonnegative": nonnegative}
+    forms = (None, "darroch", "gamma")
+    joined = mse.LogLinearSearch(heterogeneity=forms, **settings).fit(table)
+    parts = [
+        mse.LogLinearSearch(
+            heterogeneity=form, strategy=strategy, nonnegative=nonnegative and form is not None
+        ).fit(table)
+        for form in forms
+    ]
+    assert joined.n_models == sum(part.n_models for part in parts)
+    best = min(parts, key=lambda part: part.bic)
+    assert joined.model == best.model == "[13,24,34] + gamma"
+    assert joined.population.total == pytest.approx(best.population.total, rel=1e-12)
+    for part in parts:
+        shown = joined.models.set_index("model")
+        assert shown.loc[part.model, "total"] == pytest.approx(part.population.total)
+        assert shown.loc[part.model, "bic"] == pytest.approx(part.best.bic)
+
+
+def test_every_model_of_a_search_is_what_it_is_by_itself() -> None:
+    table = avoiding()
+    for form, nonnegative in (("darroch", False), ("poisson", True), ("chao", False)):
+        search = mse.LogLinearSearch(heterogeneity=form, nonnegative=nonnegative).fit(table)
+        for i in range(search.n_models):
+            one = search.fit_of(i)
+            assert one.model == search._source.notation(i)
+            assert search._fits.deviance[0, i] == pytest.approx(one.deviance, abs=1e-8)
+            assert search._n_parameters[i] == one.n_parameters
+            assert search._totals[i] == pytest.approx(one.population.total, nan_ok=True)
+
+
+def test_replicates_choose_among_all_models(rng) -> None:
+    table = mse.load_dataset("diabetes")
+    search = mse.LogLinearSearch(heterogeneity="darroch")
+    counts = rng.poisson(np.asarray(table.counts, dtype=float).ravel(), size=(6, 16)).astype(float)
+    counts[:, 0] = 0
+    found = search.fit(table).refitter()(counts)
+    for row, hidden in zip(counts, found.hidden, strict=True):
+        again = search.fit(table.with_counts(row.reshape(2, 2, 2, 2).astype(int)))
+        assert hidden[0] == pytest.approx(again.population.hidden, rel=1e-6)
+
+
+def test_a_search_by_p_value_has_no_forms() -> None:
+    with pytest.raises(mse.ModelError, match="goes with a criterion"):
+        mse.LogLinearSearch("pvalue", "stepwise", heterogeneity="darroch")
+    with pytest.raises(mse.ModelError, match="each once"):
+        mse.LogLinearSearch(heterogeneity=(None, "darroch", "darroch"))
+
+
+def test_a_search_of_records_known_in_part() -> None:
+    frame = mse.load_dataset("kosovo").to_frame().astype({"n": str})
+    frame.loc[frame["n"] == "18", "n"] = "<20"
+    table = mse.CaptureTable.from_frame(frame, ["EXH", "ABA", "OSCE", "HRW"], count="n")
+    search = mse.LogLinearSearch(heterogeneity="darroch", max_order=2)
+    fit = search.fit(table)
+    complete = search.fit(mse.load_dataset("kosovo"))
+    assert fit.model == complete.model
+    assert fit.population.total == pytest.approx(complete.population.total, rel=0.05)
+    with pytest.raises(mse.ModelError, match="Name one form"):
+        mse.LogLinearSearch(heterogeneity=(None, "darroch")).fit(table)
+
+
+def test_what_the_highest_interaction_would_change_keeps_the_strength() -> None:
+    fit = mse.LogLinear("[12,3,4]", heterogeneity="darroch").fit(mse.load_dataset("diabetes"))
+    shown = mse.sensitivity.highest_order(fit, xi=(1.0, 2.0)).to_frame()
+    assert shown["hidden"].iloc[0] == pytest.approx(fit.population.hidden)
+    assert shown["hidden"].iloc[1] == pytest.approx(fit.population.hidden / 2)
+    assert shown[["low", "high"]].iloc[0].tolist() == pytest.approx(
+        fit.population.interval(), rel=1e-6
+    )
+
+
+def test_without_a_list_persons_still_differ() -> None:
+    table = mse.load_dataset("diabetes")
+    estimator = mse.LogLinear("[12,3,4]", heterogeneity="darroch")
+    shorter = estimator.asked_of(table, table.drop_lists(["reagents"]), {})
+    assert shorter == mse.LogLinear("[12,3]", heterogeneity="darroch")
