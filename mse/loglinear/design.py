@@ -192,6 +192,8 @@ def _whole(values: list[Fraction]) -> list[int]:
 
 #: One step of a parameter's name: an axis, and a level (factor) or a degree (trend).
 Part = tuple[int, int]
+#: Most lists all of whose interactions are written out.
+MOST_LISTS = 12
 #: Stands for an axis in the term of the columns of heterogeneity.
 DIFFERING = -1
 
@@ -442,6 +444,12 @@ def _differing(
 ) -> list[tuple[str, dict[int, int]]]:
     """Names of the columns of heterogeneity, and their weights by cell of the effect."""
     check_within(asked, table.covariates, trend)
+    if asked.form != "darroch" and table.n_lists > MOST_LISTS:
+        raise ModelError(
+            f"heterogeneity={asked.notation()!r} uses all interactions of lists, and the table has "
+            f"{table.n_lists} lists; expected at most {MOST_LISTS}. 'darroch' uses pairs only, and "
+            "ClosedPopulation('Mth') takes 16 lists."
+        )
     found = []
     for name, weights in columns_of(asked, table.n_lists, table.covariates):
         column = {}

@@ -162,9 +162,9 @@ class LogLinear(Sparing):
     >>> fit = mse.LogLinear("[12,23]").fit(mse.load_dataset("korea"))
     >>> round(fit.population.total, 2), round(fit.bic, 2), fit.status
     (157.17, 57.14, 'ok')
-    >>> fit = mse.LogLinear("[12,3,4]", heterogeneity="darroch").fit(mse.load_dataset("diabetes"))
-    >>> fit.model, round(fit.population.total), round(fit.coefficients["darroch"], 3)
-    ('[12,3,4] + darroch', 0, 0.0)
+    >>> fit = mse.LogLinear("[13,24,34]", heterogeneity="darroch").fit(mse.load_dataset("diabetes"))
+    >>> fit.model, round(fit.population.total), round(float(fit.coefficients["darroch"]), 3)
+    ('[13,24,34] + darroch', 2752, 0.356)
     """
 
     plain_method: ClassVar[Method] = Method(

@@ -650,6 +650,10 @@ class LogLinearSearch(Sparing):
     ('[123,14,34]', 10356.5)
     >>> fit.models[["model", "bic", "total"]].head(2).round(1).to_numpy().tolist()
     [['[123,14,34]', 203.0, 10356.5], ['[123,134]', 203.1, 12741.0]]
+    >>> search = mse.LogLinearSearch(heterogeneity=(None, "darroch"))
+    >>> fit = search.fit(mse.load_dataset("diabetes"))
+    >>> fit.model, fit.n_models
+    ('[13,24,34] + darroch', 226)
     """
 
     criterion: Criterion = "bic"

@@ -521,3 +521,12 @@ def test_without_a_list_persons_still_differ() -> None:
     estimator = mse.LogLinear("[12,3,4]", heterogeneity="darroch")
     shorter = estimator.asked_of(table, table.drop_lists(["reagents"]), {})
     assert shorter == mse.LogLinear("[12,3]", heterogeneity="darroch")
+
+
+def test_more_lists_than_can_be_written_out() -> None:
+    names = [f"l{i}" for i in range(13)]
+    counts = {"1" * 13: 1, **{"0" * i + "1" + "0" * (12 - i): 3 for i in range(13)}}
+    table = mse.CaptureTable.from_counts(counts, lists=names)
+    with pytest.raises(mse.ModelError, match="at most 12"):
+        mse.LogLinear("main", heterogeneity="gamma").fit(table)
+    assert mse.LogLinear("main", heterogeneity="darroch").fit(table).status in ("ok", "boundary")
