@@ -23,12 +23,14 @@ from mse.answer.shown import Result, Section, persons, share, span, with_table
 from mse.comparing import Trial, attempt, attempt_on_other, check_estimator, described
 from mse.core.fitting import ModelFit, fit_model
 from mse.core.lattice import levels_of
-from mse.core.newton import Design, make_design
+from mse.core.newton import Design, n_parameters
 from mse.core.profile import fit_with_offset, hidden_variance_given_offset, offset_profile_interval
 from mse.errors import ModelError
 from mse.loglinear import LogLinear, LogLinearFit, LogLinearSearchFit
+from mse.loglinear.design import table_design
 from mse.loglinear.fit import complete_counts
 from mse.messages import Message
+from mse.models.heterogeneity import read_heterogeneity
 from mse.models.terms import HierarchicalModel, parse_model
 
 if TYPE_CHECKING:
@@ -105,10 +107,12 @@ class _Prepared(NamedTuple):
     fit: ModelFit
 
     @classmethod
-    def of(cls, table: CaptureTable, model: HierarchicalModel) -> _Prepared:
-        counts = complete_counts(table)
-        design = make_design(table.shape, table.n_lists, model.parameters(table.shape))
-        everything = np.ones(design.cells.size, dtype=np.bool_)
+    def of(
+        cls, table: CaptureTable, model: HierarchicalModel, form: str | None = None
+    ) -> _Prepared:
+        asked = read_heterogeneity(form, nonnegative=False)
+        counts, design = complete_counts(table), table_design(table, model, {}, asked).core
+        everything = np.ones(n_parameters(design), dtype=np.bool_)
         return cls(counts, design, fit_model(counts, everything, design))
 
     def estimate(self, offset: FloatArray, level: float) -> tuple[float, tuple[float, float], str]:
@@ -240,7 +244,10 @@ def highest_order(
         and not fit.table.covariates
         and fit.table.is_complete
     ):
-        prepared = _Prepared.of(fit.table, fit.structure)
+        asked = (fit.best if isinstance(fit, LogLinearSearchFit) else fit).estimator.differing
+        if asked is None or not asked.nonnegative:
+            form = None if asked is None else asked.form
+            prepared = _Prepared.of(fit.table, fit.structure, form)
     scenarios = tuple(_relaxed(found, prepared, value, level) for value in values)
     return HighestOrder(found, scenarios, level)
 

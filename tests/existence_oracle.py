@@ -19,11 +19,14 @@ def design_matrix(shape: tuple[int, ...], terms: tuple[tuple[int, ...], ...]) ->
     return np.array(columns, dtype=float).T
 
 
-def classify(design: np.ndarray, counts: np.ndarray, n_hidden: int) -> tuple[np.ndarray, list[str]]:
+def classify(
+    design: np.ndarray, counts: np.ndarray, n_hidden: int, bounded: tuple[int, ...] = ()
+) -> tuple[np.ndarray, list[str]]:
     """Facial set over the observable cells, and the limit of each hidden cell.
 
     One linear program finds the direction that leaves most cells: maximize the number of empty
-    cells with a negative slope, none positive, and none at all where somebody was seen.
+    cells with a negative slope, none positive, and none at all where somebody was seen. Coefficients that
+    are `bounded` are not below zero, and no direction lowers them.
     """
     hidden, observable = design[:n_hidden], design[n_hidden:]
     seen = counts[n_hidden:] > 0
@@ -35,7 +38,8 @@ def classify(design: np.ndarray, counts: np.ndarray, n_hidden: int) -> tuple[np.
         "A_ub": np.hstack([empty, np.eye(q)]),
         "b_ub": np.zeros(q),
     }
-    bounds = [(None, None)] * p + [(0, 1)] * q
+    least = [0 if j in bounded else None for j in range(p)]
+    bounds = [(low, None) for low in least] + [(0, 1)] * q
     answer = linprog(-np.r_[np.zeros(p), np.ones(q)], bounds=bounds, method="highs", **cone)
     assert answer.status == 0
     face = np.ones(len(observable), dtype=bool)
@@ -50,11 +54,17 @@ def classify(design: np.ndarray, counts: np.ndarray, n_hidden: int) -> tuple[np.
                 b_eq=np.zeros(len(positive)),
                 A_ub=empty if q else None,
                 b_ub=np.zeros(q) if q else None,
-                bounds=[(-1, 1)] * p,
+                bounds=[(-1 if low is None else 0, 1) for low in least],
                 method="highs",
             )
             assert extreme.status == 0
             slopes.append(-extreme.fun > 1e-7)
+        # Two bounds may keep a direction from going either way, and still it is free between them.
+        on_face = observable[face]
+        if not any(slopes) and np.linalg.matrix_rank(np.vstack([on_face, row])) > (
+            np.linalg.matrix_rank(on_face)
+        ):
+            slopes = [True, True]
         limits.append(
             {
                 (False, False): "finite",

@@ -65,6 +65,17 @@ def exact_answer(case: Case) -> tuple[int, BoolArray, int]:
     face, keep = case.design.observable.copy(), np.zeros(chosen.size, dtype=np.bool_)
     limits, nobody = np.full(1, FINITE, dtype=np.int8), np.zeros(0, dtype=np.int64)
     like = np.zeros(0, dtype=np.object_)
-    arguments = (case.counts, face, case.design, chosen, like, UNLIMITED, keep, limits, nobody)
+    arguments = (
+        case.counts,
+        face,
+        case.design,
+        chosen,
+        like,
+        UNLIMITED,
+        keep,
+        limits,
+        nobody,
+        nobody,
+    )
     rank = interpreted(facial_set)(*arguments)
     return int(rank), face, int(limits[0])

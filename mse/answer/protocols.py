@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -14,6 +14,8 @@ from mse.core.existence import FINITE, INDETERMINATE, LIMITS
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mse._typing import FloatArray, IntArray, Limit, Status
     from mse.answer.population import PopulationEstimate
     from mse.data.table import CaptureTable
@@ -64,6 +66,22 @@ class Estimator(Protocol):
     def fit(self, table: CaptureTable, /) -> Fit:
         """Fit to a table. Data that determine nothing give a status, never an exception."""
         ...
+
+
+def settings_of(estimator: Any) -> Iterator[tuple[str, Any]]:
+    """List the settings of an estimator that are shown; of those with ``repr=False`` the unusual ones."""
+    for part in fields(estimator):
+        value = getattr(estimator, part.name)
+        if part.repr or value != part.default:
+            yield part.name, value
+
+
+class Sparing:
+    """An estimator that is written with what `settings_of` finds."""
+
+    def __repr__(self) -> str:
+        settings = (f"{name}={value!r}" for name, value in settings_of(self))
+        return f"{type(self).__name__}({', '.join(settings)})"
 
 
 def check_lists_alone(estimator: object, table: CaptureTable) -> None:

@@ -47,7 +47,7 @@ def boundary_reason(vanishing: Sequence[str], aliased: Sequence[str], n_zero: in
     return joined(
         Message("nobody.minus_infinity", names=named(vanishing)) if vanishing else "",
         Message("reason.aliased", names=named(aliased)) if aliased else "",
-        Message("reason.fitted_zero", n=n_zero),
+        Message("reason.fitted_zero", n=n_zero) if n_zero else "",
     )
 
 

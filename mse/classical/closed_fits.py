@@ -35,25 +35,16 @@ from mse.core.fitting import BOUNDARY, NOT_CONVERGED, NOT_ESTIMABLE, OK, STATUSE
 from mse.core.profile import FunctionCurve
 from mse.errors import ModelError
 from mse.messages import Message, joined
+from mse.models.heterogeneity import COLUMNS, column_names, heterogeneity_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from mse._typing import FloatArray, IntArray, Limit, Status
 
 #: Models in which every list has its own parameter need all 2^K - 1 cells; beyond this many lists
 #: the design does not fit into memory at a reasonable size.
 MOST_LISTS = 16
-
-#: Columns for unequal catchability as functions of the number of lists k a person is on, convex and
-#: zero at k = 0 (Rivest & Baillargeon 2007, Biometrics 63, 999-1006): Poisson with a = 2, the
-#: quadratic form of Darroch, Fienberg, Glonek & Junker (1993, JASA 88, 1137-1148), and gamma with
-#: a = 3.5.
-COLUMNS: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "poisson": lambda k: 2.0**k - 1,
-    "darroch": lambda k: k**2 / 2,
-    "gamma": lambda k: np.log(3.5) - np.log(3.5 + k),
-}
 
 
 class ClosedDesign(NamedTuple):
@@ -68,31 +59,11 @@ class ClosedDesign(NamedTuple):
     own_parameters: bool
 
 
-def _heterogeneity(form: str | None, captures: FloatArray, n_lists: int) -> FloatArray:
-    """Columns for unequal catchability, (R, h).
-
-    The lower bound model has the columns max(k - j, 0) for j = 2, ..., K - 1 with coefficients that
-    are not negative, since the log moments of a mixture are convex in k (Rivest & Baillargeon 2007,
-    Biometrics 63, 999-1006).
-    """
-    if form is None:
-        return np.zeros((captures.size, 0))
-    if form == "chao":
-        return np.maximum(captures[:, None] - np.arange(2, n_lists, dtype=np.float64), 0.0)
-    return COLUMNS[form](captures)[:, None]
-
-
-def _parameter_names(form: str | None, n_lists: int) -> list[str]:
-    if form is None:
-        return []
-    return [f"eta{j}" for j in range(3, n_lists + 1)] if form == "chao" else [form]
-
-
 def _written_out(
     head: FloatArray, captures: IntArray, form: str | None, n_lists: int, log_sizes: FloatArray
 ) -> DenseDesign:
     """Design with the intercept, the columns of `head` and those for heterogeneity."""
-    extra = _heterogeneity(form, captures.astype(np.float64), n_lists)
+    extra = heterogeneity_columns(form, captures.astype(np.float64), n_lists)
     rows = np.column_stack([np.ones(len(head)), head, extra])
     bounded = np.zeros(rows.shape[1], dtype=np.bool_)
     bounded[rows.shape[1] - extra.shape[1] :] = form == "chao"
@@ -111,7 +82,7 @@ def exchangeable(patterns: IntArray, counts: FloatArray, form: str | None) -> Cl
     sizes = np.asarray([log_choose(n_lists, k) for k in captures])
     head = captures[:, None].astype(np.float64)
     design = _written_out(head, captures, form, n_lists, sizes)
-    names = ("intercept", "captures", *_parameter_names(form, n_lists))
+    names = ("intercept", "captures", *column_names(form, n_lists))
     return ClosedDesign(names, totals, design, captures, own_parameters=False)
 
 
@@ -133,7 +104,7 @@ def by_list(
     head = (np.arange(1, 1 << n_lists)[:, None] & weights) > 0
     captures = head.sum(axis=1)
     design = _written_out(head.astype(np.float64), captures, form, n_lists, np.zeros(captures.size))
-    names = ("intercept", *lists, *_parameter_names(form, n_lists))
+    names = ("intercept", *lists, *column_names(form, n_lists))
     return ClosedDesign(names, cells[1:], design, captures, own_parameters=True)
 
 

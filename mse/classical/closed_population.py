@@ -25,13 +25,13 @@ from mse.classical.closed_fits import (
 )
 from mse.errors import ModelError
 from mse.loglinear.design import criteria
+from mse.models.heterogeneity import RIVEST_2007, Form
 
 if TYPE_CHECKING:
     from mse.answer.population import PopulationEstimate
     from mse.data.table import CaptureTable
 
 Model = Literal["M0", "Mt", "Mb", "Mbh", "Mh", "Mth"]
-Heterogeneity = Literal["chao", "poisson", "darroch", "gamma"]
 
 _BEHAVIORAL = ("Mb", "Mbh")
 _HETEROGENEOUS = ("Mh", "Mth")
@@ -60,7 +60,6 @@ _DEPENDENCE = {
 
 _OTIS = "Otis, D. L., Burnham, K. P., White, G. C. and Anderson, D. R. (1978). Statistical inference from capture data on closed animal populations. Wildlife Monographs 62, 1-135."
 _CORMACK = "Cormack, R. M. (1989). Log-linear models for capture-recapture. Biometrics 45, 395-413."
-_RIVEST_2007 = "Rivest, L.-P. and Baillargeon, S. (2007). Applications and extensions of Chao's moment estimator for the size of a closed population. Biometrics 63, 999-1006."
 #: Behind the corrections of the bias.
 _CORRECTIONS = {
     False: (),
@@ -139,7 +138,7 @@ class ClosedPopulation:
     """
 
     model: Model = "Mth"
-    heterogeneity: Heterogeneity | None = None
+    heterogeneity: Form | None = None
     bias_corrected: Correction = False
     ordered: bool = False
 
@@ -166,8 +165,8 @@ class ClosedPopulation:
         tuple of ClosedPopulation
             M0, Mt, Mh and Mth in all forms, and Mb and Mbh if ``ordered``.
         """
-        forms: tuple[Heterogeneity, ...] = get_args(Heterogeneity)
-        chosen: list[tuple[Model, Heterogeneity | None]] = [("M0", None), ("Mt", None)]
+        forms: tuple[Form, ...] = get_args(Form)
+        chosen: list[tuple[Model, Form | None]] = [("M0", None), ("Mt", None)]
         chosen += [("Mh", form) for form in forms] + [("Mth", form) for form in forms]
         if ordered:
             chosen += [("Mb", None), ("Mbh", None)]
@@ -189,7 +188,7 @@ class ClosedPopulation:
             (
                 _OTIS,
                 *(() if self.model in _BEHAVIORAL else (_CORMACK,)),
-                *((_RIVEST_2007,) if self.heterogeneity else ()),
+                *((RIVEST_2007,) if self.heterogeneity else ()),
                 *((CHAO_1987,) if chao else ()),
                 *_CORRECTIONS[self.bias_corrected],
             ),
@@ -238,8 +237,8 @@ def _check_options(estimator: ClosedPopulation) -> None:
     if model not in get_args(Model):
         known = ", ".join(get_args(Model))
         raise ModelError(f"The model {model!r} is not known; expected one of {known}.")
-    if form is not None and form not in get_args(Heterogeneity):
-        known = ", ".join(map(repr, get_args(Heterogeneity)))
+    if form is not None and form not in get_args(Form):
+        known = ", ".join(map(repr, get_args(Form)))
         raise ModelError(f"heterogeneity={form!r} is not known; expected one of {known}.")
     if form is not None and model not in _HETEROGENEOUS:
         raise ModelError(

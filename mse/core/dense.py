@@ -213,7 +213,7 @@ def hidden_limit(face: BoolArray, design: DenseDesign) -> int:
 # Maximum likelihood ------------------------------------------------------------------------------
 
 
-def _newton_step(
+def newton_step(
     information: FloatArray, score: FloatArray, b: FloatArray, bounded: BoolArray
 ) -> FloatArray:
     """Maximize the quadratic model of the likelihood with the bounded coefficients kept nonnegative.
@@ -298,7 +298,7 @@ def _maximize(
         information = rows.T @ (rows * means[:, None])
         score = rows.T @ (counts - means)
         try:
-            step = _newton_step(information, score, b, bounded)
+            step = newton_step(information, score, b, bounded)
         except (np.linalg.LinAlgError, RuntimeError) as error:
             raise ArithmeticError(f"the information matrix is singular: {error}") from error
         change = rows @ step

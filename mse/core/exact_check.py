@@ -68,6 +68,8 @@ MANY_ENTRIES = 50_000
 PATIENCE_SECONDS = 2.0
 #: Answers that are remembered, and the cells of the largest tables for which they are.
 REMEMBERED, MOST_CELLS = 50_000, 4096
+#: No coefficient is kept from falling below zero.
+UNBOUNDED: IntArray = np.zeros(0, dtype=np.int64)
 
 
 class Asked(NamedTuple):
@@ -137,21 +139,23 @@ def find_face(
     chosen: IntArray,
     limits: Limits,
     partner: IntArray,
+    bounded: IntArray = UNBOUNDED,
 ) -> Answer:
     """Find the facial set and the limits of hidden counts in whole numbers.
 
-    counts, face, design, chosen, limits, partner: as of `mse.core.existence.facial_set`; nothing is
-        changed
+    counts, face, design, chosen, limits, partner, bounded: as of `mse.core.existence.facial_set`;
+        nothing is changed
     """
     question: tuple[bytes, ...] | None = None
     if counts.size <= MOST_CELLS:
         parts = (design.shape, design.cells, design.starts, design.entries, design.weights)
         pattern = np.packbits(np.concatenate([face, face & (counts > 0)]))
-        question = tuple(part.tobytes() for part in (*parts, chosen, pattern, limits, partner))
+        asked = (*parts, chosen, pattern, limits, partner, bounded)
+        question = tuple(part.tobytes() for part in asked)
         known = _MEMORY.answers.get(question)
         if known is not None:
             return known
-    answer = _find(counts, face, design, chosen, limits, partner)
+    answer = _find(counts, face, design, chosen, limits, partner, bounded)
     if question is not None:
         _MEMORY.keep(question, answer)
     return answer
@@ -161,7 +165,7 @@ def _find(
     counts: FloatArray, face: BoolArray, design: Design, chosen: IntArray, *asked: Any
 ) -> Answer:
     """Run the check: compiled where that pays, and on Python integers otherwise or on overflow."""
-    if compiled_pays(chosen.size * counts.size):
+    if compiled_pays(chosen.size * counts.size) and _fits(design):
         answer = _run(facial_set, np.int64, SAFE, counts, face, design, chosen, *asked)
         if answer.rank >= 0:
             return answer
@@ -169,6 +173,13 @@ def _find(
         return _run(
             interpreted(facial_set), np.object_, UNLIMITED, counts, face, design, chosen, *asked
         )
+
+
+def _fits(design: Design) -> bool:
+    """Whether all entries of the design rows are small enough for compiled arithmetic."""
+    if design.starts.size == 0:
+        return True
+    return bool(np.add.reduceat(np.abs(design.weights), design.starts[:-1]).max() <= SAFE)
 
 
 def compiled_pays(entries: int) -> bool:
@@ -186,11 +197,20 @@ def on_python_integers() -> Iterator[None]:
 
 def _run(kernel: Any, kind: Any, limit: Any, *question: Any) -> Answer:
     """Run the check on one kind of integers, on copies of what it changes."""
-    counts, face, design, chosen, limits, partner = question
+    counts, face, design, chosen, limits, partner, bounded = question
     answer = Answer(0, face.copy(), np.zeros(chosen.size, dtype=np.bool_), limits.copy())
     like = np.zeros(0, dtype=kind)
     rank = kernel(
-        counts, answer.face, design, chosen, like, limit, answer.keep, answer.limits, partner
+        counts,
+        answer.face,
+        design,
+        chosen,
+        like,
+        limit,
+        answer.keep,
+        answer.limits,
+        partner,
+        bounded,
     )
     return answer._replace(rank=int(rank))
 

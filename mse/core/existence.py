@@ -21,6 +21,7 @@ import numpy as np
 from mse.core._compiled import kernel
 from mse.core.exact import (
     INSIDE,
+    OUTSIDE,
     UNLIMITED,
     divisor,
     nonnegative_support,
@@ -245,6 +246,7 @@ def _slopes_of(direction, design, chosen, slopes):  # type: ignore[no-untyped-de
 def _sparse_slopes(basis, rank, pivots, keep, design, chosen, columns, others, limit):  # type: ignore[no-untyped-def]
     """Slopes of all null directions in some cells, or between them and others, the nonzero ones.
 
+    A column -1 - j stands for the bound of parameter j, as a cell with minus its indicator for a row.
     Returns where each direction starts, the positions of the cells, and the slopes; no starts at all
     on overflow.
     """
@@ -262,7 +264,7 @@ def _sparse_slopes(basis, rank, pivots, keep, design, chosen, columns, others, l
         if too_large(everywhere, limit):
             return starts[:0], places, slopes
         for i in range(columns.size):
-            slope = everywhere[columns[i]]
+            slope = -direction[-1 - columns[i]] if columns[i] < 0 else everywhere[columns[i]]
             if others[i] >= 0:
                 slope = everywhere[others[i]] - slope
             if slope != 0:
@@ -332,13 +334,13 @@ def _span_of_face(tableau, verdict, pivoted, limit):  # type: ignore[no-untyped-
 
 
 @kernel
-def _settle_block(block, n_empty, limit, pivoted, answers):  # type: ignore[no-untyped-def]
+def _settle_block(block, n_cells, n_empty, limit, pivoted, answers):  # type: ignore[no-untyped-def]
     """Decide the empty cells (the first columns) and the hidden cells of a block; False on overflow.
 
     Cells that move alike have one answer, which is found once.
 
     block: (r, q) int64, slopes of the null directions in the cells of the block
-    n_empty: int, columns that are empty cells
+    n_cells, n_empty: int, columns that are empty cells, and those with the bounds behind them
     limit: int, largest entry allowed
     pivoted: (r,) bool, receives the directions that do not survive on F
     answers: (q,) int8, receives `INSIDE` or `OUTSIDE` for the empty cells, limits for the hidden
@@ -351,11 +353,14 @@ def _settle_block(block, n_empty, limit, pivoted, answers):  # type: ignore[no-u
     verdict = np.zeros(empty.size, dtype=np.int8)
     if not nonnegative_support(tableau[:, : empty.size].copy(), verdict, limit):
         return False
-    if not _span_of_face(tableau, verdict, pivoted, limit):
+    # A bound that no direction leaves is none of the rows of F, but a direction may still not cross it.
+    within = verdict.copy()
+    within[empty >= n_cells] = OUTSIDE
+    if not _span_of_face(tableau, within, pivoted, limit):
         return False
     limits = np.zeros(hidden.size, dtype=np.int8)
     for k in range(hidden.size):
-        answer = _hidden_limit(tableau, pivoted, verdict, empty.size + k, limit)
+        answer = _hidden_limit(tableau, pivoted, within, empty.size + k, limit)
         if answer < 0:
             return False
         limits[k] = answer
@@ -365,14 +370,14 @@ def _settle_block(block, n_empty, limit, pivoted, answers):  # type: ignore[no-u
 
 
 @kernel
-def settle(starts, places, slopes, n_empty, limit, pivoted, answers):  # type: ignore[no-untyped-def]
+def settle(starts, places, slopes, n_cells, n_empty, limit, pivoted, answers):  # type: ignore[no-untyped-def]
     """Decide empty cells and hidden cells from how the null directions of the positive cells move them.
 
     The directions and the cells fall apart into blocks, one for each thin stratum say, which are
     settled one by one.
 
     starts, places, slopes: arrays, sparse rows, one a direction: which cells it moves, and how far
-    n_empty: int, cells that are empty; the others are hidden
+    n_cells, n_empty: int, cells that are empty, and those with the bounds behind them; the others are hidden
     limit: int, largest entry allowed
     pivoted: (directions,) bool, receives those that do not survive on F
     answers: (cells,) int8, receives `INSIDE` or `OUTSIDE` of empty cells, limits of hidden ones;
@@ -385,10 +390,10 @@ def settle(starts, places, slopes, n_empty, limit, pivoted, answers):  # type: i
         directions = rows[first_row[b] : first_row[b + 1]]
         moved = cells[first_cell[b] : first_cell[b + 1]]
         block = dense_block(starts, places, slopes, directions, moved, position)
-        n = np.searchsorted(moved, n_empty)
+        m, n = np.searchsorted(moved, n_cells), np.searchsorted(moved, n_empty)
         own = np.zeros(directions.size, dtype=np.bool_)
         found = np.zeros(moved.size, dtype=np.int8)
-        if not _settle_block(block, n, limit, own, found):
+        if not _settle_block(block, m, n, limit, own, found):
             return False
         pivoted[directions] = own
         answers[moved] = found
@@ -396,15 +401,19 @@ def settle(starts, places, slopes, n_empty, limit, pivoted, answers):  # type: i
 
 
 @kernel
-def _asked(positive, face, limits, partner):  # type: ignore[no-untyped-def]
-    """List the empty cells of the likelihood, then the hidden cells in question; and their partners."""
-    columns = np.zeros(face.size + limits.size, dtype=np.int64)
+def _asked(positive, face, limits, partner, bounded):  # type: ignore[no-untyped-def]
+    """List the empty cells of the likelihood, the bounds, and the hidden cells in question; and their partners."""
+    columns = np.zeros(face.size + bounded.size + limits.size, dtype=np.int64)
     others = np.full(columns.size, -1, dtype=np.int64)
     n = 0
     for c in range(face.size):
         if face[c] and not positive[c]:
             columns[n] = c
             n += 1
+    n_cells = n
+    for j in bounded:
+        columns[n] = -1 - j
+        n += 1
     n_empty = n
     for k in range(limits.size):
         if limits[k] == FINITE:
@@ -412,12 +421,15 @@ def _asked(positive, face, limits, partner):  # type: ignore[no-untyped-def]
             if partner.size > 0:
                 others[n] = partner[k]
             n += 1
-    return columns[:n], others[:n], n_empty
+    return columns[:n], others[:n], n_cells, n_empty
 
 
 @kernel
-def facial_set(counts, face, design, chosen, like, limit, keep, limits, partner):  # type: ignore[no-untyped-def]
+def facial_set(counts, face, design, chosen, like, limit, keep, limits, partner, bounded):  # type: ignore[no-untyped-def]
     """Find the facial set, an independent set of parameters on it, and the hidden limits.
+
+    A coefficient that is not below zero lets only directions through that do not lower it: a bound is as one
+    more empty cell, with minus the indicator of the coefficient for its row, that is in no likelihood.
 
     counts: (C,) float64, persons by cell
     face: (C,) bool, observable cells not yet known to be outside F, the positive ones among them;
@@ -431,6 +443,7 @@ def facial_set(counts, face, design, chosen, like, limit, keep, limits, partner)
         limit
     partner: (Q,) or (0,) int64, where it is not negative, the limit is that of x(partner) - x(h) in
         place of x(h)
+    bounded: int64 array, positions in `chosen` of coefficients that are not below zero
     Returns int, rank of the design on F, or -1 where an entry outgrew `limit`
     """
     p = chosen.size
@@ -443,7 +456,7 @@ def facial_set(counts, face, design, chosen, like, limit, keep, limits, partner)
     rank = null_space(rows, basis, pivots, keep, limit)
     if rank < 0 or rank == p:
         return rank
-    columns, others, n_empty = _asked(positive, face, limits, partner)
+    columns, others, n_cells, n_empty = _asked(positive, face, limits, partner, bounded)
     starts, places, slopes = _sparse_slopes(
         basis, rank, pivots, keep, design, chosen, columns, others, limit
     )
@@ -452,10 +465,10 @@ def facial_set(counts, face, design, chosen, like, limit, keep, limits, partner)
     pivoted = np.zeros(starts.size - 1, dtype=np.bool_)
     answers = np.zeros(columns.size, dtype=np.int8)
     answers[:n_empty] = INSIDE
-    if not settle(starts, places, slopes, n_empty, limit, pivoted, answers):
+    if not settle(starts, places, slopes, n_cells, n_empty, limit, pivoted, answers):
         return -1
     keep[np.flatnonzero(~keep)] = pivoted
-    face[columns[:n_empty]] = answers[:n_empty] == INSIDE
+    face[columns[:n_cells]] = answers[:n_cells] == INSIDE
     limits[columns[n_empty:]] = answers[n_empty:]
     return rank + pivoted.sum()
 

@@ -134,14 +134,17 @@ def heaviest_basis(rows: Rows, log_weights: FloatArray) -> Basis:
     p = rows.seen.shape[1]
     order = np.argsort(-log_weights, kind="stable")
     cells: list[int] = []
+    # What is an entry and what is rounding does not depend on the units of the columns.
+    largest = np.abs(rows.seen).max(axis=0, initial=0.0)
+    scaled = rows.seen / np.exp2(np.rint(np.log2(np.where(largest > 0, largest, 1.0))))
     reduced, pivots = np.zeros((p, p)), np.zeros(p, dtype=np.int64)
     for c in order:
         k = len(cells)
         if k == p:
             break
-        row = rows.seen[c] - rows.seen[c, pivots[:k]] @ reduced[:k]
+        row = scaled[c] - scaled[c, pivots[:k]] @ reduced[:k]
         pivot = int(np.argmax(np.abs(row)))
-        if abs(row[pivot]) <= ZERO_COEFFICIENT * np.abs(rows.seen[c]).max(initial=0.0):
+        if abs(row[pivot]) <= ZERO_COEFFICIENT * np.abs(scaled[c]).max(initial=0.0):
             continue
         reduced[k] = row / row[pivot]
         reduced[:k] -= np.outer(reduced[:k, pivot], reduced[k])

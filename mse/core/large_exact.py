@@ -118,7 +118,11 @@ def face_of_levels(
     question = sha256(b"".join(np.asarray(part).tobytes() for part in parts)).digest()
     if question in _ANSWERS:
         return _ANSWERS[question]
-    found = _find(_SMALL, *asked) if compiled_pays(active.local.size * len(counts)) else None
+    small = max(
+        (np.abs(each).sum(axis=0).max(initial=0) for each in factor.weights or ()), default=0
+    )
+    pays = small <= SAFE and compiled_pays(active.local.size * len(counts))
+    found = _find(_SMALL, *asked) if pays else None
     if found is None:
         with on_python_integers():
             found = _find(_unlimited(), *asked)
@@ -333,4 +337,6 @@ def _settled(
     starts = np.searchsorted(rows[order], np.arange(len(found.free) + 1))
     places = np.concatenate(found.places)[order]
     slopes = np.concatenate(found.slopes)[order].astype(numbers.kind)
-    return bool(numbers.settle(starts, places, slopes, n_empty, numbers.limit, pivoted, answers))
+    return bool(
+        numbers.settle(starts, places, slopes, n_empty, n_empty, numbers.limit, pivoted, answers)
+    )

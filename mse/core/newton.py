@@ -255,7 +255,8 @@ def _gather_pair(sums, design, u, v):  # type: ignore[no-untyped-def]
         for f in range(design.starts[v], design.starts[v + 1]):
             cell = row[design.entries[f]]
             if cell >= 0:
-                total += design.weights[e] * design.weights[f] * sums[cell]
+                # Two whole numbers of the gamma form would not fit into 64 bits.
+                total += design.weights[e] * (design.weights[f] * sums[cell])
     return total
 
 

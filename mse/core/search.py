@@ -39,6 +39,7 @@ from mse.core.newton import (
     information,
     make_workspace,
     n_parameters,
+    single_effects,
 )
 
 if TYPE_CHECKING:
@@ -87,12 +88,14 @@ def make_candidates(
     members: (M, U) bool, parameters of each model, best model first
     starts: (M, U), their coefficients on that table
     kind: `BIC`, `AIC` or `AICC`
-    design: axes and parameters; every axis a list, and the parameters together the largest model
+    design: axes and parameters; every axis a list, and the parameters together the largest model. Those that
+        are sums of effects are in each model.
     """
-    full = np.ones(design.cells.size, dtype=np.bool_)
-    size = np.bitwise_count(design.cells)
-    terms = np.flatnonzero(size > 1)
-    above = (design.cells[:, None] & design.cells[terms][None]) == design.cells[terms][None]
+    full = np.ones(n_parameters(design), dtype=np.bool_)
+    cells, single = first_cells(design), single_effects(design)
+    terms = np.flatnonzero((np.bitwise_count(cells) > 1) & single)
+    above = (cells[:, None] & cells[terms][None]) == cells[terms][None]
+    above[~single] = False
     pairs = [(i, j) for i in range(terms.size) for j in range(i, terms.size)]
     bounding = np.asarray([full & ~above[:, i] & ~above[:, j] for i, j in pairs] or [full])
     bounding, rows = np.unique(bounding, axis=0, return_inverse=True)

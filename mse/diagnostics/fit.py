@@ -23,7 +23,6 @@ from mse.answer.goodness import SMALL_MEAN, chi_squared_fit, plain_zero, short_p
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.answer.shown import Result, Section, layout, persons, with_table
 from mse.comparing import Trial, attempt
-from mse.core.fitting import fit_model
 from mse.data.histories import history_frame
 from mse.errors import ModelError
 from mse.loglinear import LogLinear, LogLinearFit, LogLinearSearchFit
@@ -270,7 +269,7 @@ def _bootstrap(
     found = np.empty((replicates, 2))
     for i in range(replicates):
         counts[n_hidden:] = rng.multinomial(fit.table.n_observed, chances)
-        refit = fit_model(counts, again.member, again.design)
+        refit = again.fitted(counts)
         found[i] = plain_zero(refit.deviance), _pearson(counts[n_hidden:], refit.means[n_hidden:])
     return found
 

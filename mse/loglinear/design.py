@@ -14,14 +14,19 @@ import numpy as np
 from scipy.special import gammaln, xlogy
 
 from mse._typing import FrozenDict
+from mse.core.bounded import fit_models_bounded
+from mse.core.fitting import fit_models
 from mse.core.newton import Design, make_design, with_contrasts
 from mse.errors import ModelError
+from mse.models.heterogeneity import SCALES, check_within, columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mse._typing import BoolArray, FloatArray, IntArray, Level
+    from mse.core.fitting import BatchFit
     from mse.data.table import CaptureTable
+    from mse.models.heterogeneity import Heterogeneity
     from mse.models.terms import HierarchicalModel, Term
 
 
@@ -187,6 +192,10 @@ def _whole(values: list[Fraction]) -> list[int]:
 
 #: One step of a parameter's name: an axis, and a level (factor) or a degree (trend).
 Part = tuple[int, int]
+#: Most lists all of whose interactions are written out.
+MOST_LISTS = 12
+#: Stands for an axis in the term of the columns of heterogeneity.
+DIFFERING = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +214,8 @@ class TableDesign:
         Name of each parameter.
     trends : mapping of int to Polynomials
         Polynomials by axis, where a covariate enters as a trend.
+    heterogeneity : Heterogeneity, optional
+        How people differ: its columns are the last parameters, in a term of their own.
     """
 
     core: Design
@@ -212,6 +223,18 @@ class TableDesign:
     parts: tuple[tuple[Part, ...], ...]
     names: tuple[str, ...]
     trends: Mapping[int, Polynomials] = field(default_factory=dict)
+    heterogeneity: Heterogeneity | None = None
+
+    @cached_property
+    def strengths(self) -> BoolArray:
+        """Which parameters are strengths of heterogeneity, (P,) bool."""
+        return np.asarray([term == (DIFFERING,) for term in self.terms], dtype=np.bool_)
+
+    @property
+    def bounded(self) -> IntArray:
+        """Parameters that are not below zero."""
+        asked = self.heterogeneity
+        return np.flatnonzero(self.strengths & (asked is not None and asked.nonnegative))
 
     @cached_property
     def _term_number(self) -> dict[Term, int]:
@@ -222,20 +245,29 @@ class TableDesign:
         return np.asarray([self._term_number[term] for term in self.terms], dtype=np.int64)
 
     def member(self, model: HierarchicalModel) -> BoolArray:
-        """Which parameters a model has, (P,) bool."""
+        """Which parameters a model has, (P,) bool; heterogeneity is in each."""
         present = np.zeros(len(self._term_number), dtype=np.bool_)
         # A covariate with one level is constant: terms with it have no parameters.
         constant = set(np.flatnonzero(self.core.shape == 1).tolist())
         terms = [term for term in model.terms if constant.isdisjoint(term)]
         present[[self._term_number[term] for term in terms]] = True
-        return np.asarray(present[self._terms])
+        return np.asarray(present[self._terms] | self.strengths)
 
     def n_parameters(self, model: HierarchicalModel) -> int:
         """Count the parameters of a model."""
         return int(self.member(model).sum())
 
+    def fits_of(
+        self, counts: FloatArray, members: BoolArray, start: FloatArray | None = None
+    ) -> tuple[BatchFit, IntArray]:
+        """Fit models to one table, and count the coefficients of each that are at a bound of zero."""
+        if self.bounded.size:
+            return fit_models_bounded(counts, members, self.bounded, self.core)
+        fits = fit_models(counts[None], members, self.core, start)
+        return fits, np.zeros(len(members), dtype=np.int64)
+
     def orthonormal(self, values: FloatArray) -> FloatArray:
-        """Turn coefficients of `core` into those of orthonormal polynomials.
+        """Turn coefficients of `core` into those of orthonormal polynomials, and of columns as published.
 
         Parameters
         ----------
@@ -247,6 +279,8 @@ class TableDesign:
         float64 array (P,)
             NaN where one that takes part is NaN.
         """
+        if self.heterogeneity is not None:
+            values = np.where(self.strengths, values * SCALES[self.heterogeneity.form], values)
         if not self.trends:
             return values
         number = {parts: i for i, parts in enumerate(self.parts)}
@@ -297,6 +331,11 @@ class TableDesign:
                 row[2:4], row[4:6] = strides[list(term)], shape[list(term)] - 1
         return found
 
+    def outside(self, least: HierarchicalModel) -> tuple[Term, ...]:
+        """Terms of lists and covariates beyond a smallest model."""
+        every = dict.fromkeys(self.terms)
+        return tuple(term for term in every if term != (DIFFERING,) and term not in least)
+
     def changing(self, least: HierarchicalModel) -> tuple[tuple[Term, ...], BoolArray, IntArray]:
         """Find the terms that models may have or not, beyond a smallest one.
 
@@ -308,8 +347,8 @@ class TableDesign:
         ranges : int64 array (T, 6)
             See `ranges`.
         """
-        terms = tuple(term for term in dict.fromkeys(self.terms) if term not in least)
-        fixed = np.asarray([term in least for term in self.terms], dtype=np.bool_)
+        terms = self.outside(least)
+        fixed = np.asarray([term in least for term in self.terms], dtype=np.bool_) | self.strengths
         return terms, fixed, self.ranges(terms)
 
 
@@ -355,7 +394,10 @@ def _is_whole(value: object) -> bool:
 
 
 def table_design(
-    table: CaptureTable, largest: HierarchicalModel, trend: Mapping[str, int]
+    table: CaptureTable,
+    largest: HierarchicalModel,
+    trend: Mapping[str, int],
+    heterogeneity: Heterogeneity | None = None,
 ) -> TableDesign:
     """Lay out the parameters of a model and of all models within it.
 
@@ -367,10 +409,14 @@ def table_design(
     table: lists and covariates
     largest: contains every model of interest
     trend: degree of the polynomial by covariate
+    heterogeneity: how people differ, in every model
     """
     degrees = check_trend(trend, table)
     trends = {axis: _polynomials(table, axis, degree) for axis, degree in degrees.items()}
-    core = make_design(table.shape, table.n_lists, largest.parameters(table.shape))
+    differing = [] if heterogeneity is None else _differing(table, heterogeneity, trend)
+    cells = dict.fromkeys(largest.parameters(table.shape).tolist())
+    cells |= dict.fromkeys(cell for _, column in differing for cell in column)
+    core = make_design(table.shape, table.n_lists, np.asarray(list(cells), dtype=np.int64))
     position = {int(cell): u for u, cell in enumerate(core.cells)}
     strides = [prod(table.shape[axis + 1 :]) for axis in range(len(table.shape))]
     terms: list[Term] = []
@@ -382,10 +428,38 @@ def table_design(
             terms.append(term)
             parts.append(tuple(zip(term, choice, strict=True)))
             columns.append(_column(parts[-1], trends, strides, position))
-    names = tuple(_name(table, each, degrees) for each in parts)
-    if degrees:
+    names = [_name(table, each, degrees) for each in parts]
+    for i, (name, column) in enumerate(differing):
+        terms.append((DIFFERING,))
+        parts.append(((DIFFERING, i),))
+        names.append(name)
+        columns.append({position[cell]: weight for cell, weight in column.items()})
+    if degrees or differing:
         core = with_contrasts(core, columns)
-    return TableDesign(core, tuple(terms), tuple(parts), names, trends)
+    return TableDesign(core, tuple(terms), tuple(parts), tuple(names), trends, heterogeneity)
+
+
+def _differing(
+    table: CaptureTable, asked: Heterogeneity, trend: Mapping[str, int]
+) -> list[tuple[str, dict[int, int]]]:
+    """Names of the columns of heterogeneity, and their weights by cell of the effect."""
+    check_within(asked, table.covariates, trend)
+    if asked.form != "darroch" and table.n_lists > MOST_LISTS:
+        raise ModelError(
+            f"heterogeneity={asked.notation()!r} uses all interactions of lists, and the table has "
+            f"{table.n_lists} lists; expected at most {MOST_LISTS}. 'darroch' uses pairs only, and "
+            "ClosedPopulation('Mth') takes 16 lists."
+        )
+    found = []
+    for name, weights in columns_of(asked, table.n_lists, table.covariates):
+        column = {}
+        for (lists, levels), weight in weights.items():
+            place = [0] * table.n_lists + list(levels)
+            for each in lists:
+                place[each] = 1
+            column[int(np.ravel_multi_index(place, table.shape))] = weight
+        found.append((name, column))
+    return found
 
 
 def _polynomials(table: CaptureTable, axis: int, degree: int) -> Polynomials:

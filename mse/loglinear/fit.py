@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf, log, nan, sqrt
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,14 @@ from scipy.special import gammaln
 
 from mse._typing import FrozenDict
 from mse.answer.goodness import FitTest, chi_squared_fit, fit_warnings, plain_zero
-from mse.answer.intervals import GIVEN_MODEL, IntervalMethod, LognormalInterval, ProfileInterval
-from mse.answer.method import Method
+from mse.answer.intervals import (
+    CHAO_1987,
+    GIVEN_MODEL,
+    IntervalMethod,
+    LognormalInterval,
+    ProfileInterval,
+)
+from mse.answer.method import LOWER_BOUND, Method
 from mse.answer.population import (
     KnownCovariance,
     PopulationEstimate,
@@ -23,7 +29,7 @@ from mse.answer.population import (
     answer,
     joint_limit,
 )
-from mse.answer.protocols import Fitted, Refits
+from mse.answer.protocols import Fitted, Refits, Sparing
 from mse.answer.reasons import (
     ALL_JOINT,
     NOT_CONVERGED_REASON,
@@ -31,8 +37,9 @@ from mse.answer.reasons import (
     not_estimable_reason,
 )
 from mse.core._threads import one_thread
+from mse.core.bounded import BoundedFit, bounded_curve, fit_bounded
 from mse.core.existence import INDETERMINATE, LIMITS
-from mse.core.fitting import NOT_ESTIMABLE, OK, STATUSES, ModelFit, fit_model
+from mse.core.fitting import BOUNDARY, NOT_ESTIMABLE, OK, STATUSES, ModelFit, fit_model
 from mse.core.hidden_variance import HiddenCovariance, hidden_covariance
 from mse.core.newton import has_many_levels, make_design
 from mse.core.partly_known import box_means
@@ -57,8 +64,16 @@ from mse.loglinear.partly_known import (
     make_data,
     whole_persons,
 )
-from mse.loglinear.refit import ModelRefitter, ObservationRefitter
+from mse.loglinear.refit import BoundedRefitter, ModelRefitter, ObservationRefitter
 from mse.messages import Field, Message, joined, named
+from mse.models.heterogeneity import (
+    DARROCH_1993,
+    RIVEST_2007,
+    Heterogeneity,
+    check_within,
+    read_heterogeneity,
+    with_form,
+)
 from mse.models.terms import HierarchicalModel, parse_model
 from mse.redrawing import MarginsDrawing, PatternDrawing
 
@@ -98,10 +113,13 @@ class DeltaCovariance(NamedTuple):
 
 IntervalKind = Literal["profile", "lognormal"]
 _INTERVAL_KINDS = ("profile", "lognormal")
+#: Behind the forms of heterogeneity, beside Rivest & Baillargeon.
+_FORM_SOURCES = {"chao": CHAO_1987, "darroch": DARROCH_1993}
+DIFFERING = Message("assumption.differing")
 
 
-@dataclass(frozen=True)
-class LogLinear:
+@dataclass(frozen=True, repr=False)
+class LogLinear(Sparing):
     r"""Estimate N by one hierarchical log-linear model of the dependence between lists.
 
     Parameters
@@ -117,6 +135,14 @@ class LogLinear:
         Covariates that enter by orthogonal polynomials up to this degree instead of by their levels,
         ``{"year": 2}``, in every term that they are part of. Levels that are numbers lie where they
         say, evenly or not; others are evenly spaced.
+    heterogeneity : {"chao", "poisson", "darroch", "gamma"}, optional
+        How persons differ in their chances of being on lists, beside what the model says about pairs of
+        lists: the columns of M_th, see `ClosedPopulation`. With the names of covariates behind it,
+        ``"darroch*sex"``, its strength is another at each of their levels, and the interactions of every
+        list with them are in the model.
+    nonnegative : bool, default False
+        Take a strength of heterogeneity below zero, which no mixture of persons has (Darroch et al. 1993), for
+        zero. Without it such an estimate stands and a warning says so. Chao's bound is always so.
 
     Notes
     -----
@@ -125,15 +151,24 @@ class LogLinear:
     *extended* maximum likelihood estimate is computed, so pairs of lists without overlap need no
     care; whether the hidden count is determined is decided exactly (Fienberg & Rinaldo 2012).
 
+    With heterogeneity the log mean of a history with k lists has :math:`\gamma g(k)` beside them, g convex
+    and zero at 0, so the hidden count is that of its other terms. A strength at a bound of zero is no
+    parameter. What the data cannot tell is said: with three lists all of whose pairs interact nothing is
+    left for a strength, and Darroch's column lies in the pairs of any number of lists. A prior on the strength
+    is `HeterogeneousLogLinear`.
+
     Examples
     --------
     >>> import mse
     >>> fit = mse.LogLinear("[12,23]").fit(mse.load_dataset("korea"))
     >>> round(fit.population.total, 2), round(fit.bic, 2), fit.status
     (157.17, 57.14, 'ok')
+    >>> fit = mse.LogLinear("[13,24,34]", heterogeneity="darroch").fit(mse.load_dataset("diabetes"))
+    >>> fit.model, round(fit.population.total), round(float(fit.coefficients["darroch"]), 3)
+    ('[13,24,34] + darroch', 2752, 0.356)
     """
 
-    method = Method(
+    plain_method: ClassVar[Method] = Method(
         "log-linear model",
         references=(
             "Fienberg, S. E. (1972). The multiple recapture census for closed populations and incomplete 2^k contingency tables. Biometrika 59, 591-603.",
@@ -144,13 +179,35 @@ class LogLinear:
     model: str | HierarchicalModel = "main"
     interval: IntervalKind = "profile"
     trend: Mapping[str, int] = field(default_factory=FrozenDict)
+    heterogeneity: str | None = field(default=None, repr=False)
+    nonnegative: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trend", frozen_trend(self.trend))
+        read_heterogeneity(self.heterogeneity, nonnegative=self.nonnegative)
         if self.interval not in _INTERVAL_KINDS:
             raise ModelError(
                 f"interval={self.interval!r} is not known; expected 'profile' or 'lognormal'."
             )
+
+    @property
+    def differing(self) -> Heterogeneity | None:
+        """How persons differ."""
+        return read_heterogeneity(self.heterogeneity, nonnegative=self.nonnegative)
+
+    @property
+    def method(self) -> Method:
+        """Name, assumptions and sources; with Chao's form it is a lower bound."""
+        asked = self.differing
+        if asked is None:
+            return self.plain_method
+        further = (_FORM_SOURCES.get(asked.form, ""), RIVEST_2007)
+        return replace(
+            self.plain_method,
+            dependence=DIFFERING,
+            references=(*self.plain_method.references, *filter(None, further)),
+            lower_bound=LOWER_BOUND if asked.form == "chao" else "",
+        )
 
     def fit(self, table: CaptureTable) -> LogLinearFit:
         """Fit the model to a table.
@@ -235,12 +292,19 @@ def fit_structure(
     estimator: LogLinear, table: CaptureTable, model: HierarchicalModel
 ) -> LogLinearFit:
     """Fit a parsed model."""
+    asked = estimator.differing
+    if asked is not None:
+        check_within(asked, table.covariates, estimator.trend)
+        model = asked.implied(model)
     if table.margins is not None:
         return fit_margins(estimator, table, model)
     if not table.is_complete:
         return fit_partly_known(estimator, table, model)
     counts = complete_counts(table)
-    layout = table_design(table, model, estimator.trend)
+    layout = table_design(table, model, estimator.trend, asked)
+    if layout.bounded.size:
+        found = fit_bounded(counts, layout.bounded, layout.core)
+        return LogLinearFit(estimator, table, model, layout, found.fit, _bounds=found)
     everything = np.ones(len(layout.terms), dtype=np.bool_)
     fit = fit_model(counts, everything, layout.core)
     return LogLinearFit(estimator, table, model, layout, fit)
@@ -265,6 +329,7 @@ class LogLinearFit(Fitted):
     structure: HierarchicalModel
     _layout: TableDesign = field(repr=False)
     _fit: ModelFit = field(repr=False)
+    _bounds: BoundedFit | None = field(default=None, repr=False, kw_only=True)
 
     def __repr__(self) -> str:
         return f"<LogLinearFit {self.model}: {self.status}, deviance {self.deviance:.2f}>"
@@ -275,8 +340,9 @@ class LogLinearFit(Fitted):
 
     @property
     def model(self) -> str:
-        """The model in canonical notation, such as ``"[12,13,4]"``."""
-        return self.structure.notation()
+        """The model in canonical notation, such as ``"[12,13,4]"``, or ``"[12,3] + darroch"``."""
+        asked = self.estimator.differing
+        return with_form(self.structure.notation(), None if asked is None else asked.notation())
 
     @property
     def status(self) -> Status:
@@ -302,8 +368,15 @@ class LogLinearFit(Fitted):
 
     @property
     def n_parameters(self) -> int:
-        """Parameters of the model as specified, those at minus infinity included."""
-        return len(self._layout.terms)
+        """Parameters of the model as specified, those at minus infinity included; not those at a bound of zero."""
+        return len(self._layout.terms) - int(self._at_zero.sum())
+
+    @property
+    def _at_zero(self) -> BoolArray:
+        """Which parameters are at a bound of zero, (P,) bool."""
+        if self._bounds is None:
+            return np.zeros(len(self._layout.terms), dtype=np.bool_)
+        return self._bounds.at_zero
 
     @property
     def df_residual(self) -> int:
@@ -364,7 +437,7 @@ class LogLinearFit(Fitted):
     @cached_property
     def _values(self) -> FloatArray:
         """Coefficients of the parameters of the design, as they were fitted."""
-        values = np.full(self.n_parameters, nan)
+        values = np.where(self._at_zero, 0.0, nan)
         values[self._fit.kept] = self._fit.coefficients
         values[self._fit.vanishing] = -np.inf
         return values
@@ -384,11 +457,31 @@ class LogLinearFit(Fitted):
         if self.status == "not_converged":
             return NOT_CONVERGED_REASON
         if self.status == "not_estimable":
-            return not_estimable_reason(self.limit, self._vanishing, self._lost_strata)
+            said = not_estimable_reason(self.limit, self._vanishing, self._lost_strata)
+            return joined(said, self._confounded())
         if self.status == "boundary":
             n_zero = int(self._design.observable.sum() - self._fit.face.sum())
             return boundary_reason(self._vanishing, self._aliased, n_zero)
         return ""
+
+    def _confounded(self) -> str:
+        """Say so where the total would be determined if persons did not differ."""
+        if not self._layout.strengths.any() or not self.table.is_complete:
+            return ""
+        without = fit_model(self._counts, ~self._layout.strengths, self._design)
+        return Message("reason.confounded") if without.status in (OK, BOUNDARY) else ""
+
+    def _strength_notes(self) -> Iterator[str]:
+        """Say what a strength of heterogeneity below zero, or at a bound of zero, means."""
+        asked = self.estimator.differing
+        if asked is None or self.status not in ("ok", "boundary"):
+            return
+        for name, value in self.coefficients[self._layout.strengths].items():
+            if value < 0:
+                key = "remark.heterogeneity_of" if asked.within else "remark.heterogeneity"
+                yield Message(key, name=name, coefficient=value)
+            elif value == 0 and asked.form != "chao":
+                yield Message("remark.no_heterogeneity", name=name)
 
     @property
     def _lost_strata(self) -> list[str]:
@@ -455,20 +548,25 @@ class LogLinearFit(Fitted):
             uncertainty=self._uncertainty(),
             strata=self._strata(),
             model=self.model,
-            warnings=fit_warnings(record, self.table.n_lists),
+            warnings=(*self._strength_notes(), *fit_warnings(record, self.table.n_lists)),
         )
 
     def profile_curve(self) -> LikelihoodCurve:
         """Profile log likelihood of N (Cormack 1992); only of an estimable fit."""
         spread = self.standard_error / float(self._fit.hidden.sum())
+        if self._bounds is not None:
+            bounded = self._layout.bounded
+            return bounded_curve(self._counts, bounded, self._bounds, self._design, spread)
         return profile_curve(self._counts, self._fit, self._design, spread)
 
-    def refitter(self, candidates: int | None = None) -> ModelRefitter:
+    def refitter(self, candidates: int | None = None) -> ModelRefitter | BoundedRefitter:
         """Repeat this model on other counts, for the bootstrap; see `mse.answer.protocols`."""
         if candidates is not None:
             raise ModelError(
                 f"A single model has no candidates; candidates={candidates} goes with a search."
             )
+        if self._bounds is not None:
+            return BoundedRefitter(self._design, self._layout.bounded)
         everything = np.ones(self.n_parameters, dtype=np.bool_)
         if not has_many_levels(self._design):
             return ModelRefitter(self._design, everything)
@@ -496,7 +594,7 @@ def fit_margins(
 ) -> MarginsLogLinearFit:
     """Fit a parsed model to a table of margins."""
     totals, union = _figures(table)
-    p = len(model.terms)
+    p = len(model.terms) + (estimator.heterogeneity is not None)
     nothing = np.zeros(0, dtype=np.int64)
     hidden, limit = (nan, INDETERMINATE)
     if p == table.n_lists + 1:
@@ -513,7 +611,9 @@ def fit_margins(
         coefficients=coefficients(totals, union, hidden) if estimable else np.zeros(0),
         vanishing=nothing,
     )
-    return MarginsLogLinearFit(estimator, table, model, _layout(model), fit)
+    return MarginsLogLinearFit(
+        estimator, table, model, _layout(model, estimator.heterogeneity), fit
+    )
 
 
 def _figures(table: CaptureTable) -> tuple[IntArray, int]:
@@ -523,13 +623,16 @@ def _figures(table: CaptureTable) -> tuple[IntArray, int]:
     return totals, table.margins.union
 
 
-def _layout(model: HierarchicalModel) -> TableDesign:
+def _layout(model: HierarchicalModel, form: str | None) -> TableDesign:
     """Name the parameters; there are no cells to lay them out on."""
     names = tuple(
         ":".join(model.axes[axis] for axis in term) or "intercept" for term in model.terms
     )
     parts = tuple(tuple((axis, 1) for axis in term) for term in model.terms)
-    return TableDesign(make_design((2,), 1, np.zeros(1, np.int64)), model.terms, parts, names)
+    core, terms = make_design((2,), 1, np.zeros(1, np.int64)), model.terms
+    if form is not None:
+        terms, parts, names = (*terms, (-1,)), (*parts, ((-1, 0),)), (*names, form)
+    return TableDesign(core, terms, parts, names)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -777,7 +880,8 @@ def fit_partly_known(
     model: terms over the axes of the table
     """
     seen = look_at(table)
-    layout = table_design(table, model, estimator.trend)
+    layout = table_design(table, model, estimator.trend, estimator.differing)
+    check_complete(layout)
     layout = replace(layout, core=layout.core._replace(observable=seen.observable))
     data, n_kinds = make_data(seen, layout.core)
     raw = fit_incomplete(data)
@@ -796,6 +900,16 @@ def fit_partly_known(
     )
     parts = _Parts(seen, data, n_kinds, raw, found)
     return IncompleteLogLinearFit(estimator, table, model, layout, fit, parts)
+
+
+def check_complete(layout: TableDesign) -> None:
+    """Raise ``ModelError`` for coefficients that are not found where some is known in part."""
+    if layout.bounded.size and layout.heterogeneity is not None:
+        raise ModelError(
+            f"heterogeneity={layout.heterogeneity.notation()!r} has coefficients that are not below zero, "
+            "which are found on complete tables only; in this one some is known in part. Use 'poisson', "
+            "'darroch' or 'gamma' without nonnegative=True."
+        )
 
 
 def histories_apart(seen: Seen) -> int:

@@ -17,7 +17,6 @@ from mse.core.fitting import (
     BatchFit,
     ModelFit,
     fit_model,
-    fit_models,
     penalty_of,
 )
 from mse.core.large_search import walker_of
@@ -25,7 +24,7 @@ from mse.core.partly_known_fit import deviance_from
 from mse.core.search import best_walk
 from mse.core.stepwise import Terms, excused_strata, fit_part, overlap_tails, promises, usable
 from mse.loglinear.design import check_trend, criteria_of, table_design
-from mse.loglinear.fit import LogLinear, fit_structure
+from mse.loglinear.fit import LogLinear, check_complete, fit_structure
 from mse.loglinear.partly_known import folded_strata, look_at, make_data
 from mse.models.terms import HierarchicalModel, parse_model
 
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from mse.data.table import CaptureTable
     from mse.loglinear.design import TableDesign
     from mse.loglinear.partly_known import Seen
+    from mse.models.heterogeneity import Heterogeneity
     from mse.models.terms import Term
 
 #: What changes, in words, and the model that comes of it.
@@ -47,11 +47,12 @@ Change: TypeAlias = "tuple[str, HierarchicalModel]"
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a path: what was added (or dropped), and the criterion or p-value behind it."""
+    """One step of a path: what was added (or dropped), the criterion or p-value behind it, and the form."""
 
     change: str
     model: HierarchicalModel
     value: float
+    form: str | None = None
 
 
 class Tried(Protocol):
@@ -90,6 +91,7 @@ class TriedModels:
         self.models: list[HierarchicalModel] = []
         self._row: dict[HierarchicalModel, int] = {}
         self._fits: list[BatchFit] = []
+        self._at_zero: list[IntArray] = []
 
     @property
     def design(self) -> Design:
@@ -99,7 +101,8 @@ class TriedModels:
     @property
     def n_parameters(self) -> IntArray:
         """Parameters of each model tried."""
-        return np.asarray([self.layout.n_parameters(model) for model in self.models])
+        sizes = np.asarray([self.layout.n_parameters(model) for model in self.models])
+        return sizes - np.concatenate(self._at_zero)
 
     def fit(
         self, models: list[HierarchicalModel], near: HierarchicalModel | None = None
@@ -109,7 +112,9 @@ class TriedModels:
         if new:
             members = np.stack([self.layout.member(model) for model in new])
             start = None if near is None else self._coefficients_of(near)
-            self._fits.append(fit_models(self.counts[None], members, self.design, start))
+            fits, at_zero = self.layout.fits_of(self.counts, members, start)
+            self._fits.append(fits)
+            self._at_zero.append(at_zero)
             for model in new:
                 self._row[model] = len(self.models)
                 self.models.append(model)
@@ -364,15 +369,17 @@ def make_scope(
     least: HierarchicalModel,
     most: HierarchicalModel,
     trend: Mapping[str, int],
+    asked: Heterogeneity | None,
 ) -> Scope:
     """Put a table and all models between two together."""
     seen = look_at(table)
-    layout = table_design(table, most, trend)
+    layout = table_design(table, most, trend, asked)
+    check_complete(layout)
     data, n_kinds = make_data(seen, layout.core)
     own = len(layout.terms)
-    changing = tuple(term for term in dict.fromkeys(layout.terms) if term not in least)
+    changing = layout.outside(least)
     fixed = np.ones(own + n_kinds - 1, dtype=np.bool_)
-    fixed[:own] = [term in least for term in layout.terms]
+    fixed[:own] = layout.changing(least)[1]
     below = np.asarray(
         [[set(part) < set(term) for part in changing] for term in changing], dtype=np.bool_
     ).reshape(len(changing), len(changing))

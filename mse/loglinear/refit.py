@@ -10,8 +10,17 @@ import numpy as np
 
 from mse.answer.intervals import GIVEN_MODEL, RESELECTED
 from mse.answer.protocols import Refits
+from mse.core.bounded import fit_bounded
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
-from mse.core.fitting import BOUNDARY, NOT_CONVERGED, fit_models, penalty_of, refit_model
+from mse.core.fitting import (
+    BOUNDARY,
+    NOT_CONVERGED,
+    ModelFit,
+    fit_model,
+    fit_models,
+    penalty_of,
+    refit_model,
+)
 from mse.core.large_search import search_tables
 from mse.core.newton import make_design, n_parameters
 from mse.core.partly_known_fit import fit_from, starts_of
@@ -38,6 +47,7 @@ if TYPE_CHECKING:
     from mse.core.newton import Design
     from mse.core.partly_known_fit import Data, IncompleteFit
     from mse.data.table import CaptureTable
+    from mse.models.heterogeneity import Heterogeneity
     from mse.models.terms import HierarchicalModel
 
 
@@ -62,12 +72,52 @@ class ModelRefitter:
     releases_gil: bool = True
     checkpoints: tuple[int, ...] = ()
 
+    def fitted(self, counts: FloatArray) -> ModelFit:
+        """Fit to counts of shape (C,), persons by cell."""
+        return fit_model(counts, self.member, self.design)
+
     def __call__(self, counts: FloatArray) -> Refits:
         """Refit to counts of shape (B, C), persons by cell."""
         hidden, limits, failed = refit_model(counts, self.member, self.design, self.start)
         limits[failed] = INDETERMINATE
         size = len(counts)
         return Refits(hidden, limits, failed, np.full(size, -1, np.int64), np.zeros((size, 0)))
+
+
+@dataclass(frozen=True, eq=False)
+class BoundedRefitter:
+    """Fits one model of which some coefficients are not below zero to other counts.
+
+    Parameters
+    ----------
+    design : Design
+        Axes and parameters.
+    bounded : int64 array
+        Parameters that are not below zero.
+    """
+
+    design: Design = field(repr=False)
+    bounded: IntArray = field(repr=False)
+    given: str = GIVEN_MODEL
+    releases_gil: bool = False
+    checkpoints: tuple[int, ...] = ()
+
+    def fitted(self, counts: FloatArray) -> ModelFit:
+        """Fit to counts of shape (C,), persons by cell."""
+        return fit_bounded(counts, self.bounded, self.design).fit
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, C), persons by cell."""
+        fits = [self.fitted(each) for each in counts]
+        size = len(counts)
+        failed = np.asarray([each.status == NOT_CONVERGED for each in fits], dtype=np.bool_)
+        return Refits(
+            np.stack([each.hidden for each in fits]),
+            np.stack([each.limits for each in fits]),
+            failed,
+            np.full(size, -1, np.int64),
+            np.zeros((size, 0)),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,13 +256,14 @@ def joint_refitter(
     scope: tuple[HierarchicalModel, HierarchicalModel],
     trend: Mapping[str, int],
     kind: int,
+    asked: Heterogeneity | None,
 ) -> JointRefitter | ModelRefitter:
     """Repeat a stepwise search over lists and covariates, by the two-way terms between two models.
 
     Where there is none between them there is nothing to choose, and the one model is fitted again.
     """
     least, most = scope
-    layout = table_design(table, most, trend)
+    layout = table_design(table, most, trend, asked)
     terms, kept, ranges = layout.changing(least)
     if not terms:
         return ModelRefitter(layout.core, kept)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
+from itertools import accumulate, chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,11 @@ from mse._typing import FrozenDict
 from mse.answer.goodness import fit_warnings, plain_zero
 from mse.answer.intervals import CHAN_2021, GIVEN_MODEL, RESELECTED, ModelRange
 from mse.answer.population import PopulationEstimate, joint_limit, provenance
-from mse.answer.protocols import Fitted, Refitter, TableRefitter
+from mse.answer.protocols import Fitted, Refitter, Sparing, TableRefitter
 from mse.answer.reasons import averaged, no_range, none_estimable
 from mse.core.existence import LIMITS, without_persons
-from mse.core.fitting import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit, fit_models
+from mse.core.fitting import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit
 from mse.core.fitting import CRITERIA as SELECTION_CRITERIA
-from mse.core.newton import Design, make_design
 from mse.core.partly_known_fit import saturated_value
 from mse.core.search import first_best, make_candidates, starts_of
 from mse.core.stepwise import Question, excused_strata, fit_part, improve, stand, uninformed
@@ -34,6 +34,7 @@ from mse.loglinear.averaging import (
 )
 from mse.loglinear.design import Criteria, criteria, criteria_of, frozen_trend, table_design
 from mse.loglinear.fit import (
+    DIFFERING,
     IncompleteLogLinearFit,
     IntervalKind,
     LogLinear,
@@ -71,9 +72,19 @@ from mse.loglinear.refit import (
     on_completed,
     path_refitter,
 )
+from mse.loglinear.sources import (
+    CatalogueModels,
+    JoinedModels,
+    ListedModels,
+    differing_design,
+    fits_of_catalogue,
+    joined_fits,
+    list_design,
+)
 from mse.messages import Message
 from mse.models.catalogue import Catalogue, catalogue
-from mse.models.terms import parse_model
+from mse.models.heterogeneity import check_within, read_heterogeneity, with_form
+from mse.models.terms import HierarchicalModel, parse_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,7 +95,8 @@ if TYPE_CHECKING:
     from mse.core.stepwise import Found
     from mse.data.table import CaptureTable
     from mse.loglinear.paths import Step
-    from mse.models.terms import HierarchicalModel
+    from mse.loglinear.sources import ModelSource
+    from mse.models.heterogeneity import Heterogeneity
     from mse.redrawing import PatternDrawing, Resampling
 
 
@@ -98,71 +110,6 @@ CRITERION_NAMES = {"bic": "BIC", "aic": "AIC", "aicc": "AICc", "pvalue": "BIC"}
 WORTH_SAYING = 0.01
 #: Numbers of candidates at which a bootstrap notes the choice so far.
 CHECKPOINTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
-
-
-class ModelSource(Protocol):
-    """Models by number, written or built when somebody asks."""
-
-    def notation(self, i: int) -> str:
-        """Write model i."""
-        ...
-
-    def structure(self, i: int) -> HierarchicalModel:
-        """Build model i."""
-        ...
-
-
-@dataclass(frozen=True)
-class CatalogueModels:
-    """Models of a catalogue."""
-
-    lists: tuple[str, ...]
-    max_order: int | None
-
-    def notation(self, i: int) -> str:
-        """Write model i."""
-        return catalogue(len(self.lists), self.max_order).notation(i)
-
-    def structure(self, i: int) -> HierarchicalModel:
-        """Build model i."""
-        return catalogue(len(self.lists), self.max_order).model(i, self.lists)
-
-
-@dataclass(frozen=True)
-class ListedModels:
-    """Models in a list."""
-
-    models: tuple[HierarchicalModel, ...]
-
-    def notation(self, i: int) -> str:
-        """Write model i."""
-        return self.models[i].notation()
-
-    def structure(self, i: int) -> HierarchicalModel:
-        """Build model i."""
-        return self.models[i]
-
-
-def list_design(models: Catalogue) -> tuple[Design, BoolArray]:
-    """Design of a catalogue's models and their parameters, (M, U), the constant first."""
-    axis_cells = 1 << np.arange(models.n_lists)[::-1]
-    cells = np.asarray([0, *(int(axis_cells[list(term)].sum()) for term in models.terms)])
-    design = make_design((2,) * models.n_lists, models.n_lists, cells)
-    return design, np.column_stack([np.ones(len(models), dtype=np.bool_), models.members])
-
-
-@lru_cache(maxsize=8)
-def fits_of_catalogue(counts: bytes, n_lists: int, max_order: int | None) -> BatchFit:
-    """Fit every model of a catalogue to a table, or remember the fits: they serve every criterion.
-
-    counts: persons by cell, as doubles; the last tables are remembered, those of each list left out among them
-    n_lists, max_order: as of `mse.models.catalogue.catalogue`
-    """
-    design, members = list_design(catalogue(n_lists, max_order))
-    fits = fit_models(np.frombuffer(counts)[None], members, design)
-    for each in fits:
-        each.setflags(write=False)
-    return fits
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -304,7 +251,7 @@ class LogLinearSearchFit(Fitted):
         Empty for an exhaustive search.
         """
         totals = {self._source.notation(i): self._totals[i] for i in range(self.n_models)}
-        rows = [(s.change, s.model.notation(), s.value) for s in self._path]
+        rows = [(s.change, with_form(s.model.notation(), s.form), s.value) for s in self._path]
         frame = pd.DataFrame(rows, columns=["change", "model", "value"])
         frame["total"] = frame["model"].map(totals)
         return frame
@@ -395,6 +342,11 @@ class LogLinearSearchFit(Fitted):
             warnings=(*self.warnings, *notes),
             provenance=made,
             references=self.estimator.method.references,
+            assumptions=(
+                found.assumptions
+                if len(self.estimator.forms) == 1
+                else self.estimator.method.assumptions
+            ),
         )
 
     def average(
@@ -474,11 +426,18 @@ class LogLinearSearchFit(Fitted):
     def fit_of(self, i: int) -> LogLinearFit:
         """Fit of model number i, in the order in which models were tried."""
         structure = self._source.structure(i)
-        return fit_structure(self._asking(structure), self.table, structure)
+        return fit_structure(self._asking(structure, self._source.form(i)), self.table, structure)
 
-    def _asking(self, structure: HierarchicalModel) -> LogLinear:
+    def _asking(self, structure: HierarchicalModel, form: str | None) -> LogLinear:
         """Ask for one model with the settings of the search."""
-        return LogLinear(structure.notation(), self.estimator.interval, self.estimator.trend)
+        how = self.estimator
+        nonnegative = form is not None and how.nonnegative
+        return LogLinear(structure.notation(), how.interval, how.trend, form, nonnegative)
+
+    def fit_named(self, name: str) -> LogLinearFit:
+        """Fit of the model that the table of models calls so."""
+        found = (i for i in self._order.tolist() if self._source.notation(i) == name)
+        return self.fit_of(next(found))
 
     # The best model's own figures -----------------------------------------------------------------
 
@@ -554,15 +513,19 @@ class LogLinearSearchFit(Fitted):
 
     def refitter(self, candidates: int | None = None) -> Refitter:
         """Repeat the search on other counts, for the bootstrap; see `mse.answer.protocols`."""
-        if isinstance(self._source, CatalogueModels):
+        asked = self.estimator.forms[0]
+        simple = isinstance(self._source, CatalogueModels | ListedModels) and (
+            asked is None or not asked.nonnegative
+        )
+        if isinstance(self._source, CatalogueModels) and simple:
             return self._selection_refitter(self._source, self._candidates(candidates))
         if candidates is not None:
             raise ModelError(
                 f"A stepwise search has no list of candidates; candidates={candidates} goes with "
                 "strategy='exhaustive'."
             )
-        listed_and_kept = bool(self.estimator.keep) and not self.table.covariates
-        if (self.estimator.max_order or 2) != 2 or listed_and_kept:
+        listed_and_kept = bool(self.estimator.keep or asked) and not self.table.covariates
+        if not simple or (self.estimator.max_order or 2) != 2 or listed_and_kept:
             return TableRefitter(self.estimator, self.table, RESELECTED)
         by_p_value = self.estimator.criterion == "pvalue"
         kind = None if by_p_value else SELECTION_CRITERIA.index(self.estimator.criterion)
@@ -575,21 +538,24 @@ class LogLinearSearchFit(Fitted):
 
         Of a catalogue most models are ruled out unfitted, see `mse.core.search`.
         """
-        if isinstance(self._source, CatalogueModels) and table.is_complete:
+        asked = self.estimator.forms[0]
+        simple = asked is None or not asked.nonnegative
+        if isinstance(self._source, CatalogueModels) and simple and table.is_complete:
             order, refitter = self._selecting
             chosen = int(refitter(complete_counts(table)[None]).chosen[0])
             if chosen >= 0:
                 structure = self._source.structure(int(order[chosen]))
-                return fit_structure(self._asking(structure), table, structure).population
+                form = self._source.form(int(order[chosen]))
+                return fit_structure(self._asking(structure, form), table, structure).population
         return self.estimator.fit(table).population
 
     def _joint_refitter(self, kind: int) -> JointRefitter | ModelRefitter:
         table, how = self.table, self.estimator
-        least = smallest_model(table, how.keep)
+        least = how.smallest(table)
         most = largest_model(least, 2)
         if how.criterion != "pvalue":
             most = within_reach(table, least, most, how.criterion, how.trend, margin=RANGE_WITHIN)
-        return joint_refitter(table, (least, most), how.trend, kind)
+        return joint_refitter(table, (least, most), how.trend, kind, how.forms[0])
 
     def _candidates(self, most: int | None) -> IntArray:
         """Models to choose from on other counts, best first on these."""
@@ -603,7 +569,12 @@ class LogLinearSearchFit(Fitted):
         return self._candidates(None), self.refitter()
 
     def _selection_refitter(self, source: CatalogueModels, order: IntArray) -> SelectionRefitter:
-        design, members = list_design(catalogue(self.table.n_lists, source.max_order))
+        every, asked = catalogue(self.table.n_lists, source.max_order), self.estimator.forms[0]
+        if asked is None:
+            design, members = list_design(every)
+        else:
+            layout, members = differing_design(every, self.table, asked)
+            design = layout.core
         starts = self._fits.coefficients[0, order]
         counts = complete_counts(self.table)
         kind = SELECTION_CRITERIA.index(self.estimator.criterion)
@@ -642,8 +613,8 @@ MARGINS_ONLY = (
 _ALL_ORDERS_LISTS = 5
 
 
-@dataclass(frozen=True)
-class LogLinearSearch:
+@dataclass(frozen=True, repr=False)
+class LogLinearSearch(Sparing):
     """Estimate N by the best of many hierarchical log-linear models.
 
     Parameters
@@ -669,6 +640,11 @@ class LogLinearSearch:
         Terms that every model has, beyond the main effects: ``("police*year", "care*year")``. A
         criterion drops what it cannot tell from nothing; what the answer rests on should not depend on
         that. Needs ``strategy="stepwise"`` and a criterion other than ``"pvalue"``.
+    heterogeneity : str or sequence of str or None, optional
+        How persons differ in every model, see `LogLinear`; or several forms that are searched over, as
+        ``(None, "darroch", "gamma")``: the models with each are compared with all others.
+    nonnegative : bool, default False
+        Take strengths of heterogeneity below zero for zero.
 
     Notes
     -----
@@ -699,6 +675,10 @@ class LogLinearSearch:
     ('[123,14,34]', 10356.5)
     >>> fit.models[["model", "bic", "total"]].head(2).round(1).to_numpy().tolist()
     [['[123,14,34]', 203.0, 10356.5], ['[123,134]', 203.1, 12741.0]]
+    >>> search = mse.LogLinearSearch(heterogeneity=(None, "darroch"))
+    >>> fit = search.fit(mse.load_dataset("diabetes"))
+    >>> fit.model, fit.n_models
+    ('[13,24,34] + darroch', 226)
     """
 
     criterion: Criterion = "bic"
@@ -708,9 +688,17 @@ class LogLinearSearch:
     interval: IntervalKind = "profile"
     trend: Mapping[str, int] = field(default_factory=FrozenDict)
     keep: Sequence[str] = ()
+    heterogeneity: str | Sequence[str | None] | None = field(default=None, repr=False)
+    nonnegative: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trend", frozen_trend(self.trend))
+        if not isinstance(self.heterogeneity, str | None):
+            object.__setattr__(self, "heterogeneity", tuple(self.heterogeneity))
+        if any(self.forms) and self.criterion == "pvalue":
+            raise ModelError(
+                f"heterogeneity={self.heterogeneity!r} goes with a criterion: expected 'bic', 'aic' or 'aicc'."
+            )
         keep = (self.keep,) if isinstance(self.keep, str) else tuple(self.keep)
         object.__setattr__(self, "keep", keep)
         if keep and (self.strategy == "exhaustive" or self.criterion == "pvalue"):
@@ -743,10 +731,36 @@ class LogLinearSearch:
         LogLinear("main", self.interval, self.trend)
 
     @property
+    def forms(self) -> tuple[Heterogeneity | None, ...]:
+        """How persons differ, in the models of one search after the other."""
+        asked = self.heterogeneity
+        names = (asked,) if isinstance(asked, str | None) else asked
+        if not names or len(set(names)) < len(names):
+            raise ModelError(f"heterogeneity={asked!r}: expected forms, each once; None for none.")
+        nonnegative = self.nonnegative
+        if nonnegative and not any(names):
+            read_heterogeneity(None, nonnegative=True)
+        return tuple(
+            read_heterogeneity(name, nonnegative=nonnegative and name is not None) for name in names
+        )
+
+    @property
     def method(self) -> Method:
         """Name, assumptions and sources: those of the models that are searched, and of the steps."""
         steps = (CHAN_2021,) if self.criterion == "pvalue" else ()
-        return replace(LogLinear.method, references=(*LogLinear.method.references, *steps))
+        names = [None if each is None else each.notation() for each in self.forms]
+        models = [LogLinear("main", heterogeneity=name).method for name in names]
+        sources = dict.fromkeys(chain(*(each.references for each in models), steps))
+        found = replace(models[0], references=tuple(sources))
+        return found if len(names) == 1 else replace(found, dependence=DIFFERING, lower_bound="")
+
+    def smallest(self, table: CaptureTable) -> HierarchicalModel:
+        """Build the model that all models contain."""
+        least, asked = smallest_model(table, self.keep), self.forms[0]
+        if asked is None:
+            return least
+        check_within(asked, table.covariates, self.trend)
+        return asked.implied(least)
 
     def fit(self, table: CaptureTable) -> LogLinearSearchFit:
         """Search among the models of a table.
@@ -777,9 +791,34 @@ class LogLinearSearch:
                 f"search within levels with table.by({first!r}), or sum over a covariate with "
                 f"table.collapse({first!r})."
             )
+        if len(self.forms) > 1:
+            return self._fit_forms(table)
         if self.strategy == "exhaustive":
             return self._fit_all(table)
         return self._fit_stepwise(table)
+
+    def _fit_forms(self, table: CaptureTable) -> LogLinearSearchFit:
+        """Search with one form after the other."""
+        if not table.is_complete:
+            raise ModelError(
+                f"heterogeneity={self.heterogeneity!r} are several forms, which are compared on complete tables; "
+                "in this one some is known in part. Name one form."
+            )
+        names: Any = self.heterogeneity
+        parts = [
+            replace(
+                self, heterogeneity=name, nonnegative=self.nonnegative and name is not None
+            ).fit(table)
+            for name in names
+        ]
+        sizes = [part.n_models for part in parts]
+        source = JoinedModels(
+            tuple(part._source for part in parts), tuple(accumulate(sizes[:-1], initial=0))
+        )
+        joined = joined_fits([part._fits for part in parts])
+        n_parameters = np.concatenate([part._n_parameters for part in parts])
+        best = min(parts, key=lambda part: getattr(part, self.criterion))
+        return LogLinearSearchFit(self, table, source, joined, n_parameters, best._path)
 
     def asked_of(
         self, whole: CaptureTable, rest: CaptureTable, renamed: Mapping[str, str]
@@ -814,9 +853,22 @@ class LogLinearSearch:
             return search_catalogue(
                 self, table, order, largest_model(main, order or table.n_lists - 1)
             )
+        asked = self.forms[0]
+        if asked is not None:
+            return self._fit_differing(table, catalogue(table.n_lists, order), order, asked)
         fits = fits_of_catalogue(complete_counts(table).tobytes(), table.n_lists, order)
         source = CatalogueModels(table.lists, order)
         n_parameters = catalogue(table.n_lists, order).n_parameters
+        return LogLinearSearchFit(self, table, source, fits, n_parameters, ())
+
+    def _fit_differing(
+        self, table: CaptureTable, models: Catalogue, order: int | None, asked: Heterogeneity
+    ) -> LogLinearSearchFit:
+        """Fit every model of a catalogue with heterogeneity in each."""
+        layout, members = differing_design(models, table, asked)
+        fits, at_zero = layout.fits_of(complete_counts(table), members)
+        source = CatalogueModels(table.lists, order, asked.notation())
+        n_parameters = members.sum(axis=1, dtype=np.int64) - at_zero
         return LogLinearSearchFit(self, table, source, fits, n_parameters, ())
 
     def _exhaustive_order(self, n_lists: int) -> int | None:
@@ -831,20 +883,20 @@ class LogLinearSearch:
         )
 
     def _fit_stepwise(self, table: CaptureTable) -> LogLinearSearchFit:
-        order = self.max_order or 2
-        least = smallest_model(table, self.keep)
+        order, asked = self.max_order or 2, self.forms[0]
+        least = self.smallest(table)
         most = largest_model(least, order)
         starts = (least, largest_model(least, min(2, order)))
         if self.criterion != "pvalue":
             most = within_reach(table, least, most, self.criterion, self.trend, margin=RANGE_WITHIN)
         if not table.is_complete:
             return search_paths(self, table, starts, (least, most))
-        layout = table_design(table, most, self.trend)
+        layout = table_design(table, most, self.trend, asked)
         tried = TriedModels(complete_counts(table), layout)
         path: list[Step] = []
         if self.criterion == "pvalue":
             path = stepwise_by_p_value(tried, least, self.threshold)
-        elif table.covariates and order == 2:
+        elif table.covariates and order == 2 and not layout.bounded.size:
             path = joint_path(tried, least, SELECTION_CRITERIA.index(self.criterion))
         if not path:
             paths = [
@@ -852,7 +904,9 @@ class LogLinearSearch:
                 for each in starts
             ]
             path = min(paths, key=lambda steps: steps[-1].value)
-        source = ListedModels(tuple(tried.models))
+        form = None if asked is None else asked.notation()
+        path = [replace(step, form=form) for step in path]
+        source = ListedModels(tuple(tried.models), form)
         return LogLinearSearchFit(self, table, source, tried.fits, tried.n_parameters, tuple(path))
 
     def _values(self, tried: TriedModels) -> FloatArray:
@@ -892,7 +946,9 @@ def search_catalogue(
     every = [models.model(i, table.lists) for i in range(len(models))]
     tried.fit(every[:1])
     tried.fit(every, every[0])
-    return _finished(estimator, table, tried, CatalogueModels(table.lists, order), ())
+    form = estimator.forms[0]
+    source = CatalogueModels(table.lists, order, None if form is None else form.notation())
+    return _finished(estimator, table, tried, source, ())
 
 
 def search_paths(
@@ -919,7 +975,10 @@ def search_paths(
             for start in dict.fromkeys((*starts, pairs))
         ]
         path = min(paths, key=lambda steps: steps[-1].value)
-    return _finished(estimator, table, tried, ListedModels(tuple(tried.models)), tuple(path))
+    asked = estimator.forms[0]
+    form = None if asked is None else asked.notation()
+    path = [replace(step, form=form) for step in path]
+    return _finished(estimator, table, tried, ListedModels(tuple(tried.models), form), tuple(path))
 
 
 def _joint_path(tried: PartlyTried, kind: int) -> list[Step]:
@@ -976,7 +1035,8 @@ def _tried(
 ) -> PartlyTried:
     if estimator.criterion == "pvalue":
         raise ModelError(BY_OVERLAPS)
-    return PartlyTried(make_scope(table, *scope, estimator.trend), estimator.criterion)
+    whole = make_scope(table, *scope, estimator.trend, estimator.forms[0])
+    return PartlyTried(whole, estimator.criterion)
 
 
 def _finished(
@@ -1109,7 +1169,8 @@ class IncompleteSearchFit(LogLinearSearchFit):
             return CATALOGUE
         if self.table.covariates:
             return MAIN if (self.estimator.max_order or 2) != 2 else JOINT
-        return MAIN if self.estimator.keep or (self.estimator.max_order or 2) != 2 else LISTS
+        plain = not self.estimator.keep and self.estimator.heterogeneity is None
+        return MAIN if not plain or (self.estimator.max_order or 2) != 2 else LISTS
 
     def drawing(self, resampling: Resampling) -> PatternDrawing:
         """Return what draws records as they are, see `IncompleteLogLinearFit.drawing`."""

@@ -101,7 +101,9 @@ def _determined(table: CaptureTable, search: LogLinearSearch) -> frozenset[int]:
     from mse.loglinear import LogLinear
 
     model = " + ".join([*search.keep, *table.axes])
-    strata = LogLinear(model, trend=search.trend).fit(table).population.strata
+    asked = search.forms[0]
+    form = None if asked is None else asked.notation()
+    strata = LogLinear(model, trend=search.trend, heterogeneity=form).fit(table).population.strata
     limits = () if strata is None else strata.limit
     return frozenset(at for at, limit in enumerate(limits) if limit == "finite")
 

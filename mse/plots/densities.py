@@ -13,7 +13,7 @@ from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.bayes.base import BayesianFit
 from mse.comparing import BootstrappedFit
 from mse.errors import ModelError
-from mse.loglinear import LogLinear, LogLinearFit, LogLinearSearchFit
+from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.plots import _canvas as draw
 from mse.plots._canvas import BLUE, GRAY, PALE, SKY, Head, Look, Scale, finite, ink
 from mse.plots.sizes import method_of, population_of
@@ -397,9 +397,8 @@ def _models(fit: Any, within: float, level: float) -> _Models:
     names = frame["model"].tolist()
     ends: dict[int, tuple[float, float]] = {}
     if isinstance(fit, LogLinearSearchFit):
-        interval, trend = fit.estimator.interval, fit.estimator.trend
         for i in _heavy(weights, _INTERVALS):
-            ends[i] = LogLinear(names[i], interval, trend).fit(fit.table).population.interval(level)
+            ends[i] = fit.fit_named(names[i]).population.interval(level)
     table = getattr(fit, "table", None)
     return _Models(names, totals, differences, weights, near, ends, getattr(table, "info", None))
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mse.answer.goodness import fit_in_words
 from mse.answer.population import publications
+from mse.answer.protocols import settings_of
 from mse.reporting.context import from_row, label
 from mse.words.catalogue import SOURCE
 from mse.words.content import (
@@ -124,8 +125,8 @@ def _settings(context: Context, each: Estimated) -> Iterator[tuple[str, Inline]]
     estimator = None if each.fit is None else each.fit.estimator
     if estimator is not None and is_dataclass(estimator):
         yield say("account.class"), inline(type(estimator).__name__)
-        for part in fields(estimator):
-            yield part.name, inline(repr(getattr(estimator, part.name)))
+        for name, value in settings_of(estimator):
+            yield name, inline(repr(value))
     elif each.estimator:
         yield say("account.class"), inline(each.estimator)
     if population.model:

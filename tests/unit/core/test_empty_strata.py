@@ -39,7 +39,7 @@ def exact_limits(counts: np.ndarray, design: Design) -> np.ndarray:
         face, keep = design.observable.copy(), np.zeros(everything.size, dtype=bool)
         kernel = facial_set if bound == SAFE else interpreted(facial_set)
         nobody = np.zeros(0, dtype=np.int64)
-        if kernel(counts, face, design, everything, like, bound, keep, limits, nobody) >= 0:
+        if kernel(counts, face, design, everything, like, bound, keep, limits, nobody, nobody) >= 0:
             return limits
     raise AssertionError
 
