@@ -32,6 +32,8 @@ _HOMES = ESTIMATORS | {
     "MissingDependencyError": "mse.errors",
     "ModelError": "mse.errors",
     "PopulationEstimate": "mse.answer.population",
+    "ReadOptions": "mse.data.read_options",
+    "Reading": "mse.data.reading",
     "SparseTableWarning": "mse.errors",
     "bootstrap": "mse.resampling",
     "compare": "mse.comparing",
@@ -39,6 +41,7 @@ _HOMES = ESTIMATORS | {
     "list_datasets": "mse.data.datasets",
     "load_dataset": "mse.data.datasets",
     "monitor": "mse.monitoring",
+    "read": "mse.data.reading",
     "validate": "mse.validation",
     "write_report": "mse.reporting",
 }

@@ -8,17 +8,15 @@ and counts, never rows of the input.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mse.cli.monitor import monitor_command
 from mse.cli.options import (
     NOT_ESTIMABLE,
-    Count,
-    Covariates,
     Criteria,
     CriterionName,
     DisclosureOption,
@@ -26,7 +24,6 @@ from mse.cli.options import (
     Form,
     Interval,
     Level,
-    Lists,
     MaxOrder,
     Model,
     Models,
@@ -47,8 +44,10 @@ from mse.cli.options import (
     read_table,
     released,
     rules_asked,
+    takes_table,
     write,
 )
+from mse.cli.read import read_command
 from mse.cli.report import report_command
 from mse.cli.simulate import simulate_command
 from mse.errors import ModelError
@@ -73,12 +72,11 @@ app = typer.Typer(
 
 
 @app.command("estimate")
+@takes_table
 def estimate_command(
     source: Source,
     *,
-    lists: Lists = None,
-    covariates: Covariates = None,
-    count: Count = None,
+    reading: Mapping[str, Any],
     operating: Operating = None,
     not_operating: NotOperating = None,
     model: Model = None,
@@ -102,7 +100,7 @@ def estimate_command(
 
         check_level(level)
         rules = rules_asked(disclosure)
-        table = read_table(source, lists, covariates, count)
+        table = read_table(source, reading)
         table = operated(table, operating, not_operating)
         population = estimate(
             table,
@@ -125,12 +123,11 @@ def estimate_command(
 
 
 @app.command("compare")
+@takes_table
 def compare_command(
     source: Source,
     *,
-    lists: Lists = None,
-    covariates: Covariates = None,
-    count: Count = None,
+    reading: Mapping[str, Any],
     operating: Operating = None,
     not_operating: NotOperating = None,
     model: Models = None,
@@ -151,7 +148,7 @@ def compare_command(
 
         check_level(level)
         rules = rules_asked(disclosure)
-        table = read_table(source, lists, covariates, count)
+        table = read_table(source, reading)
         table = operated(table, operating, not_operating)
         chosen = _estimators(
             table,
@@ -177,6 +174,9 @@ app.command("monitor")(monitor_command)
 
 
 app.command("report")(report_command)
+
+
+app.command("read")(read_command)
 
 
 @app.command("datasets")
