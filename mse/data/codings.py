@@ -20,7 +20,7 @@ UNKNOWN_WORDS = ("", "unknown", "onbekend", "inconnu", "inconnue", "unbekannt", 
 #: Entries that programs write where there is none. In text columns a label may read so: see `Entries`.
 MISSING_WORDS = ("na", "n/a", "#n/a", "nan", "<na>", "null", "none", ".")
 #: Words for on the list and not on it, in English, Dutch, French and German.
-YES_WORDS = ("1", "true", "yes", "y", "ja", "j", "oui", "vrai", "waar", "wahr")
+YES_WORDS = ("1", "true", "yes", "y", "ja", "j", "oui", "vrai", "waar", "wahr", "✓", "✔", "☑")
 NO_WORDS = ("0", "false", "no", "n", "nee", "nein", "non", "faux", "onwaar", "falsch")
 
 WHOLE = re.compile(r"([+-]?\d+)[.,]0+")

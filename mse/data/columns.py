@@ -265,10 +265,10 @@ def _ask_blank(blank: Sequence[tuple[str, BoolArray]], problems: Problems) -> No
     """Ask what empty cells mean in list columns that hold no 0."""
     voice = problems.voice
     some = np.any([empty for _, empty in blank], axis=0)
-    each = "holds" if len(blank) == 1 else "hold"
+    each, have = ("holds", "has") if len(blank) == 1 else ("hold", "have")
     text = _columns([name for name, _ in blank])
     problems.add(
-        f"{text[0].upper()}{text[1:]} {each} no 0, and have empty cells in {voice.place(some)}: an empty cell "
+        f"{text[0].upper()}{text[1:]} {each} no 0, and {have} empty cells in {voice.place(some)}: an empty cell "
         f"may mean not on the list, or not known. Say {voice.option('blank', '0')} if it means not on the "
         f"list, {voice.option('blank', 'unknown')} if it is not known."
     )

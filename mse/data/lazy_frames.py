@@ -9,7 +9,7 @@ import pandas as pd
 
 from mse.data.checks import MAX_LISTS, Problems, Voice
 from mse.data.codings import UNKNOWN_WORDS, Entries
-from mse.data.readers import check_exchanged, warn_disagreement
+from mse.data.readers import check_exchanged, check_spelling, warn_disagreement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -181,6 +181,8 @@ def _check_registers(
             f"Column {name!r} holds {len(found):,} different registers: at most {MAX_LISTS} are possible. "
             "Perhaps it is another column."
         )
+    else:
+        check_spelling([str(value) for value in found], name, problems)
     others = [value for value in found if registers and str(value) not in registers]
     if others:
         problems.add(

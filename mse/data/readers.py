@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -47,7 +48,7 @@ from mse.data.patterns import (
     total,
     without_unused_levels,
 )
-from mse.errors import InconsistentRecordsWarning, InvalidTableError
+from mse.errors import InconsistentRecordsWarning, InvalidTableError, MSEWarning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +106,7 @@ def from_frame(
     cells: list[npt.NDArray[Any]] = [*members, *(column.codes for column in factors.values())]
     group = distinct(cells, [2] * len(names) + [len(column.levels) for column in factors.values()])
     if drop_unlisted:
+        _warn_unlisted(nowhere & (high > 0), problems)
         low, high = np.where(nowhere, 0, low), np.where(nowhere, 0, high)
     _check_nowhere(nowhere & (high > 0), bool(counts), problems)
     if counts and not summed:
@@ -119,6 +121,15 @@ def from_frame(
     levels = {name: column.levels for name, column in factors.items()}
     patterns = rows_of(cells, group.first[kept])
     return finish(Observations(names, levels, patterns, low[kept], high[kept]), operating)
+
+
+def _warn_unlisted(left_out: BoolArray, problems: Problems) -> None:
+    if left_out.any():
+        warnings.warn(
+            f"Left out, since they are on none of the lists: {problems.voice.place(left_out)}.",
+            MSEWarning,
+            stacklevel=5,
+        )
 
 
 def _once_each(
@@ -753,17 +764,29 @@ def _check_missing(missing: BoolArray, name: str, role: str, problems: Problems)
         )
 
 
-def _sources(
-    found: Factor, name: str, registers: object, problems: Problems
-) -> tuple[tuple[str, ...], IntArray]:
-    """Find the names of the lists, and for each row the position of its register."""
-    values = tuple(str(level) for level in found.levels)
+def check_spelling(values: Sequence[str], name: str, problems: Problems) -> None:
+    """Note registers that are written in several ways, or several in one entry."""
     alike = len(values) - len({" ".join(value.split()).casefold() for value in values})
     if alike:
         problems.add(
             f"Column {name!r} names {alike:,} registers in several ways that differ only in capitals or "
             "spaces: write each register one way, or it counts as several lists."
         )
+    parts = [re.split(r"\s*[,;/+&|]\s*", value) for value in values]
+    several = sum(len(each) > 1 and set(each) <= set(values) for each in parts)
+    if several:
+        problems.add(
+            f"Column {name!r} has {several:,} entries that name several registers at once: write one row for "
+            "each register."
+        )
+
+
+def _sources(
+    found: Factor, name: str, registers: object, problems: Problems
+) -> tuple[tuple[str, ...], IntArray]:
+    """Find the names of the lists, and for each row the position of its register."""
+    values = tuple(str(level) for level in found.levels)
+    check_spelling(values, name, problems)
     if registers is None:
         return values, found.codes
     lists = as_names(registers, "register", problems)

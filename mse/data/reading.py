@@ -43,20 +43,12 @@ REGISTERS = ("register", "source", "list", "bron", "registratie", "lijst", "quel
 #: Names that identifiers often have.
 IDENTIFIERS = (
     *PERSONS,
-    *(
-        "id",
-        "ids",
-        "nr",
-        "client",
-        "klant",
-        "bsn",
-        "rinpersoon",
-        "pseudoniem",
-        "case_id",
-        "key",
-        "uuid",
-    ),
+    *("id", "ids", "nr", "client", "klant", "bsn", "rinpersoon", "pseudoniem", "key", "uuid"),
+    *("name", "naam", "nom", "nummer", "number", "respondent", "dossier", "subject", "patient"),
+    *("victim", "slachtoffer", "deelnemer", "participant", "identifier", "case", "zaak"),
 )
+#: Ends of such names, as in clientnr.
+IDENTIFIER_ENDS = ("id", "nr", "nummer", "number", "naam", "name")
 #: Parts of names of columns of 0 and 1 that are rather a characteristic of persons than a list.
 TRAITS = re.compile(
     r"(?i)(^|_|\b)(sex|gender|geslacht|sexe|geschlecht|male|female|man|vrouw|woman|homme|femme|minor|adult|"
@@ -456,7 +448,8 @@ class _Finder:
             if constant:
                 self.notes.append(f"no list: {', '.join(constant)} the same in every row")
         elif not self._find_registrations():
-            self._ask_lists(found, [*doubtful, *constant])
+            alike = self._alike({*found, *doubtful, *constant})
+            self._ask_lists(found, [*doubtful, *constant, *alike])
 
     def _flags(self) -> tuple[list[str], list[str], list[str]]:
         """Columns of yes and no; of two values that may be yes and no; and those with one of them."""
@@ -472,13 +465,23 @@ class _Finder:
                 )
             held = set(codes) - {-1}
             empty = len(values) and self._has_blank(name)
-            if doubt:
+            if doubt or (len(values) < 9 and {0, 1, -2} <= set(codes)):
                 doubtful.append(name)
             elif held == {0, 1} or (held == {1} and empty):
                 found.append(name)
             elif held and held <= {0, 1}:
                 constant.append(name)
         return found, doubtful, constant
+
+    def _alike(self, known: set[str]) -> list[str]:
+        """Find columns of the same two or three words, which may mean yes and no."""
+        by_words: dict[frozenset[str], list[str]] = {}
+        for name in self.names:
+            words = frozenset(word_of(value) or "" for value in self.values(name)) - {""}
+            if name not in known | self._taken() and 0 < len(words) <= 3:
+                by_words.setdefault(words, []).append(name)
+        most = max(by_words.values(), key=len, default=[])
+        return most if len(most) > 1 else []
 
     def _has_blank(self, name: str) -> bool:
         return bool(self._column(name).isna().any()) or any(
@@ -519,6 +522,11 @@ class _Finder:
             f"There are {len(found)} columns of yes and no, and at least two lists are needed. Name the list "
             f"columns with {v.option('lists')}; the columns are: {', '.join(self.names)}{near_by}. Where every "
             f"row is a registration, name {v.option('person')} and {v.option('register')}."
+            + (
+                f" If the names stand in another {v.unit}, say which: {v.option('header', '2', quoted=False)}."
+                if self.sheet.as_text
+                else ""
+            )
         )
         problems = Problems(v)
         list_columns({name: self._column(name) for name in doubtful}, problems, self.entries)
@@ -559,16 +567,7 @@ class _Finder:
         """Ask about identifiers that occur more than once: counted by row, their persons count twice."""
         for name in rest:
             words = set(re.split(r"[\s_.-]+", name.casefold()))
-            if not words & {
-                *IDENTIFIERS,
-                "person",
-                "persoon",
-                "pseudonym",
-                "name",
-                "naam",
-                "nummer",
-                "number",
-            }:
+            if not (words & {*IDENTIFIERS} or name.casefold().endswith(IDENTIFIER_ENDS)):
                 continue
             again, different = self._repeated(name)
             if different * MOST_ROWS_EACH < again:
@@ -632,6 +631,8 @@ class _Finder:
         """Refuse rows of totals beside the rows that they are totals of."""
         words = {
             "total",
+            "subtotal",
+            "subtotaal",
             "totaal",
             "totals",
             "all",

@@ -277,7 +277,10 @@ def _workbook(data: bytes, name: str, options: ReadOptions, *, command: bool) ->
         _check_xml(data, names.index(sheet), sheet)
     rows = [(number, [_cell(c) for c in row]) for number, row in enumerate(cells, start=1)]
     made = _sheet_of_rows(rows, "a workbook", options, voice, [f"sheet {sheet!r}"])
-    return _padding_checked(made, data, sheet)
+    if data.startswith(b"PK"):
+        _check_merged(data, names.index(sheet), made)
+        return _padding_checked(made, data, sheet)
+    return made
 
 
 def _cells(book: Any, sheet: str) -> list[list[Any]]:
@@ -322,6 +325,22 @@ def _check_xml(data: bytes, position: int, sheet: str) -> None:
         msg = (
             f"{len(empty):,} cells of the sheet {sheet!r} hold formulas whose results are not saved: open the "
             "workbook in Excel and save it."
+        )
+        raise InvalidTableError(msg)
+
+
+def _check_merged(data: bytes, position: int, made: Sheet) -> None:
+    """Refuse cells that were merged below the header: all but the first would be empty."""
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    part = _part_of_sheet(archive, position)
+    xml = "" if part is None else archive.read(part).decode("utf-8", "replace")
+    first = 0 if made.voice.rows is None else int(made.voice.rows.min())
+    ends = re.findall(r'<mergeCell\b[^>]*\bref="[A-Z]+\d+:[A-Z]+(\d+)"', xml)
+    merged = sum(int(end) >= first for end in ends)
+    if merged:
+        msg = (
+            f"Cells are merged in {merged:,} places below the names of the columns, so that only the first of "
+            "them holds the value: unmerge them, fill each cell, and save the workbook."
         )
         raise InvalidTableError(msg)
 

@@ -153,20 +153,20 @@ def headed(
     """
     filled = [(number, cells) for number, cells in rows if any(cell != "" for cell in cells)]
     if len(filled) < len(rows):
-        notes.append(f"{len(rows) - len(filled):,} empty {voice.unit}s left out")
+        notes.append(f"{_several(len(rows) - len(filled), f'empty {voice.unit}')} left out")
     if not filled:
         msg = "The table cannot be read: there are no rows. Expected names of columns, and rows of data below."
         raise InvalidTableError(msg)
     at, names = _header(filled, options, notes, voice)
     body = filled[at + 1 :] if names is None else filled[at:]
     head = [str(cell) for cell in filled[at][1]] if names is None else names
-    head, body = _same_width(head, body, voice, notes)
+    head, body = _same_width(head, body, voice, notes, named=names is not None)
     if not body:
         msg = "The table cannot be read: there are no rows of data below the names of the columns."
         raise InvalidTableError(msg)
     repeated = [cells for _, cells in body if cells == head]
     if repeated:
-        notes.append(f"{len(repeated):,} repeated headers left out")
+        notes.append(f"{_several(len(repeated), 'repeated header')} left out")
         body = [row for row in body if row[1] != head]
     if names is None and options.header is None:
         _check_header(head, body, voice)
@@ -201,20 +201,24 @@ def _header(
             and not str(cells[0]).startswith("#")
         ):
             if i:
-                notes.append(f"{i:,} {voice.unit}s above the header left out (title)")
+                notes.append(f"{_several(i, voice.unit)} above the header left out (title)")
             return i, None
     return 0, None
 
 
+def _several(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
 def _same_width(
-    head: list[str], body: list[Row], voice: Voice, notes: list[str]
+    head: list[str], body: list[Row], voice: Voice, notes: list[str], *, named: bool
 ) -> tuple[list[str], list[Row]]:
     """Make header and rows one width, where there is one way to do it."""
     width = len(head)
     if body and all(len(cells) == width + 1 for _, cells in body):
         if all(cells[-1] == "" for _, cells in body):
             body = [(number, cells[:-1]) for number, cells in body]
-        elif len({cells[0] for _, cells in body}) == len(body):
+        elif not named and len({cells[0] for _, cells in body}) == len(body):
             notes.append("first column without a name left out (names of rows, as R writes them)")
             body = [(number, cells[1:]) for number, cells in body]
     wrong = [number for number, cells in body if len(cells) != width]

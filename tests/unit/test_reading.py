@@ -221,6 +221,11 @@ def padded(_: Any, sheet: Any) -> None:
         row[0].number_format = "0000"
 
 
+def merged(_: Any, sheet: Any) -> None:
+    sheet.merge_cells("A1:E1")
+    sheet.merge_cells("E3:E5")
+
+
 def hidden(_: Any, sheet: Any) -> None:
     sheet.row_dimensions[3].hidden = True
 
@@ -282,6 +287,17 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
         "leading zeros",
     ),
     "workbook with hidden rows": (workbook([NAMES, *CELLS], hidden), {}, "hidden"),
+    "workbook with merged cells": (
+        workbook([["Title"], [*NAMES, "year"], *((*row, 2014) for row in CELLS)], merged), {}, "merged",
+    ),
+    "registers in one entry": (
+        lines("person,register", [*REPORTS, ("0000", "P/Q")]),
+        {"person": "person", "register": "register"},
+        "several registers",
+    ),
+    "columns named, one too few": (
+        lines("", [(f"k{i}", *row) for i, row in enumerate(CELLS)]), {"columns": NAMES}, "has 4",
+    ),
     "workbook with formulas not computed": (
         workbook([NAMES, *((*row[:3], f"={row[3]}+0") for row in CELLS)]), {}, "formulas",
     ),
@@ -393,7 +409,8 @@ def test_no_entry_of_a_column_is_told() -> None:
 def test_unlisted_persons_are_left_out_where_that_is_said() -> None:
     rows = lines("P,Q,R", [(1, 0, 0), (0, 1, 0), (1, 1, 0), (0, 0, 1)]).encode()
     assert "drop_unlisted" in problem_of(rows, lists=["P", "Q"])
-    assert mse.read(rows, lists=["P", "Q"], drop_unlisted=True).n_observed == 3
+    with pytest.warns(mse.MSEWarning, match="on none of the lists: line 5"):
+        assert mse.read(rows, lists=["P", "Q"], drop_unlisted=True).n_observed == 3
 
 
 # Files of programs, databases, frames --------------------------------------------------------------
