@@ -22,6 +22,9 @@ from mse.comparing import compare as compare
 from mse.contrasts import contrast as contrast
 from mse.data.datasets import list_datasets as list_datasets
 from mse.data.datasets import load_dataset as load_dataset
+from mse.data.read_options import ReadOptions as ReadOptions
+from mse.data.reading import Reading as Reading
+from mse.data.reading import read as read
 from mse.data.table import CaptureTable as CaptureTable
 from mse.errors import BoundaryWarning as BoundaryWarning
 from mse.errors import ConvergenceWarning as ConvergenceWarning

@@ -15,6 +15,7 @@ from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
 from mse.answer.population import kind_of
 from mse.answer.protocols import Answered, Estimator
 from mse.answer.shown import as_html, as_text, bounded, in_words, persons, span
+from mse.data.datasets import table_from
 from mse.errors import InvalidTableError, ModelError
 from mse.messages import Message
 from mse.registry import ESTIMATORS, estimator_of
@@ -64,6 +65,8 @@ def default_estimator(
             )
             raise ModelError(msg)
         return LogLinear(model, interval)
+    if table.margins is not None and table.margins.overlaps is not None:
+        return LogLinear("main", interval)  # which says why there is no estimate
     _check_searchable(table)
     if strategy is None:
         most = _MAX_EXHAUSTIVE_LISTS if table.is_complete else _MAX_EXHAUSTIVE_IN_PART
@@ -243,6 +246,7 @@ def compare(table: CaptureTable, estimators: Iterable[Estimator | str] | str) ->
     >>> c.to_frame()["total"].round(1).tolist()
     [30.0, 28.3]
     """
+    table = table_from(table)
     fits, left_out = [], {}
     for estimator, required in _asked(table, estimators):
         try:

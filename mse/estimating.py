@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mse.bayes.heterogeneity import HeterogeneousLogLinear
 from mse.comparing import _BOOTSTRAP_INTERVALS, _OWN_INTERVALS, _made, default_estimator
+from mse.data.datasets import table_from
 from mse.errors import ModelError
 from mse.messages import Message, joined
 from mse.resampling import bootstrap
@@ -118,6 +119,7 @@ def estimate(
     if interval not in (None, *_BOOTSTRAP_INTERVALS, *_OWN_INTERVALS):
         known = ", ".join(map(repr, (*_BOOTSTRAP_INTERVALS, *_OWN_INTERVALS)))
         raise ModelError(f"interval={interval!r} is not known; expected one of {known}.")
+    table = table_from(table)
     if estimator is None:
         bootstrapped = interval in _BOOTSTRAP_INTERVALS or (interval is None and model is None)
         chosen = default_estimator(
@@ -142,7 +144,7 @@ def estimate(
             n_jobs=n_jobs,
             progress=progress,
         )
-        if bootstrapped
+        if bootstrapped and (table.margins is None or table.margins.overlaps is None)
         else chosen.fit(table).population
     )
     asked = estimator is None if heterogeneity is None else heterogeneity

@@ -25,6 +25,7 @@ from mse.answer.intervals import (
 )
 from mse.answer.protocols import Refits, Refittable, Refitter, TableRefitter
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
+from mse.data.datasets import table_from
 from mse.errors import ConvergenceWarning, ModelError
 from mse.messages import Message, joined
 from mse.redrawing import RESAMPLING, Drawing, LeftOut, Resampling, drawing_of, parts
@@ -374,6 +375,7 @@ def bootstrap(
         seed = kept.seed
     seed = _drawn_seed() if seed is None else seed
     rng = np.random.default_rng(seed)
+    table = table_from(table)
     fit = estimator.fit(table)
     population = fit.population
     if not _something_to_draw(population):

@@ -15,6 +15,7 @@ from mse._progress import track
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.answer.shown import Result, Section, layout, persons, span
 from mse.comparing import NOT_APPLICABLE, Trial, attempt_on_other, check_estimator, skipped
+from mse.data.datasets import table_from
 from mse.errors import ModelError
 from mse.messages import Message
 
@@ -349,6 +350,7 @@ def validate(
     3   HRW    685       379     546.0  under
     """
     check_level(level)
+    table = table_from(table)
     chosen = tuple(estimators) if isinstance(estimators, Iterable) else (estimators,)
     for estimator in chosen:
         check_estimator(estimator)

@@ -75,7 +75,9 @@ def stub() -> str:
     import mse
 
     imports = [f"from mse import {name} as {name}" for name in mse._MODULES]
-    homes = sorted(mse._HOMES.items(), key=lambda item: (item[1], item[0].lower(), item[0]))
+    homes = sorted(
+        mse._HOMES.items(), key=lambda item: (item[1], item[0].islower(), item[0].lower(), item[0])
+    )
     imports += [f"from {home} import {name} as {name}" for name, home in homes]
     head = '"""Where the public names live, for type checkers; written by `python -m tests.snapshots`."""'
     return "\n".join([head, "", *imports, "", "__version__: str", "__all__: list[str]", ""])

@@ -8,17 +8,15 @@ and counts, never rows of the input.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mse.cli.monitor import monitor_command
 from mse.cli.options import (
     NOT_ESTIMABLE,
-    Count,
-    Covariates,
     Criteria,
     CriterionName,
     DisclosureOption,
@@ -27,7 +25,6 @@ from mse.cli.options import (
     Heterogeneity,
     Interval,
     Level,
-    Lists,
     MaxOrder,
     Model,
     Models,
@@ -49,8 +46,10 @@ from mse.cli.options import (
     read_table,
     released,
     rules_asked,
+    takes_table,
     write,
 )
+from mse.cli.read import read_command
 from mse.cli.report import report_command
 from mse.cli.simulate import simulate_command
 from mse.errors import ModelError
@@ -75,12 +74,11 @@ app = typer.Typer(
 
 
 @app.command("estimate")
+@takes_table
 def estimate_command(
     source: Source,
     *,
-    lists: Lists = None,
-    covariates: Covariates = None,
-    count: Count = None,
+    reading: Mapping[str, Any],
     operating: Operating = None,
     not_operating: NotOperating = None,
     model: Model = None,
@@ -105,7 +103,7 @@ def estimate_command(
 
         check_level(level)
         rules = rules_asked(disclosure)
-        table = read_table(source, lists, covariates, count)
+        table = read_table(source, reading)
         table = operated(table, operating, not_operating)
         population = estimate(
             table,
@@ -129,12 +127,11 @@ def estimate_command(
 
 
 @app.command("compare")
+@takes_table
 def compare_command(
     source: Source,
     *,
-    lists: Lists = None,
-    covariates: Covariates = None,
-    count: Count = None,
+    reading: Mapping[str, Any],
     operating: Operating = None,
     not_operating: NotOperating = None,
     model: Models = None,
@@ -155,7 +152,7 @@ def compare_command(
 
         check_level(level)
         rules = rules_asked(disclosure)
-        table = read_table(source, lists, covariates, count)
+        table = read_table(source, reading)
         table = operated(table, operating, not_operating)
         chosen = _estimators(
             table,
@@ -181,6 +178,9 @@ app.command("monitor")(monitor_command)
 
 
 app.command("report")(report_command)
+
+
+app.command("read")(read_command)
 
 
 @app.command("datasets")

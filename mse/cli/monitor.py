@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from mse.cli.options import (
     NOT_ESTIMABLE,
-    Count,
     CriterionName,
     DisclosureOption,
     Form,
     Heterogeneity,
     Level,
-    Lists,
     Model,
     NotOperating,
     OneCriterion,
@@ -29,20 +26,17 @@ from mse.cli.options import (
     Source,
     Workers,
     allowed,
-    dataset_names,
-    labeled,
-    lists_missing,
     names_in,
     operated,
     plain_errors,
-    read_frame,
-    read_table,
     released,
     rules_asked,
-    table_of,
+    table_in,
+    takes_table,
+    understand,
     write,
 )
-from mse.errors import InvalidTableError, ModelError
+from mse.errors import ModelError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,23 +45,15 @@ if TYPE_CHECKING:
     from mse.data.table import CaptureTable
     from mse.monitoring import Monitor
 
-Period: TypeAlias = Annotated[str, typer.Option(help="Column of the period, such as the year.")]
+Period: TypeAlias = Annotated[
+    str | None, typer.Option(help="Column of the period; year by default.")
+]
 Groups: TypeAlias = Annotated[
     str | None, typer.Option(help="Columns to report by, each by itself, separated by commas.")
 ]
 Further: TypeAlias = Annotated[
     str | None,
     typer.Option(help="Further covariates to model and sum over, separated by commas."),
-]
-Person: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="Column of the identifier of the person, where every row is one registration; with "
-        "--register. Identifiers are not kept."
-    ),
-]
-Register: TypeAlias = Annotated[
-    str | None, typer.Option(help="Column of the register that the registration is in.")
 ]
 Trend: TypeAlias = Annotated[
     list[str] | None,
@@ -100,16 +86,14 @@ ShowChanges: TypeAlias = Annotated[
 ]
 
 
+@takes_table
 def monitor_command(
     source: Source = "-",
     *,
-    lists: Lists = None,
-    period: Period = "year",
+    reading: Mapping[str, Any],
+    period: Period = None,
     groups: Groups = None,
     covariates: Further = None,
-    count: Count = None,
-    person: Person = None,
-    register: Register = None,
     population: Population = None,
     model: Model = None,
     criterion: OneCriterion = CriterionName.bic,
@@ -134,6 +118,7 @@ def monitor_command(
     Without SOURCE it reads standard input: mse simulate netherlands | mse monitor
     """
     with plain_errors():
+        from mse.data.reading import frame_of
         from mse.monitoring import monitor
 
         if scope_break and scope_column:
@@ -142,10 +127,11 @@ def monitor_command(
         rules = rules_asked(disclosure)
         named = names_in(groups)
         further = [*names_in(covariates), *([scope_column] if scope_column else [])]
-        axes = list(dict.fromkeys([period, *named, *further]))
         trends = _trends(trend)
-        table, unused = _read(source, (lists, count, person, register), axes)
-        table = operated(table, operating, not_operating, period)
+        period = _period(period, reading)
+        axes = [each for each in dict.fromkeys([*named, *further]) if each != period]
+        read = understand(source, reading, period=period, covariates=axes)
+        table = operated(table_in(read, source), operating, not_operating, period)
         found = monitor(
             table,
             period,
@@ -153,7 +139,7 @@ def monitor_command(
             _model(model, criterion, trends),
             replicates,
             seed,
-            rates=None if population is None else read_frame(population),
+            rates=None if population is None else frame_of(population, command=True),
             level=level,
             scope=_scope(table, period, scope_break) if scope_column is None else scope_column,
             across_scopes=across_scopes,
@@ -162,7 +148,7 @@ def monitor_command(
             trend=trends if model is None else None,
             heterogeneity=allowed(heterogeneity),
         )
-        found = replace(found, notes=(*found.notes, *_not_named(unused)))
+        found = replace(found, notes=(*found.notes, *_not_named(read.unused)))
         shown = released(found, rules, table=table)
         write(_text(shown, form, changes=changes), output)
     if not found.has_estimate:
@@ -170,42 +156,13 @@ def monitor_command(
         raise typer.Exit(NOT_ESTIMABLE)
 
 
-def _read(
-    source: str,
-    columns: tuple[str | None, str | None, str | None, str | None],
-    axes: Sequence[str],
-) -> tuple[CaptureTable, list[str]]:
-    """Read a table, or registrations; those of `mse simulate` need no word about their columns.
+def _period(period: str | None, reading: Mapping[str, Any]) -> str:
+    """Take the period that was named, here or in the file of options; year by default."""
+    from mse.data.read_options import ReadOptions
 
-    source: as given to the command
-    columns: lists, count, person and register, as given
-    axes: the period, and the other covariates
-    Returns unused: what is known of the persons and was not asked for
-    """
-    from mse.data.datasets import load_dataset
-    from mse.simulate.worlds import PERSON, REGISTER
-
-    lists, count, person, register = columns
-    if source != "-" and source in dataset_names() and person is None and register is None:
-        table = read_table(source, lists, ",".join(axes), count)
-        return table, [each for each in load_dataset(source).covariates if each not in axes]
-    if source == "-" and not any(columns) and sys.stdin.isatty():
-        msg = (
-            "There is nothing to read: name a dataset or a file, or pipe one in, as in "
-            "mse simulate netherlands | mse monitor."
-        )
-        raise InvalidTableError(msg)
-    frame = read_frame(source)
-    if not any(columns) and {"synthetic", PERSON, REGISTER} <= set(frame.columns):
-        person, register = PERSON, REGISTER
-    if person is None and register is None:
-        if lists is None:
-            raise lists_missing(source, frame)
-        table = table_of(frame, lists, ",".join(axes), count)
-    else:
-        table = _read_records(frame, person, register, axes, lists, count)
-    used = {*table.axes, *names_in(count), person, register, *axes, "synthetic"}
-    return table, [str(each) for each in frame.columns if each not in used]
+    path = reading.get("options")
+    said = None if path is None else ReadOptions.from_toml(path)[0].period
+    return period or said or "year"
 
 
 def _not_named(unused: Sequence[str]) -> Iterator[str]:
@@ -214,37 +171,6 @@ def _not_named(unused: Sequence[str]) -> Iterator[str]:
         from mse.messages import Message, named
 
         yield Message("modeled.summed_before", names=named([*map(repr, unused)], 12))
-
-
-def _read_records(
-    frame: pd.DataFrame,
-    person: str | None,
-    register: str | None,
-    axes: Sequence[str],
-    lists: str | None,
-    count: str | None,
-) -> CaptureTable:
-    """Count registrations, one row each."""
-    if person is None or register is None:
-        missing, other = (
-            ("--person", "--register") if person is None else ("--register", "--person")
-        )
-        msg = f"{other} is given without {missing}: registrations need both columns."
-        raise InvalidTableError(msg)
-    if count is not None:
-        msg = "--count is for tables of counts; with --person and --register every row is one."
-        raise InvalidTableError(msg)
-    from mse.data.table import CaptureTable
-
-    table = CaptureTable.from_records(
-        frame,
-        person=person,
-        register=register,
-        period=axes[0],
-        covariates=list(axes[1:]),
-        registers=names_in(lists) or None,
-    )
-    return labeled(table, frame)
 
 
 def _trends(given: Sequence[str] | None) -> dict[str, int]:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import io
+import inspect
 import json
+import shlex
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
+from dataclasses import Field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeAlias, TypeVar, cast
 
 import typer
 
-from mse.errors import InvalidTableError, MissingDependencyError, ModelError, MSEError, MSEWarning
+from mse.data.read_options import FLAG, NAMES, NUMBER, TEXT, ReadOptions
+from mse.errors import InvalidTableError, ModelError, MSEError, MSEWarning
 from mse.registry import ESTIMATORS
 
 # Help must not wait for pandas and the compiler: what the work needs is imported where it is done.
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mse._typing import Level as TableLevel
+    from mse.data.reading import Reading
     from mse.data.table import CaptureTable
     from mse.disclosure import Rules
 
@@ -74,27 +75,10 @@ class StrategyName(StrEnum):
 Source: TypeAlias = Annotated[
     str,
     typer.Argument(
-        help="A bundled dataset (see `mse datasets`), a CSV or Parquet file, or - for CSV on "
-        "standard input.",
+        help="A bundled dataset (see `mse datasets`); a file: CSV and other text, Excel, Parquet, Arrow, "
+        "Stata, SPSS, SAS, SQLite or DuckDB; a file of options (.toml) that names its source; or - for "
+        "standard input. `mse read SOURCE` shows what is understood of it.",
         metavar="SOURCE",
-    ),
-]
-Lists: TypeAlias = Annotated[
-    str | None,
-    typer.Option(help="List columns, separated by commas. Of a bundled dataset: lists to keep."),
-]
-Covariates: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="Covariate columns, separated by commas. Of a bundled dataset: covariates to keep; "
-        "'' sums over all of them."
-    ),
-]
-Count: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="Column with the number of persons, or two with its bounds, separated by a comma. "
-        "Without it every row is one person."
     ),
 ]
 Model: TypeAlias = Annotated[
@@ -205,43 +189,102 @@ DisclosureOption: TypeAlias = Annotated[
 # Reading -----------------------------------------------------------------------------------------
 
 
-def read_table(
-    source: str, lists: str | None, covariates: str | None, count: str | None
-) -> CaptureTable:
-    """Read the table that the arguments of a command describe."""
-    if source != "-" and source in dataset_names():
-        return _read_dataset(source, lists, covariates, count)
-    frame = read_frame(source)
-    if lists is None:
-        raise lists_missing(source, frame)
-    return table_of(frame, lists, covariates, count)
+_Command = TypeVar("_Command", bound=Callable[..., None])
 
 
-def lists_missing(source: str, frame: pd.DataFrame) -> InvalidTableError:
-    """Say which columns there are to name as lists."""
-    columns = ", ".join(map(str, frame.columns))
-    return InvalidTableError(
-        f"Name the list columns with --lists; the columns of {source} are: {columns}."
+def takes_table(command: _Command) -> _Command:
+    """Give a command the options of reading a table; it takes them as one mapping, `reading`.
+
+    An option of the same name that the command has itself stays its own.
+    """
+    own = inspect.signature(command, eval_str=True).parameters
+    reading = {each.name: _parameter(each) for each in fields(ReadOptions) if each.name not in own}
+    reading["options"] = inspect.Parameter(
+        "options", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_OptionsFile
+    )
+    keywords = {name: each for name, each in own.items() if name != "reading"}
+    first = {name: each for name, each in keywords.items() if each.kind is not each.KEYWORD_ONLY}
+    merged = [
+        *first.values(),
+        *reading.values(),
+        *(v for n, v in keywords.items() if n not in first),
+    ]
+
+    def run(*args: Any, **given: Any) -> None:
+        asked = {name: given.pop(name) for name in reading if name in given}
+        command(*args, reading=asked, **given)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in merged}
+    return cast("_Command", run)
+
+
+_OptionsFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--options", help="File of options that `mse read` wrote (TOML).")
+]
+_TYPES: dict[str, Any] = {NAMES: str | None, TEXT: str | None, NUMBER: int | None, FLAG: bool}
+
+
+def _parameter(option: Field[Any]) -> inspect.Parameter:
+    """Make an option of the command line of an option of reading."""
+    kind = option.metadata["kind"]
+    flag = f"--{option.name.replace('_', '-')}"
+    panel = "Reading" if option.name not in ("lists", "covariates", "count") else None
+    shown = typer.Option(flag, help=option.metadata["help"], rich_help_panel=panel)
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False if kind == FLAG else None,
+        annotation=Annotated[_TYPES[kind], shown],
     )
 
 
-def table_of(
-    frame: pd.DataFrame, lists: str, covariates: str | None, count: str | None
-) -> CaptureTable:
-    """Make a table of a frame, as the arguments of a command describe it."""
-    from mse.data.table import CaptureTable
+def understand(source: str, reading: Mapping[str, Any], **settings: Any) -> Reading:
+    """Understand a source, with the options of a command and further ones."""
+    from mse.data.reading import understood
 
-    counts = names_in(count)
-    if len(counts) > 2:
-        msg = f"--count names {len(counts)} columns; expected one, or two with the bounds."
+    if source == "-" and sys.stdin.isatty():
+        msg = (
+            "There is nothing to read: name a dataset or a file, or pipe one in, as in "
+            "mse simulate netherlands | mse monitor."
+        )
         raise InvalidTableError(msg)
-    table = CaptureTable.from_frame(
-        frame,
-        lists=names_in(lists),
-        covariates=names_in(covariates),
-        count=(counts[0], counts[1]) if len(counts) == 2 else next(iter(counts), None),
-    )
-    return labeled(table, frame)
+    kinds = {each.name: each.metadata["kind"] for each in fields(ReadOptions)}
+    said = {
+        name: names_in(value) if kinds[name] == NAMES and isinstance(value, str) else value
+        for name, value in {**reading, **settings}.items()
+        if name in kinds and value is not None
+    }
+    return understood(source, reading.get("options"), said, command=True)
+
+
+def read_table(source: str, reading: Mapping[str, Any], **settings: Any) -> CaptureTable:
+    """Read the table that the arguments of a command describe; columns have to be named."""
+    return table_in(understand(source, reading, **settings), source)
+
+
+def table_in(found: Reading, source: str, *, announce: bool = False) -> CaptureTable:
+    """Take the table of a reading, or raise what has to be said before there is one.
+
+    found: what was understood
+    source: as given to the command
+    announce: whether roles that nobody named are said on the error stream; otherwise they have to be named
+    """
+    if found.found and announce:
+        for note in found.found:
+            typer.echo(f"mse: {note}", err=True)
+    elif found.found and not found.is_synthetic:
+        perhaps = shlex.join(found.options.as_arguments())
+        msg = (
+            f"Name the list columns with --lists; the columns of {source} are: {', '.join(found.columns)}. "
+            f"Perhaps {perhaps}: `mse read {source}` shows what is understood, and writes it as a file for "
+            "--options."
+        )
+        raise InvalidTableError(msg)
+    if found.table is None:
+        raise InvalidTableError(found.questions)
+    return found.table
 
 
 def operated(
@@ -305,87 +348,9 @@ def _levels_said(
     return found
 
 
-def labeled(table: CaptureTable, frame: pd.DataFrame) -> CaptureTable:
-    """Keep the label of data that `mse simulate` made up: its column ``synthetic``."""
-    if "synthetic" in table.axes or "synthetic" not in frame:
-        return table
-    return table.with_info(
-        population="SYNTHETIC persons, made up by mse simulate",
-        notes="SYNTHETIC DATA: these figures are about nobody.",
-    )
-
-
-def _read_dataset(
-    name: str, lists: str | None, covariates: str | None, count: str | None
-) -> CaptureTable:
-    from mse.data.datasets import load_dataset
-
-    if count is not None:
-        msg = f"--count is for files; the bundled dataset {name} has its counts already."
-        raise InvalidTableError(msg)
-    table = load_dataset(name)
-    if covariates is not None:
-        keep = names_in(covariates)
-        unknown = [each for each in keep if each not in table.covariates]
-        if unknown:
-            known = ", ".join(table.covariates) or "none"
-            msg = f"{name} has no covariate {unknown[0]!r}; its covariates: {known}."
-            raise InvalidTableError(msg)
-        dropped = [each for each in table.covariates if each not in keep]
-        table = table.collapse(*dropped) if dropped else table
-    return table if lists is None else table.keep_lists(names_in(lists))
-
-
-def dataset_names() -> list[str]:
-    """List the names of the bundled datasets."""
-    from mse.data.datasets import list_datasets
-
-    return [str(name) for name in list_datasets()["name"]]
-
-
 def names_in(text: str | None) -> list[str]:
     """Split a list of names at its commas."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]
-
-
-def read_frame(source: str) -> pd.DataFrame:
-    """Rows of a CSV or Parquet file, or of CSV on standard input."""
-    import pandas as pd
-
-    try:
-        if source == "-":
-            return _read_csv(io.StringIO(sys.stdin.read().removeprefix("\ufeff")))
-        path = Path(source)
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(path)
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            return _read_csv(handle)
-    except FileNotFoundError:
-        near = get_close_matches(source, dataset_names(), n=1)
-        hint = f" Did you mean the dataset {near[0]!r}?" if near else ""
-        msg = (
-            f"{source!r} is neither a bundled dataset nor a file.{hint} "
-            "`mse datasets` lists the datasets."
-        )
-        raise InvalidTableError(msg) from None
-    except ImportError as error:
-        msg = f"Reading Parquet needs a package that is missing: {error}"
-        raise MissingDependencyError(msg) from error
-    except (OSError, ValueError) as error:
-        msg = (
-            f"{source} cannot be read: {error}. Expected CSV in UTF-8 with column names in the "
-            "first row, or Parquet with the suffix .parquet."
-        )
-        raise InvalidTableError(msg) from error
-
-
-def _read_csv(handle: TextIO) -> pd.DataFrame:
-    """CSV separated by comma, semicolon or tab, whichever the first row has most of."""
-    import pandas as pd
-
-    header = handle.readline()
-    handle.seek(0)
-    return pd.read_csv(handle, sep=max(",;\t", key=header.count))
 
 
 # Disclosure --------------------------------------------------------------------------------------

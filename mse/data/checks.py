@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +13,51 @@ import numpy as np
 from mse.errors import InvalidTableError
 
 if TYPE_CHECKING:
-    from mse._typing import BoolArray
+    from mse._typing import BoolArray, IntArray
 
 SHOWN = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """How problems are told to who reads them: where rows are numbered, and how options are given.
+
+    Attributes
+    ----------
+    command : bool
+        Whether the reader is at the command line, not in Python.
+    rows : int64 array, shape (R,), optional
+        Number of each row as the reader sees it; without it they count from 0.
+    unit : str
+        What the numbers count: "row" or "line".
+    numbered : bool
+        Whether rows have numbers at all; those that a database added up have none.
+    """
+
+    command: bool = False
+    rows: IntArray | None = None
+    unit: str = "row"
+    numbered: bool = True
+
+    def option(self, name: str, value: str = "", *, quoted: bool = True) -> str:
+        """Write an option as the reader gives it: ``blank='0'`` or ``--blank 0``."""
+        if self.command:
+            return f"--{name.replace('_', '-')} {shlex.quote(value) if value else ''}".rstrip()
+        return (
+            f"`{name}`" if not value else f"`{name}={value!r}`" if quoted else f"`{name}={value}`"
+        )
+
+    def names(self, name: str, values: Sequence[str]) -> str:
+        """Write an option that takes names: ``lists=['a', 'b']`` or ``--lists a,b``."""
+        return self.option(
+            name, ",".join(values) if self.command else repr([*values]), quoted=False
+        )
+
+    def place(self, mask: BoolArray) -> str:
+        """Name the rows that a mask marks."""
+        if not self.numbered:
+            return f"{(n := int(mask.sum())):,} {self.unit}{'s' * (n != 1)}"
+        return rows_text(mask, self.rows, self.unit)
 
 
 class Problems:
@@ -28,8 +72,9 @@ class Problems:
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, voice: Voice | None = None) -> None:
         self.found: list[str] = []
+        self.voice = voice or Voice()
 
     def __bool__(self) -> bool:
         return bool(self.found)
@@ -78,8 +123,8 @@ def near(name: object, options: Sequence[object]) -> str:
     return f" Did you mean {' or '.join(repr(spelled[match]) for match in matches)}?"
 
 
-def rows_text(mask: BoolArray) -> str:
-    """Name the rows that a mask marks, counted from 0.
+def rows_text(mask: BoolArray, numbers: IntArray | None = None, unit: str = "row") -> str:
+    """Name the rows that a mask marks, by the numbers given or counted from 0.
 
     Examples
     --------
@@ -90,12 +135,12 @@ def rows_text(mask: BoolArray) -> str:
     >>> rows_text(np.ones(20, dtype=bool))
     '20 rows (0, 1, 2, 3, 4, ...)'
     """
-    rows = np.flatnonzero(mask)
+    rows = np.flatnonzero(mask) if numbers is None else numbers[mask]
     if len(rows) == 1:
-        return f"row {rows[0]}"
+        return f"{unit} {rows[0]}"
     shown = ", ".join(str(row) for row in rows[:SHOWN])
     more = ", ..." if len(rows) > SHOWN else ""
-    return f"{len(rows):,} rows ({shown}{more})"
+    return f"{len(rows):,} {unit}s ({shown}{more})"
 
 
 # Checks of the names of lists and covariates ------------------------------------------------------
@@ -118,6 +163,12 @@ def as_names(names: object, what: str, problems: Problems) -> tuple[str, ...]:
     """
     if isinstance(names, str):
         return (names,)
+    if isinstance(names, set | frozenset):
+        problems.add(
+            f"`{what}s` is a set, whose order changes from run to run: expected a list, such as "
+            '["police", "care"].'
+        )
+        return ()
     if not isinstance(names, Iterable):
         problems.add(
             f"`{what}s` is {names!r} ({type(names).__name__}): expected the names of the {what}s, "
@@ -153,6 +204,8 @@ def check_names(lists: Sequence[str], covariates: Sequence[str], problems: Probl
             f"have 2**{len(lists)} capture histories. Merge related lists into one column (on any of "
             "them) or leave out the smallest."
         )
+    if len(lists) > MAX_LISTS:
+        lists = ()  # so many may be persons, who are not named
     for what, names in (("list", lists), ("covariate", covariates)):
         doubles = sorted({name for name in names if list(names).count(name) > 1})
         if doubles:
@@ -172,6 +225,11 @@ def _check_one(name: str, what: str, problems: Problems) -> None:
         problems.add(
             f"The {what} name {name!r} holds {listed(held)}, which have a meaning in model formulas: "
             f"rename it, for example to {_cleaned(name)!r}."
+        )
+    elif any("\ud800" <= character <= "\udfff" for character in name):
+        problems.add(
+            f"A {what} name holds half of a character (a lone surrogate), as a file read with the wrong "
+            "encoding leaves behind: rename it."
         )
     elif not name.strip():
         problems.add(f"The {what} name {name!r} is blank: give it a name of letters and digits.")

@@ -13,18 +13,24 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from mse.data.checks import Problems, check_unknown, listed, rows_text
+from mse.data.checks import Problems, check_unknown, listed
+from mse.data.codings import (
+    BAD,
+    PLAIN,
+    UNKNOWN,
+    Entries,
+    advice,
+    kinds,
+    membership,
+    plain_numbers,
+    word_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mse._typing import BoolArray, IntArray, Level
 
-#: Entries that mean "not known", whatever their case; so do NaN, None and NA.
-UNKNOWN_WORDS = ("", "unknown")
-
-UNKNOWN = -1
-BAD = -2
 IMPOSSIBLE = object()
 
 
@@ -58,6 +64,7 @@ def read_columns(frame: Any, names: Sequence[str], problems: Problems) -> dict[s
     except (TypeError, nw.exceptions.NarwhalsError) as error:
         problems.add(_not_a_frame(frame, error))
         return {}
+    names = [name for name in names if type(name) is str]
     available = [str(name) for name in wrapped.columns]
     check_unknown(list(dict.fromkeys(names)), available, "column", problems)
     if not len(wrapped):
@@ -81,7 +88,10 @@ def read_columns(frame: Any, names: Sequence[str], problems: Problems) -> dict[s
 def _not_a_frame(frame: Any, error: Exception) -> str:
     kind = f"{type(frame).__module__.split('.')[0]}.{type(frame).__qualname__}"
     if hasattr(frame, "collect"):
-        return f"The data are a lazy frame ({kind}): call `.collect()` on it first."
+        return (
+            f"The data are a lazy frame ({kind}): call `.collect()` on it first, or let `mse.read` count "
+            "it where it lives."
+        )
     if isinstance(frame, pd.DataFrame):
         return f"The columns of the frame cannot be told apart: {str(error).strip()} Rename them."
     return (
@@ -92,16 +102,20 @@ def _not_a_frame(frame: Any, error: Exception) -> str:
 
 def _without_order(column: pd.Series[Any]) -> pd.Series[Any]:
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.astype(column.cat.categories.dtype)
+        whole = column.cat.categories.dtype.kind in "iub" and column.hasnans
+        return column.astype(object if whole else column.cat.categories.dtype)
     return column
 
 
-def factor(column: pd.Series[Any], name: str, problems: Problems) -> Factor:
+def factor(
+    column: pd.Series[Any], name: str, problems: Problems, entries: Entries = PLAIN
+) -> Factor:
     """Code a categorical column; unknown entries become -1.
 
-    column: values; NaN, None, "" and "unknown" (any case) are unknown
+    column: values; NaN, None, "" and "unknown" (any case, in four languages) are unknown
     name: name of the column, for the messages
     problems: receives a problem when a value cannot be a level
+    entries: further words for what is not known
     """
     codes, uniques = factorize(column, name, problems)
     declared = isinstance(column.dtype, pd.CategoricalDtype)
@@ -109,7 +123,7 @@ def factor(column: pd.Series[Any], name: str, problems: Problems) -> Factor:
     if declared:
         used = np.bincount(codes[codes >= 0], minlength=len(uniques)) > 0
     plain: list[Level] = [
-        _plain(value) if use else None for value, use in zip(uniques, used, strict=True)
+        _plain(value, entries) if use else None for value, use in zip(uniques, used, strict=True)
     ]
     bad = [
         value
@@ -137,7 +151,7 @@ def factorize(column: pd.Series[Any], name: str, problems: Problems) -> tuple[In
         return column.cat.codes.to_numpy().astype(np.int64), column.cat.categories.tolist()
     try:
         codes, uniques = pd.factorize(column)
-    except TypeError:
+    except (TypeError, ArithmeticError, UnicodeError):
         problems.add(
             f"Column {name!r} holds values that cannot be compared, such as lists: expected one plain "
             "value in each row. Split or convert the column."
@@ -146,14 +160,18 @@ def factorize(column: pd.Series[Any], name: str, problems: Problems) -> tuple[In
     return codes.astype(np.int64, copy=False), uniques
 
 
-def _plain(value: Any) -> Level:
+def _plain(value: Any, entries: Entries) -> Level:
     """Turn a level into a Python scalar that JSON can hold; None if unknown, else IMPOSSIBLE."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str):
-        return None if value.strip().lower() in UNKNOWN_WORDS else str(value)
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            return IMPOSSIBLE
+        return None if entries.is_unknown(value) else str(value)
     if isinstance(value, bool | int):
         return value
+    if isinstance(value, decimal.Decimal) and value.is_nan():
+        return None
     if isinstance(value, float | decimal.Decimal):
         return float(value) if math.isfinite(value) else IMPOSSIBLE
     if isinstance(value, dt.datetime):
@@ -182,45 +200,78 @@ def _sorted(levels: Iterable[Level]) -> list[Level]:
     return sorted(levels, key=None if numbers else str)  # type: ignore[arg-type, type-var]
 
 
-# Numbers, truth values and strings that a list column may hold. True == 1 == 1.0 as keys.
-MEMBERSHIP: Mapping[object, int] = {0: 0, 1: 1, "0": 0, "1": 1}
+def list_columns(
+    columns: Mapping[str, pd.Series[Any]], problems: Problems, entries: Entries = PLAIN
+) -> list[IntArray]:
+    """Membership of each list: 1 on it, 0 not on it, -1 not known.
 
-
-def list_column(column: pd.Series[Any], name: str, problems: Problems) -> IntArray:
-    """Membership of one list: 1 on it, 0 not on it, -1 not known.
-
-    column: holds 0/1, True/False, "0"/"1", or unknown (NaN, None, "", "unknown")
-    name: name of the list
-    problems: receives a problem for any other value, with the number of rows that hold it
+    columns: by list; 0/1, yes/no in four languages, True/False, or unknown (NaN, None, "", "unknown")
+    problems: receives a problem for any other value, with the number of rows that hold it, and where
+        empty cells may mean two things
+    entries: how they are written, where that was said
     """
-    codes, uniques = factorize(column, name, problems)
-    meaning = np.array([_member(value) for value in uniques] + [UNKNOWN], dtype=np.int64)
-    members = meaning[codes]
-    wrong = members == BAD
-    if wrong.any():
-        held = [uniques[code] for code in dict.fromkeys(codes[wrong].tolist())]
-        advice = (
-            f" If it counts registrations, use `(frame[{name!r}] > 0).astype(int)`."
-            if all(isinstance(value, int | float | np.number) and value > 0 for value in held)
-            else ""
-        )
+    coded = {name: factorize(column, name, problems) for name, column in columns.items()}
+    words = {
+        word
+        for _, uniques in coded.values()
+        for value in uniques
+        if isinstance(value, str | int | float | np.generic) and (word := word_of(value))
+    }
+    members, doubts, blank = [], [], []
+    for name, (codes, uniques) in coded.items():
+        found, doubt = membership(uniques, entries, words, name)
+        nothing = 0 if entries.blank == "0" else UNKNOWN
+        member = np.array([*found, nothing], dtype=np.int64)[codes]
+        if doubt == "one-two":
+            doubts.append(name)
+        elif doubt or (member == BAD).any():
+            _tell_bad(codes, uniques, name, member == BAD, doubt, problems)
+        elif entries.blank is None and not (member == 0).any() and (member == 1).any():
+            empty = np.array([word_of(value) == "" for value in uniques] + [True])[codes]
+            blank += [(name, empty)] if empty.any() else []
+        members.append(np.where(member == BAD, 0, member))
+    if doubts:
         problems.add(
-            f"List column {name!r} holds {listed(bare(held))} in {rows_text(wrong)}: expected 1 (on the "
-            f"list), 0 (not on it), True, False, or nothing where it is not known.{advice}"
+            f"In {_columns(doubts)} only 1 and 2 stand: expected 1 (on the list) and 0 (not on it)."
+            f"{advice('', (), 'one-two', problems.voice)}"
         )
-        members = np.where(wrong, 0, members)
+    if blank:
+        _ask_blank(blank, problems)
     return members
 
 
-def _member(value: Any) -> int:
-    if isinstance(value, str):
-        value = value.strip()
-        if value.lower() in UNKNOWN_WORDS:
-            return UNKNOWN
-    try:
-        return MEMBERSHIP.get(value, BAD)
-    except TypeError:
-        return BAD
+def _columns(names: Sequence[str]) -> str:
+    return f"list column{'s' * (len(names) > 1)} {listed(names, 12)}"
+
+
+def _tell_bad(
+    codes: IntArray,
+    uniques: Sequence[Any],
+    name: str,
+    wrong: BoolArray,
+    doubt: str,
+    problems: Problems,
+) -> None:
+    """Note entries of a list column that say neither yes nor no, by their number and type."""
+    held = [uniques[code] for code in dict.fromkeys(codes[wrong].tolist())]
+    options = advice(name, [str(word_of(each)) for each in held], doubt, problems.voice)
+    problems.add(
+        f"List column {name!r} holds {kinds(held)} in {problems.voice.place(wrong)}: expected 1 (on the "
+        f"list), 0 (not on it), yes, no, or nothing where it is not known.{options}"
+    )
+
+
+def _ask_blank(blank: Sequence[tuple[str, BoolArray]], problems: Problems) -> None:
+    """Ask what empty cells mean in list columns that hold no 0."""
+    voice = problems.voice
+    some = np.any([empty for _, empty in blank], axis=0)
+    each, have = ("holds", "has") if len(blank) == 1 else ("hold", "have")
+    text = _columns([name for name, _ in blank])
+    problems.add(
+        f"{text[0].upper()}{text[1:]} {each} no 0, and {have} empty cells in {voice.place(some)}: an empty cell "
+        f"may mean not on the list, or not known. Say {voice.option('blank', '0')} if it means not on the "
+        f"list, {voice.option('blank', 'unknown')} if it is not known."
+    )
 
 
 def bare(values: Iterable[Any]) -> list[Any]:
@@ -245,8 +296,21 @@ REASONS: Mapping[str, str] = {
     "missing": "every row needs a count. Write 0, or an interval such as '<5' for a suppressed count",
     "overflow": "counts must stay below 2**63. Correct the column",
     "unreadable": "expected a whole number, or an interval such as '<5' or '10-14'. Correct the column",
-    "truth value": "expected a whole number. Leave `count` out if each row is one person",
+    "truth value": "expected a whole number. Leave {count} out if each row is one person",
+    "ambiguous": "a mark may stand for thousands or before decimals. Say {dot} or {comma} for thousands, "
+    "{decimal} for decimals",
 }
+
+
+def mended(reason: str, problems: Problems) -> str:
+    """Say how an entry that is no count is mended, with the options as the reader gives them."""
+    voice = problems.voice
+    return REASONS[reason].format(
+        dot=voice.option("thousands", "."),
+        comma=voice.option("thousands", ","),
+        decimal=voice.option("decimal", "."),
+        count=voice.option("count"),
+    )
 
 
 def count_column(
@@ -256,6 +320,7 @@ def count_column(
     *,
     upper: bool = False,
     optional: BoolArray | None = None,
+    entries: Entries = PLAIN,
 ) -> tuple[IntArray, IntArray]:
     """Bounds of the number of persons in each row.
 
@@ -265,25 +330,31 @@ def count_column(
     upper: Whether these are upper bounds, of which a missing or infinite one is none at all
         (`UNBOUNDED`). Without it a missing count is a problem.
     optional: (R,) bool, rows whose count may be missing and is then 0
+    entries: how numbers are written, where that was said
     Returns low, high: (R,), Persons at least and at most; equal where the count is exact. Rows with
         a problem have 1, so that they raise no further ones.
     """
     codes, uniques = factorize(column, name, problems)
-    read = [read_count(value) for value in uniques] + ["missing"]
+    marked = plain_numbers([value for value in uniques if isinstance(value, str)], entries)
+    plain = [marked.get(value, value) if isinstance(value, str) else value for value in uniques]
+    read = [read_count(value) for value in plain] + ["missing"]
     if upper:
         endless = [*(isinstance(value, float) and value == math.inf for value in uniques), False]
         read = [
             (0, UNBOUNDED) if entry == "missing" or no_end else entry
             for entry, no_end in zip(read, endless, strict=True)
         ]
-    for reason, mend in REASONS.items():
+    for reason in REASONS:
         wrong = np.array([entry == reason for entry in read])[codes]
         if reason == "missing" and optional is not None:
             nothing, wrong = wrong & optional, wrong & ~optional
         if wrong.any():
             held = [uniques[code] for code in dict.fromkeys(codes[wrong].tolist()) if code >= 0]
-            found = f"{listed(bare(held))} ({reason})" if held else "no count"
-            problems.add(f"Column {name!r} holds {found} in {rows_text(wrong)}: {mend}.")
+            tellable = reason in ("negative", "fractional") and held
+            found = listed(bare(held)) if tellable else kinds(held)
+            found = f"{found} ({reason})" if held else "no count"
+            place = problems.voice.place(wrong)
+            problems.add(f"Column {name!r} holds {found} in {place}: {mended(reason, problems)}.")
     bounds = np.array(
         [(1, 1) if isinstance(entry, str) else entry for entry in read], dtype=np.int64
     )
@@ -326,13 +397,15 @@ def read_count(value: Any) -> tuple[int, int] | str:
         return "missing"
     if not isinstance(value, int | float | decimal.Decimal):
         return "unreadable"
+    if isinstance(value, decimal.Decimal) and value.is_nan():
+        return "missing"
     return _read_number(value)
 
 
 def _read_number(value: int | float | decimal.Decimal) -> tuple[int, int] | str:
     if value != value:
         return "missing"
-    if math.isinf(value):
+    if not isinstance(value, int) and math.isinf(value):
         return "negative" if value < 0 else "overflow"
     if value < 0:
         return "negative"
@@ -342,7 +415,9 @@ def _read_number(value: int | float | decimal.Decimal) -> tuple[int, int] | str:
 
 
 def _read_text(text: str) -> tuple[int, int] | str:
-    if text.lower() in (*UNKNOWN_WORDS, "nan", "na", "none"):
+    if text == "ambiguous":
+        return text
+    if word_of(text) == "" or PLAIN.is_unknown(text):
         return "missing"
     if NUMBER.fullmatch(text):
         return _read_number(decimal.Decimal(text))

@@ -167,11 +167,16 @@ class Margins:
     list_totals : mapping of str to int
         Persons on each list.
     union : int
-        Persons on at least one list.
+        Persons on at least one list; where overlaps are known, at least so many.
+    overlaps : mapping of tuple of str to int, or None
+        Persons on all lists of a group, whatever else they are on; None where the union was published.
     """
 
     list_totals: Mapping[str, int]
     union: int
+    overlaps: Mapping[tuple[str, ...], int] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "list_totals", FrozenDict(self.list_totals))
+        if self.overlaps is not None:
+            object.__setattr__(self, "overlaps", FrozenDict(self.overlaps))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,23 +13,42 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mse.data.checks import Problems, as_names, check_names, check_unknown, listed, rows_text
+from mse.data.checks import (
+    MAX_LISTS,
+    Problems,
+    Voice,
+    as_names,
+    check_names,
+    check_unknown,
+    listed,
+    near,
+    rows_text,
+)
+from mse.data.codings import PLAIN, Entries, word_of
 from mse.data.columns import (
-    REASONS,
     UNBOUNDED,
-    UNKNOWN_WORDS,
     Factor,
     check_sum,
     count_column,
     factor,
     factorize,
-    list_column,
+    list_columns,
+    mended,
     read_columns,
     read_count,
 )
 from mse.data.operating import read_operating, settled
-from mse.data.patterns import Group, Observations, distinct, rows_of, total, without_unused_levels
-from mse.errors import InconsistentRecordsWarning, InvalidTableError
+from mse.data.patterns import (
+    Group,
+    Margins,
+    Observations,
+    TableInfo,
+    distinct,
+    rows_of,
+    total,
+    without_unused_levels,
+)
+from mse.errors import InconsistentRecordsWarning, InvalidTableError, MSEWarning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +62,12 @@ def from_frame(
     covariates: object = (),
     count: object = None,
     operating: object = None,
+    *,
+    person: str | None = None,
+    summed: bool = False,
+    drop_unlisted: bool = False,
+    entries: Entries = PLAIN,
+    voice: Voice | None = None,
 ) -> Observations:
     """Count the persons of a data frame with one column per list.
 
@@ -48,27 +75,43 @@ def from_frame(
     lists, covariates: columns
     count: column of counts, or the columns of their lower and upper bounds
     operating: where lists operated, see `mse.data.operating.read_operating`
+    person: column of an identifier: rows of one person are one person, on every list of any of them
+    summed: whether counts of the same cell are added up
+    drop_unlisted: whether rows on none of the lists are left out
+    entries, voice: how entries are written, and how problems are told
     Raises InvalidTableError: with every problem found in the data
     """
-    problems = Problems()
+    problems = Problems(voice)
     names, groups = as_names(lists, "list", problems), as_names(covariates, "covariate", problems)
     counts = _count_names(count, (*names, *groups), problems)
     check_names(names, groups, problems)
-    columns = read_columns(frame, [*names, *groups, *counts], problems)
-    members = [list_column(columns[name], name, problems) for name in names if name in columns]
-    factors = {name: factor(columns[name], name, problems) for name in groups if name in columns}
+    ids = [] if person is None else [person]
+    columns = read_columns(frame, [*names, *groups, *counts, *ids], problems)
+    members = list_columns({n: columns[n] for n in names if n in columns}, problems, entries)
+    factors = {n: factor(columns[n], n, problems, entries) for n in groups if n in columns}
+    if person is not None and counts:
+        problems.add(
+            f"{problems.voice.option('count')} and {problems.voice.option('person')} are both given: rows are "
+            "counts or persons, not both. Leave out one."
+        )
     if problems:
         # The cells are not known, so nothing can be said about them; the counts may be wrong too.
-        _bounds(columns, counts, None, problems)
+        _bounds(columns, counts, None, problems, entries)
         problems.check()
+    if person is not None:
+        members, factors = _once_each(columns[person], person, members, factors, problems)
+        problems.voice = replace(problems.voice, unit="person", numbered=False)
     nowhere = np.all([member == 0 for member in members], axis=0)
-    low, high = _bounds(columns, counts, nowhere, problems)
+    low, high = _bounds(columns, counts, nowhere, problems, entries)
     cells: list[npt.NDArray[Any]] = [*members, *(column.codes for column in factors.values())]
     group = distinct(cells, [2] * len(names) + [len(column.levels) for column in factors.values()])
+    if drop_unlisted:
+        _warn_unlisted(nowhere & (high > 0), problems)
+        low, high = np.where(nowhere, 0, low), np.where(nowhere, 0, high)
     _check_nowhere(nowhere & (high > 0), bool(counts), problems)
-    if counts:
+    if counts and not summed:
         _check_repeats(group, names, factors, problems, cells=cells)
-    else:
+    if not counts:
         _check_empty(np.all([codes < 0 for codes in cells], axis=0), problems)
     check_nobody(names, [bool(np.any(high[on] > 0)) for on in _on_it(members)], problems)
     check_sum(low, high, problems)
@@ -78,6 +121,34 @@ def from_frame(
     levels = {name: column.levels for name, column in factors.items()}
     patterns = rows_of(cells, group.first[kept])
     return finish(Observations(names, levels, patterns, low[kept], high[kept]), operating)
+
+
+def _warn_unlisted(left_out: BoolArray, problems: Problems) -> None:
+    if left_out.any():
+        warnings.warn(
+            f"Left out, since they are on none of the lists: {problems.voice.place(left_out)}.",
+            MSEWarning,
+            stacklevel=5,
+        )
+
+
+def _once_each(
+    column: pd.Series[Any],
+    name: str,
+    members: list[IntArray],
+    factors: dict[str, Factor],
+    problems: Problems,
+) -> tuple[list[IntArray], dict[str, Factor]]:
+    """Make one row of the rows of each person: on a list if any row says so, else not known if one is not."""
+    units = _units(_persons(column, name, problems), None)
+    problems.check()
+    merged = []
+    for member in members:
+        row = np.zeros(units.size, dtype=np.int64)
+        row[units.of_row[member < 0]] = -1
+        row[units.of_row[member == 1]] = 1
+        merged.append(row)
+    return merged, _factors_of_units(units, factors)
 
 
 def _on_it(members: list[IntArray]) -> list[BoolArray]:
@@ -114,6 +185,7 @@ def _bounds(
     counts: tuple[str, ...],
     nowhere: BoolArray | None,
     problems: Problems,
+    entries: Entries,
 ) -> tuple[IntArray, IntArray]:
     if any(name not in columns for name in counts):
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
@@ -121,14 +193,16 @@ def _bounds(
         ones = np.ones(0 if nowhere is None else len(nowhere), dtype=np.int64)
         return ones, ones
     # Printed tables often list the history of persons on no list, without a count.
-    low, high = count_column(columns[counts[0]], counts[0], problems, optional=nowhere)
+    low, high = count_column(
+        columns[counts[0]], counts[0], problems, optional=nowhere, entries=entries
+    )
     if len(counts) == 2:
-        _, high = count_column(columns[counts[1]], counts[1], problems, upper=True)
+        _, high = count_column(columns[counts[1]], counts[1], problems, upper=True, entries=entries)
         crossed = high < low
         if crossed.any():
             problems.add(
                 f"The upper bound {counts[1]!r} is below the lower bound {counts[0]!r} in "
-                f"{rows_text(crossed)}: swap or correct them."
+                f"{problems.voice.place(crossed)}: swap or correct them."
             )
     return low, high
 
@@ -136,9 +210,14 @@ def _bounds(
 def _check_nowhere(wrong: BoolArray, aggregated: bool, problems: Problems) -> None:
     if wrong.any():
         mend = "Remove the row, or write 0" if aggregated else "Remove these rows, or correct them"
+        said = problems.voice.option("drop_unlisted", "True", quoted=False)
+        said = said.removesuffix(" True")
         problems.add(
-            f"There are persons on no list in {rows_text(wrong)}: nobody can be observed there, their "
-            f"number is what is estimated. {mend}."
+            f"There are persons on no list in {problems.voice.place(wrong)}: nobody can be observed there, "
+            f"their number is what is estimated. {mend}; `mse.read` leaves them out with {said}."
+            if not problems.voice.command
+            else f"There are persons on no list in {problems.voice.place(wrong)}: nobody can be observed "
+            f"there, their number is what is estimated. Say {said} to leave them out, or correct them."
         )
 
 
@@ -146,7 +225,7 @@ def _check_empty(empty: BoolArray, problems: Problems) -> None:
     # With a count they would be persons of whom nothing is known but that some list has them.
     if empty.any():
         problems.add(
-            f"Nothing is known in {rows_text(empty)}, on no list and no covariate: expected a person in "
+            f"Nothing is known in {problems.voice.place(empty)}, on no list and no covariate: expected a person in "
             "each row. Remove empty rows; persons of whom nothing else is known need a column of counts."
         )
 
@@ -169,11 +248,13 @@ def _check_repeats(
     for (name, column), codes in zip(factors.items(), cells[len(lists) :], strict=True):
         level: Level = column.levels[codes[row]] if codes[row] >= 0 else "unknown"
         where.append(f"{name} {level!r}")
-    keys = listed([*lists, *factors], 40)
+    voice = problems.voice
+    by_hand = f"`frame.groupby([{listed([*lists, *factors], 40)}], as_index=False).sum()`"
     problems.add(
-        f"The counts have duplicate cells, given again in {rows_text(repeated)} (first: "
+        f"The counts have duplicate cells, given again in {voice.place(repeated)} (first: "
         f"{', '.join(where)}). Expected one count per cell. Name the column that tells them apart in "
-        f"`covariates`, or add them up with `frame.groupby([{keys}], as_index=False).sum()`."
+        f"{voice.option('covariates')}, or add them up with "
+        f"{voice.option('summed') if voice.command else by_hand}."
     )
 
 
@@ -231,13 +312,20 @@ def from_counts(counts: object, lists: object) -> Observations:
     names = as_names(lists, "list", problems)
     check_names(names, (), problems)
     cells: dict[str, tuple[int, int]] = {}
-    for history, count in _items(counts, "counts", '{"100": 41, "010": 5}', problems):
+    for given, count in _items(counts, "counts", '{"100": 41, "010": 5}', problems):
+        history = _as_history(given)
+        if isinstance(history, str) and history and set(history) == {"0"} and word_of(count) == "":
+            continue  # printed tables list the history of nobody without a count
         bounds = _read_one(f"history {history!r}", count, problems)
         if _is_history(history, len(names), problems):
             if "1" not in history and bounds[1] > 0:
                 problems.add(
                     f"History {history!r} (on no list) has a count of {count!r}: nobody can be observed "
                     "there, their number is what is estimated. Remove it, or write 0."
+                )
+            if history in cells:
+                problems.add(
+                    f"The history {history!r} is given twice: expected one count for each."
                 )
             cells[history] = bounds
     rows = sorted((history, bounds) for history, bounds in cells.items() if bounds[1] > 0)
@@ -263,12 +351,31 @@ def _items(data: object, what: str, example: str, problems: Problems) -> list[tu
     return list(data.items())
 
 
+def _shortly(count: Any) -> str:
+    """Write what was given as a count, unless it has no end."""
+    if isinstance(count, int) and abs(count) >= 10**30:
+        return "a number of more than 30 digits"
+    text = repr(count)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
 def _read_one(what: str, count: Any, problems: Problems) -> tuple[int, int]:
     bounds = read_count(count)
     if isinstance(bounds, str):
-        problems.add(f"The count of {what} is {count!r} ({bounds}): {REASONS[bounds]}.")
+        problems.add(
+            f"The count of {what} is {_shortly(count)} ({bounds}): {mended(bounds, problems)}."
+        )
         return (0, 0)
     return bounds
+
+
+def _as_history(given: Any) -> Any:
+    """Write the key of a grouped frame, such as (0, True, 1), as a history; leave others as they are."""
+    if isinstance(given, tuple) and given:
+        words = [word_of(entry) for entry in given]
+        if set(words) <= {"0", "1"}:
+            return "".join(str(word) for word in words)
+    return given
 
 
 def _is_history(history: object, n_lists: int, problems: Problems) -> bool:
@@ -324,6 +431,86 @@ def from_margins(list_totals: object, union: object) -> tuple[dict[str, int], in
     return totals, n_observed
 
 
+def from_overlaps(
+    overlaps: object, lists: object = None
+) -> tuple[Observations, TableInfo | None, Margins | None]:
+    """Read published overlaps: the cells by inclusion and exclusion if all are there, else margins.
+
+    overlaps: groups of lists to persons on all of these, whatever else they are on
+    lists: names of the lists, in order
+    Raises InvalidTableError: with every problem found
+    """
+    problems = Problems()
+    given = _items(overlaps, "overlaps", '{"a": 53, "b": 70, "a & b": 12}', problems)
+    groups: dict[frozenset[str], int] = {}
+    order: dict[str, None] = {}
+    for key, count in given:
+        names = [n.strip() for n in key.split("&")] if isinstance(key, str) else key
+        names = [*names] if isinstance(names, Iterable) else [None]
+        if not all(isinstance(name, str) for name in names):
+            problems.add(
+                "A group of lists is no text and no tuple of names: expected 'a & b' or ('a', 'b')."
+            )
+            continue
+        order |= dict.fromkeys(names)
+        if frozenset(names) in groups:
+            problems.add(f"The overlap of {listed(names, 8)} is given twice: expected it once.")
+        if names:
+            groups[frozenset(names)] = _exact(f"the overlap of {listed(names, 8)}", count, problems)
+    known = tuple(order) if lists is None else as_names(lists, "list", problems)
+    check_names(known, (), problems)
+    check_unknown([name for name in order if name not in known], known, "list", problems)
+    totals = {name: groups.get(frozenset([name]), -1) for name in known}
+    for name in [name for name, count in totals.items() if count < 0]:
+        problems.add(f"The total of list {name!r} is missing: expected one for each list.")
+    problems.check()
+    _check_parts_of(groups, problems)
+    problems.check()
+    if len(groups) == 2 ** len(known) - 1:
+        return _by_inclusion(groups, known), None, None
+    pairs = sum(count for group, count in groups.items() if len(group) == 2)
+    union = max(*totals.values(), sum(totals.values()) - pairs)
+    named = {tuple(n for n in known if n in group): count for group, count in groups.items()}
+    none = np.zeros(0, dtype=np.int64)
+    seen = Observations(known, {}, none.reshape(0, len(known)), none, none)
+    return seen, None, Margins(totals, union, named)
+
+
+def _check_parts_of(groups: Mapping[frozenset[str], int], problems: Problems) -> None:
+    """Note overlaps that are larger than one that they are part of."""
+    for group, count in groups.items():
+        for name in group:
+            around = groups.get(group - {name}, count)
+            if count > around:
+                problems.add(
+                    f"The overlap of {listed(sorted(group), 8)} is {count:,} and that of "
+                    f"{listed(sorted(group - {name}), 8)} {around:,}: who is on more lists is counted in both, "
+                    "so the first cannot be larger. If these are cells (on these lists only), use `from_counts`."
+                )
+
+
+def _by_inclusion(groups: Mapping[frozenset[str], int], lists: tuple[str, ...]) -> Observations:
+    """Count the persons on exactly the lists of each group."""
+    cells = {}
+    for history in itertools.product((0, 1), repeat=len(lists)):
+        on = frozenset(name for name, member in zip(lists, history, strict=True) if member)
+        if on:
+            cells["".join(map(str, history))] = sum(
+                count * (-1) ** (len(group) - len(on))
+                for group, count in groups.items()
+                if group >= on
+            )
+    negative = [history for history, count in cells.items() if count < 0]
+    if negative:
+        msg = (
+            f"The overlaps contradict each other: {len(negative)} histories would have fewer than 0 persons "
+            f"({listed(negative)}). Check whether they are counts of persons on these lists, whatever else; "
+            "those on these lists only are read by `from_counts`."
+        )
+        raise InvalidTableError(msg)
+    return from_counts(cells, lists)
+
+
 def _exact(what: str, count: Any, problems: Problems) -> int:
     low, high = _read_one(what, count, problems)
     if low != high:
@@ -346,7 +533,7 @@ def check_levels(covariates: object, problems: Problems) -> dict[str, tuple[Leve
             continue
         levels = tuple(v.item() if isinstance(v, np.generic) else v for v in given)
         wrong = [v for v in levels if not isinstance(v, str | int | float) or v != v]
-        wrong += [v for v in levels if isinstance(v, str) and v.strip().lower() in UNKNOWN_WORDS]
+        wrong += [v for v in levels if isinstance(v, str) and PLAIN.is_unknown(v)]
         if wrong:
             problems.add(
                 f"The levels of {name!r} hold {listed(wrong)}: expected known strings or numbers. Unknown "
@@ -377,7 +564,16 @@ def from_array(
     levels = check_levels(covariates, problems)
     check_names(names, list(levels), problems)
     problems.check()
-    dense = _whole_numbers(np.asarray(counts), problems)
+    try:
+        array = np.asarray(counts)
+    except ValueError:
+        msg = "The array is ragged: expected rows of one length, an axis of 2 for each list."
+        raise InvalidTableError(msg) from None
+    if array.dtype.kind == "f" and array.ndim >= len(names) and array.size:
+        array = array.copy()
+        nobody = (0,) * len(names)
+        array[nobody] = np.where(np.isnan(array[nobody]), 0, array[nobody])
+    dense = _whole_numbers(array, problems)
     expected = (2,) * len(names) + tuple(len(values) for values in levels.values())
     if dense.shape != expected:
         problems.add(
@@ -418,7 +614,7 @@ def _whole_numbers(array: npt.NDArray[Any], problems: Problems) -> IntArray:
             first = tuple(int(i) for i in np.argwhere(cells)[0])
             problems.add(
                 f"The array holds {array[cells][0].item()!r} ({reason}) in {int(np.sum(cells)):,} cells, "
-                f"first at index {first}: {REASONS[reason]}."
+                f"first at index {first}: {mended(reason, problems)}."
             )
     return array.astype(np.int64) if not problems else np.zeros(array.shape, dtype=np.int64)
 
@@ -462,6 +658,8 @@ def from_records(
     covariates: object = (),
     registers: object = None,
     operating: object = None,
+    entries: Entries = PLAIN,
+    voice: Voice | None = None,
 ) -> Observations:
     """Count units (a person in a period) by the registers that reported them.
 
@@ -471,11 +669,12 @@ def from_records(
         values that disagree become unknown.
     registers: names of all registers, in the order wanted
     operating: where lists operated, see `mse.data.operating.read_operating`
+    entries, voice: how entries are written, and how problems are told
     Raises InvalidTableError: with every problem found in the data
     Warns InconsistentRecordsWarning: when covariates disagree within units, with the number of
         these units
     """
-    problems = Problems()
+    problems = Problems(voice)
     groups = as_names(covariates, "covariate", problems)
     roles = {"person": person, "register": register} | (
         {} if period is None else {"period": period}
@@ -484,23 +683,40 @@ def from_records(
     columns = read_columns(frame, [*roles.values(), *groups], problems)
     problems.check()
     persons = _persons(columns[person], person, problems)
-    lists, sources = _sources(columns[register], register, registers, problems)
+    sources = factor(columns[register], register, problems, entries)
+    _check_missing(sources.codes < 0, register, "register", problems)
+    exchanged = check_exchanged(len(sources.levels), int(np.max(persons, initial=-1)) + 1, problems)
+    lists, codes = _sources(sources, register, registers, problems)
     axes = [name for name in (period, *groups) if name is not None]
-    factors = {name: factor(columns[name], name, problems) for name in axes}
+    factors = {name: factor(columns[name], name, problems, entries) for name in axes}
     if period is not None:
         _check_missing(factors[period].codes < 0, period, "period", problems)
-    check_names(lists, axes, problems)
-    somebody = np.bincount(sources[sources >= 0], minlength=len(lists)) > 0
-    check_nobody(lists, somebody.tolist(), problems)
+    if not exchanged:
+        check_names(lists, axes, problems)
+    somebody = np.bincount(codes[codes >= 0], minlength=len(lists)) > 0
+    if registers is not None:
+        check_nobody(lists, somebody.tolist(), problems)
     problems.check()
     units = _units(persons, factors[period] if period is not None else None)
-    coded = _columns_of_units(units, len(lists), sources, factors)
+    coded = _columns_of_units(units, len(lists), codes, factors)
     group = distinct(coded, [2] * len(lists) + [len(column.levels) for column in factors.values()])
     counts = np.bincount(group.member).astype(np.int64)
     levels = {name: column.levels for name, column in factors.items()}
     return finish(
         Observations(lists, levels, rows_of(coded, group.first), counts, counts), operating
     )
+
+
+def check_exchanged(registers: int, persons: int, problems: Problems) -> bool:
+    """Note that persons and registers seem to be exchanged; the names of registers may then be persons."""
+    exchanged = registers > max(persons, 2)
+    if exchanged:
+        problems.add(
+            f"The column of {problems.voice.option('register')} holds {registers:,} different values and that of "
+            f"{problems.voice.option('person')} {persons:,}: expected more persons than "
+            f"registers, and at most {MAX_LISTS} of these. Perhaps the two columns are exchanged."
+        )
+    return exchanged
 
 
 def _check_roles(roles: dict[str, str], covariates: Sequence[str], problems: Problems) -> None:
@@ -518,46 +734,74 @@ def _check_roles(roles: dict[str, str], covariates: Sequence[str], problems: Pro
 
 def _persons(column: pd.Series[Any], name: str, problems: Problems) -> IntArray:
     codes, uniques = factorize(column, name, problems)
-    missing = codes < 0
-    blank = _blank(uniques)
-    if blank.any():
-        # All persons without an identifier would otherwise be one person on every register.
-        missing |= blank[codes]
-    _check_missing(missing, name, "person", problems)
+    large = [float(value) for value in uniques if isinstance(value, float | np.floating)]
+    blank = np.array([_nobody(value) for value in uniques] + [True])
+    # All persons without an identifier would otherwise be one person on every register.
+    _check_missing(blank[codes], name, "person", problems)
+    if any(abs(value) >= 2.0**53 for value in large):
+        problems.add(
+            f"Column {name!r} holds identifiers as floating-point numbers of 2**53 and more, where different "
+            "identifiers become one: read them as text."
+        )
     return codes
 
 
-def _blank(uniques: Sequence[Any]) -> BoolArray:
-    spelled = {form(word) for word in UNKNOWN_WORDS for form in (str, str.upper, str.title)} | {" "}
-    return np.asarray(pd.Index(uniques).isin(list(spelled)), dtype=np.bool_)
+def _nobody(value: Any) -> bool:
+    """Whether an identifier is none."""
+    return word_of(value) == "" if not isinstance(value, str) else PLAIN.is_unknown(value)
 
 
 def _check_missing(missing: BoolArray, name: str, role: str, problems: Problems) -> None:
     if missing.any():
+        advice = (
+            "Complete these rows in the file, or delete them"
+            if problems.voice.command
+            else f"Leave these rows out with `frame[frame[{name!r}].notna()]` or complete them"
+        )
         problems.add(
-            f"Column {name!r} names no {role} in {rows_text(missing)}: expected one in every row, since "
-            f"registrations are linked by it. Leave these rows out with `frame[frame[{name!r}].notna()]` "
-            "or complete them."
+            f"Column {name!r} names no {role} in {problems.voice.place(missing)}: expected one in every row, "
+            f"since registrations are linked by it. {advice}."
+        )
+
+
+def check_spelling(values: Sequence[str], name: str, problems: Problems) -> None:
+    """Note registers that are written in several ways, or several in one entry."""
+    alike = len(values) - len({" ".join(value.split()).casefold() for value in values})
+    if alike:
+        problems.add(
+            f"Column {name!r} names {alike:,} registers in several ways that differ only in capitals or "
+            "spaces: write each register one way, or it counts as several lists."
+        )
+    parts = [re.split(r"\s*[,;/+&|]\s*", value) for value in values]
+    several = sum(len(each) > 1 and set(each) <= set(values) for each in parts)
+    if several:
+        problems.add(
+            f"Column {name!r} has {several:,} entries that name several registers at once: write one row for "
+            "each register."
         )
 
 
 def _sources(
-    column: pd.Series[Any], name: str, registers: object, problems: Problems
+    found: Factor, name: str, registers: object, problems: Problems
 ) -> tuple[tuple[str, ...], IntArray]:
     """Find the names of the lists, and for each row the position of its register."""
-    found = factor(column, name, problems)
-    _check_missing(found.codes < 0, name, "register", problems)
     values = tuple(str(level) for level in found.levels)
+    check_spelling(values, name, problems)
     if registers is None:
         return values, found.codes
     lists = as_names(registers, "register", problems)
     strangers = [value for value in values if value not in lists]
-    check_unknown(strangers, lists, "register", problems)
     if strangers:
+        # What looks like a register that was named is a misspelled one; others may be persons.
+        check_unknown(
+            [value for value in strangers if near(value, lists)], lists, "register", problems
+        )
         rows = np.isin(found.codes, [values.index(value) for value in strangers])
+        named = problems.voice.option("lists" if problems.voice.command else "registers")
         problems.add(
-            f"Column {name!r} holds {listed(strangers)} in {rows_text(rows)}, which `registers` does not "
-            "name: add them to `registers`, or leave these rows out."
+            f"Column {name!r} holds {len(strangers):,} other value{'s' * (len(strangers) != 1)} in "
+            f"{problems.voice.place(rows)}, which {named} does not name: add them to {named}, or leave these "
+            "rows out."
         )
     position = [lists.index(value) if value in lists else -1 for value in values] + [-1]
     return lists, np.array(position, dtype=np.int64)[found.codes]
@@ -585,20 +829,31 @@ def _columns_of_units(
     """Make a column per list (on it or not) and per covariate (level or -1), over the units."""
     member = np.zeros((n_lists, units.size), dtype=bool)
     member.ravel()[sources * units.size + units.of_row] = True
-    coded: list[npt.NDArray[Any]] = list(member)
+    settled = _factors_of_units(units, factors)
+    return [*member, *(column.codes for column in settled.values())]
+
+
+def _factors_of_units(units: Units, factors: dict[str, Factor]) -> dict[str, Factor]:
+    """Give each unit the known values of its rows; where they disagree they become unknown, with a warning."""
+    found: dict[str, Factor] = {}
     disagree: dict[str, int] = {}
     for name, column in factors.items():
         values, disagree[name] = _settled(units, column.codes)
-        coded.append(values)
+        found[name] = Factor(values, column.levels)
+    warn_disagreement(disagree, units.size)
+    return found
+
+
+def warn_disagreement(disagree: Mapping[str, int], units: int) -> None:
+    """Tell of how many units the rows disagree, by covariate."""
     if any(disagree.values()):
         counted = ", ".join(f"{name!r} in {n:,}" for name, n in disagree.items() if n)
         warnings.warn(
             f"Covariates disagree within units and were set to unknown there: {counted} of "
-            f"{units.size:,} units. Correct the records, or leave these covariates out.",
+            f"{units:,} units. Correct the records, or leave these covariates out.",
             InconsistentRecordsWarning,
-            stacklevel=4,
+            stacklevel=6,
         )
-    return coded
 
 
 def _settled(units: Units, codes: IntArray) -> tuple[IntArray, int]:

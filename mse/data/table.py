@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 class CaptureTable(Drawn):
     """Counts of observed persons by capture history: who is on which lists, by covariates.
 
-    Make one with `from_frame`, `from_records`, `from_counts`, `from_array` or `from_margins`. Each row of
-    the table is a count, exact or within bounds, of the persons with one pattern. Entries of a pattern
+    Make one with `mse.read`, or from what is at hand with `from_frame`, `from_records`, `from_counts`,
+    `from_array`, `from_overlaps` or `from_margins`. Each row of the table is a count, exact or within bounds, of the persons with one pattern. Entries of a pattern
     that are not known (-1) stand for every value they may have, so the count is over the sum of those
     cells. Tables are equal when they hold the same data; `info` does not matter for that.
 
@@ -281,6 +281,34 @@ class CaptureTable(Drawn):
         return cls._of(seen, margins=Margins(totals, union))
 
     @classmethod
+    def from_overlaps(
+        cls, overlaps: Mapping[Any, int], lists: Sequence[str] | None = None
+    ) -> CaptureTable:
+        """Read published overlaps: persons on a group of lists, whatever else they are on.
+
+        Parameters
+        ----------
+        overlaps : mapping
+            Groups of lists, as tuples or as text with ``&`` between names, to persons. With all
+            intersections the cells are their differences, exactly. With fewer, such as pairs only, the
+            cells are not known: the table holds the figures, and estimators say why there is no estimate.
+        lists : sequence of str, optional
+            Names of the lists, in order; otherwise in the order in which they are named.
+
+        Raises
+        ------
+        InvalidTableError
+            With every problem found, such as an overlap that is larger than the one it is part of.
+
+        Examples
+        --------
+        >>> import mse
+        >>> mse.CaptureTable.from_overlaps({"a": 44, "b": 8, "a & b": 3})
+        CaptureTable(lists: a, b; 49 observed)
+        """
+        return cls._of(*readers.from_overlaps(overlaps, lists))
+
+    @classmethod
     def from_array(
         cls,
         counts: npt.ArrayLike,
@@ -357,6 +385,8 @@ class CaptureTable(Drawn):
         """SHA-256 of the data as hexadecimal digits; equal tables have equal fingerprints."""
         axes = [self.lists, list(self.covariates.items())]
         margins = self.margins and [list(self.margins.list_totals.values()), self.margins.union]
+        if self.margins is not None and self.margins.overlaps is not None:
+            margins = [margins, sorted(self.margins.overlaps.items())]
         digest = hashlib.sha256(json.dumps([axes, margins]).encode())
         for array in (self.patterns, self.low, self.high):
             digest.update(array.astype("<i8").tobytes())
@@ -929,9 +959,15 @@ def _nullable(values: IntArray) -> pd.arrays.IntegerArray:
 
 
 def _margins_frame(table: CaptureTable, margins: Margins) -> pd.DataFrame:
-    rows = np.where(np.eye(table.n_lists + 1, table.n_lists, dtype=np.int64) == 1, 1, -1)
+    # Without published overlaps the last row, with no list known, is the union.
+    groups = (
+        [*margins.overlaps] if margins.overlaps is not None else [*((n,) for n in table.lists), ()]
+    )
+    rows = np.array([[1 if name in group else -1 for name in table.lists] for group in groups])
     columns: dict[str, object] = {name: _nullable(rows[:, i]) for i, name in enumerate(table.lists)}
-    columns["n"] = np.array([*margins.list_totals.values(), margins.union], dtype=np.int64)
+    published = [*margins.list_totals.values(), margins.union]
+    counts = published if margins.overlaps is None else [*margins.overlaps.values()]
+    columns["n"] = np.array(counts, dtype=np.int64)
     return pd.DataFrame(columns)
 
 
@@ -940,6 +976,11 @@ def overlaps_of(table: CaptureTable) -> pd.DataFrame:
     if table.margins is not None:
         totals = np.array(list(table.margins.list_totals.values()), dtype=np.int64)
         values, unknown = np.diag(totals), ~np.eye(table.n_lists, dtype=bool)
+        for pair, count in (table.margins.overlaps or {}).items():
+            if len(pair) == 2:
+                at = [table.lists.index(name) for name in pair]
+                values[np.ix_(at, at)] += count * (1 - np.eye(2, dtype=np.int64))
+                unknown[np.ix_(at, at)] = False
     else:
         member = (table.patterns[:, : table.n_lists] == 1).astype(np.int64)
         values = member.T @ (member * table.low[:, None])
@@ -975,6 +1016,15 @@ def _contents(table: CaptureTable) -> list[tuple[str, str]]:
         ("lists", ", ".join(named)),
     ]
     if table.margins is not None:
+        if table.margins.overlaps is not None:
+            return [
+                ("observed", f"at least {_size(table)}"),
+                *rows[1:],
+                (
+                    "overlaps",
+                    f"{len(table.margins.overlaps)} published; not all of them, so no cells",
+                ),
+            ]
         return [*rows, ("overlaps", "not known, only the list totals and their union are")]
     rows += [("persons on", _by_number(table)), ("no overlap", _empty_pairs(table))]
     strata = (

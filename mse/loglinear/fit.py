@@ -597,7 +597,7 @@ def fit_margins(
     p = len(model.terms) + (estimator.heterogeneity is not None)
     nothing = np.zeros(0, dtype=np.int64)
     hidden, limit = (nan, INDETERMINATE)
-    if p == table.n_lists + 1:
+    if p == table.n_lists + 1 and _union_known(table):
         hidden, limit = independent_lists(totals, union)
     estimable = hidden == hidden
     fit = ModelFit(
@@ -614,6 +614,11 @@ def fit_margins(
     return MarginsLogLinearFit(
         estimator, table, model, _layout(model, estimator.heterogeneity), fit
     )
+
+
+def _union_known(table: CaptureTable) -> bool:
+    """Whether the union was published, and not some of the overlaps in its place."""
+    return table.margins is not None and table.margins.overlaps is None
 
 
 def _figures(table: CaptureTable) -> tuple[IntArray, int]:
@@ -689,6 +694,8 @@ class MarginsLogLinearFit(LogLinearFit):
     @cached_property
     def reason(self) -> str:
         """Why the status is not ``ok``; empty where it is."""
+        if not _union_known(self.table):
+            return Message("reason.overlaps_only", n=self.table.n_observed)
         if self.status != "ok" and self.n_parameters > self.table.n_lists + 1:
             return RICHER
         return super().reason

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.comparing import default_estimator
+from mse.data.datasets import table_from
 from mse.errors import ModelError
 from mse.messages import Message
 from mse.monitoring.draws import breaks_in, joint_draws, read_inhabitants, scopes_of
@@ -236,6 +237,7 @@ def monitor(
     (160, True)
     """
     check_level(level)
+    table = table_from(table)
     names = (groups,) if isinstance(groups, str) else tuple(groups)
     check_names(period, names, table.covariates)
     if isinstance(scope, str) and scope in names:

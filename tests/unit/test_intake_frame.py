@@ -377,9 +377,10 @@ class TestProblems:
         assert "no rows" in problems_of(pd.DataFrame(), LISTS)[-1]
 
     def test_list_columns_with_other_values(self) -> None:
-        frame = aggregated(a=["yes", "no", "yes"], b=[0, 2, 1])
+        frame = aggregated(a=["present", "absent", "present"], b=[0, 2, 1])
         first, second = problems_of(frame, LISTS, count="n")
-        assert "List column 'a' holds 'yes', 'no' in 3 rows" in first
+        assert "List column 'a' holds 2 other texts in 3 rows (0, 1, 2)" in first
+        assert "present" not in first
         assert "(frame['b'] > 0)" in second
 
     def test_list_columns_of_lists(self) -> None:

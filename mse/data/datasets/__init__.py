@@ -59,6 +59,26 @@ def load_dataset(name: str) -> CaptureTable:
     return _table(name)
 
 
+def table_from(given: object) -> CaptureTable:
+    """Take a table, or the dataset of that name; other data have to be read first.
+
+    given: what was passed where a table is expected
+    Raises InvalidTableError: for other data, saying how they are read
+    """
+    if isinstance(given, CaptureTable):
+        return given
+    if isinstance(given, str) and given in _names():
+        return load_dataset(given)
+    kind = f"{type(given).__module__.partition('.')[0]}.{type(given).__qualname__}"
+    what = "a text" if isinstance(given, str) else f"of type {kind.removeprefix('builtins.')}"
+    msg = (
+        f"The data are {what}: expected a CaptureTable, or the name of a dataset. Make a table of a file or a "
+        "data frame with `mse.read(data, lists=[...])`, and name `covariates`, `count`, or `person` and "
+        "`register`, where there are."
+    )
+    raise InvalidTableError(msg)
+
+
 def list_datasets() -> pd.DataFrame:
     """List the published tables.
 
