@@ -1,7 +1,8 @@
 """The command ``mse``: estimates for pipelines and for people at a terminal.
 
 Exit status: 0 with an estimate, 2 for bad input (with a message on the error stream that says what
-to mend), 3 when nothing is estimable (the reason is printed all the same). Output holds estimates
+to mend), 3 when nothing is estimable (the reason is printed all the same), 4 when `mse check` finds a
+count that is given away. Output holds estimates
 and counts, never rows of the input.
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mse.cli.check import check_command
 from mse.cli.monitor import monitor_command
 from mse.cli.options import (
     NOT_ESTIMABLE,
@@ -177,6 +179,9 @@ app.command("monitor")(monitor_command)
 
 
 app.command("report")(report_command)
+
+
+app.command("check")(check_command)
 
 
 @app.command("datasets")
