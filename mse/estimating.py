@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mse.bayes.heterogeneity import HeterogeneousLogLinear
 from mse.comparing import _BOOTSTRAP_INTERVALS, _OWN_INTERVALS, _made, default_estimator
 from mse.errors import ModelError
-from mse.messages import Message
+from mse.messages import Message, joined
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
@@ -175,4 +175,5 @@ def allowing_for_heterogeneity(
 
 
 def _noted(found: PopulationEstimate, why: str) -> PopulationEstimate:
-    return replace(found, warnings=(*found.warnings, Message("remark.alike_only", why=why)))
+    # The reason is a sentence of its own: what no message is may not leave under rules of disclosure.
+    return replace(found, warnings=(*found.warnings, joined(Message("remark.alike_only"), why)))

@@ -14,9 +14,10 @@ from mse.answer.shown import Result, Section
 from mse.comparing import Comparison
 from mse.disclosure.cells import Book, label
 from mse.disclosure.count_tables import cells_of_frame, has_marks, printed, stacked
+from mse.disclosure.gate import why_withheld
 from mse.disclosure.inversion import Range, inverted
 from mse.disclosure.printed import Printed, read_printed
-from mse.disclosure.release import note, why_withheld
+from mse.disclosure.release import note
 from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.suppression import WHOLE, Protected, least, range_of, told_width
 from mse.errors import ModelError

@@ -54,6 +54,9 @@ class Rules:
     limits : pair of int, optional
         Protection limits: of a suppressed count below the threshold a reader may rule out nothing from
         the first to the second. By default from 1 (0 if zeros are not safe) to the threshold.
+    grain : float, default 0.05
+        Largest share of the width of its 95% interval to which an estimate is rounded, where counts are
+        suppressed: to 1, 2 or 5 times a power of ten of ``base``, the ends of intervals outward.
     name : str, default "own"
         Named in the notes beside what is published.
 
@@ -80,6 +83,7 @@ class Rules:
     zeros_safe: bool = True
     secondary: bool = True
     limits: tuple[int, int] | None = None
+    grain: float = 0.05
     name: str = "own"
 
     def __post_init__(self) -> None:
@@ -120,6 +124,24 @@ class Rules:
         if not math.isfinite(value) or not self.active:
             return value
         return float(math.floor(value / self.base + 0.5) * self.base)
+
+    def step(self, width: float, hidden: float) -> float:
+        """Choose the persons to whose multiples an estimate is rounded: 1, 2 or 5 times a power of ten of the base.
+
+        width: of its 95% interval, persons; of its hidden number where there is none
+
+        Examples
+        --------
+        >>> Rules(threshold=10, base=5).step(1_930.0, 800.0)
+        50.0
+        """
+        if not self.suppresses:
+            return float(self.base)
+        most = self.grain * (width if math.isfinite(width) and width > 0 else hidden) / self.base
+        if not math.isfinite(most) or most <= 1:
+            return float(self.base)
+        power = 10.0 ** math.floor(math.log10(most))
+        return float(self.base * power * max(each for each in (1, 2, 5) if each * power <= most))
 
     def sentence(self) -> str:
         """Put the rules in words, for those who read what was published under them."""
