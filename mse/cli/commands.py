@@ -38,15 +38,18 @@ from mse.cli.options import (
     Operating,
     Output,
     OutputFormat,
+    Private,
     Replicates,
     Search,
     SeedOption,
     Source,
     Workers,
+    bundle_for,
     json_text,
     operated,
     plain_errors,
     read_table,
+    reason_of,
     released,
     rules_asked,
     write,
@@ -94,6 +97,7 @@ def estimate_command(
     level: Level = 0.95,
     form: OutputFormat = Form.text,
     disclosure: DisclosureOption = None,
+    private: Private = None,
     output: Output = None,
     seed: SeedOption = None,
 ) -> None:
@@ -104,6 +108,7 @@ def estimate_command(
 
         check_level(level)
         rules = rules_asked(disclosure)
+        bundle = bundle_for(rules, private)
         table = read_table(source, lists, covariates, count)
         table = operated(table, operating, not_operating)
         population = estimate(
@@ -115,15 +120,17 @@ def estimate_command(
             estimator=estimator,
             interval=None if interval is None else interval.value,
             replicates=replicates,
-            seed=seed,
+            seed=seed if bundle is None else bundle.seed(seed),
             n_jobs=workers,
         )
-        if seed is not None:
+        if seed is not None and bundle is None:
             population = replace(population, provenance={**population.provenance, "seed": seed})
         levels = {*STORED_LEVELS, level}
         shown = released(population, rules, table=table, levels=levels)
+        if bundle is not None and rules is not None:
+            bundle.with_run(shown.to_dict(), rules, table, seed)
         write(_estimate_text(shown, form, level), output)
-    _exit_unless_estimable([population])
+    _exit_unless_estimable([population], [shown])
 
 
 @app.command("compare")
@@ -166,13 +173,16 @@ def compare_command(
         comparison = compare(table, chosen)
         shown = released(comparison, rules, levels={*STORED_LEVELS, level})
         if form is Form.json:
-            text = json_text(shown.to_dict(levels={*STORED_LEVELS, level}) | {"seed": seed})
+            text = json_text(
+                shown.to_dict(levels={*STORED_LEVELS, level})
+                | ({} if rules is not None and rules.suppresses else {"seed": seed})
+            )
         elif form is Form.csv:
             text = shown.to_frame(level).reset_index().to_csv(index=False)
         else:
             text = shown.summary(level)
         write(text, output)
-    _exit_unless_estimable(comparison.populations)
+    _exit_unless_estimable(comparison.populations, shown.populations)
 
 
 app.command("monitor")(monitor_command)
@@ -235,11 +245,15 @@ def _estimators(
     return [*chosen, *texts]
 
 
-def _exit_unless_estimable(populations: Iterable[PopulationEstimate]) -> None:
+def _exit_unless_estimable(
+    populations: Iterable[PopulationEstimate], shown: Iterable[PopulationEstimate]
+) -> None:
+    """Leave with a status of its own where nothing is estimable, with the reasons as far as they may be said."""
     known = list(populations)
     if any(_has_estimate(population) for population in known):
         return
-    reasons = dict.fromkeys(population.reason for population in known if population.reason)
+    pairs = zip(known, shown, strict=True)
+    reasons = dict.fromkeys(reason for pair in pairs if (reason := reason_of(*pair)))
     typer.echo(f"mse: nothing is estimable. {' '.join(reasons)}".rstrip(), err=True)
     raise typer.Exit(NOT_ESTIMABLE)
 

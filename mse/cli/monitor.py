@@ -23,10 +23,12 @@ from mse.cli.options import (
     Operating,
     Output,
     OutputFormat,
+    Private,
     Replicates,
     SeedOption,
     Source,
     Workers,
+    bundle_for,
     dataset_names,
     labeled,
     lists_missing,
@@ -35,6 +37,7 @@ from mse.cli.options import (
     plain_errors,
     read_frame,
     read_table,
+    reason_of,
     released,
     rules_asked,
     table_of,
@@ -123,6 +126,7 @@ def monitor_command(
     form: OutputFormat = Form.text,
     changes: ShowChanges = False,
     disclosure: DisclosureOption = None,
+    private: Private = None,
     output: Output = None,
     seed: SeedOption = None,
 ) -> None:
@@ -137,6 +141,7 @@ def monitor_command(
             msg = "--scope-break and --scope-column both say where scopes change; leave out one."
             raise ModelError(msg)
         rules = rules_asked(disclosure)
+        bundle = bundle_for(rules, private)
         named = names_in(groups)
         further = [*names_in(covariates), *([scope_column] if scope_column else [])]
         axes = list(dict.fromkeys([period, *named, *further]))
@@ -149,7 +154,7 @@ def monitor_command(
             named,
             _model(model, criterion, trends),
             replicates,
-            seed,
+            seed if bundle is None else bundle.seed(seed),
             rates=None if population is None else read_frame(population),
             level=level,
             scope=_scope(table, period, scope_break) if scope_column is None else scope_column,
@@ -160,9 +165,14 @@ def monitor_command(
         )
         found = replace(found, notes=(*found.notes, *_not_named(unused)))
         shown = released(found, rules, table=table)
+        if bundle is not None and rules is not None:
+            bundle.with_run(shown.to_dict(), rules, table, seed)
         write(_text(shown, form, changes=changes), output)
     if not found.has_estimate:
-        typer.echo(f"mse: nothing is estimable. {found.population.reason}".rstrip(), err=True)
+        typer.echo(
+            f"mse: nothing is estimable. {reason_of(found.population, shown.population)}".rstrip(),
+            err=True,
+        )
         raise typer.Exit(NOT_ESTIMABLE)
 
 

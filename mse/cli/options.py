@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mse._typing import Level as TableLevel
+    from mse.answer.population import PopulationEstimate
     from mse.data.table import CaptureTable
-    from mse.disclosure import Rules
+    from mse.disclosure import Bundle, Rules
 
 BAD_INPUT = 2
 NOT_ESTIMABLE = 3
@@ -190,6 +191,14 @@ DisclosureOption: TypeAlias = Annotated[
         help="Rules of disclosure under which the output may leave: cbs, none, or a TOML or JSON "
         "file with your own. Without it nothing is suppressed, and a line on the error stream says so "
         "where counts are small.",
+    ),
+]
+
+Private: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --disclosure: file that stays inside. It keeps the secret key of the draws, the table, and "
+        "what was published, with which everything further is checked.",
     ),
 ]
 
@@ -392,6 +401,17 @@ def rules_asked(name: str | None) -> Rules | None:
     return rules(name)
 
 
+def bundle_for(rules: Rules | None, path: Path | None) -> Bundle | None:
+    """Open the private bundle; draws under rules that suppress have a secret key, since seeds can be guessed."""
+    if rules is None or not rules.suppresses:
+        if path is not None:
+            raise ModelError("--private keeps what --disclosure rules are applied to: name rules.")
+        return None
+    from mse.disclosure import Bundle
+
+    return Bundle.at(path)
+
+
 def released(thing: _Thing, asked: Rules | None, **options: Any) -> _Thing:
     """Take out of a result what may not leave under the rules that were asked for."""
     from mse.disclosure import Rules, check, protect
@@ -408,6 +428,11 @@ def released(thing: _Thing, asked: Rules | None, **options: Any) -> _Thing:
             err=True,
         )
     return thing
+
+
+def reason_of(found: PopulationEstimate, shown: PopulationEstimate) -> str:
+    """Why there is no estimate: as it may be said, where that is not all that is known."""
+    return found.reason if shown is found else shown.reason
 
 
 # Writing -----------------------------------------------------------------------------------------

@@ -17,10 +17,12 @@ from mse.cli.options import (
     Lists,
     NotOperating,
     Operating,
+    Private,
     Replicates,
     SeedOption,
     Source,
     Workers,
+    bundle_for,
     dataset_names,
     names_in,
     operated,
@@ -91,6 +93,7 @@ def report_command(
     form: FormOption = None,
     language: LanguageOption = "en",
     disclosure: Disclosure = "none",
+    private: Private = None,
     title: Title = None,
     population: About = None,
     period: When = None,
@@ -116,6 +119,7 @@ def report_command(
         check_level(level)
         language_of(language)
         shown = rules(disclosure)
+        bundle = bundle_for(shown, private)
         target, chosen = _target(source, output, form)
         about = {"population": population, "period": period, "scope": scope, "source": data_source}
         table = _read(source, lists, covariates, count)
@@ -124,7 +128,7 @@ def report_command(
         found = usual_results(
             table,
             replicates=replicates,
-            seed=seed,
+            seed=seed if bundle is None else bundle.seed(seed),
             n_jobs=workers,
             announce=_say,
             estimators=estimator or (),
@@ -137,7 +141,8 @@ def report_command(
     if target is not None:
         typer.echo(f"the report is in {target}")
     if found[0].status not in ("ok", "boundary"):
-        typer.echo(f"mse: nothing is estimable. {found[0].reason}".rstrip(), err=True)
+        reason = "" if shown.active else found[0].reason
+        typer.echo(f"mse: nothing is estimable. {reason}".rstrip(), err=True)
         raise typer.Exit(NOT_ESTIMABLE)
 
 

@@ -15,7 +15,8 @@
 ``protect_comparison(c, rules)``     `ProtectedComparison`, a `Comparison` all the same
 ``protect_monitor(m, rules)``        `ProtectedMonitor`, a `Monitor` all the same
 ``protect_together(things, rules)``  several things about the same persons, in one publication
-``attack(published)``                what a reader can compute of what is suppressed: a DataFrame
+``attack(published, rules)``         what a reader can compute of what is suppressed: a DataFrame
+``Bundle.at(path)``                  what stays inside: key of the draws, table, what was published
 ===================================  =============================================================
 
 Everything protected has ``rules``, ``note`` (a sentence for the reader, empty if nothing was changed)
@@ -26,6 +27,7 @@ in frames and JSON and ``MARK`` in text; no suppressed count stays in a protecte
 from __future__ import annotations
 
 from mse.disclosure.attack import DisclosureCheck, attack, check
+from mse.disclosure.bundle import Bundle
 from mse.disclosure.count_tables import (
     ProtectedCounts,
     ProtectedTable,
@@ -47,6 +49,7 @@ from mse.disclosure.suppression import Protected
 
 __all__ = [
     "MARK",
+    "Bundle",
     "DisclosureCheck",
     "Protected",
     "ProtectedComparison",

@@ -74,19 +74,9 @@ class Leaning:
         return table.collapse(*extra) if extra else table
 
     def smallest_overlap(self, members: Sequence[int] | None = None) -> float:
-        """Count the persons on both lists of the pair that shares the fewest, of those that share any."""
+        """Count the persons on both lists of the pair that shares the fewest, as `smallest_overlap`."""
         table = self._summed
-        if table is None or not table.is_complete:
-            return 0.0
-        lists = table.patterns[:, : table.n_lists] == 1
-        there = np.ones(len(lists), dtype=np.bool_)
-        if members is not None:
-            codes = tuple(table.patterns[:, table.n_lists :].T)
-            there = np.isin(np.ravel_multi_index(codes, table.shape[table.n_lists :]), members)
-        weights = np.where(there, table.low, 0)
-        both = lists.T @ (weights[:, None] * lists)
-        pairs = both[np.triu_indices(table.n_lists, 1)]
-        return float(pairs[pairs > 0].min()) if (pairs > 0).any() else 0.0
+        return 0.0 if table is None else smallest_overlap(table, members)
 
     def _by_width(self, row: Any) -> float:
         """Persons that a hidden number with such an interval rests on: 1 / CV^2."""
@@ -191,6 +181,23 @@ def _sensitivities(
     places = np.ravel_multi_index(tuple(table.patterns.T), shape)
     np.add.at(counts, places, table.low)
     return moves, means[:strata], counts[strata:]
+
+
+def smallest_overlap(table: CaptureTable, members: Sequence[int] | None = None) -> float:
+    """Count the persons on both lists of the pair that shares the fewest, of those that share any; 0 if not known.
+
+    members: positions of strata; all without
+    """
+    if not table.is_complete or table.margins is not None:
+        return 0.0
+    lists = table.patterns[:, : table.n_lists] == 1
+    weights = table.low
+    if members is not None:
+        codes = tuple(table.patterns[:, table.n_lists :].T)
+        at = np.ravel_multi_index(codes, table.shape[table.n_lists :])
+        weights = np.where(np.isin(at, members), table.low, 0)
+    pairs = (lists.T @ (weights[:, None] * lists))[np.triu_indices(table.n_lists, 1)]
+    return float(pairs[pairs > 0].min()) if (pairs > 0).any() else 0.0
 
 
 def leaned_on(moves: FloatArray, counts: FloatArray) -> float:

@@ -36,6 +36,7 @@ from mse.disclosure.gate import Gate, gate_of, gate_of_monitor, key_of, nearest,
 from mse.disclosure.leaning import Leaning
 from mse.disclosure.suppression import Protected, publish
 from mse.errors import ModelError
+from mse.loglinear import LogLinear
 from mse.messages import SOURCE, Message, catalogue_of, joined, sentences_of
 from mse.monitoring.draws import PER, Figure, JointDraws
 from mse.monitoring.result import Cell, Monitor
@@ -641,6 +642,28 @@ def _without_counts(table: CaptureTable) -> CaptureTable:
     return CaptureTable(table.lists, table.covariates, patterns, nobody, nobody, info=table.info)
 
 
+def models_shown(frame: pd.DataFrame, table: CaptureTable | None, rules: Rules) -> pd.DataFrame:
+    """Keep the models of a search whose totals may be shown, rounded, in an order that no criterion gave.
+
+    frame: ``model`` and ``n_parameters`` of each, as in the table of models of a search
+    table: what was searched; without it there is none
+    """
+    rows = []
+    for row in frame.to_dict(orient="records") if table is not None and table.is_complete else ():
+        try:
+            population = LogLinear(str(row["model"])).fit(cast("CaptureTable", table)).population
+            low, high = population.interval(DEFAULT_LEVEL)
+        except ModelError:
+            continue
+        if Leaning(population, table).persons() >= rules.threshold:
+            step = rules.step(high - low, population.hidden)
+            total = max(nearest(population.total, step), rules.rounded(population.observed))
+            kept = {"model": row["model"], "n_parameters": row["n_parameters"]}
+            rows.append({**kept, "total": total, "status": population.status})
+    shown = pd.DataFrame(rows, columns=["model", "n_parameters", "total", "status"])
+    return shown.sort_values(["n_parameters", "model"], kind="stable")
+
+
 # Monitors made fit to leave: figures by period and group, and their changes -----------------------
 
 NOT_SHOWN = Message("withheld.shown")
@@ -1058,9 +1081,9 @@ def protect_together(
     """Make several things fit to leave in one publication.
 
     Protected one by one, what one of them shows could give away what another one hides. Here the same
-    counts are suppressed in all of them. Beside estimates from at most four lists, histories and
-    overlaps are left out where any of them would have to be suppressed: each estimate is an equation
-    between them.
+    counts are suppressed in all of them. Beside estimates from at most four lists histories are left out
+    where any of them would have to be suppressed, and overlaps where they would: each estimate is an
+    equation between them.
 
     Parameters
     ----------
@@ -1107,15 +1130,18 @@ def protect_together(
 
 
 def parts_beside_estimates(table: CaptureTable, rules: Rules) -> tuple[str, ...]:
-    """Which parts of a table may stand beside estimates from it."""
+    """Which parts of a table may stand beside estimates from it: as many as need no suppression.
+
+    Where histories would be suppressed they are left out, and overlaps only if they would be as well.
+    """
     if table.n_lists > FEW_LISTS or table.margins is not None:
         return PARTS
-    book = Book()
-    note_table(book, table, rules, (), PARTS)
-    alone = publish(book.cells(), rules)
-    return tuple(
-        part for part in PARTS if part in ("lists", "strata") or not alone.suppressed.any()
-    )
+    for parts in (PARTS, ("lists", "overlaps", "strata")):
+        book = Book()
+        note_table(book, table, rules, (), parts)
+        if not publish(book.cells(), rules).suppressed.any():
+            return parts
+    return ("lists", "strata")
 
 
 def note(book: Book, thing: object, rules: Rules, parts: Sequence[str] = PARTS) -> None:

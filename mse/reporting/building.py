@@ -120,7 +120,8 @@ def _counts(table: CaptureTable, safe: ProtectedTable, rules: Rules) -> Counts:
     sizes = safe.list_totals.to_numpy(dtype=np.float64, na_value=np.nan)
     # Beside estimates from few lists overlaps may have no place at all.
     missing = 0
-    if table.margins is None and len(safe.histories) == 0:
+    apart = overlaps[~np.eye(len(overlaps), dtype=np.bool_)]
+    if table.margins is None and len(safe.histories) == 0 and np.isnan(apart).all():
         missing = table.n_lists * (table.n_lists - 1) // 2
     return replace(
         counts_of(table),
