@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from mse.cli.options import Form, Output, OutputFormat, json_text, plain_errors, write
+from mse.cli.options import Form, Output, OutputFormat, csv_text, json_text, plain_errors, write
 
 #: Exit status where a count is given away.
 EXPOSED = 4
@@ -40,7 +40,7 @@ def check_command(
         if form is Form.json:
             text = json_text(found.to_dict(orient="records"))
         elif form is Form.csv:
-            text = found.to_csv(index=False)
+            text = csv_text(found)
         elif found.empty:
             text = "Nothing could be computed back from what was printed."
         else:

@@ -45,6 +45,7 @@ from mse.cli.options import (
     Source,
     Workers,
     bundle_for,
+    csv_text,
     json_text,
     operated,
     plain_errors,
@@ -178,7 +179,7 @@ def compare_command(
                 | ({} if rules is not None and rules.suppresses else {"seed": seed})
             )
         elif form is Form.csv:
-            text = shown.to_frame(level).reset_index().to_csv(index=False)
+            text = csv_text(shown.to_frame(level).reset_index())
         else:
             text = shown.summary(level)
         write(text, output)
@@ -204,7 +205,7 @@ def datasets_command(*, form: OutputFormat = Form.text, output: Output = None) -
         if form is Form.json:
             text = json_text(frame.to_dict(orient="records"))
         elif form is Form.csv:
-            text = frame.to_csv(index=False)
+            text = csv_text(frame)
         else:
             text = _datasets_text(frame)
         write(text, output)
@@ -274,7 +275,7 @@ def _estimate_text(population: PopulationEstimate, form: Form, level: float) -> 
 
         return population.to_json(levels={*STORED_LEVELS, level})
     if form is Form.csv:
-        return population.to_frame(level).to_csv(index=False)
+        return csv_text(population.to_frame(level))
     return population.summary(level)
 
 

@@ -29,6 +29,7 @@ from mse.cli.options import (
     Source,
     Workers,
     bundle_for,
+    csv_text,
     dataset_names,
     labeled,
     lists_missing,
@@ -301,7 +302,7 @@ def _text(found: Monitor, form: Form, *, changes: bool) -> str:
     if form is Form.json:
         return found.to_json()
     if form is Form.csv:
-        return (_all_changes(found) if changes else found.to_frame()).to_csv(index=False)
+        return csv_text(_all_changes(found) if changes else found.to_frame())
     return found.summary()
 
 

@@ -445,6 +445,29 @@ def json_text(data: Mapping[str, Any] | list[Any]) -> str:
     return json.dumps(jsonable(data), indent=2, allow_nan=False, ensure_ascii=False)
 
 
+#: With these a cell begins that a spreadsheet takes for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    r"""Write a frame as CSV in which no text is a formula: an apostrophe before it makes it plain text.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> csv_text(pd.DataFrame({"list": ["=1+1", "police"], "n": [-3, 4]}))
+    "list,n\\n'=1+1,-3\\npolice,4\\n"
+    """
+
+    def plain(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        # A carriage return would end the row for some readers.
+        return ("'" if value.startswith(_FORMULA) else "") + value.replace("\r", " ")
+
+    return frame.map(plain).rename(columns=plain).to_csv(index=False)
+
+
 def write(text: str, output: Path | None) -> None:
     """Write to a file, or to the standard output."""
     text = text.rstrip("\n") + "\n"

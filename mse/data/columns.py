@@ -13,7 +13,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from mse.data.checks import Problems, check_unknown, listed, rows_text
+from mse.data.checks import Problems, check_unknown, rows_text, values_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -118,7 +118,7 @@ def factor(column: pd.Series[Any], name: str, problems: Problems) -> Factor:
     ]
     if bad:
         problems.add(
-            f"Column {name!r} holds {listed(bad)} ({type(bad[0]).__name__}): expected strings, whole "
+            f"Column {name!r} holds {values_told(bad)} ({type(bad[0]).__name__}): expected strings, whole "
             "numbers or dates. Convert the column to strings."
         )
     levels = list(
@@ -205,7 +205,7 @@ def list_column(column: pd.Series[Any], name: str, problems: Problems) -> IntArr
             else ""
         )
         problems.add(
-            f"List column {name!r} holds {listed(bare(held))} in {rows_text(wrong)}: expected 1 (on the "
+            f"List column {name!r} holds {values_told(bare(held))} in {rows_text(wrong)}: expected 1 (on the "
             f"list), 0 (not on it), True, False, or nothing where it is not known.{advice}"
         )
         members = np.where(wrong, 0, members)
@@ -282,7 +282,7 @@ def count_column(
             nothing, wrong = wrong & optional, wrong & ~optional
         if wrong.any():
             held = [uniques[code] for code in dict.fromkeys(codes[wrong].tolist()) if code >= 0]
-            found = f"{listed(bare(held))} ({reason})" if held else "no count"
+            found = f"{values_told(bare(held))} ({reason})" if held else "no count"
             problems.add(f"Column {name!r} holds {found} in {rows_text(wrong)}: {mend}.")
     bounds = np.array(
         [(1, 1) if isinstance(entry, str) else entry for entry in read], dtype=np.int64

@@ -11,7 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mse.data.checks import Problems, as_names, check_names, check_unknown, listed, rows_text
+from mse.data.checks import (
+    Problems,
+    as_names,
+    check_names,
+    check_unknown,
+    listed,
+    rows_text,
+    values_told,
+)
 from mse.data.columns import (
     REASONS,
     UNBOUNDED,
@@ -548,6 +556,7 @@ def _sources(
     found = factor(column, name, problems)
     _check_missing(found.codes < 0, name, "register", problems)
     values = tuple(str(level) for level in found.levels)
+    _check_no_identifier(values, len(column), name, "register", problems)
     if registers is None:
         return values, found.codes
     lists = as_names(registers, "register", problems)
@@ -556,11 +565,28 @@ def _sources(
     if strangers:
         rows = np.isin(found.codes, [values.index(value) for value in strangers])
         problems.add(
-            f"Column {name!r} holds {listed(strangers)} in {rows_text(rows)}, which `registers` does not "
+            f"Column {name!r} holds {values_told(strangers)} in {rows_text(rows)}, which `registers` does not "
             "name: add them to `registers`, or leave these rows out."
         )
     position = [lists.index(value) if value in lists else -1 for value in values] + [-1]
     return lists, np.array(position, dtype=np.int64)[found.codes]
+
+
+#: Values in a column from which, and share of its rows, it is taken for an identifier of persons.
+_IDENTIFIERS = 5, 0.8
+
+
+def _check_no_identifier(
+    values: Sequence[object], rows: int, name: str, role: str, problems: Problems
+) -> None:
+    """Refuse a column with nearly as many values as rows: it names persons, and its values would be printed."""
+    least, share = _IDENTIFIERS
+    if len(values) >= max(least, share * rows):
+        problems.add(
+            f"Column {name!r} has {len(values):,} different values in {rows:,} rows, as an identifier of persons has "
+            f"and a {role} has not. Name the column of the {role}; perhaps person and register are exchanged."
+        )
+        problems.check()
 
 
 def _units(persons: IntArray, period: Factor | None) -> Units:

@@ -271,7 +271,7 @@ def _rules(context: Context) -> Iterator[tuple[str, Inline]]:
     say, rules = context.say, context.rules
     for part in fields(rules):
         value = getattr(rules, part.name)
-        if value is None or part.name == "name":
+        if value in (None, "") or part.name == "name":
             continue
         key = f"rule.{part.name}"
         if isinstance(value, bool):
