@@ -17,7 +17,7 @@ from mse.disclosure.count_tables import cells_of_frame, has_marks, printed, stac
 from mse.disclosure.gate import why_withheld
 from mse.disclosure.inversion import Range, inverted
 from mse.disclosure.printed import Printed, read_printed
-from mse.disclosure.release import note
+from mse.disclosure.protecting import note
 from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.suppression import WHOLE, Protected, least, range_of, told_width
 from mse.errors import ModelError

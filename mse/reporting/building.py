@@ -13,7 +13,7 @@ from mse.disclosure import protect_monitor
 from mse.disclosure import rules as rules_of
 from mse.disclosure.cells import Book
 from mse.disclosure.count_tables import PARTS, checked_margins, note_table, table_with
-from mse.disclosure.release import (
+from mse.disclosure.protecting import (
     margins_of,
     monitor_with,
     note_monitor,

@@ -14,7 +14,7 @@ import pandas as pd
 
 from mse.answer.goodness import fit_in_words
 from mse.answer.population import publications
-from mse.disclosure.release import models_shown
+from mse.disclosure.protecting import models_shown
 from mse.reporting.context import from_row, label
 from mse.words.catalogue import SOURCE
 from mse.words.content import (

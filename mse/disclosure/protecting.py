@@ -34,10 +34,12 @@ from mse.disclosure.count_tables import (
 )
 from mse.disclosure.gate import Gate, gate_of, gate_of_monitor, key_of, nearest, outward
 from mse.disclosure.leaning import Leaning
+from mse.disclosure.scrubbing import withheld_from
 from mse.disclosure.suppression import Protected, publish
+from mse.disclosure.typed import release, released_columns
 from mse.errors import ModelError
 from mse.loglinear import LogLinear
-from mse.messages import SOURCE, Message, catalogue_of, joined, sentences_of
+from mse.messages import Message
 from mse.monitoring.draws import PER, Figure, JointDraws
 from mse.monitoring.result import Cell, Monitor
 from mse.words.monitors import SUPPRESSED
@@ -54,18 +56,9 @@ if TYPE_CHECKING:
 
 _FIGURES = ("observed", "hidden", "total", "coverage", "low", "high", "status", "limit")
 _FEW = Message("withheld.few")
-#: What is said in place of a sentence of which it is not known what its numbers are.
-_UNKNOWN = Message("withheld.remark")
-#: Fields of messages that say what was asked for, not what was found.
-_ASKED = frozenset({"least", "level", "most", "usual", "within"})
 #: What is kept of the provenance: settings. What was found says how many persons it was found of.
 _SETTINGS = ("software", "version", "estimator")
 _DRAWN = ("replicates", "resampling", "interval", "candidates")
-#: Remarks whose being there at all says how small an overlap is.
-_SILENT = frozenset(
-    f"remark.{name}"
-    for name in ("unbounded", "zero", "redrawn", "many_redrawn", "undetermined", "beyond")
-)
 #: Shares are published to this many decimals.
 SHARE_DIGITS = 3
 
@@ -148,7 +141,13 @@ class ProtectedPopulation(PopulationEstimate, Protected):
         """Write the estimate as `PopulationEstimate.to_dict`, with what was done to it."""
         known = self.uncertainty.ends if isinstance(self.uncertainty, StoredIntervals) else {}
         data = super().to_dict(levels=[level for level in levels if level in known], draws=draws)
-        return data | {"disclosure": {**described(self), "rounded_to": self.rounded_to}}
+        data |= {"disclosure": {**described(self), "rounded_to": self.rounded_to}}
+        return release(data, (), self.rules).figures
+
+    def to_frame(self, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
+        """Show the estimate as `PopulationEstimate.to_frame`, as far as it may leave."""
+        names = () if self.strata is None else self.strata.names
+        return released_columns(super().to_frame(level), names, self.rules)
 
     def summary(self, level: float = DEFAULT_LEVEL) -> str:
         """Put the estimate in words, with a mark for what is not shown."""
@@ -388,50 +387,6 @@ def _range(
     return replace(spread, low=low, high=high)
 
 
-def withheld_from(text: str, rules: Rules) -> str:
-    """Say a message without the numbers found in the data; where zeros are not safe, not which ones there are.
-
-    Of words that are no message nobody can tell which numbers are counts: they are not said.
-
-    Examples
-    --------
-    >>> import mse
-    >>> strict = mse.disclosure.rules("cbs")
-    >>> withheld_from(Message("remark.unbounded", n=52, of=1000), strict)
-    ''
-    >>> withheld_from(Message("remark.misfit"), strict)[:19]
-    'The model does not '
-    """
-    if not rules.active or not text:
-        return text
-    if rules.suppresses:
-        text = joined(
-            *(each for each in sentences_of(text) if _key_of_message(each) not in _SILENT)
-        )
-    if not text:
-        return ""
-    said = [each if catalogue_of(SOURCE).knows(each) else _UNKNOWN for each in sentences_of(text)]
-    parts = (part for each in said if isinstance(each, Message) for part in each.parts())
-    if rules.unsafe(0) and any(part.key.startswith("nobody.") for part in parts):
-        return Message("withheld.empty")
-    return joined(*map(_withheld, said))
-
-
-def _key_of_message(text: str) -> str:
-    return text.key if isinstance(text, Message) else ""
-
-
-def _withheld(value: Any, name: str = "") -> Any:
-    """Withhold the numbers in a field that were found in the data."""
-    if isinstance(value, Message):
-        return Message(
-            value.key, **{key: _withheld(each, key) for key, each in value.fields.items()}
-        )
-    if isinstance(value, tuple):
-        return tuple(_withheld(each, name) for each in value)
-    return None if isinstance(value, int | float) and name not in _ASKED else value
-
-
 # Strata ------------------------------------------------------------------------------------------
 
 
@@ -498,9 +453,6 @@ def _strata(
 
 # Comparisons made fit to leave: every estimate in them, and no measure that counts can be ---------
 
-#: How well models fit: whoever knows all counts but some can try which ones fit as well.
-_MEASURES = ("n_parameters", "deviance", "aic", "bic")
-
 
 @dataclass(frozen=True, eq=False)
 class ProtectedFit:
@@ -550,12 +502,12 @@ class ProtectedComparison(Comparison, Protected):
 
     def to_frame(self, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
         """Show the answers as `Comparison.to_frame`, without measures of fit."""
-        frame = super().to_frame(level)
-        return frame.drop(columns=[name for name in _MEASURES if name in frame])
+        return released_columns(super().to_frame(level), (), self.rules)
 
     def to_dict(self, *, levels: Iterable[float] = STORED_LEVELS) -> dict[str, Any]:
         """Write the comparison as `Comparison.to_dict`, with what was done to it."""
-        return super().to_dict(levels=levels) | {"disclosure": described(self)}
+        data = super().to_dict(levels=levels) | {"disclosure": described(self)}
+        return release(data, (), self.rules).figures
 
     def summary(self, level: float = DEFAULT_LEVEL) -> str:
         """Put the comparison in words, with a mark for what is not shown."""
@@ -747,15 +699,19 @@ class ProtectedMonitor(Monitor, Protected):
         return self.between[first, last, group]
 
     def _frame(self, keys: Any) -> pd.DataFrame:
-        return _whole(super()._frame(keys))
+        return self._released(super()._frame(keys))
 
     def to_frame(self) -> pd.DataFrame:
         """Show all figures as `Monitor.to_frame`; what is suppressed is missing."""
-        return _whole(super().to_frame())
+        return self._released(super().to_frame())
+
+    def _released(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Keep the columns that may leave, counts as whole numbers."""
+        return released_columns(_whole(frame), (self.period, *self.group_names), self.rules)
 
     def to_dict(self) -> dict[str, Any]:
         """Write all figures as `Monitor.to_dict`, with what was done to them."""
-        return super().to_dict() | {"disclosure": described(self)}
+        return release(super().to_dict() | {"disclosure": described(self)}, (), self.rules).figures
 
     def __repr__(self) -> str:
         groups = f", groups {', '.join(self.group_names)}" if self.group_names else ""
