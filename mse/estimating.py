@@ -211,4 +211,5 @@ def _assumed(found: PopulationEstimate, wide: PopulationEstimate) -> tuple[str, 
 
 
 def _noted(found: PopulationEstimate, why: str) -> PopulationEstimate:
+    # The reason is a sentence of its own: what no message is may not leave under rules of disclosure.
     return replace(found, warnings=(*found.warnings, joined(Message("remark.alike_only"), why)))

@@ -1,7 +1,8 @@
 """The command ``mse``: estimates for pipelines and for people at a terminal.
 
 Exit status: 0 with an estimate, 2 for bad input (with a message on the error stream that says what
-to mend), 3 when nothing is estimable (the reason is printed all the same). Output holds estimates
+to mend), 3 when nothing is estimable (the reason is printed all the same), 4 when `mse check` finds a
+count that is given away. Output holds estimates
 and counts, never rows of the input.
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mse.cli.check import check_command
 from mse.cli.monitor import monitor_command
 from mse.cli.options import (
     NOT_ESTIMABLE,
@@ -34,16 +36,20 @@ from mse.cli.options import (
     Operating,
     Output,
     OutputFormat,
+    Private,
     Replicates,
     Search,
     SeedOption,
     Source,
     Workers,
     allowed,
+    bundle_for,
+    csv_text,
     json_text,
     operated,
     plain_errors,
     read_table,
+    reason_of,
     released,
     rules_asked,
     takes_table,
@@ -93,6 +99,7 @@ def estimate_command(
     level: Level = 0.95,
     form: OutputFormat = Form.text,
     disclosure: DisclosureOption = None,
+    private: Private = None,
     output: Output = None,
     seed: SeedOption = None,
 ) -> None:
@@ -103,6 +110,7 @@ def estimate_command(
 
         check_level(level)
         rules = rules_asked(disclosure)
+        bundle = bundle_for(rules, private)
         table = read_table(source, reading)
         table = operated(table, operating, not_operating)
         population = estimate(
@@ -114,16 +122,18 @@ def estimate_command(
             estimator=estimator,
             interval=None if interval is None else interval.value,
             replicates=replicates,
-            seed=seed,
+            seed=seed if bundle is None else bundle.seed(seed),
             n_jobs=workers,
             heterogeneity=allowed(heterogeneity),
         )
-        if seed is not None:
+        if seed is not None and bundle is None:
             population = replace(population, provenance={**population.provenance, "seed": seed})
         levels = {*STORED_LEVELS, level}
         shown = released(population, rules, table=table, levels=levels)
+        if bundle is not None and rules is not None:
+            bundle.with_run(shown.to_dict(), rules, table, seed)
         write(_estimate_text(shown, form, level), output)
-    _exit_unless_estimable([population])
+    _exit_unless_estimable([population], [shown])
 
 
 @app.command("compare")
@@ -165,13 +175,16 @@ def compare_command(
         comparison = compare(table, chosen)
         shown = released(comparison, rules, levels={*STORED_LEVELS, level})
         if form is Form.json:
-            text = json_text(shown.to_dict(levels={*STORED_LEVELS, level}) | {"seed": seed})
+            text = json_text(
+                shown.to_dict(levels={*STORED_LEVELS, level})
+                | ({} if rules is not None and rules.suppresses else {"seed": seed})
+            )
         elif form is Form.csv:
-            text = shown.to_frame(level).reset_index().to_csv(index=False)
+            text = csv_text(shown.to_frame(level).reset_index())
         else:
             text = shown.summary(level)
         write(text, output)
-    _exit_unless_estimable(comparison.populations)
+    _exit_unless_estimable(comparison.populations, shown.populations)
 
 
 app.command("monitor")(monitor_command)
@@ -181,6 +194,7 @@ app.command("report")(report_command)
 
 
 app.command("read")(read_command)
+app.command("check")(check_command)
 
 
 @app.command("datasets")
@@ -193,7 +207,7 @@ def datasets_command(*, form: OutputFormat = Form.text, output: Output = None) -
         if form is Form.json:
             text = json_text(frame.to_dict(orient="records"))
         elif form is Form.csv:
-            text = frame.to_csv(index=False)
+            text = csv_text(frame)
         else:
             text = _datasets_text(frame)
         write(text, output)
@@ -234,11 +248,15 @@ def _estimators(
     return [*chosen, *texts]
 
 
-def _exit_unless_estimable(populations: Iterable[PopulationEstimate]) -> None:
+def _exit_unless_estimable(
+    populations: Iterable[PopulationEstimate], shown: Iterable[PopulationEstimate]
+) -> None:
+    """Leave with a status of its own where nothing is estimable, with the reasons as far as they may be said."""
     known = list(populations)
     if any(_has_estimate(population) for population in known):
         return
-    reasons = dict.fromkeys(population.reason for population in known if population.reason)
+    pairs = zip(known, shown, strict=True)
+    reasons = dict.fromkeys(reason for pair in pairs if (reason := reason_of(*pair)))
     typer.echo(f"mse: nothing is estimable. {' '.join(reasons)}".rstrip(), err=True)
     raise typer.Exit(NOT_ESTIMABLE)
 
@@ -259,7 +277,7 @@ def _estimate_text(population: PopulationEstimate, form: Form, level: float) -> 
 
         return population.to_json(levels={*STORED_LEVELS, level})
     if form is Form.csv:
-        return population.to_frame(level).to_csv(index=False)
+        return csv_text(population.to_frame(level))
     return population.summary(level)
 
 

@@ -21,14 +21,18 @@ from mse.cli.options import (
     Operating,
     Output,
     OutputFormat,
+    Private,
     Replicates,
     SeedOption,
     Source,
     Workers,
     allowed,
+    bundle_for,
+    csv_text,
     names_in,
     operated,
     plain_errors,
+    reason_of,
     released,
     rules_asked,
     table_in,
@@ -110,6 +114,7 @@ def monitor_command(
     form: OutputFormat = Form.text,
     changes: ShowChanges = False,
     disclosure: DisclosureOption = None,
+    private: Private = None,
     output: Output = None,
     seed: SeedOption = None,
 ) -> None:
@@ -125,6 +130,7 @@ def monitor_command(
             msg = "--scope-break and --scope-column both say where scopes change; leave out one."
             raise ModelError(msg)
         rules = rules_asked(disclosure)
+        bundle = bundle_for(rules, private)
         named = names_in(groups)
         further = [*names_in(covariates), *([scope_column] if scope_column else [])]
         trends = _trends(trend)
@@ -138,7 +144,7 @@ def monitor_command(
             named,
             _model(model, criterion, trends),
             replicates,
-            seed,
+            seed if bundle is None else bundle.seed(seed),
             rates=None if population is None else frame_of(population, command=True),
             level=level,
             scope=_scope(table, period, scope_break) if scope_column is None else scope_column,
@@ -150,9 +156,14 @@ def monitor_command(
         )
         found = replace(found, notes=(*found.notes, *_not_named(read.unused)))
         shown = released(found, rules, table=table)
+        if bundle is not None and rules is not None:
+            bundle.with_run(shown.to_dict(), rules, table, seed)
         write(_text(shown, form, changes=changes), output)
     if not found.has_estimate:
-        typer.echo(f"mse: nothing is estimable. {found.population.reason}".rstrip(), err=True)
+        typer.echo(
+            f"mse: nothing is estimable. {reason_of(found.population, shown.population)}".rstrip(),
+            err=True,
+        )
         raise typer.Exit(NOT_ESTIMABLE)
 
 
@@ -221,7 +232,7 @@ def _text(found: Monitor, form: Form, *, changes: bool) -> str:
     if form is Form.json:
         return found.to_json()
     if form is Form.csv:
-        return (_all_changes(found) if changes else found.to_frame()).to_csv(index=False)
+        return csv_text(_all_changes(found) if changes else found.to_frame())
     return found.summary()
 
 

@@ -22,10 +22,13 @@ from mse.registry import ESTIMATORS
 
 # Help must not wait for pandas and the compiler: what the work needs is imported where it is done.
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mse._typing import Level as TableLevel
+    from mse.answer.population import PopulationEstimate
     from mse.data.reading import Reading
     from mse.data.table import CaptureTable
-    from mse.disclosure import Rules
+    from mse.disclosure import Bundle, Rules
 
 BAD_INPUT = 2
 NOT_ESTIMABLE = 3
@@ -182,6 +185,14 @@ DisclosureOption: TypeAlias = Annotated[
         help="Rules of disclosure under which the output may leave: cbs, none, or a TOML or JSON "
         "file with your own. Without it nothing is suppressed, and a line on the error stream says so "
         "where counts are small.",
+    ),
+]
+
+Private: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --disclosure: file that stays inside. It keeps the secret key of the draws, the table, and "
+        "what was published, with which everything further is checked.",
     ),
 ]
 
@@ -365,6 +376,17 @@ def rules_asked(name: str | None) -> Rules | None:
     return rules(name)
 
 
+def bundle_for(rules: Rules | None, path: Path | None) -> Bundle | None:
+    """Open the private bundle; draws under rules that suppress have a secret key, since seeds can be guessed."""
+    if rules is None or not rules.suppresses:
+        if path is not None:
+            raise ModelError("--private keeps what --disclosure rules are applied to: name rules.")
+        return None
+    from mse.disclosure import Bundle
+
+    return Bundle.at(path)
+
+
 def released(thing: _Thing, asked: Rules | None, **options: Any) -> _Thing:
     """Take out of a result what may not leave under the rules that were asked for."""
     from mse.disclosure import Rules, check, protect
@@ -383,6 +405,11 @@ def released(thing: _Thing, asked: Rules | None, **options: Any) -> _Thing:
     return thing
 
 
+def reason_of(found: PopulationEstimate, shown: PopulationEstimate) -> str:
+    """Why there is no estimate: as it may be said, where that is not all that is known."""
+    return found.reason if shown is found else shown.reason
+
+
 # Writing -----------------------------------------------------------------------------------------
 
 
@@ -391,6 +418,29 @@ def json_text(data: Mapping[str, Any] | list[Any]) -> str:
     from mse.answer.population import jsonable
 
     return json.dumps(jsonable(data), indent=2, allow_nan=False, ensure_ascii=False)
+
+
+#: With these a cell begins that a spreadsheet takes for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    r"""Write a frame as CSV in which no text is a formula: an apostrophe before it makes it plain text.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> csv_text(pd.DataFrame({"list": ["=1+1", "police"], "n": [-3, 4]}))
+    "list,n\\n'=1+1,-3\\npolice,4\\n"
+    """
+
+    def plain(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        # A carriage return would end the row for some readers.
+        return ("'" if value.startswith(_FORMULA) else "") + value.replace("\r", " ")
+
+    return frame.map(plain).rename(columns=plain).to_csv(index=False)
 
 
 def write(text: str, output: Path | None) -> None:

@@ -16,11 +16,13 @@ from mse.cli.options import (
     Level,
     NotOperating,
     Operating,
+    Private,
     Replicates,
     SeedOption,
     Source,
     Workers,
     allowed,
+    bundle_for,
     operated,
     plain_errors,
     table_in,
@@ -77,6 +79,7 @@ def report_command(
     form: FormOption = None,
     language: LanguageOption = "en",
     disclosure: Disclosure = "none",
+    private: Private = None,
     title: Title = None,
     population: About = None,
     period: When = None,
@@ -103,6 +106,7 @@ def report_command(
         check_level(level)
         language_of(language)
         shown = rules(disclosure)
+        bundle = bundle_for(shown, private)
         target, chosen = _target(source, output, form)
         about = {"population": population, "period": period, "scope": scope, "source": data_source}
         table = table_in(understand(source, reading), source, announce=True)
@@ -111,7 +115,7 @@ def report_command(
         found = usual_results(
             table,
             replicates=replicates,
-            seed=seed,
+            seed=seed if bundle is None else bundle.seed(seed),
             n_jobs=workers,
             announce=_say,
             estimators=estimator or (),
@@ -125,7 +129,8 @@ def report_command(
     if target is not None:
         typer.echo(f"the report is in {target}")
     if found[0].status not in ("ok", "boundary"):
-        typer.echo(f"mse: nothing is estimable. {found[0].reason}".rstrip(), err=True)
+        reason = "" if shown.active else found[0].reason
+        typer.echo(f"mse: nothing is estimable. {reason}".rstrip(), err=True)
         raise typer.Exit(NOT_ESTIMABLE)
 
 

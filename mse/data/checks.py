@@ -107,6 +107,24 @@ def listed(values: Iterable[object], limit: int = SHOWN) -> str:
     return f"{', '.join(items[:limit])} and {len(items) - limit} more"
 
 
+def values_told(values: Iterable[object], limit: int = SHOWN) -> str:
+    """Write what a column holds: a few values by name, many by their number and type, since they may name persons.
+
+    Examples
+    --------
+    >>> from mse.data.checks import values_told
+    >>> values_told(["yes", "no"])
+    "'yes', 'no'"
+    >>> values_told(f"P{n}" for n in range(300))
+    '300 different values (str)'
+    """
+    known = list(values)
+    if len(known) <= limit + 1:
+        return listed(known, limit)
+    kinds = dict.fromkeys(type(value).__name__ for value in known)
+    return f"{len(known):,} different values ({', '.join(kinds)})"
+
+
 def near(name: object, options: Sequence[object]) -> str:
     """Ask whether an option that looks like `name` was meant; empty if none does.
 

@@ -13,7 +13,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from mse.data.checks import Problems, check_unknown, listed
+from mse.data.checks import Problems, check_unknown, listed, values_told
 from mse.data.codings import (
     BAD,
     PLAIN,
@@ -132,7 +132,7 @@ def factor(
     ]
     if bad:
         problems.add(
-            f"Column {name!r} holds {listed(bad)} ({type(bad[0]).__name__}): expected strings, whole "
+            f"Column {name!r} holds {values_told(bad)} ({type(bad[0]).__name__}): expected strings, whole "
             "numbers or dates. Convert the column to strings."
         )
     levels = list(

@@ -787,6 +787,7 @@ def _sources(
     """Find the names of the lists, and for each row the position of its register."""
     values = tuple(str(level) for level in found.levels)
     check_spelling(values, name, problems)
+    _check_no_identifier(values, len(found.codes), name, "register", problems)
     if registers is None:
         return values, found.codes
     lists = as_names(registers, "register", problems)
@@ -805,6 +806,23 @@ def _sources(
         )
     position = [lists.index(value) if value in lists else -1 for value in values] + [-1]
     return lists, np.array(position, dtype=np.int64)[found.codes]
+
+
+#: Values in a column from which, and share of its rows, it is taken for an identifier of persons.
+_IDENTIFIERS = 5, 0.8
+
+
+def _check_no_identifier(
+    values: Sequence[object], rows: int, name: str, role: str, problems: Problems
+) -> None:
+    """Refuse a column with nearly as many values as rows: it names persons, and its values would be printed."""
+    least, share = _IDENTIFIERS
+    if len(values) >= max(least, share * rows):
+        problems.add(
+            f"Column {name!r} has {len(values):,} different values in {rows:,} rows, as an identifier of persons has "
+            f"and a {role} has not. Name the column of the {role}; perhaps person and register are exchanged."
+        )
+        problems.check()
 
 
 def _units(persons: IntArray, period: Factor | None) -> Units:

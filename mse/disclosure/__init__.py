@@ -5,18 +5,20 @@
 >>> strict.threshold, strict.base
 (10, 5)
 
-===================================  =============================================================
-``rules(name_or_path)``              a `Rules` object; ``Rules.active`` is False for ``"none"``
-``check(thing, rules)``              `DisclosureCheck`: every violation by name, for those inside
-``protect(thing, rules)``            the same kind of thing, fit to leave; goes to one of the next
-``protect_counts(frame, rules)``     `ProtectedCounts`: a frame of counts, with or without totals
-``protect_table(table, rules)``      `ProtectedTable`: histories, list totals, overlaps, strata
-``protect_population(p, rules)``     `ProtectedPopulation`, a `PopulationEstimate` all the same
-``protect_comparison(c, rules)``     `ProtectedComparison`, a `Comparison` all the same
-``protect_monitor(m, rules)``        `ProtectedMonitor`, a `Monitor` all the same
-``protect_together(things, rules)``  several things about the same persons, in one publication
-``attack(published)``                what a reader can compute of what is suppressed: a DataFrame
-===================================  =============================================================
+=====================================  ===========================================================
+``rules(name_or_path)``                a `Rules` object; ``Rules.active`` is False for ``"none"``
+``check(thing, rules)``                `DisclosureCheck`: every violation by name, for those inside
+``protect(thing, rules)``              the same kind of thing, fit to leave; goes to one of the next
+``protect_counts(frame, rules)``       `ProtectedCounts`: a frame of counts, with or without totals
+``protect_table(table, rules)``        `ProtectedTable`: histories, list totals, overlaps, strata
+``protect_population(p, rules)``       `ProtectedPopulation`, a `PopulationEstimate` all the same
+``protect_comparison(c, rules)``       `ProtectedComparison`, a `Comparison` all the same
+``protect_monitor(m, rules)``          `ProtectedMonitor`, a `Monitor` all the same
+``protect_together(things, rules)``    several things about the same persons, in one publication
+``attack(published, rules)``           what a reader can compute of what is suppressed: a DataFrame
+``release(figures, messages, rules)``  the gate: figures without a declared type do not leave
+``Bundle.at(path)``                    what stays inside: key of the draws, table, what was published
+=====================================  ===========================================================
 
 Everything protected has ``rules``, ``note`` (a sentence for the reader, empty if nothing was changed)
 and ``suppressed`` (labels of the suppressed cells). A suppressed figure is missing (NA, NaN, None)
@@ -26,13 +28,14 @@ in frames and JSON and ``MARK`` in text; no suppressed count stays in a protecte
 from __future__ import annotations
 
 from mse.disclosure.attack import DisclosureCheck, attack, check
+from mse.disclosure.bundle import Bundle
 from mse.disclosure.count_tables import (
     ProtectedCounts,
     ProtectedTable,
     protect_counts,
     protect_table,
 )
-from mse.disclosure.release import (
+from mse.disclosure.protecting import (
     ProtectedComparison,
     ProtectedMonitor,
     ProtectedPopulation,
@@ -44,9 +47,11 @@ from mse.disclosure.release import (
 )
 from mse.disclosure.rules import MARK, Rules, rules
 from mse.disclosure.suppression import Protected
+from mse.disclosure.typed import Released, release
 
 __all__ = [
     "MARK",
+    "Bundle",
     "DisclosureCheck",
     "Protected",
     "ProtectedComparison",
@@ -54,6 +59,7 @@ __all__ = [
     "ProtectedMonitor",
     "ProtectedPopulation",
     "ProtectedTable",
+    "Released",
     "Rules",
     "attack",
     "check",
@@ -64,5 +70,6 @@ __all__ = [
     "protect_population",
     "protect_table",
     "protect_together",
+    "release",
     "rules",
 ]

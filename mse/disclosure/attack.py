@@ -14,13 +14,18 @@ from mse.answer.shown import Result, Section
 from mse.comparing import Comparison
 from mse.disclosure.cells import Book, label
 from mse.disclosure.count_tables import cells_of_frame, has_marks, printed, stacked
-from mse.disclosure.release import note, why_withheld
+from mse.disclosure.gate import why_withheld
+from mse.disclosure.inversion import Range, inverted
+from mse.disclosure.printed import Printed, read_printed
+from mse.disclosure.protecting import note
+from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.suppression import WHOLE, Protected, least, range_of, told_width
 from mse.errors import ModelError
 from mse.monitoring import Monitor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from mse.data.table import CaptureTable
     from mse.disclosure.cells import Cells, Publication
@@ -30,8 +35,8 @@ COLUMNS = ("cell", "what", "low", "high", "exposed", "why")
 
 
 def attack(
-    published: Protected | pd.DataFrame,
-    rules: Rules | None = None,
+    published: Protected | pd.DataFrame | Mapping[str, Any] | str | Path | Sequence[Any],
+    rules: Rules | str | None = None,
     *,
     by: Sequence[str] | None = None,
     count: str = "n",
@@ -59,9 +64,10 @@ def attack(
     DataFrame
         One row for each suppressed count, each count that has no place in the output but follows from
         sums, each small count where rounding is all that protects it, and each share that says too
-        much: ``cell``; ``what`` (``suppressed``, ``implied``, ``rounded`` or ``share``); ``low`` and
-        ``high``, persons, or the smallest share and 1; ``exposed``, whether that is within the
-        protection limits; ``why``.
+        much: ``cell``; ``what`` (``suppressed``, ``implied``, ``rounded``, ``share``; of estimates
+        ``closed form``, ``seed``, ``sentence``, ``difference``, ``measure``); ``low`` and ``high``,
+        persons, or the smallest share and 1; ``exposed``, whether that is within the protection
+        limits; ``why``.
 
     Raises
     ------
@@ -81,16 +87,26 @@ def attack(
     >>> mse.disclosure.attack(mse.disclosure.protect_counts(frame, both))["exposed"].any()
     np.False_
     """
+    if isinstance(published, Protected):
+        return attack_publication(published.publication)
+    if rules is None:
+        raise ModelError("What was printed tells no rules: give those it is to be held against.")
+    held = rules_of(rules)
     if isinstance(published, pd.DataFrame):
-        if rules is None:
-            raise ModelError("A frame tells no rules: give those it is to be held against.")
-        return attack_publication(printed(published, rules, by=by, count=count, total=total))
-    if not isinstance(published, Protected):
-        raise ModelError(
-            f"{type(published).__name__} was not protected: expected what protect(...) gives, or a "
-            "frame of counts with marks."
-        )
-    return attack_publication(published.publication)
+        return attack_publication(printed(published, held, by=by, count=count, total=total))
+    things = published if isinstance(published, list | tuple) else [published]
+    found = sum(map(read_printed, things), Printed())
+    rows = [(*each[:4], _told(each, held), each.why) for each in inverted(found, held)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _told(left: Range, rules: Rules) -> bool:
+    """Whether what is left of a count is too little."""
+    if left.what == "measure":
+        return rules.suppresses
+    if left.what == "sentence" and left.low == left.high and left.low % rules.base:
+        return True
+    return left.low >= (1 if rules.zeros_safe else 0) and left.high < rules.protection[1]
 
 
 def attack_publication(known: Publication) -> pd.DataFrame:

@@ -17,9 +17,12 @@ import json
 import math
 import tomllib
 from dataclasses import dataclass, fields
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mse._typing import FrozenDict
 from mse.data.checks import listed, near
 from mse.errors import ModelError
 from mse.messages import MARK
@@ -54,8 +57,13 @@ class Rules:
     limits : pair of int, optional
         Protection limits: of a suppressed count below the threshold a reader may rule out nothing from
         the first to the second. By default from 1 (0 if zeros are not safe) to the threshold.
+    grain : float, default 0.05
+        Largest share of the width of its 95% interval to which an estimate is rounded, where counts are
+        suppressed: to 1, 2 or 5 times a power of ten of ``base``, the ends of intervals outward.
     name : str, default "own"
         Named in the notes beside what is published.
+    source, date : str
+        Who asks for it, and since when.
 
     Raises
     ------
@@ -69,8 +77,8 @@ class Rules:
     >>> Rules(threshold=-3, base=0)
     Traceback (most recent call last):
     mse.errors.ModelError: 2 problems in the disclosure rules:
-      - threshold is -3; expected a whole number of persons, 0 or more.
-      - base is 0; expected a whole number of persons, 1 or more.
+      - threshold is -3; expected a whole number of persons, 0 or more and at most 1,000.
+      - base is 0; expected a whole number of persons, 1 or more and at most 1,000.
     """
 
     threshold: int = 0
@@ -80,7 +88,10 @@ class Rules:
     zeros_safe: bool = True
     secondary: bool = True
     limits: tuple[int, int] | None = None
+    grain: float = 0.05
     name: str = "own"
+    source: str = ""
+    date: str = ""
 
     def __post_init__(self) -> None:
         _raise(_problems(self), "disclosure rules")
@@ -121,6 +132,24 @@ class Rules:
             return value
         return float(math.floor(value / self.base + 0.5) * self.base)
 
+    def step(self, width: float, hidden: float) -> float:
+        """Choose the persons to whose multiples an estimate is rounded: 1, 2 or 5 times a power of ten of the base.
+
+        width: of its 95% interval, persons; of its hidden number where there is none
+
+        Examples
+        --------
+        >>> Rules(threshold=10, base=5).step(1_930.0, 800.0)
+        50.0
+        """
+        if not self.suppresses:
+            return float(self.base)
+        most = self.grain * (width if math.isfinite(width) and width > 0 else hidden) / self.base
+        if not math.isfinite(most) or most <= 1:
+            return float(self.base)
+        power = 10.0 ** math.floor(math.log10(most))
+        return float(self.base * power * max(each for each in (1, 2, 5) if each * power <= most))
+
     def sentence(self) -> str:
         """Put the rules in words, for those who read what was published under them."""
         parts = []
@@ -143,27 +172,43 @@ def _problems(given: Rules) -> Iterator[str]:
     """Say what is wrong with the values of rules."""
     for name, least in (("threshold", 0), ("base", 1)):
         value = getattr(given, name)
-        if not _whole(value) or value < least:
-            yield f"{name} is {value!r}; expected a whole number of persons, {least} or more."
-    for name in ("group", "dominance"):
+        if not _whole(value) or not least <= value <= _MOST:
+            yield (
+                f"{name} is {_short(value)}; expected a whole number of persons, {least} or more and at most {_MOST:,}."
+            )
+    # Of smaller shares nothing could be kept: parts of a total hold half of it all the time.
+    for name, low in (("group", 0.5), ("dominance", 0.05)):
         value = getattr(given, name)
-        if value is not None and not (_number(value) and 0 < value < 1):
-            yield f"{name} is {value!r}; expected a share between 0 and 1, such as 0.9, or nothing."
+        if value is not None and not (_number(value) and low <= value < 1):
+            yield f"{name} is {_short(value)}; expected a share from {low:g} to below 1, such as 0.9, or nothing."
+    if not _number(given.grain) or not 0.01 <= given.grain <= 0.5:
+        yield f"grain is {_short(given.grain)}; expected a share of the width of an interval, from 0.01 to 0.5."
     for name in ("zeros_safe", "secondary"):
         value = getattr(given, name)
         if not isinstance(value, bool):
             yield f"{name} is {value!r}; expected true or false."
-    if not str(given.name).strip():
-        yield f"name is {given.name!r}; expected a text."
+    yield from (
+        f"{name} is {_short(getattr(given, name))}; expected a text."
+        for name in ("name", "source", "date")
+        if not isinstance(getattr(given, name), str) or (name == "name" and not given.name.strip())
+    )
     if given.limits is not None:
-        yield from _limit_problems(given.limits)
+        yield from _limit_problems(given.limits, given.threshold)
 
 
-def _limit_problems(limits: Any) -> Iterator[str]:
+def _limit_problems(limits: Any, threshold: Any) -> Iterator[str]:
     if not isinstance(limits, tuple | list) or len(limits) != 2 or not all(map(_whole, limits)):
-        yield f"limits are {limits!r}; expected two whole numbers of persons, such as [1, 10]."
-    elif not 0 <= limits[0] < limits[1]:
-        yield f"limits are {limits!r}; expected the lower one first, 0 or more."
+        yield f"limits are {_short(limits)}; expected two whole numbers of persons, such as [1, 10]."
+    elif not 0 <= limits[0] < limits[1] <= _MOST:
+        yield f"limits are {_short(limits)}; expected the lower one first, 0 or more, and at most {_MOST:,}."
+    elif _whole(threshold) and limits[1] < threshold:
+        yield f"limits are {_short(limits)}; expected them to reach to the threshold, {threshold}, at least."
+
+
+def _short(value: object) -> str:
+    """Write what was found, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _whole(value: object) -> bool:
@@ -185,11 +230,23 @@ def _raise(problems: Iterable[str], what: str) -> None:
     raise ModelError(f"{len(found)} problems in the {what}:\n{lines}")
 
 
-#: Rules by name. What `cbs` takes from where, and what it assumes, is said in `rules`.
-_PRESETS = {
-    "none": Rules(name="none"),
-    "cbs": Rules(threshold=10, base=5, group=0.9, dominance=0.5, name="cbs"),
-}
+#: Persons that a threshold or a base may be at most: beyond it nothing at all would be left.
+_MOST = 1_000
+_NONE = Rules(name="none")
+
+
+@cache
+def presets() -> Mapping[str, Rules]:
+    """Read the rules that have a name: a file each in ``mse/disclosure/offices``."""
+    found = {"none": _NONE}
+    for each in sorted(
+        files("mse.disclosure").joinpath("offices").iterdir(), key=lambda file: file.name
+    ):
+        if each.name.endswith(".toml"):
+            name = each.name.removesuffix(".toml")
+            data = tomllib.loads(each.read_text(encoding="utf-8"))
+            found[name] = Rules(**{"name": name, **data})
+    return FrozenDict(found)
 
 
 def rules(name: str | Path | Rules) -> Rules:
@@ -198,7 +255,7 @@ def rules(name: str | Path | Rules) -> Rules:
     Parameters
     ----------
     name : str, path or Rules
-        ``"none"``, ``"cbs"``, or a file ending in .toml or .json whose keys are the parameters of
+        ``"none"``, ``"cbs"``, ``"ten"``, ``"seven"``, ``"five"``, or a file ending in .toml or .json whose keys are the parameters of
         `Rules`, and ``like``: a preset to start from. `Rules` are given back as they are.
 
     Returns
@@ -232,13 +289,13 @@ def rules(name: str | Path | Rules) -> Rules:
     """
     if isinstance(name, Rules):
         return name
-    if isinstance(name, str) and name in _PRESETS:
-        return _PRESETS[name]
+    if isinstance(name, str) and name in presets():
+        return presets()[name]
     path = Path(name)
     if path.suffix.lower() not in (".toml", ".json"):
         raise ModelError(
-            f"There are no disclosure rules {str(name)!r}: expected {listed(_PRESETS)}, or a file "
-            f"ending in .toml or .json.{near(str(name), list(_PRESETS))}"
+            f"There are no disclosure rules {str(name)!r}: expected {listed(presets())}, or a file "
+            f"ending in .toml or .json.{near(str(name), list(presets()))}"
         )
     return _from_mapping(_read(path), path)
 
@@ -247,10 +304,10 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         data = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"The disclosure rules {path} cannot be read: {error}. Expected TOML or JSON in UTF-8."
-        ) from error
+            f"The disclosure rules {path} cannot be read: {_short(str(error))}. Expected TOML or JSON in UTF-8."
+        ) from None
     if not isinstance(data, dict):
         raise ModelError(
             f"The disclosure rules {path} hold no names with values: expected an object."
@@ -267,10 +324,10 @@ def _from_mapping(data: Mapping[str, Any], path: Path) -> Rules:
         if key not in (*known, "like")
     ]
     like = data.get("like", "none")
-    if like not in _PRESETS:
-        problems.append(f"like is {like!r}; expected one of {listed(_PRESETS)}.")
+    if not isinstance(like, str) or like not in presets():
+        problems.append(f"like is {_short(like)}; expected one of {listed(presets())}.")
         like = "none"
-    values = {part: getattr(_PRESETS[like], part) for part in known} | {"name": path.stem}
+    values = {part: getattr(presets()[like], part) for part in known} | {"name": path.stem}
     values |= {key: value for key, value in data.items() if key in known}
     if isinstance(values["limits"], list):
         values["limits"] = tuple(values["limits"])
@@ -279,4 +336,10 @@ def _from_mapping(data: Mapping[str, Any], path: Path) -> Rules:
     for key, value in values.items():
         object.__setattr__(unchecked, key, value)
     _raise([*problems, *_problems(unchecked)], f"disclosure rules {path}")
-    return Rules(**values)
+    found = Rules(**values)
+    if not found.active:
+        raise ModelError(
+            f"The disclosure rules {path} protect nothing: no count is suppressed and none is rounded. Name a "
+            "threshold of 2 or more, or say with 'none' that nothing is to be protected."
+        )
+    return found

@@ -13,7 +13,7 @@ from mse.disclosure import protect_monitor
 from mse.disclosure import rules as rules_of
 from mse.disclosure.cells import Book
 from mse.disclosure.count_tables import PARTS, checked_margins, note_table, table_with
-from mse.disclosure.release import (
+from mse.disclosure.protecting import (
     margins_of,
     monitor_with,
     note_monitor,
@@ -120,7 +120,8 @@ def _counts(table: CaptureTable, safe: ProtectedTable, rules: Rules) -> Counts:
     sizes = safe.list_totals.to_numpy(dtype=np.float64, na_value=np.nan)
     # Beside estimates from few lists overlaps may have no place at all.
     missing = 0
-    if table.margins is None and len(safe.histories) == 0:
+    apart = overlaps[~np.eye(len(overlaps), dtype=np.bool_)]
+    if table.margins is None and len(safe.histories) == 0 and np.isnan(apart).all():
         missing = table.n_lists * (table.n_lists - 1) // 2
     return replace(
         counts_of(table),

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -19,6 +20,7 @@ from mse.comparing import Comparison
 from mse.data.datasets import list_datasets
 from mse.data.table import CaptureTable
 from mse.diagnostics import CheckResult, GoodnessOfFit, Influence, Overlaps, Residuals
+from mse.disclosure.leaning import smallest_overlap
 from mse.errors import ModelError
 from mse.messages import MARK
 from mse.monitoring import Monitor
@@ -70,6 +72,15 @@ class Context:
     def hides(self) -> bool:
         """Whether counts are suppressed or rounded, so that nothing may leave that gives them away."""
         return self.rules.active
+
+    @cached_property
+    def has_small_overlaps(self) -> bool:
+        """Whether scenarios and tests may lean on fewer persons than may be shown."""
+        tables = [*self.given.tables, *(group.table for group in self.given.groups)]
+        known = [each for each in tables if each is not None]
+        return self.rules.suppresses and not (
+            known and all(smallest_overlap(each) >= self.rules.threshold for each in known)
+        )
 
     # Blocks ---------------------------------------------------------------------------------------
 

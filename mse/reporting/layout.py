@@ -110,7 +110,7 @@ class _Writer:
         self.say, self.slugs, self.foreign = language, slugs, False
 
     def section(self, section: Section, depth: int) -> Iterator[str]:
-        yield f"{'#' * depth} {section.heading}"
+        yield f"{'#' * depth} {_escape(section.heading)}"
         for block in section.blocks:
             yield self.block(block)
         for inner in section.sections:
@@ -125,14 +125,19 @@ class _Writer:
             case Bullets():
                 return "\n".join(f"- {self.runs(item)}" for item in block.items)
             case Facts():
-                return "\n".join(f"- **{row[0]}:** {self.runs(row[1])}" for row in block.rows)
+                return "\n".join(
+                    f"- **{_escape(row[0])}:** {self.runs(row[1])}" for row in block.rows
+                )
             case Table():
                 return self.table(block)
             case Figure():
                 return _figure(block)
             case Verbatim():
                 self.foreign |= bool(block.language)
-                return f"```text\n{block.text}\n```"
+                # A fence longer than any in the text, so that nothing in it ends it.
+                ticks = max(map(len, re.findall("`+", block.text)), default=0)
+                fence = "`" * max(3, ticks + 1)
+                return f"{fence}text\n{block.text}\n{fence}"
 
     def table(self, table: Table) -> str:
         rules = ["---:" if column.figures else "---" for column in table.columns]
@@ -141,12 +146,12 @@ class _Writer:
             _row(rules),
             *(_row(self.cell(cell) for cell in row) for row in table.rows),
         ]
-        parts = [f"**{table.caption}**", "\n".join(lines), *(f"*{note}*" for note in table.notes)]
+        notes = (f"*{_escape(note)}*" for note in table.notes)
+        parts = [f"**{_escape(table.caption)}**", "\n".join(lines), *notes]
         return "\n\n".join(parts)
 
     def cell(self, cell: Cell) -> str:
-        text = _escape(cell.text).replace("|", "\\|").replace("\n", " ")
-        return self._marked(text, cell.language)
+        return self._marked(_escape(cell.text), cell.language)
 
     def runs(self, text: Inline) -> str:
         return "".join(map(self._run, text))
@@ -164,8 +169,8 @@ class _Writer:
 
 
 def _escape(text: str) -> str:
-    """Keep what is text from being read as layout."""
-    return re.sub(r"([\\`*_\[\]<>#])", r"\\\1", text)
+    """Keep what is text from being read as layout: marks, and a line that would begin something else."""
+    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", re.sub(r"\s*[\n\r]\s*", " ", text))
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -173,7 +178,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _figure(figure: Figure) -> str:
+    caption = _escape(figure.caption)
     if not figure.svg:
-        return f"*{figure.caption}.* {_escape(figure.alt)}"
-    alt = figure.alt.replace("\n", " ").replace("[", "(").replace("]", ")")
-    return f"![{alt}]({_data_uri(figure)})\n\n*{figure.caption}*"
+        return f"*{caption}.* {_escape(figure.alt)}"
+    return f"![{_escape(figure.alt)}]({_data_uri(figure)})\n\n*{caption}*"

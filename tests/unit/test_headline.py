@@ -125,7 +125,9 @@ def test_where_it_cannot_be_given_the_answer_says_so() -> None:
 
 
 def test_protected_estimates_have_both() -> None:
-    safe = mse.disclosure.protect_population(by_region(), mse.disclosure.rules("cbs"))
+    table = mse.load_dataset("scotland_pwid").collapse("sex", "age")
+    strict = mse.disclosure.rules("cbs")
+    safe = mse.disclosure.protect_population(by_region(), strict, table=table)
     wide, narrow = safe.margin("region"), safe.margin("region", given="alike")
     assert (wide["high"] > narrow["high"]).all()
     assert safe.interval(0.95)[1] > safe.alike.interval(0.95)[1]

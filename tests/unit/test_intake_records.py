@@ -178,7 +178,7 @@ class TestRegisters:
         assert "Nobody is on list 'kmr'" in problems[2]
 
     def test_more_than_thirty(self) -> None:
-        frame = pd.DataFrame({"id": range(40), "source": [f"s{i}" for i in range(40)]})
+        frame = pd.DataFrame({"id": range(80), "source": [f"s{i}" for i in range(40)] * 2})
         assert "40 lists: at most 30" in problem_of(frame)
 
     def test_only_one(self) -> None:

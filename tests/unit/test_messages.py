@@ -14,7 +14,7 @@ import pytest
 
 import mse
 from mse.disclosure import Rules, protect_population
-from mse.disclosure.release import withheld_from
+from mse.disclosure.protecting import withheld_from
 from mse.messages import (
     MARK,
     SPOKEN,
@@ -78,7 +78,9 @@ def test_what_another_version_said_keeps_its_words() -> None:
     assert (back, NL.translated(back)) == ("Of old.", None)
     other = Message.stored("Of 3.", "remark.unbounded", {"m": 3})
     assert NL.translated(other) is None
-    assert withheld_from(other, STRICT) == Message("withheld.remark")
+    assert withheld_from(other, STRICT) == ""
+    unknown = Message.stored("Of 3.", "remark.no_profile_yet", {"m": 3})
+    assert withheld_from(unknown, STRICT) == Message("withheld.remark")
 
 
 def test_an_estimate_comes_back_with_its_messages() -> None:

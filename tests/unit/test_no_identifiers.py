@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -152,3 +152,45 @@ def test_individual_rows_leave_their_identifier_behind(tmp_path: Path) -> None:
     result = RUN.invoke(app, ["estimate", str(path), "--lists", "a,b,c", "--model", "main"])
     assert result.exit_code == 0
     assert TELLING not in result.output
+
+
+# What is named by mistake: a column of identifiers as a list, a count, a register.
+def mistaken() -> pd.DataFrame:
+    rows = {"id": [f"{TELLING}{n}" for n in range(40)], "register": ["police", "care"] * 20}
+    return pd.DataFrame(rows).assign(a=1, b=[0, 1] * 20)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda frame: mse.CaptureTable.from_frame(frame, lists=["id", "a"]),
+        lambda frame: mse.CaptureTable.from_frame(frame, lists=["a", "b"], count="id"),
+        lambda frame: mse.CaptureTable.from_records(frame, person="register", register="id"),
+        lambda frame: mse.CaptureTable.from_records(
+            frame, person="register", register="id", registers=["police", "care"]
+        ),
+    ],
+)
+def test_errors_give_the_number_of_values_and_not_the_values(read: Any) -> None:
+    with pytest.raises(mse.InvalidTableError, match="40 different values") as error:
+        read(mistaken())
+    assert TELLING not in str(error.value)
+
+
+def test_a_column_of_identifiers_is_no_register() -> None:
+    frame = mistaken()
+    with pytest.raises(mse.InvalidTableError, match="person and register are exchanged"):
+        mse.CaptureTable.from_records(frame, person="register", register="id")
+    assert mse.CaptureTable.from_records(frame, person="id", register="register").lists == (
+        "care",
+        "police",
+    )
+
+
+def test_the_command_line_names_no_identifier(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    mistaken().to_csv(path, index=False)
+    found = RUN.invoke(app, ["estimate", str(path), "--lists", "id,register"])
+    assert found.exit_code == 2
+    assert "40 different values" in found.output
+    assert TELLING not in found.output

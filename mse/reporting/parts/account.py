@@ -15,6 +15,7 @@ import pandas as pd
 from mse.answer.goodness import fit_in_words
 from mse.answer.population import publications
 from mse.answer.protocols import settings_of
+from mse.disclosure.protecting import models_shown
 from mse.reporting.context import from_row, label
 from mse.words.catalogue import SOURCE
 from mse.words.content import (
@@ -55,8 +56,6 @@ _MODEL_COLUMNS = {
     "status": None,
     "limit": None,
 }
-#: What would let suppressed counts be tried out: exact functions of the whole table.
-_TELLING = ("deviance", "aic", "aicc", "bic", "total")
 
 
 def account(context: Context) -> Section:
@@ -126,6 +125,8 @@ def _settings(context: Context, each: Estimated) -> Iterator[tuple[str, Inline]]
     if estimator is not None and is_dataclass(estimator):
         yield say("account.class"), inline(type(estimator).__name__)
         for name, value in settings_of(estimator):
+            if name.endswith("seed") and context.hides:
+                continue
             yield name, inline(repr(value))
     elif each.estimator:
         yield say("account.class"), inline(each.estimator)
@@ -166,30 +167,41 @@ def _setting(value: object) -> str:
 
 def _models(context: Context) -> Iterator[Block]:
     say = context.say
-    for each in context.given.estimates:
-        frame = getattr(each.fit, "models", None)
-        if not isinstance(frame, pd.DataFrame) or "model" not in frame:
-            continue
-        known = [name for name in _MODEL_COLUMNS if name in frame]
-        if "df_adjusted" in known:
-            # One number of degrees of freedom: that of the tests of fit.
-            known.remove("df_residual")
-        if context.hides:
-            known = [name for name in known if name not in _TELLING]
-        columns = [
-            (
-                Column(say(f"column.{name}"), figures=_MODEL_COLUMNS[name] is not None),
-                from_row(name, partial(_model_cell, context, name)),
-            )
-            for name in known
-        ]
-        notes = [
-            *([say("account.df")] if "df_adjusted" in known else []),
-            *context.rest(frame, MOST_MODELS, "account.more_models"),
-            *([say("disclosure.criteria")] if context.hides else []),
-        ]
-        caption = say("caption.models", method=context.named(each.population.method))
-        yield context.table(caption, columns, frame.head(MOST_MODELS), notes)
+    for group in context.given.groups:
+        for each in group.estimates:
+            frame = getattr(each.fit, "models", None)
+            if not isinstance(frame, pd.DataFrame) or "model" not in frame:
+                continue
+            known = [name for name in _MODEL_COLUMNS if name in frame]
+            if "df_adjusted" in known:
+                # One number of degrees of freedom: that of the tests of fit.
+                known.remove("df_residual")
+            notes = [
+                *([say("account.df")] if "df_adjusted" in known else []),
+                *context.rest(frame, MOST_MODELS, "account.more_models"),
+            ]
+            rows = frame.head(MOST_MODELS)
+            if context.rules.suppresses:
+                known = ["model", "n_parameters", "total", "status"]
+                lost, rows = len(rows), models_shown(rows, group.table, context.rules)
+                lost -= len(rows)
+                notes = [say("disclosure.models")]
+                notes += [say("disclosure.models_lost", n=lost)] if lost else []
+            key = "caption.models_shown" if context.rules.suppresses else "caption.models"
+            caption = say(key, method=context.named(each.population.method))
+            if rows.empty:
+                yield context.left_out(
+                    "caption.models", method=context.named(each.population.method)
+                )
+                continue
+            columns = [
+                (
+                    Column(say(f"column.{name}"), figures=_MODEL_COLUMNS[name] is not None),
+                    from_row(name, partial(_model_cell, context, name)),
+                )
+                for name in known
+            ]
+            yield context.table(caption, columns, rows, notes)
 
 
 def _model_cell(context: Context, name: str, value: Any) -> Cell:
@@ -260,7 +272,7 @@ def _rules(context: Context) -> Iterator[tuple[str, Inline]]:
     say, rules = context.say, context.rules
     for part in fields(rules):
         value = getattr(rules, part.name)
-        if value is None or part.name == "name":
+        if value in (None, "") or part.name == "name":
             continue
         key = f"rule.{part.name}"
         if isinstance(value, bool):

@@ -61,7 +61,7 @@ def _convergence(context: Context) -> Iterator[Block]:
         columns += [
             context.figures(name, from_row(name, partial(say.decimal_cell, digits=digits)))
             for name, digits in _CHAINS.items()
-            if name in frame
+            if name in frame and not (context.hides and name == "mcse_median")
         ]
         caption = say("caption.convergence", method=context.named(each.population.method))
         rows = frame.rename_axis("quantity").reset_index()
@@ -88,6 +88,9 @@ def _checks(context: Context, checks: tuple[CheckResult, ...]) -> Table:
 def _of(context: Context, found: Result) -> Iterator[Block]:
     say = context.say
     match found:
+        case GoodnessOfFit() if context.hides:
+            # Any table could be tried out against measures of fit.
+            yield context.left_out("caption.fit", model=found.model)
         case GoodnessOfFit():
             yield _fit(context, found)
             yield context.paragraph("fit.words")
@@ -192,7 +195,11 @@ def validation(context: Context) -> Section:
     """Say how well the methods find populations of known size."""
     blocks: list[Block] = []
     for each in context.given.validations:
-        blocks += _share_of(context, each)
+        if context.has_small_overlaps:
+            # Each list is estimated from the overlaps of the others with it.
+            blocks.append(context.left_out("caption.validation"))
+        else:
+            blocks += _share_of(context, each)
     return Section("validation", context.say("heading.validation"), tuple(blocks))
 
 
@@ -292,7 +299,7 @@ def _gives_away(context: Context, found: Result) -> bool:
     """Whether scenarios could not be shown even as factors: suppressed counts follow from them."""
     if any(each.status == SUPPRESSED for each in context.given.populations):
         return True
-    if isinstance(found, NearModels):
+    if isinstance(found, NearModels) or context.has_small_overlaps:
         return True
     lists = len(context.given.lists)
     # From two lists the overlap can be computed, whatever is done with the estimate.

@@ -62,7 +62,10 @@ def test_other_figures_are_rounded_and_agree(monitor: Monitor, safe: ProtectedMo
     raw = monitor.periods
     assert (shown["observed"] % 5 == 0).all()
     np.testing.assert_allclose(shown["total"], shown["observed"].astype(float) + shown["hidden"])
-    assert (np.abs(shown["total"] - raw["total"]) <= 2.5).all()
+    steps = [CBS.step(high - low, 0) for low, high in zip(raw["low"], raw["high"], strict=True)]
+    assert (np.abs(shown["total"] - raw["total"]) <= np.array(steps) / 2).all()
+    assert (shown["low"] <= raw["low"]).all()
+    assert (shown["high"] >= raw["high"]).all()
     np.testing.assert_allclose(
         shown["rate"], shown["total"] / 10, err_msg="per 100,000 of a million"
     )

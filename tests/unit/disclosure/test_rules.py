@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import FrozenInstanceError
+import re
+from dataclasses import FrozenInstanceError, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 import mse
 from mse.disclosure import MARK, Rules, rules
+from mse.disclosure.rules import presets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +90,8 @@ def test_limits_must_be_two_whole_numbers() -> None:
 def test_files(tmp_path: Path) -> None:
     toml = tmp_path / "ours.toml"
     toml.write_text('like = "cbs"\nbase = 3\nlimits = [1, 20]\n', encoding="utf-8")
-    expected = Rules(10, 3, 0.9, 0.5, limits=(1, 20), name="ours")
+    cbs = rules("cbs")
+    expected = replace(cbs, base=3, limits=(1, 20), name="ours")
     assert rules(toml) == rules(str(toml)) == expected
     as_json = tmp_path / "other.json"
     as_json.write_text(json.dumps({"threshold": 7, "name": "seven"}), encoding="utf-8")
@@ -134,3 +137,68 @@ def test_the_sentence_says_what_was_done() -> None:
         assert part in text
     assert Rules().sentence().endswith("none.")
     assert "zeros too" in Rules(threshold=3, zeros_safe=False).sentence()
+
+
+def test_rules_of_offices_are_files_with_date_and_source() -> None:
+    found = presets()
+    assert {"cbs", "ten", "seven", "five", "none"} == set(found)
+    for name, each in found.items():
+        assert each.name == name
+        assert name == "none" or (each.suppresses and each.source and each.date[:4].isdigit())
+    assert (found["ten"].threshold, found["ten"].base) == (10, 5)
+    assert (found["five"].threshold, found["five"].base) == (5, 1)
+    # Counts of 7 and fewer.
+    assert found["seven"].unsafe(7)
+    assert not found["seven"].unsafe(8)
+
+
+# Case E10: rules that suppress nothing and say that they apply, or that cannot be read.
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("group = 1e-300", "group is 1e-300"),
+        ("threshold = 10\nbase = 4611686018427387904", "base is 4611686018427387904"),
+        ("threshold = 100000", "at most 1,000"),
+        ("threshold = 1", "protect nothing"),
+        ("threshold = 0\nbase = 1", "protect nothing"),
+        ("grain = 1e-9\nthreshold = 10", "grain is 1e-09"),
+        ("threshold = 10\ndominance = 1e-5", "dominance is 1e-05"),
+        ("threshold = 10\nlimits = [1, 4611686018427387904]", "limits are"),
+        ("threshold = 10\nlimits = [0, 1]", "reach to the threshold"),
+        ("threshold = nan", "threshold is nan"),
+        ("threshold = 10\nsource = 3", "source is 3"),
+        ('like = ["cbs"]', "like is"),
+        (f"threshold = {'[' * 100_000}", "cannot be read"),
+    ],
+)
+def test_e10_rules_that_protect_nothing_are_refused(tmp_path: Path, text: str, part: str) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(mse.ModelError, match=re.escape(part)) as error:
+        rules(path)
+    assert len(str(error.value)) < 600
+
+
+def test_deep_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rules.json"
+    path.write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(mse.ModelError, match="cannot be read"):
+        rules(path)
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (1_000, 50),
+        (1_930, 50),
+        (2_000, 100),
+        (399, 10),
+        (3, 5),
+        (float("nan"), 5),
+        (float("inf"), 5),
+    ],
+)
+def test_steps_are_at_most_a_share_of_the_interval(width: float, expected: float) -> None:
+    step = Rules(threshold=10, base=5).step(width, 100.0)
+    assert step == expected
+    assert Rules(base=5).step(width, 100.0) == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import permutations
@@ -31,9 +32,14 @@ from mse.disclosure.count_tables import (
     protect_table,
     table_with,
 )
+from mse.disclosure.gate import Gate, gate_of, gate_of_monitor, key_of, nearest, outward
+from mse.disclosure.leaning import Leaning
+from mse.disclosure.scrubbing import withheld_from
 from mse.disclosure.suppression import Protected, publish
+from mse.disclosure.typed import release, released_columns
 from mse.errors import ModelError
-from mse.messages import SOURCE, Message, catalogue_of, joined, sentences_of
+from mse.loglinear import LogLinear
+from mse.messages import Message
 from mse.monitoring.draws import PER, Figure, JointDraws
 from mse.monitoring.result import Cell, Monitor
 from mse.words.monitors import SUPPRESSED
@@ -49,15 +55,10 @@ if TYPE_CHECKING:
     from mse.monitoring.result import Change
 
 _FIGURES = ("observed", "hidden", "total", "coverage", "low", "high", "status", "limit")
-_TWO_LISTS = Message("withheld.two_lists")
 _FEW = Message("withheld.few")
-#: What is said in place of a sentence of which it is not known what its numbers are.
-_UNKNOWN = Message("withheld.remark")
-#: Fields of messages that say what was asked for, not what was found.
-_ASKED = frozenset({"least", "level", "most", "usual", "within"})
 #: What is kept of the provenance: settings. What was found says how many persons it was found of.
-_SETTINGS = ("software", "version", "estimator", "seed")
-_DRAWN = ("replicates", "resampling", "interval", "seed", "candidates")
+_SETTINGS = ("software", "version", "estimator")
+_DRAWN = ("replicates", "resampling", "interval", "candidates")
 #: Shares are published to this many decimals.
 SHARE_DIGITS = 3
 
@@ -85,11 +86,14 @@ class ProtectedPopulation(PopulationEstimate, Protected):
         Estimates by covariates and level of the intervals, as far as they are published.
     conditional : ProtectedPopulation, optional
         The same with the intervals that take people for alike, where others are the headline.
+    rounded_to : float
+        Persons to whose multiples the total and the ends of its intervals are rounded.
     """
 
     publication: Publication
     frames: Mapping[tuple[tuple[str, ...], float], pd.DataFrame] = field(default_factory=FrozenDict)
     conditional: ProtectedPopulation | None = None
+    rounded_to: float = 1.0
 
     def __post_init__(self) -> None:
         if not math.isnan(self.observed):
@@ -137,7 +141,13 @@ class ProtectedPopulation(PopulationEstimate, Protected):
         """Write the estimate as `PopulationEstimate.to_dict`, with what was done to it."""
         known = self.uncertainty.ends if isinstance(self.uncertainty, StoredIntervals) else {}
         data = super().to_dict(levels=[level for level in levels if level in known], draws=draws)
-        return data | {"disclosure": described(self)}
+        data |= {"disclosure": {**described(self), "rounded_to": self.rounded_to}}
+        return release(data, (), self.rules).figures
+
+    def to_frame(self, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
+        """Show the estimate as `PopulationEstimate.to_frame`, as far as it may leave."""
+        names = () if self.strata is None else self.strata.names
+        return released_columns(super().to_frame(level), names, self.rules)
 
     def summary(self, level: float = DEFAULT_LEVEL) -> str:
         """Put the estimate in words, with a mark for what is not shown."""
@@ -206,7 +216,7 @@ def protect_population(
     >>> p = mse.LogLinear("S1*region + S2*region + S3*region + S4*region").fit(table).population
     >>> safe = mse.disclosure.protect_population(p, mse.disclosure.rules("cbs"))
     >>> safe.margin("region")[["region", "observed", "total"]].to_numpy().tolist()
-    [['GGC', 1500, 9145.0], ['Rest', 4170, 13645.0]]
+    [['GGC', 1500, 9100.0], ['Rest', 4170, 13600.0]]
     """
     chosen = margins_of(estimate, margins)
     book = Book()
@@ -262,12 +272,14 @@ def protect_with(
     table: CaptureTable | None = None,
     margins: Sequence[tuple[str, ...]] = (),
     levels: Sequence[float] = STORED_LEVELS,
+    gate: Gate | None = None,
 ) -> ProtectedPopulation:
-    """Protect an estimate whose counts are published already."""
+    """Protect an estimate whose counts are published already; ``gate`` is what was decided of it before."""
     rules, total = publication.rules, publication.value(())
-    withheld = why_withheld(estimate, rules, table)
+    held = gate_of(estimate, publication, table, margins) if gate is None else gate
+    withheld = held.why.get((), "")
     frames = {
-        (names, level): _frame(estimate, publication, names, level, withheld=bool(withheld))
+        (names, level): _frame(estimate, held, names, level)
         for names in margins
         for level in levels
     }
@@ -286,37 +298,39 @@ def protect_with(
         "lower_bound": estimate.lower_bound,
         "publication": publication,
         "frames": FrozenDict(frames),
+        "rounded_to": held.steps.get((), float(rules.base)),
     }
     if total is None or withheld:
         reason = withheld or _FEW
         return ProtectedPopulation(hidden=math.nan, status="suppressed", reason=reason, **shared)
     return ProtectedPopulation(
-        hidden=_hidden(estimate, rules, total),
+        hidden=_hidden(estimate, held, total),
         status=estimate.status,
         reason=withheld_from(estimate.reason, rules),
-        uncertainty=_intervals(estimate.alike, rules, levels, total),
-        **_with_and_without(estimate, publication, table, margins, levels),
-        model_range=_range(estimate.model_range, rules),
-        warnings=tuple(withheld_from(each, rules) for each in estimate.warnings),
+        uncertainty=_intervals(estimate.alike, held, levels, total),
+        **_with_and_without(estimate, held, table, margins, levels),
+        model_range=_range(estimate, held, table),
+        warnings=_told(estimate.warnings, rules),
         **shared,
     )
 
 
 def _with_and_without(
     estimate: PopulationEstimate,
-    publication: Publication,
+    gate: Gate,
     table: CaptureTable | None,
     margins: Sequence[tuple[str, ...]],
     levels: Sequence[float],
 ) -> dict[str, Any]:
-    """Protect what allows for people who differ, and the same without it."""
+    """Protect what allows for people who differ, and the same without it on the same grid."""
     if estimate.allowing is None:
         return {}
-    both = {"allowing": estimate.allowing, "conditional": estimate.alike}
-    return {
-        name: protect_with(each, publication, table=table, margins=margins, levels=levels)
-        for name, each in both.items()
-    }
+    options: dict[str, Any] = {"table": table, "margins": margins, "levels": levels}
+    allowing = protect_with(estimate.allowing, gate.publication, **options)
+    if allowing.status == "suppressed":
+        return {}
+    alike = protect_with(estimate.alike, gate.publication, gate=gate, **options)
+    return {"allowing": allowing, "conditional": alike}
 
 
 def _provenance(known: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
@@ -324,111 +338,68 @@ def _provenance(known: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
     if not rules.active:
         return dict(known)
     kept = {key: known[key] for key in _SETTINGS if key in known}
+    if "estimator" in kept:
+        kept["estimator"] = re.sub(r"(, )?\b\w*seed=[^,)]*", "", str(kept["estimator"]))
     if isinstance(known.get("bootstrap"), Mapping):
         drawn = known["bootstrap"]
         kept["bootstrap"] = {key: drawn[key] for key in _DRAWN if key in drawn}
     return kept
 
 
-def why_withheld(estimate: PopulationEstimate, rules: Rules, table: CaptureTable | None) -> str:
-    """Say why no estimate may be shown whatever its counts; empty if it may."""
-    if len(estimate.lists) != 2 or not rules.suppresses:
-        return ""
-    if table is None or table.margins is not None:
-        return _TWO_LISTS
-    both = np.all(table.patterns[:, :2] == 1, axis=1)
-    overlaps = [int(table.low[both].sum())]
-    if estimate.strata is not None:
-        strata = np.zeros(table.shape[2:], dtype=np.int64)
-        known = both & np.all(table.patterns[:, 2:] >= 0, axis=1)
-        np.add.at(strata, tuple(table.patterns[known, 2:].T), table.low[known])
-        overlaps += strata.ravel().tolist()
-    return _TWO_LISTS if any(rules.unsafe(each) for each in overlaps) else ""
-
-
-def _hidden(estimate: PopulationEstimate, rules: Rules, total: int | None) -> float:
+def _hidden(estimate: PopulationEstimate, gate: Gate, observed: int) -> float:
     """Hidden number as the difference of what is published, so that it tells nothing more."""
-    if total is None or math.isnan(estimate.hidden) or not rules.active:
+    if math.isnan(estimate.hidden) or not gate.publication.rules.active:
         return estimate.hidden
-    return max(rules.rounded(estimate.total) - total, 0.0)
+    return max(nearest(estimate.total, gate.step(())) - observed, 0.0)
 
 
 def _intervals(
-    estimate: PopulationEstimate, rules: Rules, levels: Sequence[float], total: int
+    estimate: PopulationEstimate, gate: Gate, levels: Sequence[float], observed: int
 ) -> StoredIntervals | None:
-    """Intervals at the levels that are published, rounded, and never below the observed number."""
+    """Intervals at the levels that are published, on one grid, and never below the observed number."""
     if estimate.uncertainty is None:
         return None
-    ends = {}
+    rules, ends = gate.publication.rules, {}
     for level in levels:
         try:
             low, high = estimate.interval(level)
         except ModelError:
             # An estimate that was read from JSON knows some levels only.
             continue
-        ends[level] = max(rules.rounded(low), total) if low == low else low, rules.rounded(high)
+        ends[level] = outward(low, high, gate.step(()), observed) if rules.active else (low, high)
+    if rules.suppresses and any(math.isinf(high) for _, high in ends.values()):
+        # At which level there is no bound says how small the overlap is.
+        return None
     return StoredIntervals(estimate.interval_kind, estimate.interval_given, FrozenDict(ends))
 
 
-def _range(spread: ModelRange | None, rules: Rules) -> ModelRange | None:
-    if spread is None:
+def _range(
+    estimate: PopulationEstimate, gate: Gate, table: CaptureTable | None
+) -> ModelRange | None:
+    """Round the range of totals outward; it is of models that may lean on any overlap."""
+    spread, rules = estimate.model_range, gate.publication.rules
+    if spread is None or not rules.active:
+        return spread
+    if rules.suppresses and Leaning(estimate, table).smallest_overlap() < rules.threshold:
         return None
-    low, high = rules.rounded(spread.low), rules.rounded(spread.high)
-    return ModelRange(
-        low, high, spread.n_models, spread.n_not_estimable, spread.criterion, spread.within
-    )
-
-
-def withheld_from(text: str, rules: Rules) -> str:
-    """Say a message without the numbers found in the data; where zeros are not safe, not which ones there are.
-
-    Of words that are no message nobody can tell which numbers are counts: they are not said.
-
-    Examples
-    --------
-    >>> import mse
-    >>> strict = mse.disclosure.rules("cbs")
-    >>> withheld_from(Message("remark.unbounded", n=52, of=1000), strict)
-    'In x of x replicates the hidden count has no upper bound.'
-    """
-    if not rules.active or not text:
-        return text
-    said = [each if catalogue_of(SOURCE).knows(each) else _UNKNOWN for each in sentences_of(text)]
-    parts = (part for each in said if isinstance(each, Message) for part in each.parts())
-    if rules.unsafe(0) and any(part.key.startswith("nobody.") for part in parts):
-        return Message("withheld.empty")
-    return joined(*map(_withheld, said))
-
-
-def _withheld(value: Any, name: str = "") -> Any:
-    """Withhold the numbers in a field that were found in the data."""
-    if isinstance(value, Message):
-        return Message(
-            value.key, **{key: _withheld(each, key) for key, each in value.fields.items()}
-        )
-    if isinstance(value, tuple):
-        return tuple(_withheld(each, name) for each in value)
-    return None if isinstance(value, int | float) and name not in _ASKED else value
+    step = max(gate.step(()), rules.step(spread.high - spread.low, spread.high))
+    low, high = outward(spread.low, spread.high, step)
+    return replace(spread, low=low, high=high)
 
 
 # Strata ------------------------------------------------------------------------------------------
 
 
 def _frame(
-    estimate: PopulationEstimate,
-    publication: Publication,
-    names: tuple[str, ...],
-    level: float,
-    *,
-    withheld: bool,
+    estimate: PopulationEstimate, gate: Gate, names: tuple[str, ...], level: float
 ) -> pd.DataFrame:
     """Estimates by some covariates, as far as they may be shown."""
     rows = []
     for row in estimate.margin(*names, level=level).to_dict(orient="records"):
-        count = publication.value(tuple((name, row[name]) for name in names))
-        shown = (
-            _suppressed_row(count) if count is None or withheld else _row(row, count, publication)
-        )
+        key = tuple((name, row[name]) for name in names)
+        count = gate.publication.value(key)
+        gone = count is None or key in gate.why
+        shown = _suppressed_row(count) if gone else _row(row, cast("int", count), gate, key)
         rows.append({name: row[name] for name in names} | shown)
     frame = pd.DataFrame(rows, columns=[*names, *_FIGURES])
     return frame.assign(observed=pd.array([row["observed"] for row in rows], dtype="Int64"))
@@ -439,19 +410,22 @@ def _suppressed_row(count: int | None) -> dict[str, Any]:
     return {"observed": count, **figures, "status": "suppressed", "limit": None}
 
 
-def _row(row: Mapping[Any, Any], count: int, publication: Publication) -> dict[str, Any]:
-    rules = publication.rules
+def _row(row: Mapping[Any, Any], count: int, gate: Gate, key: Key) -> dict[str, Any]:
+    rules = gate.publication.rules
     if not rules.active:
         return {name: row[name] for name in _FIGURES}
-    total = max(rules.rounded(row["total"]), count) if row["total"] == row["total"] else math.nan
-    low = max(rules.rounded(row["low"]), count) if row["low"] == row["low"] else math.nan
+    step = gate.step(key)
+    total = max(nearest(row["total"], step), count) if row["total"] == row["total"] else math.nan
+    low, high = outward(row["low"], row["high"], step, count)
+    if rules.suppresses and math.isinf(high):
+        low = high = nan
     return {
         "observed": count,
         "hidden": total - count,
         "total": total,
         "coverage": round(count / total, SHARE_DIGITS) if total > 0 else math.nan,
         "low": low,
-        "high": rules.rounded(row["high"]),
+        "high": high,
         "status": row["status"],
         "limit": row["limit"],
     }
@@ -478,9 +452,6 @@ def _strata(
 
 
 # Comparisons made fit to leave: every estimate in them, and no measure that counts can be ---------
-
-#: How well models fit: whoever knows all counts but some can try which ones fit as well.
-_MEASURES = ("n_parameters", "deviance", "aic", "bic")
 
 
 @dataclass(frozen=True, eq=False)
@@ -531,12 +502,12 @@ class ProtectedComparison(Comparison, Protected):
 
     def to_frame(self, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
         """Show the answers as `Comparison.to_frame`, without measures of fit."""
-        frame = super().to_frame(level)
-        return frame.drop(columns=[name for name in _MEASURES if name in frame])
+        return released_columns(super().to_frame(level), (), self.rules)
 
     def to_dict(self, *, levels: Iterable[float] = STORED_LEVELS) -> dict[str, Any]:
         """Write the comparison as `Comparison.to_dict`, with what was done to it."""
-        return super().to_dict(levels=levels) | {"disclosure": described(self)}
+        data = super().to_dict(levels=levels) | {"disclosure": described(self)}
+        return release(data, (), self.rules).figures
 
     def summary(self, level: float = DEFAULT_LEVEL) -> str:
         """Put the comparison in words, with a mark for what is not shown."""
@@ -571,7 +542,7 @@ def protect_comparison(
     >>> c = mse.compare(table, [mse.LogLinear("main"), mse.LogLinear("all two-way")])
     >>> safe = mse.disclosure.protect_comparison(c, mse.disclosure.rules("cbs"))
     >>> safe.to_frame()["total"].tolist()
-    [7395.0, 14400.0]
+    [7400.0, 14400.0]
     """
     chosen = margins_of_comparison(comparison, margins)
     book = Book()
@@ -621,6 +592,28 @@ def _without_counts(table: CaptureTable) -> CaptureTable:
     nobody = np.zeros(0, dtype=np.int64)
     patterns = nobody.reshape(0, len(table.axes))
     return CaptureTable(table.lists, table.covariates, patterns, nobody, nobody, info=table.info)
+
+
+def models_shown(frame: pd.DataFrame, table: CaptureTable | None, rules: Rules) -> pd.DataFrame:
+    """Keep the models of a search whose totals may be shown, rounded, in an order that no criterion gave.
+
+    frame: ``model`` and ``n_parameters`` of each, as in the table of models of a search
+    table: what was searched; without it there is none
+    """
+    rows = []
+    for row in frame.to_dict(orient="records") if table is not None and table.is_complete else ():
+        try:
+            population = LogLinear(str(row["model"])).fit(cast("CaptureTable", table)).population
+            low, high = population.interval(DEFAULT_LEVEL)
+        except ModelError:
+            continue
+        if Leaning(population, table).persons() >= rules.threshold:
+            step = rules.step(high - low, population.hidden)
+            total = max(nearest(population.total, step), rules.rounded(population.observed))
+            kept = {"model": row["model"], "n_parameters": row["n_parameters"]}
+            rows.append({**kept, "total": total, "status": population.status})
+    shown = pd.DataFrame(rows, columns=["model", "n_parameters", "total", "status"])
+    return shown.sort_values(["n_parameters", "model"], kind="stable")
 
 
 # Monitors made fit to leave: figures by period and group, and their changes -----------------------
@@ -714,15 +707,19 @@ class ProtectedMonitor(Monitor, Protected):
         return self.between[first, last, group]
 
     def _frame(self, keys: Any) -> pd.DataFrame:
-        return _whole(super()._frame(keys))
+        return self._released(super()._frame(keys))
 
     def to_frame(self) -> pd.DataFrame:
         """Show all figures as `Monitor.to_frame`; what is suppressed is missing."""
-        return _whole(super().to_frame())
+        return self._released(super().to_frame())
+
+    def _released(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Keep the columns that may leave, counts as whole numbers."""
+        return released_columns(_whole(frame), (self.period, *self.group_names), self.rules)
 
     def to_dict(self) -> dict[str, Any]:
         """Write all figures as `Monitor.to_dict`, with what was done to them."""
-        return super().to_dict() | {"disclosure": described(self)}
+        return release(super().to_dict() | {"disclosure": described(self)}, (), self.rules).figures
 
     def __repr__(self) -> str:
         groups = f", groups {', '.join(self.group_names)}" if self.group_names else ""
@@ -785,10 +782,9 @@ def monitor_with(
 ) -> ProtectedMonitor:
     """Protect a monitor whose counts are published already."""
     population = protect_with(monitor.population, publication, table=table)
-    # With two lists the estimates of all periods are withheld where that of all persons is.
-    withheld = population.status == SUPPRESSED
+    gate = gate_of_monitor(monitor, publication, table)
     cells = {
-        (period, group): _cell(cell, publication, _key(monitor, period, group), withheld=withheld)
+        (period, group): _cell(cell, gate, key_of(monitor, period, group))
         for (period, group), cell in monitor.cells.items()
     }
     return ProtectedMonitor(
@@ -805,8 +801,8 @@ def monitor_with(
             monitor.joint.given,
         ),
         inhabitants=monitor.inhabitants,
-        warnings=tuple(withheld_from(each, publication.rules) for each in monitor.warnings),
-        notes=tuple(withheld_from(each, publication.rules) for each in monitor.notes),
+        warnings=_told(monitor.warnings, publication.rules),
+        notes=_told(monitor.notes, publication.rules),
         publication=publication,
         shown=FrozenDict(cells),
         between=FrozenDict(_changes(monitor, cells, publication.rules)),
@@ -814,6 +810,10 @@ def monitor_with(
         if monitor.alike is monitor
         else monitor_with(monitor.alike, publication, table=table),
     )
+
+
+def _told(texts: Iterable[str], rules: Rules) -> tuple[str, ...]:
+    return tuple(filter(None, (withheld_from(each, rules) for each in texts)))
 
 
 def _changes(
@@ -829,27 +829,23 @@ def _changes(
     }
 
 
-def _key(monitor: Monitor, period: Level, group: tuple[tuple[str, Level], ...]) -> tuple[Any, ...]:
-    return (*(() if period is None else ((monitor.period, period),)), *group)
-
-
 def note_monitor(book: Book, monitor: Monitor) -> None:
     """Note the observed persons of all cells, and the sums over periods and over groups."""
     book.add((), monitor.population.observed)
     for (period, group), cell in monitor.cells.items():
-        book.add(_key(monitor, period, group), cell.observed)
+        book.add(key_of(monitor, period, group), cell.observed)
     sums = [(None, ()), *((period, ()) for period in monitor.levels)]
     for period, group in sums:
         if period is None:
-            _sum(book, (), [_key(monitor, each, group) for each in monitor.levels])
+            _sum(book, (), [key_of(monitor, each, group) for each in monitor.levels])
         for name in monitor.group_names:
             levels = monitor.joint.strata.levels[name]
-            parts = [_key(monitor, period, ((name, each),)) for each in levels]
-            _sum(book, _key(monitor, period, group), parts)
+            parts = [key_of(monitor, period, ((name, each),)) for each in levels]
+            _sum(book, key_of(monitor, period, group), parts)
     for _, group in monitor.cells:
         if group:
-            parts = [_key(monitor, each, group) for each in monitor.levels]
-            _sum(book, _key(monitor, None, group), parts)
+            parts = [key_of(monitor, each, group) for each in monitor.levels]
+            _sum(book, key_of(monitor, None, group), parts)
 
 
 def _sum(book: Book, total: tuple[Any, ...], parts: list[tuple[Any, ...]]) -> None:
@@ -872,21 +868,16 @@ def _names_only(strata: Strata) -> Strata:
     )
 
 
-def _cell(
-    cell: Cell, publication: Publication, key: tuple[Any, ...], *, withheld: bool
-) -> ProtectedCell:
+def _cell(cell: Cell, gate: Gate, key: Key) -> ProtectedCell:
     """Round the figures of a cell, or leave them out."""
-    rules, count = publication.rules, publication.value(key)
-    gone = count is None or withheld
+    rules, count = gate.publication.rules, gate.publication.value(key)
+    gone = count is None or key in gate.why
     observed = cast("int", nan if count is None else count)
-    blank = dict.fromkeys(cell.figures, Figure())
-    total = cell.figures["total"]
+    figures = dict.fromkeys(cell.figures, Figure())
     if not rules.active:
         figures = cell.figures
-    elif gone or count is None:
-        figures = blank
-    else:
-        figures = _figures(total, count, cell.inhabitants, rules)
+    elif not gone and count is not None:
+        figures = _figures(cell.figures["total"], count, cell.inhabitants, gate.step(key), rules)
     return ProtectedCell(
         period=cell.period,
         where=cell.where,
@@ -897,7 +888,7 @@ def _cell(
         inhabitants=cell.inhabitants,
         status=SUPPRESSED if gone else cell.status,
         limit=cast("str", None) if gone else cell.limit,
-        reason=NOT_SHOWN if gone else cell.reason,
+        reason=gate.why.get(key, NOT_SHOWN) if gone else withheld_from(cell.reason, rules),
         level=cell.level,
         published=FrozenDict(figures),
         # How often chance leaves no overlap says how small it is.
@@ -905,9 +896,15 @@ def _cell(
     )
 
 
-def _figures(total: Figure, count: int, inhabitants: float, rules: Rules) -> dict[str, Figure]:
-    """Round the total, and compute the other figures from what was rounded."""
-    rounded = Figure(*(max(rules.rounded(each), count) if each == each else nan for each in total))
+def _figures(
+    total: Figure, count: int, inhabitants: float, step: float, rules: Rules
+) -> dict[str, Figure]:
+    """Round the total, its interval outward, and compute the other figures from what was rounded."""
+    point = max(nearest(total.point, step), count) if total.point == total.point else nan
+    low, high = outward(total.low, total.high, step, count)
+    if rules.suppresses and math.isinf(high):
+        low = high = nan
+    rounded = Figure(point, low, high)
     hidden = Figure(*(each - count for each in rounded))
     shares = [round(count / each, SHARE_DIGITS) if each > 0 else nan for each in rounded]
     rate = Figure()
@@ -925,17 +922,34 @@ def _change(change: Change, cells: tuple[Cell, Cell], rules: Rules) -> Change:
         return _refused(change, totals)
     if not rules.active or change.difference.point != change.difference.point:
         return replace(change, totals=totals)
-    low, high = (rules.rounded(each) for each in change.difference[1:])
     ratio = last.total / first.total if first.total else nan
+    difference = _outward(change.difference, last.total - first.total, rules, rules.base)
     return replace(
         change,
         totals=totals,
-        difference=Figure(last.total - first.total, low, high),
-        ratio=Figure(*(round(each, SHARE_DIGITS) for each in (ratio, *change.ratio[1:]))),
-        coverage_difference=_shares(change.coverage_difference, last.coverage - first.coverage),
-        rise=round(change.rise, SHARE_DIGITS),
+        difference=difference,
+        ratio=_outward(change.ratio, round(ratio, SHARE_DIGITS), rules, 10**-SHARE_DIGITS),
+        coverage_difference=_outward(
+            change.coverage_difference,
+            round(last.coverage - first.coverage, SHARE_DIGITS),
+            rules,
+            10**-SHARE_DIGITS,
+        ),
+        rise=round(nearest(change.rise, 0.05), 2)
+        if rules.suppresses
+        else round(change.rise, SHARE_DIGITS),
         undetermined=cast("int", None) if rules.suppresses else change.undetermined,
     )
+
+
+def _outward(given: Figure, point: float, rules: Rules, base: float) -> Figure:
+    """Round the ends of a figure outward, in units of ``base``; its point was computed from what is shown."""
+    low, high = given.low / base, given.high / base
+    if not math.isfinite(high) or low != low:
+        return Figure(point) if rules.suppresses else Figure(point, given.low, given.high)
+    step = replace(rules, base=1).step(high - low, 0.0)
+    ends = outward(low, high, step)
+    return Figure(point, *(round(each * base, 6) for each in ends))
 
 
 def _refused(change: Change, totals: tuple[float, float]) -> Change:
@@ -1034,9 +1048,9 @@ def protect_together(
     """Make several things fit to leave in one publication.
 
     Protected one by one, what one of them shows could give away what another one hides. Here the same
-    counts are suppressed in all of them. Beside estimates from at most four lists, histories and
-    overlaps are left out where any of them would have to be suppressed: each estimate is an equation
-    between them.
+    counts are suppressed in all of them. Beside estimates from at most four lists histories are left out
+    where any of them would have to be suppressed, and overlaps where they would: each estimate is an
+    equation between them.
 
     Parameters
     ----------
@@ -1083,15 +1097,18 @@ def protect_together(
 
 
 def parts_beside_estimates(table: CaptureTable, rules: Rules) -> tuple[str, ...]:
-    """Which parts of a table may stand beside estimates from it."""
+    """Which parts of a table may stand beside estimates from it: as many as need no suppression.
+
+    Where histories would be suppressed they are left out, and overlaps only if they would be as well.
+    """
     if table.n_lists > FEW_LISTS or table.margins is not None:
         return PARTS
-    book = Book()
-    note_table(book, table, rules, (), PARTS)
-    alone = publish(book.cells(), rules)
-    return tuple(
-        part for part in PARTS if part in ("lists", "strata") or not alone.suppressed.any()
-    )
+    for parts in (PARTS, ("lists", "overlaps", "strata")):
+        book = Book()
+        note_table(book, table, rules, (), parts)
+        if not publish(book.cells(), rules).suppressed.any():
+            return parts
+    return ("lists", "strata")
 
 
 def note(book: Book, thing: object, rules: Rules, parts: Sequence[str] = PARTS) -> None:

@@ -1,0 +1,125 @@
+"""The private bundle: what stays inside, to run again what was published and to check what is to be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mse.disclosure.attack import attack
+from mse.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mse.data.table import CaptureTable
+    from mse.disclosure.rules import Rules
+
+SCHEMA = "mse.private/1"
+#: Bits of the key: nobody can try them all, as they can try the seeds that people choose.
+_BITS = 128
+
+
+@dataclass(frozen=True, repr=False)
+class Bundle:
+    """The key of the draws, and what was published before. It stays inside.
+
+    Parameters
+    ----------
+    key : int
+        128 secret bits, from which seeds are made.
+    runs : tuple of mapping
+        What was published, as dictionaries of JSON, each with the counts that it was made from.
+    path : Path, optional
+        File that it is kept in; without one it is forgotten.
+
+    Examples
+    --------
+    >>> bundle = Bundle.at(None)
+    >>> bundle.seed(1) == bundle.seed(1), bundle.seed(1) == bundle.seed(2), bundle.seed(1) == 1
+    (True, False, False)
+    """
+
+    key: int
+    runs: tuple[Mapping[str, Any], ...] = ()
+    path: Path | None = None
+
+    @classmethod
+    def at(cls, path: str | Path | None) -> Bundle:
+        """Open the bundle of a file, or make one with a new key.
+
+        Raises
+        ------
+        ModelError
+            If the file holds something else.
+        """
+        if path is None or not Path(path).exists():
+            return cls(secrets.randbits(_BITS), (), None if path is None else Path(path))
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            if data["schema"] != SCHEMA:
+                raise ValueError
+            return cls(int(data["key"], 16), tuple(data["runs"]), Path(path))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ModelError(
+                f"{path} is no private bundle ({type(error).__name__}): expected a file that an earlier run "
+                f"wrote (schema {SCHEMA}), or one that does not exist yet."
+            ) from None
+
+    def seed(self, asked: int | None = None) -> int:
+        """Make a seed of 128 bits of the key and the seed that was asked for."""
+        text = f"{self.key:032x}/{asked}".encode()
+        return int.from_bytes(hashlib.sha256(text).digest()[: _BITS // 8], "big")
+
+    def with_run(
+        self,
+        published: Mapping[str, Any],
+        rules: Rules,
+        table: CaptureTable | None,
+        asked: int | None,
+    ) -> Bundle:
+        """Check something against what was published before, and note it; the file is written anew.
+
+        published: as a dictionary of JSON
+        table: what it was made from; it stays in the bundle
+        asked: the seed that was asked for
+        Raises ModelError: if together with what was published before it gives a small count away
+        """
+        alone = set(attack(published, rules).query("exposed")["cell"])
+        before = [run["published"] for run in self.runs]
+        found = attack([*before, published], rules).query("exposed")
+        told = found[(found["what"] == "difference") & ~found["cell"].isin(alone)]
+        if len(told):
+            raise ModelError(
+                f"Together with what was published before this gives away how many persons are "
+                f"{', '.join(dict.fromkeys(told['cell']))}. Publish the same lists and persons as before, or wait "
+                "until the difference is larger."
+            )
+        run: dict[str, Any] = {"seed": asked, "published": dict(published)}
+        if table is not None:
+            run |= {"fingerprint": table.fingerprint, "patterns": table.patterns.tolist()}
+            run |= {"low": table.low.tolist(), "high": table.high.tolist()}
+        noted = replace(self, runs=(*self.runs, run))
+        noted._write()
+        return noted
+
+    def _write(self) -> None:
+        """Write the file, for its owner only."""
+        if self.path is None:
+            return
+        data = {"schema": SCHEMA, "key": f"{self.key:032x}", "runs": list(self.runs)}
+        part = self.path.with_name(self.path.name + ".part")
+        try:
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(data, file, indent=1)
+            part.replace(self.path)
+        except OSError as error:
+            raise ModelError(f"{self.path} cannot be written: {error.strerror}.") from None
+
+    def __repr__(self) -> str:
+        return f"<Bundle: {len(self.runs)} runs, a key that is not shown>"

@@ -1,0 +1,225 @@
+"""On how few persons an estimate leans: whoever has it can compute how many they are.
+
+With the log-likelihood of a log-linear model at its maximum, a person more in cell x moves the logarithm
+of the hidden number by g_x = w' I^-1 X_x, where I is the information, X_x the row of the cell and w that of
+the hidden cells, weighted by their fitted means. Cells of one g are one margin of a closed form: of two
+lists g is -1/m for those on both, m of them, so that m times |g| is 1. An estimate leans on a set of
+persons that moves it at least half as much as they themselves change, relatively.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import ndtri
+
+from mse.answer.intervals import DEFAULT_LEVEL
+from mse.errors import MSEError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mse._typing import BoolArray, FloatArray, IntArray
+    from mse.answer.population import PopulationEstimate
+    from mse.data.table import CaptureTable
+
+#: Relative change of the hidden number for that of a set of persons, from which it leans on them.
+_LEANS = 0.5
+#: Estimators that are asked again with one person more in each history.
+_QUICK = ("Chapman", "ClosedPopulation", "LincolnPetersen", "SampleCoverage")
+#: Cells times parameters up to which the matrix of a model is made.
+_MOST = 20_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Leaning:
+    """What an estimate leans on, in all and by stratum.
+
+    Attributes
+    ----------
+    estimate : PopulationEstimate
+        The estimate.
+    table : CaptureTable, optional
+        What it was estimated from; without it the width of the interval tells.
+    """
+
+    estimate: PopulationEstimate
+    table: CaptureTable | None
+
+    def persons(self, members: Sequence[int] | None = None, row: Any = None) -> float:
+        """Count the smallest set of persons that the hidden number leans on; inf where it leans on none.
+
+        members: positions of strata, of a sum of them; all without
+        row: its figures, hidden, low and high; of the estimate without
+        """
+        if self._model is not None:
+            return self._by_model(members)
+        if members is None and (asked := self._by_asking) is not None:
+            return asked
+        # Of other methods nobody knows the form: they rest on all overlaps, or as their interval says.
+        return max(self.smallest_overlap(members), self._by_width(row))
+
+    @cached_property
+    def _summed(self) -> CaptureTable | None:
+        """The table by the covariates of the estimate."""
+        table, strata = self.table, self.estimate.strata
+        if table is None or table.margins is not None:
+            return None
+        names = () if strata is None else strata.names
+        extra = [name for name in table.covariates if name not in names]
+        return table.collapse(*extra) if extra else table
+
+    def smallest_overlap(self, members: Sequence[int] | None = None) -> float:
+        """Count the persons on both lists of the pair that shares the fewest, as `smallest_overlap`."""
+        table = self._summed
+        return 0.0 if table is None else smallest_overlap(table, members)
+
+    def _by_width(self, row: Any) -> float:
+        """Persons that a hidden number with such an interval rests on: 1 / CV^2."""
+        estimate = self.estimate
+        if row is None:
+            try:
+                low, high = estimate.interval(DEFAULT_LEVEL)
+            except MSEError:
+                return 0.0
+            observed = float(estimate.observed)
+        else:
+            low, high, observed = row["low"], row["high"], row["observed"]
+        if not low > observed or not math.isfinite(high):
+            return 0.0
+        width = math.log((high - observed) / (low - observed))
+        return math.inf if width <= 0 else float((2 * ndtri((1 + DEFAULT_LEVEL) / 2) / width) ** 2)
+
+    # Log-linear models ---------------------------------------------------------------------------
+
+    @cached_property
+    def _model(self) -> tuple[FloatArray, FloatArray, FloatArray] | None:
+        """Sensitivities X I^-1 X_0' to observed cells of hidden ones, hidden means, counts."""
+        table, text = self._summed, self.estimate.model
+        named = str(self.estimate.provenance.get("estimator", "LogLinear"))
+        if table is None or not table.is_complete or not text:
+            return None
+        # What a trend smooths leans on fewer parameters: its interval tells.
+        if not named.startswith("LogLinear") or ("trend=" in named and "trend={}" not in named):
+            return None
+        from mse.loglinear import LogLinear
+        from mse.models.terms import parse_model
+
+        try:
+            model = parse_model(text, table.lists, table.covariates)
+            fit = LogLinear(text).fit(table)
+        except MSEError:
+            return None
+        cells = model.parameters(table.shape)
+        if fit.status not in ("ok", "boundary") or len(cells) * math.prod(table.shape) > _MOST:
+            return None
+        return _sensitivities(cells, table, np.asarray(fit.fitted, dtype=np.float64).ravel())
+
+    def _by_model(self, members: Sequence[int] | None) -> float:
+        assert self._model is not None
+        moves, hidden, counts = self._model
+        chosen = np.arange(len(hidden)) if members is None else np.asarray(members)
+        weights = hidden[chosen]
+        if not weights.sum() > 0:
+            return 0.0
+        return leaned_on(moves[:, chosen] @ weights / weights.sum(), counts)
+
+    # Others --------------------------------------------------------------------------------------
+
+    @cached_property
+    def _by_asking(self) -> float | None:
+        """Ask the estimator again with one person more in each history; None of costly ones."""
+        from mse.registry import estimator_of
+
+        text = str(self.estimate.provenance.get("estimator", ""))
+        table = self._summed
+        if (
+            table is None
+            or not text.startswith(_QUICK)
+            or table.covariates
+            or not table.is_complete
+        ):
+            return None
+        moves = []
+        try:
+            estimator = estimator_of(text)
+            before = math.log(estimator.fit(table).population.hidden)
+            for at in range(len(table.low)):
+                more = table.low.copy()
+                more[at] += 1
+                rows = dict(zip(map(tuple, table.patterns.tolist()), more.tolist(), strict=True))
+                counts = {"".join(map(str, row)): n for row, n in rows.items() if n}
+                again = type(table).from_counts(counts, lists=list(table.lists))
+                moves.append(math.log(estimator.fit(again).population.hidden) - before)
+        except (MSEError, ValueError):
+            return 0.0
+        return leaned_on(np.array(moves), table.low.astype(np.float64))
+
+
+def _sensitivities(
+    cells: IntArray, table: CaptureTable, fitted: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Compute how each observed cell moves the logarithm of each hidden one."""
+    shape = table.shape
+    size, strata = math.prod(shape), math.prod(shape[table.n_lists :])
+    own = np.stack(np.unravel_index(np.arange(size), shape))
+    low = np.stack(np.unravel_index(cells, shape))
+    rows: BoolArray = np.ones((size, len(cells)), dtype=np.bool_)
+    for axis in range(len(shape)):
+        rows &= (low[axis] == 0) | (own[axis][:, None] == low[axis])
+    design = rows.astype(np.float64)
+    means = np.nan_to_num(fitted, nan=0.0)
+    means[:strata] = np.where(np.isfinite(means[:strata]), means[:strata], 0.0)
+    seen = design[strata:]
+    information = seen.T @ (means[strata:, None] * seen)
+    moves = seen @ np.linalg.pinv(information, hermitian=True) @ design[:strata].T
+    counts = np.zeros(size)
+    places = np.ravel_multi_index(tuple(table.patterns.T), shape)
+    np.add.at(counts, places, table.low)
+    return moves, means[:strata], counts[strata:]
+
+
+def smallest_overlap(table: CaptureTable, members: Sequence[int] | None = None) -> float:
+    """Count the persons on both lists of the pair that shares the fewest, of those that share any; 0 if not known.
+
+    members: positions of strata; all without
+    """
+    if not table.is_complete or table.margins is not None:
+        return 0.0
+    lists = table.patterns[:, : table.n_lists] == 1
+    weights = table.low
+    if members is not None:
+        codes = tuple(table.patterns[:, table.n_lists :].T)
+        at = np.ravel_multi_index(codes, table.shape[table.n_lists :])
+        weights = np.where(np.isin(at, members), table.low, 0)
+    pairs = (lists.T @ (weights[:, None] * lists))[np.triu_indices(table.n_lists, 1)]
+    return float(pairs[pairs > 0].min()) if (pairs > 0).any() else 0.0
+
+
+def leaned_on(moves: FloatArray, counts: FloatArray) -> float:
+    """Count the smallest set of persons that moves a hidden number at least half as much as itself.
+
+    moves: (O,), how a person more in each cell moves the logarithm of the hidden number
+    counts: (O,), persons
+
+    Examples
+    --------
+    >>> leaned_on(np.array([-1 / 4, 1 / 600, 1 / 1970]), np.array([4.0, 600.0, 1970.0]))
+    4.0
+    """
+    smallest = math.inf
+    for sign in (-1.0, 1.0):
+        there = (counts > 0) & (sign * moves > 0)
+        order = np.argsort(-sign * moves[there], kind="stable")
+        persons, strength = counts[there][order], sign * moves[there][order]
+        # Cells that move it alike stand together: they are one margin.
+        begins = np.flatnonzero(np.diff(strength, prepend=np.inf) < -1e-6 * strength)
+        for begin, end in zip(begins, [*begins[1:], len(strength)], strict=False):
+            for part in (slice(begin, end), slice(0, end)):
+                if strength[part] @ persons[part] >= _LEANS:
+                    smallest = min(smallest, float(persons[part].sum()))
+    return smallest

@@ -1,0 +1,414 @@
+"""What was printed, read back as a stranger would: estimates, counts and telling sentences."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mse.answer.intervals import DEFAULT_LEVEL
+from mse.errors import ModelError
+from mse.messages import MARK, catalogue_of, languages
+from mse.messages import template as parts_of
+
+#: Sentences whose numbers say how many persons there are, or how many are on several lists.
+TELLING = (
+    *("remark.unbounded", "remark.zero", "reason.below_observed", "nobody.none_hidden"),
+    *("reason.too_few_observed", "remark.deviance"),
+)
+#: Names of measures that any table can be tried out against.
+MEASURES = frozenset({"deviance", "aic", "aicc", "bic", "pearson", "freeman_tukey", "p_value"})
+_NUMBER = r"[-+]?\d{1,3}(?:[.,\u202f]\d{3})+(?:[.,]\d+)?|[-+]?\d+(?:[.,]\d+)?"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An estimate as it was printed.
+
+    Attributes
+    ----------
+    where : str
+        Which one, for people.
+    lists : tuple of str
+        Names of the lists.
+    model, method, kind : str
+        As printed; ``kind`` of the interval.
+    observed, total : float
+        Persons; NaN where they are not printed.
+    ends : mapping of float to pair of float
+        Intervals of the total by level; an end without bound is infinite.
+    settings : mapping
+        What was printed of how it was made: estimator, seed, replicates.
+    step : float
+        Persons to whose multiples the estimate was rounded; ends outward where it is more than the base.
+    """
+
+    where: str
+    lists: tuple[str, ...]
+    model: str
+    method: str
+    kind: str
+    observed: float
+    total: float
+    ends: Mapping[float, tuple[float, float]]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    step: float = 1.0
+
+
+@dataclass(frozen=True)
+class Printed:
+    """All that was read from one or more things.
+
+    Attributes
+    ----------
+    estimates : tuple of Seen
+    counts : mapping
+        Persons by sorted names of lists ("on all of these, whatever else"), None where a mark stands.
+    sentences : tuple of (key, numbers)
+        Telling sentences, with the numbers in them in the order of their text; None for a mark.
+    measures : tuple of str
+        Measures of fit that were given with a number.
+    """
+
+    estimates: tuple[Seen, ...] = ()
+    counts: Mapping[tuple[str, ...], float | None] = field(default_factory=dict)
+    sentences: tuple[tuple[str, tuple[float | None, ...]], ...] = ()
+    measures: tuple[str, ...] = ()
+
+    def __add__(self, other: Printed) -> Printed:
+        return Printed(
+            self.estimates + other.estimates,
+            {**self.counts, **other.counts},
+            self.sentences + other.sentences,
+            self.measures + other.measures,
+        )
+
+
+def read_printed(thing: object) -> Printed:
+    """Read something that was published: a dictionary, text, or the path of a file.
+
+    Raises ModelError: if a file cannot be read, or the thing is nothing that is published
+    """
+    if isinstance(thing, Mapping):
+        return _of_data(thing)
+    if isinstance(thing, str) and ("\n" in thing or thing.lstrip().startswith(("{", "<"))):
+        return _of_data(json.loads(thing)) if thing.lstrip().startswith("{") else of_text(thing)
+    if not isinstance(thing, str | Path):
+        raise ModelError(
+            f"{type(thing).__name__} is nothing that was published: expected a dictionary, a text, or the "
+            "path of a JSON, CSV, HTML, Markdown or text file."
+        )
+    try:
+        text = Path(thing).read_text(encoding="utf-8-sig")
+        return _of_data(json.loads(text)) if Path(thing).suffix == ".json" else of_text(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{thing} cannot be read: {type(error).__name__}.") from None
+
+
+# Dictionaries of JSON ----------------------------------------------------------------------------
+
+
+def _of_data(data: Any) -> Printed:
+    """Read JSON of any schema of the library."""
+    schema = str(data.get("schema", "")) if isinstance(data, Mapping) else ""
+    found = Printed(measures=tuple(_measures(data)))
+    for text in _texts(data):
+        found += _sentences(text)
+    if schema.startswith("mse.population/"):
+        found += Printed(tuple(_population(data, "estimate")))
+    elif schema.startswith("mse.comparison/"):
+        for each in data["estimates"]:
+            found += Printed(tuple(_population(each["population"], each["estimator"])))
+    elif schema.startswith("mse.monitor/"):
+        found += Printed(tuple(_cells(data)))
+    elif schema.startswith("mse.report/"):
+        found += of_rows([*_rows(data)])
+    if isinstance(data, Mapping) and isinstance(data.get("counts"), Mapping):
+        found += Printed(counts={_joint(key): _count(n) for key, n in data["counts"].items()})
+    return found
+
+
+def _joint(key: str) -> tuple[str, ...]:
+    return tuple(sorted(part.strip() for part in key.split("&") if part.strip()))
+
+
+def _texts(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping):
+        if isinstance(runs := data.get("text"), list):
+            yield "".join(str(run.get("text", "")) for run in runs if isinstance(run, Mapping))
+        for name, each in data.items():
+            yield from () if name == "messages" else _texts(each)
+    elif isinstance(data, list | tuple):
+        for each in data:
+            yield from _texts(each)
+
+
+def _measures(data: Any) -> Iterator[str]:
+    if isinstance(data, Mapping):
+        for name, each in data.items():
+            if str(name).lower() in MEASURES and isinstance(each, int | float):
+                yield str(name)
+            yield from _measures(each)
+    elif isinstance(data, list | tuple):
+        for each in data:
+            yield from _measures(each)
+
+
+def _float(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _shared(data: Mapping[str, Any]) -> dict[str, Any]:
+    done = data.get("disclosure") or {}
+    step = _float(done.get("rounded_to") or done.get("base") or 1)
+    kind = (data.get("interval") or {}).get("kind") or ""
+    return {
+        "lists": tuple(data["lists"]),
+        "model": data["model"] or "",
+        "method": data["method"],
+        "kind": kind,
+        "settings": data.get("provenance") or {},
+        "step": step,
+    }
+
+
+def _population(data: Mapping[str, Any], where: str) -> Iterator[Seen]:
+    """Read an estimate, the estimates of its strata, and those that stand beside it."""
+    shared = _shared(data)
+    intervals = [data.get("interval"), (data.get("alike") or {}).get("interval")]
+    for each in (one for one in intervals if one):
+        ends = {row["level"]: _ends(row) for row in each["levels"]}
+        figures = _float(data["observed"]), _float(data["total"]), ends
+        yield Seen(where, **{**shared, "kind": each["kind"]}, **_named(*figures))
+    if not any(intervals):
+        yield Seen(where, **shared, **_named(_float(data["observed"]), _float(data["total"]), {}))
+    strata = data.get("strata") or {"cells": ()}
+    for cell in strata["cells"]:
+        place = ", ".join(map(str, cell["levels"]))
+        ends = {strata["interval_level"]: _ends(cell)} if cell["low"] is not None else {}
+        figures = _float(cell["observed"]), _float(cell["total"]), ends
+        kind = strata["interval_kind"] or shared["kind"] or "lognormal"
+        yield Seen(f"{where}, {place}", **{**shared, "kind": kind}, **_named(*figures))
+    if data.get("allowing"):
+        yield from _population(data["allowing"], f"{where}, allowing for differences")
+
+
+def _named(observed: float, total: float, ends: Mapping[float, tuple[float, float]]) -> Any:
+    return {"observed": observed, "total": total, "ends": ends}
+
+
+def _ends(row: Mapping[str, Any]) -> tuple[float, float]:
+    return _float(row["low"]), math.inf if row.get("unbounded") else _float(row["high"])
+
+
+def _cells(data: Mapping[str, Any]) -> Iterator[Seen]:
+    shared = _shared(data)
+    settings = shared["settings"].get("bootstrap") or {}
+    for cell in data["cells"]:
+        total = cell["total"] or {}
+        place = ", ".join(
+            [str(cell["period"]), *(str(each) for each in (cell.get("where") or {}).values())]
+        )
+        ends = {data["level"]: _ends(total)} if total.get("low") is not None else {}
+        figures = _float(cell["observed"]), _float(total.get("point")), ends
+        kind = settings.get("interval", "percentile")
+        step = _float(cell.get("rounded_to") or shared["step"])
+        yield Seen(place, **{**shared, "kind": kind, "step": step}, **_named(*figures))
+
+
+# Text, Markdown, HTML and the content of reports: rows of cells -----------------------------------
+
+
+def _rows(data: Any) -> Iterator[list[str]]:
+    """Rows of the facts and tables in the content of a report."""
+    if isinstance(data, Mapping):
+        if "columns" in data and "rows" in data:
+            yield [_plain(each) for each in data["columns"]]
+            yield from ([_plain(cell) for cell in _row(row)] for row in data["rows"])
+        elif {"name", "text"} <= set(data):
+            yield [_plain(data["name"]), _plain(data["text"])]
+        for each in data.values():
+            yield from _rows(each)
+    elif isinstance(data, list):
+        for each in data:
+            yield from _rows(each)
+
+
+def _row(row: Any) -> list[Any]:
+    return list(row["cells"]) if isinstance(row, Mapping) and "cells" in row else list(row)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _plain(value.get("text", value.get("name", value.get("heading", ""))))
+    return "".join(map(_plain, value)) if isinstance(value, list) else str(value)
+
+
+def of_text(text: str) -> Printed:
+    """Read text, CSV, Markdown or HTML."""
+    if re.search(r"<(html|table|p|dl)\b", text):
+        text = re.sub(r"(?s)<(style|script)\b.*?</\1>", "", text)
+        text = re.sub(r"\s*\n\s*", " ", text)
+        text = re.sub(r"</(td|th|dt)>", "\t", text)
+        text = re.sub(r"</(tr|p|dd|li|div|h\d|figcaption)>|<br\s*/?>", "\n", text)
+        text = html.unescape(re.sub(r"<[^>]*>", "", text))
+    text = re.sub(r"\\([\\`*_{}\[\]()#+.!|-])", r"\1", text)
+    # A line that begins far in goes on with the one before it.
+    flowing = re.sub(r"\n\s{12,}(?=\S)", " ", text)
+    if re.match(r"[\w ,;]*\bobserved[,;]", text):
+        return Printed(tuple(_of_csv(text)))
+    rows = []
+    for line in flowing.splitlines():
+        fact = re.match(r"\s*[-*] \*\*(.+?):?\*\*:? *(.*)", line)
+        cut = [*fact.groups()] if fact else re.split(r"\t|\|| {2,}", line.strip(" |"))
+        rows.append([cell.strip() for cell in cut])
+    measures = tuple(
+        row[0] for row in rows if len(row) > 1 and row[0].lower() in MEASURES and _numbers(row[1])
+    )
+    spoken = re.sub(r"\s*\n\s*", " ", text)
+    return of_rows(rows) + _sentences(spoken) + Printed(measures=measures)
+
+
+def _of_csv(text: str) -> Iterator[Seen]:
+    """Read estimates from rows of CSV, whose interval has the usual level."""
+    for row in csv.DictReader(io.StringIO(text), delimiter=max(",;", key=text.count)):
+        figures = {name: _count(row.get(name)) for name in ("observed", "total", "low", "high")}
+        n, total, low, high = (math.nan if each is None else each for each in figures.values())
+        model = row.get("model") or ""
+        lists = tuple(sorted(set(re.findall(r"\d", model))))
+        where = row.get("estimator") or row.get("period") or "row"
+        ends = (
+            {}
+            if math.isnan(low)
+            else {DEFAULT_LEVEL: (low, math.inf if math.isnan(high) else high)}
+        )
+        kind = row.get("interval") or "percentile"
+        yield Seen(where, lists, model, row.get("method") or "", kind, n, total, ends)
+
+
+@cache
+def _labels() -> dict[str, tuple[re.Pattern[str], ...]]:
+    """Labels of facts, in all languages, as patterns."""
+    wanted = {
+        "observed": ("fact.observed",),
+        "total": ("fact.total_point", "fact.point"),
+        "ends": ("fact.total_interval",),
+        "method": ("fact.method",),
+        "model": ("fact.model",),
+        "lists": ("fact.lists",),
+    }
+    return {
+        role: tuple(_pattern(code, key) for code in languages() for key in keys)
+        for role, keys in wanted.items()
+    }
+
+
+def _pattern(code: str, key: str) -> re.Pattern[str]:
+    """Write a text of a catalogue as a pattern, with a group for each of its fields."""
+    parts = parts_of(catalogue_of(code).messages[key])
+    body = "".join(
+        re.sub(r"\\? ", r"\\s+", re.escape(literal)) + ("" if name is None else "(.+?)")
+        for literal, name, _ in parts
+    )
+    return re.compile(body)
+
+
+@cache
+def _told() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    found = []
+    for code in languages():
+        known = catalogue_of(code).messages
+        for key in TELLING:
+            found += [
+                (key, _pattern(code, each))
+                for each in (key, f"{key}.one", f"{key}.other")
+                if each in known
+            ]
+    return tuple(found)
+
+
+def _sentences(text: str) -> Printed:
+    """Find telling sentences in a text."""
+    found = []
+    for key, pattern in _told():
+        for match in pattern.finditer(text):
+            numbers = tuple(next(iter(_numbers(each)), None) for each in match.groups())
+            if any(each is not None for each in numbers):
+                found.append((key, numbers))
+    return Printed(sentences=tuple(dict.fromkeys(found)))
+
+
+def _numbers(text: str) -> list[float]:
+    return [number_of(each) for each in re.findall(_NUMBER, text)]
+
+
+def number_of(text: str) -> float:
+    """Read a number with the thousands marks of any language."""
+    whole = re.sub(r"[.,\u202f](?=\d{3}(?:\D|$))", "", text)
+    return float(whole.replace(",", "."))
+
+
+def _count(value: Any) -> float | None:
+    if isinstance(value, int | float):
+        return float(value)
+    found = re.fullmatch(_NUMBER, str(value).strip())
+    return number_of(found[0]) if found else None
+
+
+def of_rows(rows: list[list[str]]) -> Printed:
+    """Read facts of an estimate, totals of lists, and the table of pairs from rows of cells."""
+    facts: dict[str, str] = {}
+    levels: dict[float, tuple[float, float]] = {}
+    for row in (each for each in rows if len(each) > 1):
+        for role, patterns in _labels().items():
+            match = next((found for each in patterns if (found := each.fullmatch(row[0]))), None)
+            if match and role == "ends":
+                ends = _numbers(row[1].split("(")[0])
+                level = number_of(match[1].strip(" %")) / 100
+                if ends:
+                    levels.setdefault(level, (ends[0], ends[1] if len(ends) > 1 else math.inf))
+            elif match:
+                facts.setdefault(role, row[1])
+    names = tuple(
+        each for each in re.split(r", | and | en |\s{2,}", facts.get("lists", "")) if each
+    )
+    counts = dict(_pairs(rows, names))
+    if not names:
+        # Positions are as good as names.
+        names = tuple(sorted(set(re.findall(r"\d", facts.get("model", "")))))
+    observed, total = (
+        next(iter(_numbers(facts.get(role, ""))), math.nan) for role in ("observed", "total")
+    )
+    if math.isnan(observed):
+        return Printed(counts=counts)
+    kind = "profile" if "profile" in str(rows) or "profiel" in str(rows) else "percentile"
+    model, method = facts.get("model", ""), facts.get("method", "")
+    seen = Seen("text", names, model, method, kind, observed, total, levels)
+    return Printed((seen,), counts)
+
+
+def _pairs(
+    rows: list[list[str]], names: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], float | None]]:
+    """Read totals of lists, and persons on both of two lists."""
+    head: list[str] = []
+    for row in rows:
+        if names and [cell for cell in row if cell in names] == [*names]:
+            head = row
+        elif row and row[0] in names and len(row) > 1:
+            if len(row) == len(head):
+                for name, cell in zip(head[1:], row[1:], strict=True):
+                    if _count(cell) is not None or cell == MARK:
+                        yield tuple(sorted({row[0], name})), _count(cell)
+            elif _count(row[1]) is not None:
+                yield (row[0],), _count(row[1])

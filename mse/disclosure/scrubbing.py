@@ -1,0 +1,64 @@
+"""Sentences without the numbers that were found in the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mse.messages import SOURCE, Message, catalogue_of, joined, sentences_of
+
+if TYPE_CHECKING:
+    from mse.disclosure.rules import Rules
+
+#: What is said in place of a sentence of which it is not known what its numbers are.
+_UNKNOWN = Message("withheld.remark")
+#: Fields of messages that say what was asked for, not what was found.
+_ASKED = frozenset({"least", "level", "most", "usual", "within"})
+#: Remarks whose being there at all says how small an overlap is.
+_SILENT = frozenset(
+    f"remark.{name}"
+    for name in ("unbounded", "zero", "redrawn", "many_redrawn", "undetermined", "beyond")
+)
+
+
+def withheld_from(text: str, rules: Rules) -> str:
+    """Say a message without the numbers found in the data; where zeros are not safe, not which ones there are.
+
+    Of words that are no message nobody can tell which numbers are counts: they are not said.
+
+    Examples
+    --------
+    >>> import mse
+    >>> strict = mse.disclosure.rules("cbs")
+    >>> withheld_from(Message("remark.unbounded", n=52, of=1000), strict)
+    ''
+    >>> withheld_from(Message("remark.misfit"), strict)[:19]
+    'The model does not '
+    """
+    if not rules.active or not text:
+        return text
+    if rules.suppresses:
+        text = joined(
+            *(each for each in sentences_of(text) if _key_of_message(each) not in _SILENT)
+        )
+    if not text:
+        return ""
+    said = [each if catalogue_of(SOURCE).knows(each) else _UNKNOWN for each in sentences_of(text)]
+    parts = (part for each in said if isinstance(each, Message) for part in each.parts())
+    if rules.unsafe(0) and any(part.key.startswith("nobody.") for part in parts):
+        return Message("withheld.empty")
+    return joined(*map(_withheld, said))
+
+
+def _key_of_message(text: str) -> str:
+    return text.key if isinstance(text, Message) else ""
+
+
+def _withheld(value: Any, name: str = "") -> Any:
+    """Withhold the numbers in a field that were found in the data."""
+    if isinstance(value, Message):
+        return Message(
+            value.key, **{key: _withheld(each, key) for key, each in value.fields.items()}
+        )
+    if isinstance(value, tuple):
+        return tuple(_withheld(each, name) for each in value)
+    return None if isinstance(value, int | float) and name not in _ASKED else value

@@ -1,0 +1,164 @@
+"""The typed gate: what nobody classified does not leave, from any public result."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mse
+from mse.comparing import Comparison
+from mse.disclosure import Rules, protect, release, rules
+from mse.disclosure.typed import TYPES, released_columns
+from mse.messages import Message
+from mse.monitoring.result import Cell, Change, Monitor
+
+CBS = rules("cbs")
+#: A number that is nowhere else.
+NEW = 7319
+
+
+@pytest.fixture(scope="module")
+def table() -> mse.CaptureTable:
+    counts = np.zeros((2, 2, 2, 2), dtype=int)
+    counts[1, 0, 0], counts[0, 1, 0], counts[0, 0, 1] = [240, 210], [220, 230], [190, 205]
+    counts[1, 1, 0], counts[1, 0, 1], counts[0, 1, 1] = [60, 65], [50, 58], [55, 62]
+    return mse.CaptureTable.from_array(counts, ["a", "b", "c"], {"year": [2014, 2015]})
+
+
+def raw(table: mse.CaptureTable) -> dict[type, Any]:
+    model = mse.LogLinear("a*year + b*year + c*year")
+    return {
+        mse.PopulationEstimate: mse.bootstrap(model, table, 30, seed=1),
+        Comparison: mse.compare(table, [model, mse.LogLinear("main")]),
+        Monitor: mse.monitor(table, estimator=model, replicates=30, seed=1),
+    }
+
+
+def everything(safe: Any) -> str:
+    """All that a protected result shows of itself."""
+    found = [
+        json.dumps(safe.to_dict(), default=str),
+        safe.summary(),
+        safe._repr_html_(),
+        repr(safe),
+    ]
+    return "\n".join([*found, safe.to_frame().to_csv()])
+
+
+KINDS = [mse.PopulationEstimate, Comparison, Monitor]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_figure_that_nobody_classified_is_withheld(
+    kind: type, table: mse.CaptureTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thing = raw(table)[kind]
+    to_dict, to_frame = kind.to_dict, kind.to_frame  # type: ignore[attr-defined]
+
+    def more(value: Any) -> Any:
+        """Put a new figure into every dictionary, at any depth."""
+        if isinstance(value, dict):
+            names = ("messages", "info", "group")
+            kept = {name: each if name in names else more(each) for name, each in value.items()}
+            return kept | {"smallest_cell": NEW}
+        return [*map(more, value), {"smallest_cell": NEW}] if isinstance(value, list) else value
+
+    def with_new(self: Any, *args: Any, **options: Any) -> Any:
+        return more(to_dict(self, *args, **options))
+
+    monkeypatch.setattr(kind, "to_dict", with_new)
+    monkeypatch.setattr(
+        kind, "to_frame", lambda *a, **k: to_frame(*a, **k).assign(smallest_cell=NEW)
+    )
+    # It would leave without rules.
+    assert str(NEW) in json.dumps(thing.to_dict(), default=str)
+    assert str(NEW) in thing.to_frame().to_csv()
+    safe = protect(thing, CBS, **({} if kind is Comparison else {"table": table}))
+    assert str(NEW) not in json.dumps(safe.to_dict(), default=str)
+    assert str(NEW) not in safe.to_frame().to_csv()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_field_of_a_result_is_not_copied(kind: type, table: mse.CaptureTable) -> None:
+    thing = raw(table)[kind]
+    object.__setattr__(thing, "smallest_cell", NEW)
+    safe = protect(thing, CBS, **({} if kind is Comparison else {"table": table}))
+    assert str(NEW) not in everything(safe)
+    assert not hasattr(safe, "smallest_cell")
+
+
+#: Fields of results, each as it is protected; a further one has to be looked at first.
+KNOWN = {
+    mse.PopulationEstimate: "observed hidden status limit reason method uncertainty strata draws stratum_draws "
+    "model model_range assumptions warnings lists info provenance references lower_bound allowing",
+    Comparison: "table fits left_out",
+    Monitor: "period group_names scopes level across_scopes joint inhabitants warnings notes",
+    Cell: "period where scope observed total draws inhabitants status limit reason level",
+    Change: "first last where totals difference ratio coverage_difference rise undetermined level status reason",
+}
+
+
+@pytest.mark.parametrize("kind", list(KNOWN))
+def test_every_field_of_a_result_was_looked_at(kind: type) -> None:
+    further = {part.name for part in fields(kind)} - set(KNOWN[kind].split())
+    assert further == set(), "say in mse/disclosure/protecting.py how it leaves, then here"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_withheld_by_accident(kind: type, table: mse.CaptureTable) -> None:
+    safe = protect(raw(table)[kind], CBS, **({} if kind is Comparison else {"table": table}))
+    assert release(safe.to_dict(), (), CBS).withheld == ()
+    assert "nan" not in safe.summary()
+
+
+def test_values_that_their_type_does_not_allow_are_withheld() -> None:
+    figures = {
+        "observed": 3,
+        "total": 1451.0,
+        "cells": [{"observed": 15, "total": 1452.0}],
+        "status": "ok",
+    }
+    found = release(figures, [], CBS)
+    assert found.figures == {
+        "observed": None,
+        "total": None,
+        "cells": [{"observed": 15, "total": None}],
+        "status": "ok",
+    }
+    assert found.withheld == ("observed", "total", "cells[].total")
+
+
+def test_messages_leave_without_numbers_that_were_found() -> None:
+    told = [
+        Message("reason.below_observed", total=3.0, observed=12),
+        Message("remark.unbounded", n=3, of=9),
+    ]
+    told += ["Plain words with 12 persons."]
+    found = release({}, told, CBS).messages
+    assert found == (
+        "The formula puts the total at x, below the x observed.",
+        Message("withheld.remark"),
+    )
+
+
+def test_without_rules_everything_leaves() -> None:
+    found = release({"anything": 3}, ["With 3."], Rules())
+    assert found.figures == {"anything": 3}
+    assert found.messages == ("With 3.",)
+
+
+def test_each_field_has_one_type() -> None:
+    names = [name for kind in TYPES.values() for name in kind]
+    assert len(names) == len(set(names))
+
+
+def test_columns(table: mse.CaptureTable) -> None:
+    frame = raw(table)[Monitor].to_frame().assign(bic=3.0, year_secret=1, hidden_secret=2)
+    kept = released_columns(frame, ["year"], CBS)
+    assert {"bic", "year_secret", "hidden_secret"}.isdisjoint(kept)
+    assert kept["infinite"].isna().all()
+    assert {"hidden_low", "coverage_high", "observed"} <= set(kept)
