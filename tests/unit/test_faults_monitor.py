@@ -152,7 +152,7 @@ def test_settings_of_the_default_go_with_the_default() -> None:
 def test_where_nothing_is_left_to_choose_nothing_is_said_to_be_chosen() -> None:
     report = mse.monitor(world(1, "year")[0], replicates=20, seed=1, n_jobs=1)
     assert report.population.method == "log-linear model"
-    assert report.joint.given == "given the model"
+    assert report.alike.joint.given == "given the model"
 
 
 # What was summed over ----------------------------------------------------------------------------

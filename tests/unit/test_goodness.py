@@ -212,7 +212,7 @@ def test_two_lists_have_no_range_of_models() -> None:
     assert {NOTHING_LEFT, TWO_LISTS} < set(p.warnings)
     assert p.method == "log-linear model"
     # Of one model nothing is selected in the replicates.
-    assert p.interval_given == "given the model"
+    assert p.alike.interval_given == "given the model"
 
 
 def saturated_only() -> mse.CaptureTable:

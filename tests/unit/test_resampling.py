@@ -286,7 +286,7 @@ def test_an_interval_of_n_holds_the_chance_in_how_many_are_registered() -> None:
     # N = 10,000 on two lists that see 90 % each: the standard deviation of Lincoln and Petersen's
     # estimate is sqrt(n1 n2 (n1 - m) (n2 - m) / m^3) = 11.1; given n it is 4.8.
     table = mse.CaptureTable.from_counts({"11": 8100, "10": 900, "01": 900}, lists=["a", "b"])
-    low, high = mse.estimate(table, seed=1).interval(0.95)
+    low, high = mse.estimate(table, seed=1).interval(0.95, given="alike")
     # The standard error of the distance of two such quantiles of 1,000 normal draws is 0.116 deviations.
     assert high - low == pytest.approx(3.92 * 11.1, abs=FAR * 0.116 * 11.1)
     assert low < 10_000 < high

@@ -253,7 +253,7 @@ def test_a_bootstrap_chooses_again(dropped) -> None:
 
 def test_estimate_and_compare(suppressed) -> None:
     p = mse.estimate(suppressed, replicates=20, seed=1)
-    assert p.interval_kind == "percentile"
+    assert (p.interval_kind, p.alike.interval_kind) == ("credible", "percentile")
     assert any("not exactly" in text for text in p.warnings)
     frame = mse.compare(suppressed, [mse.LogLinearSearch(), mse.LogLinear("main")]).to_frame()
     assert frame["total"].notna().all()
