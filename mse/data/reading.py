@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,7 +89,7 @@ class Reading:
     Examples
     --------
     >>> import mse
-    >>> read = mse.Reading.of(b"police;care;n\\n1;0;41\\n0;1;5\\n1;1;3\\n")
+    >>> read = mse.Reading.of(b"police;care;n\n1;0;41\n0;1;5\n1;1;3\n")
     >>> print(read.summary())
     a text file, 3 rows of cells, 49 persons
       columns parted by semicolon
@@ -189,7 +190,7 @@ def read(
     Examples
     --------
     >>> import mse
-    >>> mse.read(b"police;care;n\\nja;nee;41\\nnee;ja;5\\nja;ja;3\\n").n_observed
+    >>> mse.read(b"police;care;n\nja;nee;41\nnee;ja;5\nja;ja;3\n").n_observed
     49
     >>> mse.read("artificial_3", lists=["A", "B"])
     CaptureTable(lists: A, B; 76 observed)
@@ -226,7 +227,7 @@ def understood(
     chosen = chosen.but(settings)
     if isinstance(source, str) and source in dataset_names():
         return _of_dataset(source, chosen, command=command)
-    if isinstance(source, str | Path) and source != "-" and not Path(source).exists():
+    if isinstance(source, str | Path) and source != "-" and not os.path.exists(source):
         close = difflib.get_close_matches(str(source).lower(), dataset_names(), n=1)
         hint = f" Did you mean the dataset {close[0]!r}?" if close else ""
         raise InvalidTableError(
@@ -827,10 +828,10 @@ def _counted_there(sheet: Sheet, options: ReadOptions, entries: Entries) -> Capt
         lists,
         _axes(options),
         counts,
-        summed=True,
+        summed=options.summed or not options.count,
         drop_unlisted=options.drop_unlisted,
         entries=entries,
-        voice=replace(sheet.voice, unit="pattern"),
+        voice=replace(sheet.voice, unit="row" if options.count else "pattern"),
     )
     return _labeled(seen, SYNTHETIC in names)
 
