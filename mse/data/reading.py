@@ -517,10 +517,10 @@ class _Finder:
 
     def _ask_lists(self, found: Sequence[str], doubtful: Sequence[str]) -> None:
         v = self.voice
-        perhaps = [*found, *doubtful]
+        perhaps = [name for name in self.names if name in {*found, *doubtful}]
         near_by = f"; perhaps {v.names('lists', perhaps)}" if len(perhaps) > 1 else ""
         self.questions.append(
-            f"There are {len(found)} columns of yes and no, and at least two lists are needed. Name the list "
+            f"There {'is 1 column' if len(found) == 1 else f'are {len(found)} columns'} of yes and no, and at least two lists are needed. Name the list "
             f"columns with {v.option('lists')}; the columns are: {', '.join(self.names)}{near_by}. Where every "
             f"row is a registration, name {v.option('person')} and {v.option('register')}."
             + (
@@ -559,6 +559,8 @@ class _Finder:
             if o.person is None:
                 self.notes.append("persons: one row each")
                 self._ask_identifier(rest)
+            else:
+                self.notes.append(f"persons: rows with the same {o.person} are one person")
             self._ask_count(rest)
         if o.shape in ("cells", "overlaps"):
             self._ask_totals([*rest, *(o.covariates or ())])
