@@ -61,9 +61,6 @@ def units(
     problems.check()
     found = _collected(frame.group_by(register).agg(nw.len().alias(COUNT)))[register].tolist()
     _check_registers(found, registers, register, problems)
-    if len(found) > 2:
-        persons = _collected(frame.select(nw.col(person).n_unique().alias(COUNT)))
-        check_exchanged(len(found), int(persons[COUNT].iloc[0]), problems)
     problems.check()
     flags = {f"{_MADE}{i}": nw.col(register) == value for i, value in enumerate(found)}
     known, levels = {}, {}
@@ -89,6 +86,10 @@ def units(
         )
         for part in _parts(made, person, schema[person])
     )
+    if len(found) > 2 and parts[COUNT].sum() < PART:  # where there are more, they are not registers
+        persons = _collected(frame.select(nw.col(person).n_unique().alias(COUNT)))
+        check_exchanged(len(found), int(persons[COUNT].iloc[0]), problems)
+        problems.check()
     counted = parts.groupby(patterns, dropna=False, sort=False)[COUNT].sum().reset_index()
     return _settled(counted, dict(zip(flags, map(str, found), strict=True)), least, most, levels)
 
@@ -99,11 +100,13 @@ def _parts(made: Any, person: str, kind: Any) -> list[Any]:
     if rows < PART or not (kind.is_integer() or kind == nw.String):
         return [made]
     last = nw.col(person) % PARTS if kind.is_integer() else nw.col(person).str.slice(-1)
-    ends = _collected(made.select(last.alias(COUNT)).unique())[COUNT].tolist()
-    if len(ends) > 4 * PARTS:
-        return [made]
-    groups = [ends[i::PARTS] for i in range(min(PARTS, len(ends)))]
-    return [made.filter(last.is_in(group)) for group in groups]
+    # Ends of some identifiers, in parts; the last part has those that were not among them, too.
+    ends = _collected(made.head(max(PART // 20, 1_000)).select(last.alias(COUNT)).unique())[
+        COUNT
+    ].tolist()
+    groups = [ends[i::PARTS] for i in range(min(PARTS, len(ends)))][:-1]
+    rest = [end for group in groups for end in group]
+    return [*(made.filter(last.is_in(group)) for group in groups), made.filter(~last.is_in(rest))]
 
 
 def _coded(frame: Any, name: str, known: Any) -> tuple[Any, list[Any] | None]:

@@ -769,14 +769,14 @@ def check_spelling(values: Sequence[str], name: str, problems: Problems) -> None
     alike = len(values) - len({" ".join(value.split()).casefold() for value in values})
     if alike:
         problems.add(
-            f"Column {name!r} names {alike:,} registers in several ways that differ only in capitals or "
+            f"Column {name!r} names {alike:,} register{'s' * (alike > 1)} in several ways that differ only in capitals or "
             "spaces: write each register one way, or it counts as several lists."
         )
     parts = [re.split(r"\s*[,;/+&|]\s*", value) for value in values]
     several = sum(len(each) > 1 and set(each) <= set(values) for each in parts)
     if several:
         problems.add(
-            f"Column {name!r} has {several:,} entries that name several registers at once: write one row for "
+            f"Column {name!r} has {several:,} kind{'s' * (several > 1)} of entry that name several registers at once: write one row for "
             "each register."
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,7 +89,7 @@ class Reading:
     Examples
     --------
     >>> import mse
-    >>> read = mse.Reading.of(b"police;care;n\\n1;0;41\\n0;1;5\\n1;1;3\\n")
+    >>> read = mse.Reading.of(b"police;care;n\n1;0;41\n0;1;5\n1;1;3\n")
     >>> print(read.summary())
     a text file, 3 rows of cells, 49 persons
       columns parted by semicolon
@@ -189,7 +190,7 @@ def read(
     Examples
     --------
     >>> import mse
-    >>> mse.read(b"police;care;n\\nja;nee;41\\nnee;ja;5\\nja;ja;3\\n").n_observed
+    >>> mse.read(b"police;care;n\nja;nee;41\nnee;ja;5\nja;ja;3\n").n_observed
     49
     >>> mse.read("artificial_3", lists=["A", "B"])
     CaptureTable(lists: A, B; 76 observed)
@@ -226,7 +227,7 @@ def understood(
     chosen = chosen.but(settings)
     if isinstance(source, str) and source in dataset_names():
         return _of_dataset(source, chosen, command=command)
-    if isinstance(source, str | Path) and source != "-" and not Path(source).exists():
+    if isinstance(source, str | Path) and source != "-" and not os.path.exists(source):
         close = difflib.get_close_matches(str(source).lower(), dataset_names(), n=1)
         hint = f" Did you mean the dataset {close[0]!r}?" if close else ""
         raise InvalidTableError(
@@ -516,10 +517,10 @@ class _Finder:
 
     def _ask_lists(self, found: Sequence[str], doubtful: Sequence[str]) -> None:
         v = self.voice
-        perhaps = [*found, *doubtful]
+        perhaps = [name for name in self.names if name in {*found, *doubtful}]
         near_by = f"; perhaps {v.names('lists', perhaps)}" if len(perhaps) > 1 else ""
         self.questions.append(
-            f"There are {len(found)} columns of yes and no, and at least two lists are needed. Name the list "
+            f"There {'is 1 column' if len(found) == 1 else f'are {len(found)} columns'} of yes and no, and at least two lists are needed. Name the list "
             f"columns with {v.option('lists')}; the columns are: {', '.join(self.names)}{near_by}. Where every "
             f"row is a registration, name {v.option('person')} and {v.option('register')}."
             + (
@@ -558,6 +559,8 @@ class _Finder:
             if o.person is None:
                 self.notes.append("persons: one row each")
                 self._ask_identifier(rest)
+            else:
+                self.notes.append(f"persons: rows with the same {o.person} are one person")
             self._ask_count(rest)
         if o.shape in ("cells", "overlaps"):
             self._ask_totals([*rest, *(o.covariates or ())])
@@ -827,10 +830,10 @@ def _counted_there(sheet: Sheet, options: ReadOptions, entries: Entries) -> Capt
         lists,
         _axes(options),
         counts,
-        summed=True,
+        summed=options.summed or not options.count,
         drop_unlisted=options.drop_unlisted,
         entries=entries,
-        voice=replace(sheet.voice, unit="pattern"),
+        voice=replace(sheet.voice, unit="row" if options.count else "pattern"),
     )
     return _labeled(seen, SYNTHETIC in names)
 

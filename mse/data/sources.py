@@ -99,7 +99,8 @@ def _of_frame(source: Any, *, command: bool) -> Sheet:
         if source.columns.map(str).has_duplicates:
             msg = "Names of columns of the frame occur twice: rename them."
             raise InvalidTableError(msg)
-        named = source if all(isinstance(c, str) for c in source) else source.rename(columns=str)
+        names = [str(name) for name in source.columns]
+        named = source if names == [*source.columns] else source.set_axis(names, axis=1)
         plain = source.index.name is None and pd.api.types.is_integer_dtype(source.index.dtype)
         rows = source.index.to_numpy(dtype=np.int64) if plain else None
         return Sheet(named, "a pandas data frame", Voice(command=command, rows=rows))

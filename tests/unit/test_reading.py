@@ -544,6 +544,13 @@ def test_identifiers_in_lazy_frames_that_occur_twice_are_asked_about() -> None:
     assert mse.read(frame, lists=LISTS, ignore="id").n_observed == 272
 
 
+def test_cells_given_twice_are_refused_wherever_they_live() -> None:
+    twice = pd.concat([FRAME, FRAME])
+    for make in FRAMES.values():
+        assert "duplicate cells" in problem_of(make(twice), lists=LISTS, count="n")
+        assert mse.read(make(twice), lists=LISTS, count="n", summed=True).n_observed == 542
+
+
 def test_an_open_file_and_integer_names() -> None:
     assert mse.read(io.StringIO(text())) == TABLE
     assert mse.read(io.BytesIO(text().encode())) == TABLE
