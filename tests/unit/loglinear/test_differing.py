@@ -529,4 +529,46 @@ def test_more_lists_than_can_be_written_out() -> None:
     table = mse.CaptureTable.from_counts(counts, lists=names)
     with pytest.raises(mse.ModelError, match="at most 12"):
         mse.LogLinear("main", heterogeneity="gamma").fit(table)
-    assert mse.LogLinear("main", heterogeneity="darroch").fit(table).status in ("ok", "boundary")
+    assert mse.LogLinear("main", heterogeneity="darroch").fit(table).status == "not_estimable"
+
+
+def test_a_list_that_did_not_operate_may_have_held_persons_who_differ() -> None:
+    import pandas as pd
+
+    first = [0, 50, 60, 20, 70, 18, 25, 14]
+    rows = [[*cell, 2001, n] for cell, n in zip(product((0, 1), repeat=3), first, strict=True) if n]
+    second = {(0, 1): 90, (1, 0): 85, (1, 1): 40}
+    rows += [[*cell, None, 2002, n] for cell, n in second.items()]
+    frame = pd.DataFrame(rows, columns=["a", "b", "c", "year", "n"])
+    table = mse.CaptureTable.from_frame(frame, ["a", "b", "c"], ["year"], count="n")
+    fit = mse.LogLinear("a + b + c + year", heterogeneity="poisson").fit(table)
+    design = written_out((2, 2, 2, 2), 3, fit.structure.terms, "poisson", by=False)
+
+    def loss(b):
+        means = np.exp(design @ b).reshape(2, 2, 2, 2)
+        value = (
+            means[..., 0].sum() - means[0, 0, 0, 0] + means[..., 1].sum() - means[0, 0, :, 1].sum()
+        )
+        value -= np.asarray(first)[1:] @ np.log(means[..., 0].ravel()[1:])
+        return value - sum(n * np.log(means[a, b, :, 1].sum()) for (a, b), n in second.items())
+
+    start = np.r_[4.0, np.zeros(design.shape[1] - 1)]
+    best = minimize(loss, start, method="BFGS", options={"gtol": 1e-8, "maxiter": 5000})
+    means = np.exp(design @ best.x).reshape(2, 2, 2, 2)
+    wanted = [means[0, 0, 0, 0], means[0, 0, :, 1].sum()]
+    assert fit._fit.hidden == pytest.approx(wanted, rel=1e-4)
+
+
+def test_totals_of_lists_cannot_tell_that_persons_differ() -> None:
+    table = mse.CaptureTable.from_margins({"a": 53, "b": 70, "c": 40}, union=110)
+    fit = mse.LogLinear("main", heterogeneity="darroch").fit(table)
+    assert fit.status == "not_estimable"
+    assert list(fit.coefficients.index) == ["intercept", "a", "b", "c", "darroch"]
+
+
+def test_an_average_over_forms() -> None:
+    search = mse.LogLinearSearch(heterogeneity=(None, "darroch"))
+    fit = search.fit(mse.load_dataset("diabetes"))
+    p = fit.average()
+    low, high = p.interval()
+    assert low < fit.population.total < high
