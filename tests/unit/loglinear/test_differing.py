@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import minimize
 
 import mse
+from mse.core.large_factor import factor_of
 from mse.models.heterogeneity import Heterogeneity, columns_of, read_heterogeneity
 from tests.existence_oracle import classify, design_matrix
 
@@ -117,6 +118,26 @@ def test_finite_fits_are_those_of_a_generic_glm(rng) -> None:
         covariance = design[:n_hidden] @ other.cov_params() @ design[:n_hidden].T
         variance = hidden @ covariance @ hidden + hidden.sum()
         assert fit.standard_error == pytest.approx(np.sqrt(variance), rel=1e-6)
+
+
+@pytest.mark.property
+def test_hundreds_of_places_that_are_eliminated(rng) -> None:
+    sm = pytest.importorskip("statsmodels.api")
+    n_places = 130
+    k = np.indices((2, 2, 2)).sum(axis=0)
+    means = np.exp(-0.9 * k + 0.25 * k**2)[..., None] * np.exp(rng.normal(3.0, 0.5, n_places))
+    counts = rng.poisson(means)
+    counts[0, 0, 0] = 0
+    levels = {"place": [f"p{i}" for i in range(n_places)]}
+    table = mse.CaptureTable.from_array(counts, list("abc"), levels)
+    fit = mse.LogLinear("a*place + b*place + c*place", heterogeneity="darroch").fit(table)
+    assert factor_of(fit._design) is not None
+    design = written_out(counts.shape, 3, fit.structure.terms, "darroch", by=False)
+    seen, rows = counts.ravel()[n_places:], design[n_places:]
+    glm = sm.GLM(seen, rows, family=sm.families.Poisson()).fit(tol=1e-13)
+    hidden = np.exp(design[:n_places] @ glm.params)
+    assert fit._fit.hidden == pytest.approx(hidden, rel=1e-8)
+    assert fit.coefficients["darroch"] == pytest.approx(glm.params[-1], rel=1e-8)
 
 
 @pytest.mark.parametrize("form", FORMS)
