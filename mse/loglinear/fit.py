@@ -168,7 +168,7 @@ class LogLinear(Sparing):
     ('[13,24,34] + darroch', 2752, 0.356)
     """
 
-    plain_method: ClassVar[Method] = Method(
+    _plain: ClassVar[Method] = Method(
         "log-linear model",
         references=(
             "Fienberg, S. E. (1972). The multiple recapture census for closed populations and incomplete 2^k contingency tables. Biometrika 59, 591-603.",
@@ -200,12 +200,12 @@ class LogLinear(Sparing):
         """Name, assumptions and sources; with Chao's form it is a lower bound."""
         asked = self.differing
         if asked is None:
-            return self.plain_method
+            return self._plain
         further = (_FORM_SOURCES.get(asked.form, ""), RIVEST_2007)
         return replace(
-            self.plain_method,
+            self._plain,
             dependence=DIFFERING,
-            references=(*self.plain_method.references, *filter(None, further)),
+            references=(*self._plain.references, *filter(None, further)),
             lower_bound=LOWER_BOUND if asked.form == "chao" else "",
         )
 

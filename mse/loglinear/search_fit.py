@@ -551,7 +551,7 @@ class LogLinearSearchFit(Fitted):
 
     def _joint_refitter(self, kind: int) -> JointRefitter | ModelRefitter:
         table, how = self.table, self.estimator
-        least = how.smallest(table)
+        least = how._smallest(table)
         most = largest_model(least, 2)
         if how.criterion != "pvalue":
             most = within_reach(table, least, most, how.criterion, how.trend, margin=RANGE_WITHIN)
@@ -754,7 +754,7 @@ class LogLinearSearch(Sparing):
         found = replace(models[0], references=tuple(sources))
         return found if len(names) == 1 else replace(found, dependence=DIFFERING, lower_bound="")
 
-    def smallest(self, table: CaptureTable) -> HierarchicalModel:
+    def _smallest(self, table: CaptureTable) -> HierarchicalModel:
         """Build the model that all models contain."""
         least, asked = smallest_model(table, self.keep), self.forms[0]
         if asked is None:
@@ -884,7 +884,7 @@ class LogLinearSearch(Sparing):
 
     def _fit_stepwise(self, table: CaptureTable) -> LogLinearSearchFit:
         order, asked = self.max_order or 2, self.forms[0]
-        least = self.smallest(table)
+        least = self._smallest(table)
         most = largest_model(least, order)
         starts = (least, largest_model(least, min(2, order)))
         if self.criterion != "pvalue":

@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import minimize
 
 import mse
+from mse.core.large_factor import factor_of
 from mse.models.heterogeneity import Heterogeneity, columns_of, read_heterogeneity
 from tests.existence_oracle import classify, design_matrix
 
@@ -117,6 +118,26 @@ def test_finite_fits_are_those_of_a_generic_glm(rng) -> None:
         covariance = design[:n_hidden] @ other.cov_params() @ design[:n_hidden].T
         variance = hidden @ covariance @ hidden + hidden.sum()
         assert fit.standard_error == pytest.approx(np.sqrt(variance), rel=1e-6)
+
+
+@pytest.mark.property
+def test_hundreds_of_places_that_are_eliminated(rng) -> None:
+    sm = pytest.importorskip("statsmodels.api")
+    n_places = 130
+    k = np.indices((2, 2, 2)).sum(axis=0)
+    means = np.exp(-0.9 * k + 0.25 * k**2)[..., None] * np.exp(rng.normal(3.0, 0.5, n_places))
+    counts = rng.poisson(means)
+    counts[0, 0, 0] = 0
+    levels = {"place": [f"p{i}" for i in range(n_places)]}
+    table = mse.CaptureTable.from_array(counts, list("abc"), levels)
+    fit = mse.LogLinear("a*place + b*place + c*place", heterogeneity="darroch").fit(table)
+    assert factor_of(fit._design) is not None
+    design = written_out(counts.shape, 3, fit.structure.terms, "darroch", by=False)
+    seen, rows = counts.ravel()[n_places:], design[n_places:]
+    glm = sm.GLM(seen, rows, family=sm.families.Poisson()).fit(tol=1e-13)
+    hidden = np.exp(design[:n_places] @ glm.params)
+    assert fit._fit.hidden == pytest.approx(hidden, rel=1e-8)
+    assert fit.coefficients["darroch"] == pytest.approx(glm.params[-1], rel=1e-8)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -529,4 +550,46 @@ def test_more_lists_than_can_be_written_out() -> None:
     table = mse.CaptureTable.from_counts(counts, lists=names)
     with pytest.raises(mse.ModelError, match="at most 12"):
         mse.LogLinear("main", heterogeneity="gamma").fit(table)
-    assert mse.LogLinear("main", heterogeneity="darroch").fit(table).status in ("ok", "boundary")
+    assert mse.LogLinear("main", heterogeneity="darroch").fit(table).status == "not_estimable"
+
+
+def test_a_list_that_did_not_operate_may_have_held_persons_who_differ() -> None:
+    import pandas as pd
+
+    first = [0, 50, 60, 20, 70, 18, 25, 14]
+    rows = [[*cell, 2001, n] for cell, n in zip(product((0, 1), repeat=3), first, strict=True) if n]
+    second = {(0, 1): 90, (1, 0): 85, (1, 1): 40}
+    rows += [[*cell, None, 2002, n] for cell, n in second.items()]
+    frame = pd.DataFrame(rows, columns=["a", "b", "c", "year", "n"])
+    table = mse.CaptureTable.from_frame(frame, ["a", "b", "c"], ["year"], count="n")
+    fit = mse.LogLinear("a + b + c + year", heterogeneity="poisson").fit(table)
+    design = written_out((2, 2, 2, 2), 3, fit.structure.terms, "poisson", by=False)
+
+    def loss(b):
+        means = np.exp(design @ b).reshape(2, 2, 2, 2)
+        value = (
+            means[..., 0].sum() - means[0, 0, 0, 0] + means[..., 1].sum() - means[0, 0, :, 1].sum()
+        )
+        value -= np.asarray(first)[1:] @ np.log(means[..., 0].ravel()[1:])
+        return value - sum(n * np.log(means[a, b, :, 1].sum()) for (a, b), n in second.items())
+
+    start = np.r_[4.0, np.zeros(design.shape[1] - 1)]
+    best = minimize(loss, start, method="BFGS", options={"gtol": 1e-8, "maxiter": 5000})
+    means = np.exp(design @ best.x).reshape(2, 2, 2, 2)
+    wanted = [means[0, 0, 0, 0], means[0, 0, :, 1].sum()]
+    assert fit._fit.hidden == pytest.approx(wanted, rel=1e-4)
+
+
+def test_totals_of_lists_cannot_tell_that_persons_differ() -> None:
+    table = mse.CaptureTable.from_margins({"a": 53, "b": 70, "c": 40}, union=110)
+    fit = mse.LogLinear("main", heterogeneity="darroch").fit(table)
+    assert fit.status == "not_estimable"
+    assert list(fit.coefficients.index) == ["intercept", "a", "b", "c", "darroch"]
+
+
+def test_an_average_over_forms() -> None:
+    search = mse.LogLinearSearch(heterogeneity=(None, "darroch"))
+    fit = search.fit(mse.load_dataset("diabetes"))
+    p = fit.average()
+    low, high = p.interval()
+    assert low < fit.population.total < high
