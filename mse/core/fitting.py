@@ -289,6 +289,8 @@ class Rule(NamedTuple):
         to end above. Without any, all models are fitted.
     values: (G + M,), receives the criterion of each model that was fitted
     bound_row: (T, T), which of these is the largest model without interactions i and j
+    best: the lowest criterion known before
+    slack: models are fitted that may be above the best one by no more
     """
 
     kind: int
@@ -297,6 +299,8 @@ class Rule(NamedTuple):
     bounds: FloatArray
     values: FloatArray
     bound_row: IntArray
+    best: float = np.inf
+    slack: float = 0.0
 
 
 #: Every model is fitted.
@@ -308,6 +312,16 @@ NO_RULE = Rule(
     np.zeros(0),
     np.zeros((0, 0), dtype=np.int64),
 )
+
+
+def near_the_best(kind: int, sizes: IntArray, best: float, slack: float) -> Rule:
+    """Fit models that may be the best one, or that far above it, by their deviances alone.
+
+    kind, best, slack: as of `Rule`
+    sizes: (M,), parameters of each model
+    """
+    values = np.zeros(sizes.size)
+    return NO_RULE._replace(kind=kind, sizes=sizes, values=values, best=float(best), slack=slack)
 
 
 @kernel
@@ -343,15 +357,17 @@ def fit_each(tables, members, starts, rule, design, work, asked, out):  # type: 
         for c in range(sums.size):
             sums[c] = tables[t, c]
         superset_sum(sums, design.shape)
-        best = np.inf
+        best = rule.best
         for m in range(members.shape[0]):
             penalty, ceiling, steps = 0.0, np.inf, MAX_ITERATIONS
             if m < n_bounds:
                 steps = BOUND_STEPS
-            elif n_bounds > 0:
-                penalty = penalty_of(rule.kind, rule.sizes[m], sums[0])
-                ceiling = best - penalty
-                if not penalty + _floor(rule.lacking[m], rule.bounds, rule.bound_row) < best:
+            elif rule.sizes.size > 0:
+                penalty, limit = penalty_of(rule.kind, rule.sizes[m], sums[0]), best + rule.slack
+                ceiling, floor = limit - penalty, 0.0
+                if n_bounds > 0:
+                    floor = _floor(rule.lacking[m], rule.bounds, rule.bound_row)
+                if not penalty + floor < limit:
                     out.status[t, m] = PRUNED
                     continue
             status, p, deviance = fit_one(
@@ -369,7 +385,7 @@ def fit_each(tables, members, starts, rule, design, work, asked, out):  # type: 
             )
             if m < n_bounds:
                 rule.bounds[m] = deviance
-            elif n_bounds > 0:
+            elif rule.sizes.size > 0:
                 rule.values[m] = deviance + penalty
                 if status <= BOUNDARY:
                     best = min(best, rule.values[m])
@@ -394,14 +410,19 @@ def nothing_fitted(n_tables: int, n_models: int, design: Design, n_coefficients:
 
 
 def fit_models(
-    tables: FloatArray, members: BoolArray, design: Design, start: FloatArray | None = None
+    tables: FloatArray,
+    members: BoolArray,
+    design: Design,
+    start: FloatArray | None = None,
+    rule: Rule = NO_RULE,
 ) -> BatchFit:
-    """Fit every model to every table.
+    """Fit every model to every table, unless a rule says that it need not be.
 
     tables: (B, C), counts of persons, 0 on unobservable cells
     members: (M, U) bool, parameters of each model among those of the design; the constant in each
     design: axes and parameters
     start: (U,), coefficients to start every fit from; by default each starts from the data
+    rule: which models have the status `PRUNED` in place of a fit; none with a factor of many levels
     """
     out = nothing_fitted(len(tables), len(members), design, n_parameters(design))
     factor = factor_of(design)
@@ -412,7 +433,7 @@ def fit_models(
     starts = np.repeat(first[None], len(members), axis=0)
     work = make_workspace(design)
     with ExactCheck(design, work) as check:
-        fit_each(tables, members, starts, NO_RULE, design, work, check.asked, out)
+        fit_each(tables, members, starts, rule, design, work, check.asked, out)
     return out
 
 

@@ -35,10 +35,11 @@ def subset_sum(x, shape):  # type: ignore[no-untyped-def]
     x: (C,), coefficients by cell; changed in place
     shape: (d,) int64, number of levels of each axis; their product is C
     """
-    inner = 1
+    # Indices without a sign cannot count from the end, so that the loops become vector instructions.
+    inner, size = np.uint64(1), np.uint64(x.size)
     for axis in range(shape.size - 1, -1, -1):
-        block = inner * shape[axis]
-        for start in range(0, x.size, block):
+        block = inner * np.uint64(shape[axis])
+        for start in range(np.uint64(0), size, block):
             for offset in range(start + inner, start + block, inner):
                 for i in range(inner):
                     x[offset + i] += x[start + i]
@@ -52,10 +53,10 @@ def superset_sum(x, shape):  # type: ignore[no-untyped-def]
     x: (C,), weights by cell; changed in place
     shape: (d,) int64, number of levels of each axis; their product is C
     """
-    inner = 1
+    inner, size = np.uint64(1), np.uint64(x.size)
     for axis in range(shape.size - 1, -1, -1):
-        block = inner * shape[axis]
-        for start in range(0, x.size, block):
+        block = inner * np.uint64(shape[axis])
+        for start in range(np.uint64(0), size, block):
             for offset in range(start + inner, start + block, inner):
                 for i in range(inner):
                     x[start + i] += x[offset + i]

@@ -15,7 +15,7 @@ from scipy.special import gammaln, xlogy
 
 from mse._typing import FrozenDict
 from mse.core.bounded import fit_models_bounded
-from mse.core.fitting import fit_models
+from mse.core.fitting import NO_RULE, Rule, fit_models
 from mse.core.newton import Design, make_design, with_contrasts
 from mse.errors import ModelError
 from mse.models.heterogeneity import SCALES, check_within, columns_of
@@ -258,12 +258,19 @@ class TableDesign:
         return int(self.member(model).sum())
 
     def fits_of(
-        self, counts: FloatArray, members: BoolArray, start: FloatArray | None = None
+        self,
+        counts: FloatArray,
+        members: BoolArray,
+        start: FloatArray | None = None,
+        rule: Rule = NO_RULE,
     ) -> tuple[BatchFit, IntArray]:
-        """Fit models to one table, and count the coefficients of each that are at a bound of zero."""
+        """Fit models to one table, and count the coefficients of each that are at a bound of zero.
+
+        A rule for giving models up early does not go with bounds: then all are fitted.
+        """
         if self.bounded.size:
             return fit_models_bounded(counts, members, self.bounded, self.core)
-        fits = fit_models(counts[None], members, self.core, start)
+        fits = fit_models(counts[None], members, self.core, start, rule)
         return fits, np.zeros(len(members), dtype=np.int64)
 
     def orthonormal(self, values: FloatArray) -> FloatArray:

@@ -300,6 +300,8 @@ def fit_structure(
         return fit_margins(estimator, table, model)
     if not table.is_complete:
         return fit_partly_known(estimator, table, model)
+    if needs_no_cells(table, model):
+        return fit_margins(estimator, table, model)
     counts = complete_counts(table)
     layout = table_design(table, model, estimator.trend, asked)
     if layout.bounded.size:
@@ -589,10 +591,21 @@ RICHER = Message("reason.margins_richer")
 UNCHECKED = Message("remark.margins_unchecked")
 
 
+#: Of more cells a fit of independent lists takes the list totals and the observed histories in their place.
+MANY_CELLS = 2**20
+
+
+def needs_no_cells(table: CaptureTable, model: HierarchicalModel) -> bool:
+    """Whether a model of a complete table is independence of so many lists that cells would fill the memory."""
+    if table.n_cells <= MANY_CELLS or table.covariates or len(model.terms) > table.n_lists + 1:
+        return False
+    return bool(_figures(table)[0].all())
+
+
 def fit_margins(
     estimator: LogLinear, table: CaptureTable, model: HierarchicalModel
 ) -> MarginsLogLinearFit:
-    """Fit a parsed model to a table of margins."""
+    """Fit a parsed model to a table of margins, or independence to one of many lists."""
     totals, union = _figures(table)
     p = len(model.terms) + (estimator.heterogeneity is not None)
     nothing = np.zeros(0, dtype=np.int64)
@@ -600,8 +613,9 @@ def fit_margins(
     if p == table.n_lists + 1 and _union_known(table):
         hidden, limit = independent_lists(totals, union)
     estimable = hidden == hidden
+    seen = table.margins is None
     fit = ModelFit(
-        deviance=nan,
+        deviance=_deviance(table, totals, union + hidden) if seen and estimable else nan,
         hidden=np.asarray([hidden]),
         limits=np.asarray([limit], dtype=np.int8),
         status=OK if estimable else NOT_ESTIMABLE,
@@ -611,19 +625,27 @@ def fit_margins(
         coefficients=coefficients(totals, union, hidden) if estimable else np.zeros(0),
         vanishing=nothing,
     )
-    return MarginsLogLinearFit(
-        estimator, table, model, _layout(model, estimator.heterogeneity), fit
-    )
+    kind = ManyListsFit if seen else MarginsLogLinearFit
+    return kind(estimator, table, model, _layout(model, estimator.heterogeneity), fit)
 
 
 def _union_known(table: CaptureTable) -> bool:
-    """Whether the union was published, and not some of the overlaps in its place."""
-    return table.margins is not None and table.margins.overlaps is None
+    """Whether the union is known, and not some of the overlaps in its place."""
+    return table.margins is None or table.margins.overlaps is None
+
+
+def _deviance(table: CaptureTable, totals: IntArray, size: float) -> float:
+    """Deviance of independent lists: 2 sum n log(n / m), since the means add up to the persons observed."""
+    persons = table.low.astype(np.float64)
+    shares = np.log(np.stack([1 - totals / size, totals / size]))
+    log_means = log(size) + shares[table.patterns, np.arange(totals.size)].sum(axis=1)
+    return float(2 * (persons * (np.log(persons) - log_means)).sum())
 
 
 def _figures(table: CaptureTable) -> tuple[IntArray, int]:
+    """Persons on each list, and on at least one."""
     if table.margins is None:
-        raise ModelError("The table holds capture histories, not margins.")
+        return (table.patterns * table.low[:, None]).sum(axis=0), table.n_observed
     totals = np.asarray(list(table.margins.list_totals.values()), dtype=np.int64)
     return totals, table.margins.union
 
@@ -740,6 +762,35 @@ class MarginsLogLinearFit(LogLinearFit):
         return MarginsDrawing(
             totals, union, float(self._fit.hidden[0]), registered_only=resampling == "multinomial"
         )
+
+
+class ManyListsFit(MarginsLogLinearFit):
+    """What independence of many lists learned from the observed histories, without laying out cells.
+
+    Everything that a `LogLinearFit` has but a test of fit, which nearly as many cells as there are would fail.
+
+    Examples
+    --------
+    >>> import mse
+    >>> lists = [f"list{i}" for i in range(24)]
+    >>> pairs = {"11" + "0" * 22: 2, **{format(1 << i, "024b"): 5 for i in range(24)}}
+    >>> fit = mse.LogLinear("main").fit(mse.CaptureTable.from_counts(pairs, lists=lists))
+    >>> fit.status, fit.df_residual
+    ('ok', 16777190)
+    """
+
+    @property
+    def df_residual(self) -> int:
+        """Observable cells minus parameters."""
+        return self.table.n_cells - 1 - self.n_parameters
+
+    @cached_property
+    def _counts(self) -> FloatArray:
+        """Persons by history; those that nobody has add nothing to a likelihood."""
+        return self.table.low.astype(np.float64)
+
+    _criteria = LogLinearFit._criteria
+    population = LogLinearFit.population
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,15 @@ from scipy.special import gammaln
 
 from mse.core.existence import FINITE
 from mse.core.fitting import (
+    BIC,
     BOUNDARY,
+    NO_RULE,
     NOT_ESTIMABLE,
+    PRUNED,
     BatchFit,
     ModelFit,
     fit_model,
+    near_the_best,
     penalty_of,
 )
 from mse.core.large_search import walker_of
@@ -65,13 +69,25 @@ class Tried(Protocol):
         ...
 
     def fit(
-        self, models: list[HierarchicalModel], near: HierarchicalModel | None = None
+        self,
+        models: list[HierarchicalModel],
+        near: HierarchicalModel | None = None,
+        best: float = np.inf,
     ) -> IntArray:
-        """Fit the models that are new, starting from a tried one near them; the row of each model."""
+        """Fit the models that are new, starting from a tried one near them; the row of each model.
+
+        It is -1 of a model whose criterion is sure to be far above the best one.
+        """
         ...
 
 
 T = TypeVar("T", bound=Tried)
+
+#: Tables with no more cells have every model fitted that a search comes by.
+SMALL_TABLE = 2**8
+#: Of larger ones none is fitted to the end, nor listed, that is sure to be further above the best one so far: in
+#: an average it has a weight below exp(-10) of that of the best.
+FAR_FROM_BEST = 20.0
 
 
 class TriedModels:
@@ -83,15 +99,18 @@ class TriedModels:
         Persons by cell.
     layout : TableDesign
         Parameters of every model that will be tried.
+    kind : int, optional
+        Code of a criterion by which models far from the best one are given up.
     """
 
-    def __init__(self, counts: FloatArray, layout: TableDesign) -> None:
+    def __init__(self, counts: FloatArray, layout: TableDesign, kind: int = BIC) -> None:
         self.counts = counts
         self.layout = layout
         self.models: list[HierarchicalModel] = []
+        self._kind = kind
         self._row: dict[HierarchicalModel, int] = {}
         self._fits: list[BatchFit] = []
-        self._at_zero: list[IntArray] = []
+        self._sizes: list[int] = []
 
     @property
     def design(self) -> Design:
@@ -101,24 +120,34 @@ class TriedModels:
     @property
     def n_parameters(self) -> IntArray:
         """Parameters of each model tried."""
-        sizes = np.asarray([self.layout.n_parameters(model) for model in self.models])
-        return sizes - np.concatenate(self._at_zero)
+        return np.asarray(self._sizes, dtype=np.int64)
 
     def fit(
-        self, models: list[HierarchicalModel], near: HierarchicalModel | None = None
+        self,
+        models: list[HierarchicalModel],
+        near: HierarchicalModel | None = None,
+        best: float = np.inf,
     ) -> IntArray:
-        """Fit the models that are new, starting from a tried one near them; the row of each model."""
+        """Fit the models that are new, starting from a tried one near them; the row of each model.
+
+        It is -1 of a model that is sure to be more than `FAR_FROM_BEST` above the best one.
+        """
         new = [model for model in dict.fromkeys(models) if model not in self._row]
         if new:
             members = np.stack([self.layout.member(model) for model in new])
             start = None if near is None else self._coefficients_of(near)
-            fits, at_zero = self.layout.fits_of(self.counts, members, start)
-            self._fits.append(fits)
-            self._at_zero.append(at_zero)
-            for model in new:
-                self._row[model] = len(self.models)
-                self.models.append(model)
-        return np.asarray([self._row[model] for model in models], dtype=np.int64)
+            sizes = members.sum(axis=1, dtype=np.int64)
+            rule = NO_RULE
+            if self.counts.size > SMALL_TABLE and best < np.inf:
+                rule = near_the_best(self._kind, sizes, best, FAR_FROM_BEST)
+            fits, at_zero = self.layout.fits_of(self.counts, members, start, rule)
+            kept = np.flatnonzero(fits.status[0] != PRUNED)
+            self._fits.append(BatchFit._make(part[:, kept] for part in fits))
+            self._sizes += (sizes - at_zero)[kept].tolist()
+            for i in kept.tolist():
+                self._row[new[i]] = len(self.models)
+                self.models.append(new[i])
+        return np.asarray([self._row.get(model, -1) for model in models], dtype=np.int64)
 
     def worth_a_fit(
         self,
@@ -169,9 +198,10 @@ def stepwise_by_criterion(
     def values_of(
         models: list[HierarchicalModel], near: HierarchicalModel | None = None
     ) -> FloatArray:
-        rows = tried.fit(models, near)
-        return value(tried)[rows]
+        rows = tried.fit(models, near, best)
+        return np.where(rows < 0, np.inf, value(tried)[rows])
 
+    best = np.inf
     current, best = start, float(values_of([start])[0])
     path = [Step("start", start, best)]
     while True:
@@ -408,7 +438,10 @@ class PartlyTried:
         self._excused = excused_strata(scope.data)
 
     def fit(
-        self, models: list[HierarchicalModel], near: HierarchicalModel | None = None
+        self,
+        models: list[HierarchicalModel],
+        near: HierarchicalModel | None = None,
+        best: float = np.inf,  # noqa: ARG002 (others ask it)
     ) -> IntArray:
         """Fit the models that are new, starting from a tried one near them; the row of each model."""
         start = None if near is None else self._fit_of(near)

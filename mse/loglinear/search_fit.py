@@ -18,7 +18,7 @@ from mse.answer.population import PopulationEstimate, joint_limit, provenance
 from mse.answer.protocols import Fitted, Refitter, Sparing, TableRefitter
 from mse.answer.reasons import averaged, no_range, none_estimable
 from mse.core.existence import LIMITS, without_persons
-from mse.core.fitting import BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit
+from mse.core.fitting import BIC, BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit
 from mse.core.fitting import CRITERIA as SELECTION_CRITERIA
 from mse.core.partly_known_fit import saturated_value
 from mse.core.search import first_best, make_candidates, starts_of
@@ -892,12 +892,14 @@ class LogLinearSearch(Sparing):
         if not table.is_complete:
             return search_paths(self, table, starts, (least, most))
         layout = table_design(table, most, self.trend, asked)
-        tried = TriedModels(complete_counts(table), layout)
+        by_p_value = self.criterion == "pvalue"
+        kind = BIC if by_p_value else SELECTION_CRITERIA.index(self.criterion)
+        tried = TriedModels(complete_counts(table), layout, kind)
         path: list[Step] = []
-        if self.criterion == "pvalue":
+        if by_p_value:
             path = stepwise_by_p_value(tried, least, self.threshold)
         elif table.covariates and order == 2 and not layout.bounded.size:
-            path = joint_path(tried, least, SELECTION_CRITERIA.index(self.criterion))
+            path = joint_path(tried, least, kind)
         if not path:
             paths = [
                 stepwise_by_criterion(tried, each, (least, most), self._values, exchanges=True)

@@ -416,8 +416,18 @@ class HierarchicalModel:
         HierarchicalModel
             The smallest hierarchical model that contains this one and the term.
         """
-        generators = (*self.generators, tuple(term))
-        return HierarchicalModel(self.axes, self.n_lists, generators)
+        wanted = tuple(sorted(set(term)))
+        if len(wanted) > MAX_TERM_SIZE or not set(wanted).issubset(range(len(self.axes))):
+            return HierarchicalModel(self.axes, self.n_lists, (*self.generators, wanted))
+        if wanted in self:
+            return self
+        # A search makes thousands of models: the rest is canonical already.
+        kept = [each for each in self.generators if not set(wanted).issuperset(each)]
+        made = object.__new__(HierarchicalModel)
+        object.__setattr__(made, "axes", self.axes)
+        object.__setattr__(made, "n_lists", self.n_lists)
+        object.__setattr__(made, "generators", tuple(sorted([*kept, wanted], key=_larger_first)))
+        return made
 
     def without_term(self, term: Collection[int]) -> HierarchicalModel:
         """Drop a term, and every term that contains it.
