@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from scipy import sparse
+
 from mse.answer.intervals import DEFAULT_LEVEL
+from mse.disclosure.inversion import halves, overlaps_left
 from mse.disclosure.leaning import Leaning
+from mse.disclosure.printed import Seen
+from mse.disclosure.suppression import range_of
 from mse.errors import ModelError
 from mse.messages import Message
 
@@ -88,7 +94,51 @@ def gate_of(
         known = publication.value(key) is not None and not math.isnan(row["hidden"])
         if known and leaning.persons(members_of(estimate, key), row) < rules.threshold:
             why[key] = _MARGIN
+    if () not in why and told_by(estimate, publication, steps[()]):
+        why[()] = _COMPLEMENT
     return Gate(publication, _with_complements(why, {**rows, (): whole}, publication), steps)
+
+
+def told_by(estimate: PopulationEstimate, publication: Publication, step: float) -> bool:
+    """Whether a rounded total, by the closed form of two groups of lists, tells a suppressed count beside the others.
+
+    The attack before it leaves: the overlap of the groups, within what the total says of it, is one more sum.
+    """
+    split, rules = halves(estimate.lists, estimate.model or ""), publication.rules
+    histories = {
+        str(key[0][1]): at
+        for at, key in enumerate(publication.keys)
+        if key and key[0][0] == "history"
+    }
+    observed = publication.value(())
+    if split is None or not histories or observed is None or math.isnan(estimate.total):
+        return False
+    total = nearest(estimate.total, step)
+    seen = Seen(
+        "", estimate.lists, estimate.model or "", "", "", float(observed), total, {}, {}, step
+    )
+    keys = [(("list", group[0]),) for group in split if len(group) == 1]
+    sizes = [publication.value(key) for key in keys if key in publication.places]
+    left = overlaps_left(seen, rules.base, [float(size) for size in sizes if size is not None])
+    if not left:
+        return False
+    size = len(publication.keys)
+    row = np.zeros((1, size + 1))
+    row[0, size] = 1.0
+    groups = [[estimate.lists.index(name) for name in group] for group in split]
+    for history, at in histories.items():
+        if all(any(history[place] == "1" for place in group) for group in groups):
+            row[0, at] = -1.0
+    others = publication.sums.toarray()
+    sums = sparse.csr_array(np.vstack([np.hstack([others, np.zeros((len(others), 1))]), row]))
+    low, high = publication.bounds()
+    bounds = np.append(low, left[0][0]), np.append(high, left[-1][0])
+    lower, upper = rules.protection
+    for cell in np.flatnonzero(publication.suppressed | ~publication.shown):
+        ends = range_of(int(cell), sums, *bounds)
+        if max(lower, 1) <= ends[0] and ends[1] < upper:
+            return True
+    return False
 
 
 def _row_of(estimate: PopulationEstimate) -> dict[str, float]:

@@ -20,9 +20,11 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from mse.data.table import CaptureTable
-from mse.errors import MSEError
+from mse.disclosure.suppression import range_of
+from mse.errors import ModelError, MSEError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,9 +55,14 @@ class Range(NamedTuple):
 
 def inverted(found: Printed, rules: Rules) -> Iterator[Range]:
     """Compute what printed estimates and sentences leave of the counts behind them."""
+    systems: dict[tuple[str, ...], list[tuple[Seen, list[Range]]]] = {}
     for seen in found.estimates:
-        yield from _closed(seen, found, rules)
+        closed = [*_closed(seen, found, rules)]
+        yield from closed
         yield from _tried(seen, found, rules)
+        systems.setdefault(seen.lists, []).append((seen, closed))
+    for members in systems.values():
+        yield from _together(members, found, rules)
     yield from _sentences(found)
     yield from _differences(found, rules)
 
@@ -101,7 +108,7 @@ def _closed(seen: Seen, found: Printed, rules: Rules) -> Iterator[Range]:
     # A printed total of a group that is one list; of one group or of the other.
     known = [found.counts.get(group) for group in split if len(group) == 1]
     sizes = [size for size in known if size is not None]
-    left = _overlaps(seen, rules.base, sizes)
+    left = overlaps_left(seen, rules.base, sizes)
     if not left:
         return
     name = f"{seen.where}: on {' or '.join(split[0])} and on {' or '.join(split[1])}"
@@ -116,28 +123,36 @@ def _closed(seen: Seen, found: Printed, rules: Rules) -> Iterator[Range]:
             yield Range(f"{seen.where}: on {each} only", "closed form", alone[0], alone[-1], how)
 
 
-def _overlaps(seen: Seen, base: int, sizes: Sequence[float]) -> list[tuple[int, float, float]]:
-    """List the overlaps that agree with total and observed number, with the sizes of both groups."""
-    slack, half = seen.step / 2, base / 2
-    m = np.arange(1, int(seen.observed) + 1, dtype=np.float64)
-    found: dict[int, tuple[int, float, float]] = {}
-    for n in {
-        max(seen.observed - half + (base > 1), 1.0),
-        seen.observed,
-        seen.observed + half - (base > 1),
-    }:
-        for total in (seen.total - slack, seen.total, seen.total + slack):
-            root = (n + m) ** 2 - 4 * m * total
-            for at in np.flatnonzero(root >= -1e-9 * n**2):
-                low = (n + m[at] - math.sqrt(max(root[at], 0.0))) / 2
-                pair = low, n + m[at] - low
-                near = all(any(abs(size - each) <= half + 1 for each in pair) for size in sizes)
-                if near and min(pair) >= m[at] - 1e-6:
-                    found.setdefault(int(m[at]), (int(m[at]), *pair))
-    if base == 1 and seen.step == 1:
-        kept = {k: v for k, v in found.items() if _whole(seen, k)}
-        found = kept or found
-    return [found[each] for each in sorted(found)]
+def overlaps_left(seen: Seen, base: int, sizes: Sequence[float]) -> list[tuple[int, float, float]]:
+    """List the overlaps that agree with total and observed number, with the sizes of both groups.
+
+    sizes: printed sizes of the groups, as far as they are known; in the order of the groups
+    """
+    half, slack, n = base // 2, seen.step / 2, seen.observed
+    totals = (max(seen.total - slack, n), seen.total, seen.total + slack)
+    observed = (n - half, n, n + half)
+    m = np.arange(1, int(n) + 1, dtype=np.float64)
+    if not sizes:
+        # With neither size known there are two roots if (n + m)^2 >= 4 m N.
+        possible = (observed[-1] + m) ** 2 >= 4 * m * totals[0] - 1e-6
+        root = np.sqrt(np.maximum((n + m) ** 2 - 4 * m * seen.total, 0.0))
+        first = (n + m - root) / 2
+        if base == 1 and seen.step == 1:
+            possible &= np.array([_whole(seen, int(each)) for each in m]) | ~possible
+    else:
+        possible = np.ones(len(m), dtype=np.bool_)
+        for size in sizes:
+            corners = [
+                c * (k - c) / (total - c)
+                for c, k, total in product((size - half, size, size + half), observed, totals)
+                if c < k and c < total
+            ]
+            ends = (min(corners), max(corners)) if corners else (1.0, 0.0)
+            possible &= (m >= ends[0] - 1e-6) & (m <= ends[1] + 1e-6)
+        first = np.full(len(m), sizes[0])
+    second = n + m - first
+    possible &= np.minimum(first, second) >= m - half - 1e-6
+    return [(int(m[at]), float(first[at]), float(second[at])) for at in np.flatnonzero(possible)]
 
 
 def _whole(seen: Seen, m: int) -> bool:
@@ -225,6 +240,61 @@ def _drawn(m: int, one: float, other: float) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         totals = (n10 + n11) * (n01 + n11) / n11
     return np.where(n11 > 0, totals, math.inf)
+
+
+# Everything that was printed of one table as one system of whole numbers -------------------------
+
+#: Lists up to which all histories are unknowns.
+_SYSTEM = 6
+
+
+def _together(
+    members: Sequence[tuple[Seen, list[Range]]], found: Printed, rules: Rules
+) -> Iterator[Range]:
+    """Bound each overlap and history by all printed sums, and by what closed forms say of some of them."""
+    seen = members[0][0]
+    lists, whole = seen.lists, [each for each, _ in members if each.observed == seen.observed]
+    known = {names: n for names, n in found.counts.items() if set(names) <= set(lists)}
+    if not known or len(lists) > _SYSTEM or not math.isfinite(seen.observed):
+        return
+    histories = [each for each in product((0, 1), repeat=len(lists)) if any(each)]
+    on = np.array(histories, dtype=np.float64)
+    half = rules.base // 2
+    rows: list[Any] = [np.ones(len(on))]
+    low, high = [seen.observed - half], [seen.observed + half]
+    for names, n in known.items():
+        rows.append(on[:, [lists.index(name) for name in names]].all(axis=1).astype(np.float64))
+        low.append((1.0 if rules.zeros_safe else 0.0) if n is None else n - half)
+        high.append(math.inf if n is None else n + half)
+    for each, closed in members:
+        split = halves(lists, each.model) if each in whole else None
+        if split is not None and closed:
+            groups = [on[:, [lists.index(name) for name in group]].any(axis=1) for group in split]
+            rows.append((groups[0] & groups[1]).astype(np.float64))
+            low.append(closed[0].low)
+            high.append(closed[0].high)
+    system = sparse.csr_array(np.hstack([np.array(rows), -np.eye(len(rows))]))
+    bounds = np.r_[np.zeros(len(on)), low], np.r_[np.full(len(on), np.inf), high]
+    for at, cell in enumerate(histories):
+        ends = _range_of(at, system, bounds)
+        if ends is not None:
+            text = "".join(map(str, cell))
+            yield Range(f"{seen.where}: history {text}", "together", *ends, "all that is printed")
+    for at, names in enumerate(known, start=1):
+        if known[names] is None and (ends := _range_of(len(on) + at, system, bounds)):
+            yield Range(
+                f"{seen.where}: on {' and '.join(names)}", "together", *ends, "all that is printed"
+            )
+
+
+def _range_of(
+    cell: int, system: sparse.csr_array, bounds: tuple[FloatArray, FloatArray]
+) -> tuple[float, float] | None:
+    try:
+        return range_of(cell, system, *bounds)
+    except ModelError:
+        # The printed figures agree with no table: nothing follows from them.
+        return None
 
 
 # Candidate tables, simulated again ----------------------------------------------------------------
