@@ -325,9 +325,16 @@ class StoredParts:
 # Intervals read off draws ------------------------------------------------------------------------
 
 
-def holding(low: float, high: float, point: float) -> tuple[float, float]:
-    """Widen an interval to its own point, if draws of a biased estimator leave that out."""
-    return (low, high) if math.isnan(point) else (min(low, point), max(high, point))
+def holding(low: float, high: float, *points: float) -> tuple[float, float]:
+    """Widen an interval to points, if draws of a biased estimator leave out its own say; NaN is none.
+
+    Examples
+    --------
+    >>> holding(100.0, 200.0, 90.0, math.nan)
+    (90.0, 200.0)
+    """
+    known = [each for each in points if not math.isnan(each)]
+    return min([low, *known]), max([high, *known])
 
 
 def order_quantile(draws: FloatArray, level: float) -> float:

@@ -748,12 +748,12 @@ class PopulationEstimate(Drawn):
         method = self._given(given)
         if method is None:
             return math.nan, math.nan
-        low, high = method.interval(level)
-        return (
-            (float(low), float(high))
-            if method is self.uncertainty
-            else holding(low, high, self.total)
-        )
+        low, high = map(float, method.interval(level))
+        if method is self.uncertainty:
+            return low, high
+        # What allows for more holds what takes people for alike, and the point.
+        narrow = self.interval(level, "alike")
+        return holding(*holding(low, high, self.total), *narrow)
 
     def probability_above(self, total: float, given: Given | None = None) -> float:
         """Share of the draws in which more than this many persons are in the population.
@@ -841,8 +841,8 @@ class PopulationEstimate(Drawn):
         wide, total = self.allowing.margin(*names, level=level), frame["total"].to_numpy(float)
         # Not of sums without a number: NaN stays NaN.
         return frame.assign(
-            low=np.minimum(wide["low"].to_numpy(float), total),
-            high=np.maximum(wide["high"].to_numpy(float), total),
+            low=np.fmin(np.minimum(wide["low"], total), frame["low"]),
+            high=np.fmax(np.maximum(wide["high"], total), frame["high"]),
         )
 
     # Other shapes ------------------------------------------------------------------------------

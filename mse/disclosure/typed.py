@@ -31,8 +31,8 @@ TYPES: Mapping[str, Collection[str]] = {
         "high",
         "point",
         "difference",
-        "alike_low",
-        "alike_high",
+        "low_alike",
+        "high_alike",
     ),
     # Computed from released numbers, or rounded outward as they are.
     "share": ("coverage", "rate", "ratio", "coverage_difference", "rise"),

@@ -55,6 +55,11 @@ def figure(
     return Figure(float(point), max(low, float(least)), min(high, float(most)))
 
 
+def holding_both(one: Figure, other: Figure) -> Figure:
+    """Widen the interval of a figure to another one of the same."""
+    return Figure(one.point, *holding(one.low, one.high, other.low, other.high))
+
+
 @dataclass(frozen=True, eq=False)
 class JointDraws:
     """Totals of all strata in every replicate."""

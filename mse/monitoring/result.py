@@ -19,7 +19,7 @@ from mse.answer.shown import Result, in_words
 from mse.data.checks import listed, near
 from mse.errors import ModelError
 from mse.messages import Message, encode_messages
-from mse.monitoring.draws import PER, Figure, breaks_in, figure
+from mse.monitoring.draws import PER, Figure, breaks_in, figure, holding_both
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -147,6 +147,7 @@ class Cell:
     limit: str
     reason: str  # why it is not estimable
     level: float  # of the intervals
+    alike: Cell | None = field(default=None, repr=False)  # that takes people for alike
 
     @property
     def coverage(self) -> float:
@@ -174,12 +175,16 @@ class Cell:
         rate = NOTHING
         if isfinite(self.inhabitants):
             rate = Figure(*(PER * each / self.inhabitants for each in total))
-        return {
+        found = {
             "total": total,
             "hidden": Figure(*(each - n for each in total)),
             "coverage": figure(self.coverage, self.coverage_draws[known], self.level, 0.0, 1.0),
             "rate": rate,
         }
+        if self.alike is None:
+            return found
+        # What allows for people who differ holds what takes them for alike.
+        return {name: holding_both(each, self.alike.figures[name]) for name, each in found.items()}
 
     def __str__(self) -> str:
         """Say in words what share is registered, and how many there are."""
@@ -366,7 +371,9 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
             for part, each in product(parts, spans)
         )
         figures = observed, total, self.joint.totals[:, members].sum(axis=1), inhabitants
-        return Cell(period, FrozenDict(where), scope, *figures, status, limit, reason, self.level)
+        alike = None if self.alike is self else self.alike._cell(period, group)
+        told = status, limit, reason, self.level
+        return Cell(period, FrozenDict(where), scope, *figures, *told, alike=alike)
 
     @property
     def periods(self) -> pd.DataFrame:
@@ -477,7 +484,16 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
             return without_figures(first, last, ACROSS_SCOPES, reason)
         scopes = self.scopes[first.period], self.scopes[last.period]
         note = Message("reason.scopes_crossed", scopes=scopes) if len(set(scopes)) > 1 else ""
-        return change_between(first, last, self.level, note)
+        change = change_between(first, last, self.level, note)
+        if first.alike is None or last.alike is None:
+            return change
+        alike = change_between(first.alike, last.alike, self.level, note)
+        return replace(
+            change,
+            difference=holding_both(change.difference, alike.difference),
+            ratio=holding_both(change.ratio, alike.ratio),
+            coverage_difference=holding_both(change.coverage_difference, alike.coverage_difference),
+        )
 
     def changes(self, group: str | None = None) -> pd.DataFrame:
         """Compare successive periods, and the first one with the last.
