@@ -839,10 +839,11 @@ class PopulationEstimate(Drawn):
         if self.allowing is None:
             return frame.assign(low=math.nan, high=math.nan)
         wide, total = self.allowing.margin(*names, level=level), frame["total"].to_numpy(float)
-        # Not of sums without a number: NaN stays NaN.
+        # Not of sums without a number, or without an end: NaN stays NaN.
+        low, high = np.minimum(wide["low"], total), np.maximum(wide["high"], total)
         return frame.assign(
-            low=np.fmin(np.minimum(wide["low"], total), frame["low"]),
-            high=np.fmax(np.maximum(wide["high"], total), frame["high"]),
+            low=low.where(low.isna(), np.fmin(low, frame["low"])),
+            high=high.where(high.isna(), np.fmax(high, frame["high"])),
         )
 
     # Other shapes ------------------------------------------------------------------------------

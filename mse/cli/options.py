@@ -431,7 +431,7 @@ def csv_text(frame: pd.DataFrame) -> str:
     --------
     >>> import pandas as pd
     >>> csv_text(pd.DataFrame({"list": ["=1+1", "police"], "n": [-3, 4]}))
-    "list,n\\n'=1+1,-3\\npolice,4\\n"
+    "list,n\n'=1+1,-3\npolice,4\n"
     """
 
     def plain(value: Any) -> Any:

@@ -685,7 +685,10 @@ def from_records(
     persons = _persons(columns[person], person, problems)
     sources = factor(columns[register], register, problems, entries)
     _check_missing(sources.codes < 0, register, "register", problems)
-    exchanged = check_exchanged(len(sources.levels), int(np.max(persons, initial=-1)) + 1, problems)
+    # Registers that are named are not taken for persons.
+    exchanged = registers is None and check_exchanged(
+        len(sources.levels), int(np.max(persons, initial=-1)) + 1, problems
+    )
     lists, codes = _sources(sources, register, registers, problems)
     axes = [name for name in (period, *groups) if name is not None]
     factors = {name: factor(columns[name], name, problems, entries) for name in axes}
@@ -714,7 +717,8 @@ def check_exchanged(registers: int, persons: int, problems: Problems) -> bool:
         problems.add(
             f"The column of {problems.voice.option('register')} holds {registers:,} different values and that of "
             f"{problems.voice.option('person')} {persons:,}: expected more persons than "
-            f"registers, and at most {MAX_LISTS} of these. Perhaps the two columns are exchanged."
+            f"registers, and at most {MAX_LISTS} of these. Perhaps the two columns are exchanged; if not, name the "
+            f"registers with {problems.voice.option('registers')}."
         )
     return exchanged
 
@@ -787,8 +791,8 @@ def _sources(
     """Find the names of the lists, and for each row the position of its register."""
     values = tuple(str(level) for level in found.levels)
     check_spelling(values, name, problems)
-    _check_no_identifier(values, len(found.codes), name, "register", problems)
     if registers is None:
+        _check_no_identifier(values, len(found.codes), name, "register", problems)
         return values, found.codes
     lists = as_names(registers, "register", problems)
     strangers = [value for value in values if value not in lists]

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from mse._drawing import Drawn
 from mse._typing import FrozenDict
 from mse.data import readers
 from mse.data.checks import Problems, as_names, check_names, check_unknown, listed
+from mse.data.codings import Entries
 from mse.data.columns import UNBOUNDED
 from mse.data.operating import (
     Operating,
@@ -147,6 +148,7 @@ class CaptureTable(Drawn):
         count: str | tuple[str, str] | None = None,
         *,
         operating: Operating | None = None,
+        blank: Literal["0", "unknown"] | None = None,
     ) -> CaptureTable:
         """Count the persons of a data frame with a column for each list.
 
@@ -165,6 +167,9 @@ class CaptureTable(Drawn):
             the columns of the lower and upper bounds (no upper bound where that is missing).
         operating : "everywhere" or mapping, optional
             Where lists operated, see `with_operating`; inferred where it is not said.
+        blank : {"0", "unknown"}, optional
+            What a missing entry in a list column means: not on the list, or not known. It is not known where
+            the column holds a 0 as well; where it holds none, that has to be said.
 
         Returns
         -------
@@ -183,7 +188,12 @@ class CaptureTable(Drawn):
         >>> mse.CaptureTable.from_frame(df, lists=["a", "b"], count="n").n_observed
         49
         """
-        return cls._of(readers.from_frame(frame, lists, covariates, count, operating))
+        if blank not in (None, "0", "unknown"):
+            raise InvalidTableError(f"blank={blank!r}: expected '0' or 'unknown'.")
+        entries = Entries(blank=blank)
+        return cls._of(
+            readers.from_frame(frame, lists, covariates, count, operating, entries=entries)
+        )
 
     @classmethod
     def from_records(

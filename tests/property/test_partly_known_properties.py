@@ -29,7 +29,9 @@ def tables(draw: st.DrawFn) -> mse.CaptureTable | None:
     frame = frame.drop_duplicates(subset=[*lists, *covariates])
     operating = draw(st.sampled_from([None, "everywhere", {"a": "everywhere"}]))
     try:
-        return mse.CaptureTable.from_frame(frame, lists, covariates, "n", operating=operating)
+        return mse.CaptureTable.from_frame(
+            frame, lists, covariates, "n", operating=operating, blank="unknown"
+        )
     except mse.InvalidTableError:
         return None
 

@@ -46,13 +46,14 @@ def tables(draw: st.DrawFn, *, unknown: bool = False, intervals: bool = False) -
         for low, extra in ((low, draw(more)) for low in frame["low"])
     ]
     frame["high"] = frame["high"].astype(object).where(frame["high"] != UNBOUNDED, None)
-    return CaptureTable.from_frame(frame, lists, list(covariates), ("low", "high"))
+    return CaptureTable.from_frame(frame, lists, list(covariates), ("low", "high"), blank="unknown")
 
 
 def from_own_frame(table: CaptureTable, frame: pd.DataFrame | None = None) -> CaptureTable:
     frame = table.to_frame() if frame is None else frame
     count: Any = "n" if "n" in frame else ("n_low", "n_high")
-    return CaptureTable.from_frame(frame, table.lists, list(table.covariates), count)
+    covariates = list(table.covariates)
+    return CaptureTable.from_frame(frame, table.lists, covariates, count, blank="unknown")
 
 
 def persons(table: CaptureTable) -> pd.DataFrame:
@@ -125,6 +126,7 @@ def test_records_are_the_same_table(table: CaptureTable, random: Any) -> None:
         long.iloc[order],
         person="id",
         register="register",
+        registers=table.lists,
         period="year" if "year" in table.covariates else None,
         covariates=[name for name in table.covariates if name != "year"],
     )

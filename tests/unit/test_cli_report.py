@@ -147,8 +147,8 @@ def test_nothing_estimable_is_status_3_and_a_report() -> None:
 
 
 def test_disclosure_rules_by_name_and_file() -> None:
-    run("korea", "-o", "cbs.json", "--disclosure", "cbs", *QUICK)
-    assert facts("cbs.json")["Registered, on at least one list"] == 125
+    run("diabetes", "-o", "cbs.json", "--disclosure", "cbs", *QUICK)
+    assert facts("cbs.json")["Registered, on at least one list"] == 2070
     Path("office.toml").write_text("base = 100\n", encoding="utf-8")
     run("korea", "-o", "office.json", "--disclosure", "office.toml", *QUICK)
     assert facts("office.json")["Registered, on at least one list"] == 100

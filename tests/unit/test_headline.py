@@ -39,6 +39,45 @@ def test_two_intervals_and_which_is_which() -> None:
     assert alone.alike is alone
 
 
+def test_the_headline_holds_the_other() -> None:
+    for p in (kosovo(), by_region()):
+        for level in (0.5, 0.95):
+            (low, high), (first, last) = p.interval(level), p.interval(level, given="alike")
+            assert low <= first < last <= high
+            wide, narrow = (
+                (p.margin(*p.strata.names, level=level, given=each) for each in (None, "alike"))
+                if p.strata
+                else (None, None)
+            )
+            if wide is not None and narrow is not None:
+                assert (wide["low"] <= narrow["low"]).all()
+                assert (wide["high"] >= narrow["high"]).all()
+
+
+def test_the_headline_of_a_monitor_holds_the_other() -> None:
+    table = mse.simulate.netherlands(years=range(2014, 2017)).draw(seed=1).table()
+    monitor = mse.monitor(
+        table.collapse("form", "sex", "age", "nationality"), replicates=50, seed=1, n_jobs=1
+    )
+    assert "differ" in monitor.joint.given
+    for key, cell in monitor.cells.items():
+        for name, figure in cell.figures.items():
+            other = monitor.alike.cells[key].figures[name]
+            if name != "rate":
+                assert (
+                    figure.low
+                    <= other.low
+                    <= other.point
+                    == figure.point
+                    <= other.high
+                    <= figure.high
+                )
+    change, alike = monitor.change(2014, 2016), monitor.alike.change(2014, 2016)
+    assert change.ratio.low <= alike.ratio.low <= alike.ratio.high <= change.ratio.high
+    data = monitor.to_dict()
+    assert data["alike"]["cells"][0]["total"]["low"] >= data["cells"][0]["total"]["low"]
+
+
 def test_point_is_inside_both() -> None:
     for p in (kosovo(), by_region()):
         for given in ("heterogeneity", "alike"):

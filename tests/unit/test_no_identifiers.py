@@ -172,7 +172,9 @@ def mistaken() -> pd.DataFrame:
     ],
 )
 def test_errors_give_the_number_of_values_and_not_the_values(read: Any) -> None:
-    with pytest.raises(mse.InvalidTableError, match="40 different values") as error:
+    with pytest.raises(
+        mse.InvalidTableError, match=r"40 (different|other) (values|texts)"
+    ) as error:
         read(mistaken())
     assert TELLING not in str(error.value)
 
@@ -192,5 +194,5 @@ def test_the_command_line_names_no_identifier(tmp_path: Path) -> None:
     mistaken().to_csv(path, index=False)
     found = RUN.invoke(app, ["estimate", str(path), "--lists", "id,register"])
     assert found.exit_code == 2
-    assert "40 different values" in found.output
+    assert "40 other texts" in found.output
     assert TELLING not in found.output

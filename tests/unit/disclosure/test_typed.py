@@ -97,7 +97,7 @@ KNOWN = {
     "model model_range assumptions warnings lists info provenance references lower_bound allowing",
     Comparison: "table fits left_out",
     Monitor: "period group_names scopes level across_scopes joint inhabitants warnings notes",
-    Cell: "period where scope observed total draws inhabitants status limit reason level",
+    Cell: "period where scope observed total draws inhabitants status limit reason level alike",
     Change: "first last where totals difference ratio coverage_difference rise undetermined level status reason",
 }
 
