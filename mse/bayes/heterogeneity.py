@@ -62,7 +62,7 @@ class HeterogeneousLogLinear:
 
     Parameters
     ----------
-    mean, sd : float, default 0.40 and 0.42
+    mean, sd : float, default 0.50 and 0.42
         Normal prior of the common log odds ratio of pairs of lists: how far people differ. It is the
         variance of a normal score of visibility on the logit scale. ``mean=0, sd=0.01`` takes people for
         alike.
@@ -118,7 +118,7 @@ class HeterogeneousLogLinear:
         homogeneity="",
     )
 
-    mean: float = 0.40
+    mean: float = 0.50
     sd: float = 0.42
     triples: float = 0.35
     dependence: tuple[float, float] = (0.05, 3.0)

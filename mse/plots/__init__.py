@@ -30,6 +30,7 @@ from mse.plots.dependence import dependence_graph
 from mse.plots.pairs import overlap_heatmap, upset
 from mse.plots.scenarios import (
     bounds,
+    contrast,
     highest_order,
     leave_one_out,
     merged_lists,
@@ -45,6 +46,7 @@ __all__ = [
     "ENGLISH",
     "bounds",
     "changes",
+    "contrast",
     "coverage",
     "density",
     "dependence_graph",

@@ -13,6 +13,7 @@ from mse._drawing import draws
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.bayes.checks import PriorSensitivity
 from mse.bounding import DIFFERING, HIGHEST, Bounds, TippingPoints
+from mse.contrasts import Contrast
 from mse.plots import _canvas as draw
 from mse.plots._canvas import BLUE, RED, SKY, SMALL, Head, finite, ink
 from mse.plots._rows import Row, Rows, draw_rows
@@ -32,6 +33,8 @@ _SIZE, _PANEL = (6.5, 4.0), (1.9, 1.75)
 _MOST_COLUMNS = 7
 #: The axis ends at so many times the largest point; an interval that goes further has an arrow.
 _FAR = 5.0
+#: From here on a contrast is written as persons, below it as a ratio.
+_PERSONS = 20
 
 
 @draws(LeaveOneOut)
@@ -359,6 +362,33 @@ def tipping_points(
     title = text("title_tipping", threshold=text.number(result.threshold))
     head = Head(title, (text("tipping_explained"),), found.info)
     return draw_rows(ax, rows, replace(how, guide={"x": 1.0}), head, modeled)
+
+
+@draws(Contrast)
+def contrast(
+    result: Contrast, *, ax: Axes | None = None, words: Mapping[str, str] | None = None
+) -> Axes:
+    """Draw a figure of several parts of the population with its interval.
+
+    Parameters
+    ----------
+    result : Contrast
+        What `mse.contrast` found.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    words : mapping of str to str, optional
+        Other words, by the keys of `mse.plots.ENGLISH`.
+
+    Returns
+    -------
+    Axes
+    """
+    text = Words(words)
+    row = Row(result.expression, result.point, result.low, result.high)
+    kind = "number" if abs(result.point) >= _PERSONS else "ratio"
+    how = Rows(text, result.level, "linear", kind=kind, unit="contrast_axis")
+    head = Head(text("title_contrast"), (text.given(result.given),))
+    return draw_rows(ax, [row], how, head)
 
 
 def _bands(level: float, words: Words) -> str:

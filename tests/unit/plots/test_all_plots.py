@@ -88,6 +88,7 @@ def world() -> SimpleNamespace:
         "model_uncertainty": search,
         "odds_ratio": sensitivity.odds_ratio(korea),
         "bounds": mse.bounds(korea, model="main"),
+        "contrast": mse.contrast(monitor, "[year=2014] / [year=2013] < 1"),
         "tipping_points": mse.tipping_points(korea, 200, model="main"),
         "overlap_heatmap": korea,
         "predictive_check": check,
