@@ -115,6 +115,9 @@ def _key_facts(context: Context, group: Group) -> Iterator[Fact]:
             yield fact(say("fact.share"), share, _point(context, point))
     total = context.bounded_cell(population, say.count_cell(population.total))
     yield fact(say("fact.point"), total)
+    if population.allowing is not None and not math.isnan(low):
+        alike = say.span_cell(*population.interval(context.level, "alike"))
+        yield fact(say("fact.alike_interval", level=say.level(context.level)), alike)
 
 
 def _point(context: Context, value: str) -> str:
