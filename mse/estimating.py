@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mse.answer.intervals import DEFAULT_LEVEL
 from mse.bayes.heterogeneity import HeterogeneousLogLinear
 from mse.comparing import _BOOTSTRAP_INTERVALS, _OWN_INTERVALS, _made, default_estimator
 from mse.data.datasets import table_from
@@ -193,8 +194,14 @@ def allowing_for_heterogeneity(
         allowing=wide,
         assumptions=_assumed(found, wide),
         references=tuple(dict.fromkeys((*found.references, *wide.references))),
-        warnings=tuple(dict.fromkeys((*found.warnings, *wide.warnings))),
+        warnings=tuple(dict.fromkeys((*found.warnings, *wide.warnings, *_parted(found, wide)))),
     )
+
+
+def _parted(found: PopulationEstimate, wide: PopulationEstimate) -> tuple[str, ...]:
+    """Say that the two intervals part: the one sign of a miss that was measured, ``docs/truth.md``."""
+    above = bool(wide.total > found.interval(DEFAULT_LEVEL)[1])
+    return (Message("remark.intervals_part"),) * above
 
 
 def _assumed(found: PopulationEstimate, wide: PopulationEstimate) -> tuple[str, ...]:

@@ -78,6 +78,18 @@ def test_the_headline_of_a_monitor_holds_the_other() -> None:
     assert data["alike"]["cells"][0]["total"]["low"] >= data["cells"][0]["total"]["low"]
 
 
+def test_where_the_two_part_the_answer_says_so() -> None:
+    table = mse.load_dataset("hiv_rome")
+    p = mse.estimate(table, interval="profile")
+    parted = p.allowing is not None and p.allowing.total > p.interval(0.95, given="alike")[1]
+    assert parted == any("do not use it alone" in each for each in p.warnings)
+    assert parted
+    q = mse.estimate(mse.load_dataset("congenital"), interval="profile")
+    assert q.allowing is not None
+    parted = q.allowing.total > q.interval(0.95, given="alike")[1]
+    assert parted == any("do not use it alone" in each for each in q.warnings)
+
+
 def test_point_is_inside_both() -> None:
     for p in (kosovo(), by_region()):
         for given in ("heterogeneity", "alike"):
