@@ -16,7 +16,7 @@ from mse.answer.intervals import DEFAULT_LEVEL, TOO_FEW, check_level
 from mse.answer.shown import Result, Section
 from mse.data.checks import listed, near
 from mse.errors import ModelError
-from mse.monitoring.draws import figure
+from mse.monitoring.draws import Figure, figure, holding_both
 from mse.monitoring.result import Monitor
 
 if TYPE_CHECKING:
@@ -128,9 +128,26 @@ def contrast(
     """
     check_level(level)
     source = _source_of(found, given)
+    if source.size < TOO_FEW or not source.draws.shape[1]:
+        raise ModelError(
+            "There are no draws by stratum to contrast: expected the answer of mse.estimate, mse.bootstrap or "
+            f"mse.monitor with {TOO_FEW} replicates or more, not protected."
+        )
     wanted = [_levels_of(text, source.strata.levels) for text in _PART.findall(expression)]
     if isinstance(found, Monitor):
         _check_scopes(found, wanted)
+    shown, probability = _figure_of(source, wanted, expression, level)
+    other = _source_of(found, "alike")
+    if given != "alike" and other.size >= TOO_FEW and other.draws.shape[1]:
+        # What allows for people who differ holds what takes them for alike, as everywhere.
+        shown = holding_both(shown, _figure_of(other, wanted, expression, level)[0])
+    return Contrast(expression, *shown, probability, level, source.given)
+
+
+def _figure_of(
+    source: _Source, wanted: Sequence[Mapping[str, Sequence[Any]]], expression: str, level: float
+) -> tuple[Figure, float]:
+    """Compute what an expression says from the draws of one source, and how probable its comparison is."""
     parts = [source.part(where) for where in wanted]
     names = iter(range(len(parts)))
     plain = _PART.sub(lambda _: f"part{next(names)}", expression).strip()
@@ -149,7 +166,7 @@ def contrast(
         other = np.asarray(value(right, 1), np.float64)
         neither = np.isnan(draws) | np.isnan(other) | (draws == other)
         probability = float((compare(draws, other) & ~neither).mean() + 0.5 * neither.mean())
-    return Contrast(expression, *shown, probability, level, source.given)
+    return shown, probability
 
 
 @dataclass(frozen=True)
@@ -191,22 +208,15 @@ def _source_of(found: Any, given: Given | None) -> _Source:
     """Find strata and draws of what is contrasted."""
     if isinstance(found, Monitor):
         monitor = found.alike if given == "alike" else found
-        source = _Source(monitor.joint.strata, monitor.joint.totals, monitor.joint.given)
-    else:
-        population = getattr(found, "population", found)
-        if population.strata is None:
-            raise ModelError("The estimate has no strata to contrast: its table has no covariates.")
-        wide = population.allowing if given != "alike" else None
-        drawn = (population if wide is None else wide).stratum_draws
-        draws = np.zeros((0, 0)) if drawn is None else drawn.to_numpy(np.float64)
-        said = (population.alike if wide is None else wide).interval_given
-        source = _Source(population.strata, draws, said)
-    if source.size < TOO_FEW or not source.draws.shape[1]:
-        raise ModelError(
-            "There are no draws by stratum to contrast: expected the answer of mse.estimate, mse.bootstrap or "
-            f"mse.monitor with {TOO_FEW} replicates or more, not protected."
-        )
-    return source
+        return _Source(monitor.joint.strata, monitor.joint.totals, monitor.joint.given)
+    population = getattr(found, "population", found)
+    if population.strata is None:
+        raise ModelError("The estimate has no strata to contrast: its table has no covariates.")
+    wide = population.allowing if given != "alike" else None
+    drawn = (population if wide is None else wide).stratum_draws
+    draws = np.zeros((0, 0)) if drawn is None else drawn.to_numpy(np.float64)
+    said = (population.alike if wide is None else wide).interval_given
+    return _Source(population.strata, draws, said)
 
 
 def _levels_of(text: str, known: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:

@@ -78,6 +78,18 @@ def test_monitor() -> None:
         mse.contrast(broken, "[year=2015] / [year=2014]")
 
 
+def test_the_headline_is_that_of_the_changes_of_a_monitor() -> None:
+    monitor = mse.monitor(table(), replicates=100, seed=1)
+    found = mse.contrast(monitor, "[year=2015] / [year=2014]")
+    ratio = monitor.change(2014, 2015).ratio
+    assert monitor.alike is not monitor
+    assert (found.low, found.point, found.high) == pytest.approx(
+        (ratio.low, ratio.point, ratio.high)
+    )
+    alike = mse.contrast(monitor, "[year=2015] / [year=2014]", given="alike")
+    assert found.low <= alike.low <= alike.high <= found.high
+
+
 @pytest.mark.parametrize(
     ("expression", "told"),
     [
