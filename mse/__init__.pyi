@@ -35,6 +35,7 @@ from mse.errors import ModelError as ModelError
 from mse.errors import MSEError as MSEError
 from mse.errors import MSEWarning as MSEWarning
 from mse.errors import SparseTableWarning as SparseTableWarning
+from mse.estimating import Default as Default
 from mse.estimating import estimate as estimate
 from mse.loglinear import LogLinear as LogLinear
 from mse.loglinear import LogLinearSearch as LogLinearSearch

@@ -161,7 +161,8 @@ class Comparison(Drawn):
         DataFrame
             Indexed by the estimators' ``repr``; columns ``method``, ``model``, ``observed``,
             ``hidden``, ``total``, ``low``, ``high``, ``interval_kind``, ``given``, ``status``,
-            ``limit``, ``reason``, ``lower_bound``, then ``n_parameters``, ``deviance``, ``aic`` and ``bic`` of the
+            ``limit``, ``reason``, ``lower_bound``, where there is a headline ``low_alike`` and ``high_alike``,
+            the interval that takes people for alike; then ``n_parameters``, ``deviance``, ``aic`` and ``bic`` of the
             methods that have them. What is not estimable, or not there, is NaN.
         """
         check_level(level)
@@ -181,6 +182,7 @@ class Comparison(Drawn):
             "lower_bound",
         ]
         frame = pd.concat([each.to_frame(level) for each in self.populations])
+        columns += [name for name in ("low_alike", "high_alike") if name in frame]
         frame.index = pd.Index([repr(fit.estimator) for fit in self.fits], name="estimator")
         measures = {
             name: [float(getattr(fit, name, math.nan)) for fit in self.fits]

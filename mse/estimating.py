@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.bayes.heterogeneity import HeterogeneousLogLinear
-from mse.comparing import _BOOTSTRAP_INTERVALS, _OWN_INTERVALS, _made, default_estimator
+from mse.comparing import (
+    _BOOTSTRAP_INTERVALS,
+    _OWN_INTERVALS,
+    BootstrappedFit,
+    _made,
+    default_estimator,
+)
 from mse.data.datasets import table_from
 from mse.errors import ModelError
 from mse.messages import Message, joined
@@ -220,3 +226,65 @@ def _assumed(found: PopulationEstimate, wide: PopulationEstimate) -> tuple[str, 
 def _noted(found: PopulationEstimate, why: str) -> PopulationEstimate:
     # The reason is a sentence of its own: what no message is may not leave under rules of disclosure.
     return replace(found, warnings=(*found.warnings, joined(Message("remark.alike_only"), why)))
+
+
+# The default answer as an estimator, for whatever takes estimators ---------------------------------
+
+
+@dataclass(frozen=True)
+class Default:
+    """What `mse.estimate` answers, as an estimator: for `mse.compare`, `mse.validate` and others.
+
+    Its interval is the headline; the one that takes people for alike stands beside it in the frames.
+
+    Parameters
+    ----------
+    replicates : int, default 1000
+        Bootstrap replicates of each fit.
+    seed : int, default 1
+        Of each fit, so that equal settings give equal answers.
+    heterogeneity : HeterogeneousLogLinear, str or bool, default True
+        As of `mse.estimate`; with False its interval is the one that takes people for alike.
+
+    Examples
+    --------
+    >>> import mse
+    >>> found = mse.validate(mse.load_dataset("kosovo"), mse.Default(replicates=100))
+    >>> found.to_frame()[["list", "truth", "low", "high"]].round(-2)
+       list  truth     low    high
+    0   EXH   1900  1000.0  3300.0
+    1   ABA   1500   800.0  1400.0
+    2  OSCE   1800  1100.0  3200.0
+    3   HRW    700   500.0  1400.0
+    """
+
+    replicates: int = 1000
+    seed: int = 1
+    heterogeneity: HeterogeneousLogLinear | str | bool = True
+
+    def fit(self, table: CaptureTable) -> BootstrappedFit:
+        """Give the default answer about a table.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            Any that `mse.estimate` takes.
+
+        Returns
+        -------
+        BootstrappedFit
+
+        Raises
+        ------
+        ModelError
+            As `mse.estimate` does.
+        """
+        found = estimate(
+            table,
+            replicates=self.replicates,
+            seed=self.seed,
+            n_jobs=1,
+            progress=False,
+            heterogeneity=self.heterogeneity,
+        )
+        return BootstrappedFit(self, table, found)

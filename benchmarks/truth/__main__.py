@@ -5,6 +5,9 @@
     python -m benchmarks.truth judge FILE [...]     answers, ours or of others: the table
     python -m benchmarks.truth alarms               what warnings are worth: `alarms`
 
+``run METHOD --where-missed FILE`` asks about those worlds alone that FILE does not hold: enough for the
+coverage (not the width) of an interval that holds the interval of FILE, as the headline does.
+
 ``--worlds 200`` of each kind, ``--kinds``, ``--real`` for the lists of real tables in place of worlds. An
 answer file is a JSON list of objects with ``world`` (the name of its CSV), ``total``, ``low`` and ``high`` of
 a 95 % interval (null: none, or no upper end) and ``seconds``; `example.R` writes one.
@@ -75,12 +78,19 @@ def write(asked: argparse.Namespace) -> None:
 def run(asked: argparse.Namespace) -> None:
     """Ask methods of this library about each world."""
     worlds = worlds_of(asked)
+    held: list[dict[str, Any]] = []
+    if asked.where_missed:
+        given = json.loads(Path(asked.where_missed).read_text(encoding="utf-8"))
+        kept = {name_of(each.world) for each in answers_of(given, worlds) if each.held}
+        held = [each for each in given if each["world"] in kept]
+    open_to = [world for world in worlds if name_of(world) not in {each["world"] for each in held}]
     for name in asked.names or METHODS:
-        tasks = (delayed(ask)(name, world) for world in worlds)
-        found = Parallel(n_jobs=asked.jobs)(tasks)
+        tasks = (delayed(ask)(name, world) for world in open_to)
+        found = [*held, *Parallel(n_jobs=asked.jobs)(tasks)]
         folder = Path(asked.out)
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{name.replace(' ', '_').replace(',', '')}{'_real' * asked.real}.json"
+        end = "_real" * asked.real + "_where_missed" * bool(held)
+        file = folder / f"{name.replace(' ', '_').replace(',', '')}{end}.json"
         file.write_text(json.dumps(found, indent=0), encoding="utf-8")
         print(table_of([(name, "all", judge(answers_of(found, worlds)))]))
 
@@ -142,6 +152,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--kinds", nargs="*")
     parser.add_argument("--real", action="store_true")
+    parser.add_argument("--where-missed")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", default=str(RESULTS))
     asked = parser.parse_args()

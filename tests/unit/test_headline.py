@@ -184,3 +184,19 @@ def test_protected_estimates_have_both() -> None:
     assert safe.interval(0.95)[1] > safe.alike.interval(0.95)[1]
     again = safe.to_dict()
     assert again["allowing"] is not None
+
+
+def test_the_default_answer_is_an_estimator() -> None:
+    table = mse.load_dataset("kosovo").keep_lists(["EXH", "ABA", "OSCE"])
+    ask = mse.Default(replicates=30)
+    assert ask == mse.Default(replicates=30)
+    assert "heterogeneity=True" in repr(ask)
+    found = mse.compare(table, [ask, mse.LogLinear("main")])
+    frame = found.to_frame()
+    p = mse.estimate(table, replicates=30, seed=1)
+    assert tuple(frame.iloc[0][["low", "high"]]) == p.interval(0.95)
+    assert tuple(frame.iloc[0][["low_alike", "high_alike"]]) == p.interval(0.95, given="alike")
+    rows = mse.validate(table, [ask, mse.Default(30, heterogeneity=False)]).to_frame()
+    wide, narrow = rows.iloc[:3], rows.iloc[3:]
+    assert (wide["low"].to_numpy() <= narrow["low"].to_numpy()).all()
+    assert (wide["high"].to_numpy() >= narrow["high"].to_numpy()).all()
