@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import sys
+from pathlib import Path
 from typing import Any
 
 import latex2mathml.converter
 from docutils import nodes
 
 import mse
+
+sys.path.insert(0, str(Path(__file__).parent))
+from outputs import show_outputs
 
 project = "mse"
 author = "the mse developers"
@@ -102,6 +107,7 @@ def _math(display: str) -> Any:
 
 
 def setup(app: Any) -> None:
-    """Connect the hook for signatures and the writer of formulas."""
+    """Connect the hook for signatures, the writer of formulas, and what shows what examples give."""
+    app.connect("source-read", show_outputs)
     app.connect("autodoc-process-signature", _signature)
     app.add_html_math_renderer("mathml", (_math("inline"), None), (_math("block"), None))

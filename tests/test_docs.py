@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -21,8 +22,12 @@ def examples(page: Path) -> list[str]:
     return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
 
 
+#: Pages whose examples run, with all others, only when the pages are built.
+BUILT = ("gallery.md",)
 PAGES = [
-    page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.parts and examples(page)
+    page
+    for page in sorted(DOCS.rglob("*.md"))
+    if "_build" not in page.parts and page.name not in BUILT and examples(page)
 ]
 
 
@@ -40,6 +45,21 @@ def test_every_method_page_has_an_example() -> None:
     methods = [page for page in (DOCS / "methods").glob("*.md") if page.stem != "index"]
     assert methods
     assert all(page in PAGES for page in methods)
+
+
+def test_the_gallery_has_every_picture() -> None:
+    text = (DOCS / "gallery.md").read_text(encoding="utf-8")
+    drawn = set(re.findall(r"mse\.plots\.(\w+)\(", text))
+    assert {name for name in mse.plots.__all__ if name != "ENGLISH"} == drawn
+
+
+def test_the_recipe_for_conda_asks_for_what_the_package_asks_for() -> None:
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    recipe = (DOCS.parent / "packaging" / "meta.yaml").read_text(encoding="utf-8")
+    run = recipe.split("  run:\n")[1].split("\n\n")[0].replace("matplotlib-base", "matplotlib")
+    asked = {line.strip("- ").replace(" ", "") for line in run.splitlines()}
+    assert asked == {*project["dependencies"], f"python{project['requires-python']}"}
+    assert f'version: "{mse.__version__}"' in recipe
 
 
 def test_every_public_name_is_in_the_reference() -> None:
