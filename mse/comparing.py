@@ -15,7 +15,7 @@ from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
 from mse.answer.population import kind_of
 from mse.answer.protocols import Answered, Estimator
 from mse.answer.shown import as_html, as_text, bounded, in_words, persons, span
-from mse.data.datasets import table_from
+from mse.data.persons import PersonTable, persons_or_table
 from mse.errors import InvalidTableError, ModelError
 from mse.messages import Message
 from mse.registry import ESTIMATORS, estimator_of
@@ -108,9 +108,23 @@ def every_estimator(table: CaptureTable) -> list[Estimator]:
 
     Not all of them need suit the table: that is found out when they are fitted.
     """
+    persons, table = isinstance(table, PersonTable), counts_for(None, table)
     usual = [] if table.margins is not None else usual_estimators(table)
     kinds = {type(each).__name__ for each in usual}
-    return [*usual, *(estimator_of(name) for name in ESTIMATORS if name not in kinds)]
+    further = (estimator_of(name) for name in ESTIMATORS if name not in kinds)
+    return [*usual, *(each for each in further if persons or not takes_persons(each))]
+
+
+def takes_persons(estimator: Any) -> bool:
+    """Whether an estimator, or the one within it, takes a `PersonTable`."""
+    inner = getattr(estimator, "estimator", estimator)
+    return bool(getattr(getattr(inner, "method", None), "persons", False))
+
+
+def counts_for(estimator: Any, table: Any) -> Any:
+    """Choose what an estimator takes: of persons, those not meant for them see the lists alone."""
+    alone = isinstance(table, PersonTable) and not takes_persons(estimator)
+    return table.counted() if alone else table
 
 
 def _check_searchable(table: CaptureTable) -> None:
@@ -222,8 +236,9 @@ def compare(table: CaptureTable, estimators: Iterable[Estimator | str] | str) ->
 
     Parameters
     ----------
-    table : CaptureTable
-        The table.
+    table : CaptureTable or PersonTable
+        The table. Of persons, estimators that are not meant for them see who is on which lists, and no
+        covariates.
     estimators : iterable of Estimator or str, or "all"
         At least one, or its text, ``"LogLinear('[12,3]')"``. What the data do not determine is a row with a
         status; an estimator that is not meant for such a table is an error. ``"all"`` is every one that
@@ -246,17 +261,17 @@ def compare(table: CaptureTable, estimators: Iterable[Estimator | str] | str) ->
     >>> c.to_frame()["total"].round(1).tolist()
     [30.0, 28.3]
     """
-    table = table_from(table)
+    given: Any = persons_or_table(table)
     fits, left_out = [], {}
-    for estimator, required in _asked(table, estimators):
+    for estimator, required in _asked(given, estimators):
         try:
-            fits.append(estimator.fit(table))
+            fits.append(estimator.fit(counts_for(estimator, given)))
         except ModelError as error:
             if required:
                 msg = f"{estimator!r} cannot be asked of this table. {error}"
                 raise ModelError(msg) from error
             left_out[repr(estimator)] = str(error)
-    return Comparison(table, tuple(fits), FrozenDict(left_out))
+    return Comparison(given, tuple(fits), FrozenDict(left_out))
 
 
 def _asked(table: CaptureTable, estimators: object) -> list[tuple[Estimator, bool]]:

@@ -38,6 +38,8 @@ class Method:
         Why its total is a lower bound, in a sentence such as `LOWER_BOUND`; empty if it is none.
     homogeneity : str, optional
         In how far members are taken for alike; empty where people may differ as `dependence` says.
+    persons : bool, default False
+        Whether it takes a `mse.PersonTable`, and no `mse.CaptureTable`.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Method:
     references: tuple[str, ...] = ()
     lower_bound: str = ""
     homogeneity: str = HOMOGENEITY
+    persons: bool = False
 
     @property
     def assumptions(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ question about a cone, which is asked exactly where a Newton step does not answe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -68,7 +68,7 @@ class ConditionalFit(NamedTuple):
 
     Attributes
     ----------
-    values : float64 array (P,)
+    parameters : float64 array (P,)
         Parameters; what runs to infinity, or is not determined, is left where it is.
     chances : float64 array (R,)
         Probability of being on at least one list, pi.
@@ -81,14 +81,15 @@ class ConditionalFit(NamedTuple):
     log_likelihood : float
         Conditional on being on a list.
     limit : str
-        ``finite``, ``infinite``, ``zero`` or ``indeterminate``.
+        ``finite``, ``infinite``, ``zero`` (somebody's chances run to 1, so that nobody alike is hidden) or
+        ``indeterminate``.
     open_parameters : int64 array
         Parameters that run to infinity or are not determined.
     converged : bool
         Whether the maximum was reached.
     """
 
-    values: FloatArray
+    parameters: FloatArray
     chances: FloatArray
     slopes: FloatArray
     scores: FloatArray
@@ -110,7 +111,7 @@ class _Point(NamedTuple):
 
 
 def _spread(design: Design, by_list: FloatArray) -> FloatArray:
-    """Derivatives by logits (R, K) as derivatives by parameters, (R, P)."""
+    """Turn derivatives by logits (R, K) into derivatives by parameters, (R, P)."""
     found = np.zeros((len(by_list), design.n_parameters))
     for k, place in enumerate(design.place):
         found[:, place] += by_list[:, k, None] * design.columns
@@ -131,8 +132,10 @@ def _at(design: Design, face: Face, values: FloatArray) -> _Point:
     for k, first in enumerate(design.place):
         for m, second in enumerate(design.place):
             # Cov of memberships given that there is one: m_k m_l (pi - 1), m_k (1 - m_k) of one list.
-            both = means[:, k] * (1 - means[:, k]) if k == m else (
-                means[:, k] * means[:, m] * (chances - 1)
+            both = (
+                means[:, k] * (1 - means[:, k])
+                if k == m
+                else (means[:, k] * means[:, m] * (chances - 1))
             )
             part = design.columns.T @ ((design.counts * both)[:, None] * design.columns)
             information[np.ix_(first, second)] += part
@@ -156,7 +159,8 @@ def _newton(design: Design, face: Face, values: FloatArray) -> tuple[FloatArray,
         step = _solved(point.information)[0] @ gradient
         promised = float(gradient @ step)
         if promised <= ENOUGH * (1 + abs(point.value)):
-            return values, point, True
+            # The last step doubles the digits.
+            return values + step, _at(design, face, values + step), True
         size = 1.0
         while size > 1e-10:
             trial = _at(design, face, values + size * step)
@@ -182,7 +186,7 @@ def _differences(design: Design) -> tuple[FloatArray, IntArray]:
     """Rows (J, P) that no direction of recession makes negative, and the person of each."""
     on, single = design.on, design.on.sum(axis=1) == 1
     whole = [_spread(design, np.eye(on.shape[1])[[k] * len(on)]) for k in range(on.shape[1])]
-    own = sum(each * on[:, [k]] for k, each in enumerate(whole))
+    own = np.sum([each * on[:, [k]] for k, each in enumerate(whole)], axis=0)
     rows, who = [], []
     for k, each in enumerate(whole):
         there, off = np.flatnonzero(on[:, k] & ~single), np.flatnonzero(~on[:, k])
@@ -193,7 +197,7 @@ def _differences(design: Design) -> tuple[FloatArray, IntArray]:
 
 
 def _recession(rows: FloatArray) -> FloatArray | None:
-    """A direction that no row makes negative and as many as possible positive; None if none is.
+    """Find a direction that no row makes negative and as many as possible positive; None if none is.
 
     The cone scales, so rows that can be positive are 1 or more at the optimum.
     """
@@ -205,20 +209,20 @@ def _recession(rows: FloatArray) -> FloatArray | None:
     matrix = hstack([csr_array(-rows), identity(n_rows)], format="csr")
     cost = np.append(np.zeros(size), -np.ones(n_rows))
     bounds = [(None, None)] * size + [(0, 1)] * n_rows
-    found = linprog(cost, A_ub=matrix, b_ub=np.zeros(n_rows), bounds=bounds, method="highs")
-    if found.status != 0 or -found.fun < 0.5:
+    found: Any = linprog(cost, A_ub=matrix, b_ub=np.zeros(n_rows), bounds=bounds, method="highs")
+    if found.status != 0 or found.fun > -0.5:
         return None
     return np.asarray(found.x[:size])
 
 
 def _face(design: Design, direction: FloatArray) -> tuple[Face, BoolArray, BoolArray]:
-    """The face that a direction leads to, who is on no list there, and who is on one list with no say in it."""
+    """Find the face that a direction leads to, who is on no list there, and whose one list says nothing."""
     logits = design.logits(direction)
     rows, who = _differences(design)
     ties = np.bincount(who, np.abs(rows @ direction) <= FLAT, len(logits))
     alone = (ties == 0) & (design.on.sum(axis=1) == 1)
-    certain = (logits > FLAT).any(axis=1)
-    return Face(np.abs(logits) <= FLAT, certain), (logits < -FLAT).all(axis=1), alone
+    certain, nowhere = np.any(logits > FLAT, axis=1), np.all(logits < -FLAT, axis=1)
+    return Face(np.abs(logits) <= FLAT, certain), nowhere, alone
 
 
 def _limit(
@@ -232,7 +236,7 @@ def _limit(
         moved = np.abs(design.logits(each))[alone]
         if (moved[design.on[alone]] > FLAT * np.abs(each).max()).any():
             return "indeterminate"
-    return "zero" if face.certain.all() else "finite"
+    return "zero" if face.certain.any() else "finite"
 
 
 @one_thread
@@ -259,7 +263,9 @@ def conditional_fit(design: Design) -> ConditionalFit:
             limit = _limit(design, face, nowhere, alone, _solved(point.information)[1])
     inverse, free = _solved(point.information)
     slopes = -((1 - point.chances) / point.chances**2)[:, None] * _spread(design, point.odds)
-    open_parameters = np.flatnonzero((np.abs(free) > FLAT * np.abs(free).max(initial=0)).any(axis=1))
+    open_parameters = np.flatnonzero(
+        (np.abs(free) > FLAT * np.abs(free).max(initial=0)).any(axis=1)
+    )
     return ConditionalFit(
         *(values, point.chances, slopes, point.scores, inverse, point.value, limit),
         *(open_parameters, converged),

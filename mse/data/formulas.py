@@ -48,8 +48,12 @@ def design_matrix(frame: pd.DataFrame, formula: str) -> tuple[FloatArray, tuple[
             "'severity + age', its right-hand side."
         ) from None
     if "Intercept" not in names:
-        raise ModelError(f"The formula {formula!r} leaves out the intercept; write it without 0 or -1.")
+        raise ModelError(
+            f"The formula {formula!r} leaves out the intercept; write it without 0 or -1."
+        )
     matrix = made.to_numpy(dtype=np.float64)
     if not np.isfinite(matrix).all():
-        raise ModelError(f"The formula {formula!r} makes values that are not finite of the covariates.")
+        raise ModelError(
+            f"The formula {formula!r} makes values that are not finite of the covariates."
+        )
     return matrix, names

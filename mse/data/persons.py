@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,8 @@ from mse.data.table import CaptureTable
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from mse._typing import BoolArray, FloatArray, IntArray, Level
 
 _IMPUTE = (
@@ -72,7 +73,9 @@ class PersonTable:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "covariates", FrozenDict(self.covariates))
-        codes = (each.codes if isinstance(each, Factor) else each for each in self.covariates.values())
+        codes = (
+            each.codes if isinstance(each, Factor) else each for each in self.covariates.values()
+        )
         for array in (self.on, self.counts, self.clusters, *codes):
             if array is not None:
                 array.flags.writeable = False
@@ -135,7 +138,9 @@ class PersonTable:
 
     def _codes(self) -> list[Any]:
         """Numbers of the covariates by row."""
-        return [each.codes if isinstance(each, Factor) else each for each in self.covariates.values()]
+        return [
+            each.codes if isinstance(each, Factor) else each for each in self.covariates.values()
+        ]
 
     def _rows(self, rows: Any) -> PersonTable:
         """Take some rows."""
@@ -198,7 +203,7 @@ class PersonTable:
         """Covariates as a data frame, for formulas: a row a person, so keep it inside."""
         return pd.DataFrame(
             {
-                name: pd.Categorical.from_codes(each.codes, [*each.levels])  # type: ignore[arg-type]
+                name: pd.Categorical.from_codes(each.codes, pd.Index([*each.levels]))
                 if isinstance(each, Factor)
                 else each
                 for name, each in self.covariates.items()
@@ -225,7 +230,11 @@ class PersonTable:
     def __repr__(self) -> str:
         known = self.levels
         shown = (f"{n} ({len(known[n])})" if n in known else n for n in self.covariates)
-        parts = [f"lists: {', '.join(self.lists)}", ", ".join(shown), f"{self.n_observed:,} observed"]
+        parts = [
+            f"lists: {', '.join(self.lists)}",
+            ", ".join(shown),
+            f"{self.n_observed:,} observed",
+        ]
         if self.clusters is not None:
             parts.append(f"{len(np.unique(self.clusters)):,} clusters by {self.cluster}")
         return f"PersonTable({'; '.join(filter(None, parts))})"
@@ -327,7 +336,7 @@ def _covariate(column: pd.Series[Any], name: str, problems: Problems) -> FloatAr
 
 
 def _clusters(column: pd.Series[Any], name: str, problems: Problems) -> IntArray:
-    """Number the clusters."""
+    """Give clusters numbers."""
     codes, _ = factorize(column, name, problems)
     missing = int((codes < 0).sum())
     if missing:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mse.answer.intervals import LognormalInterval
 from mse.answer.population import Strata, answer
+from mse.answer.protocols import Answered
 
 if TYPE_CHECKING:
-    from mse._typing import FloatArray, Limit, Status
+    from mse._typing import BoolArray, FloatArray, Limit, Status
     from mse.answer.population import PopulationEstimate
     from mse.data.persons import PersonTable
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class PersonsAnswered(Answered):
+    """A fit to a `PersonTable`."""
+
+    table: PersonTable  # type: ignore[assignment]
+
+
 def by_stratum(table: PersonTable, values: FloatArray) -> FloatArray:
-    """Sums of values (R, ...) by stratum, each row as often as it counts, (S, ...)."""
+    """Sum values (R, ...) by stratum, each row as often as it counts, (S, ...)."""
     sums = np.zeros((table.n_strata, *values.shape[1:]))
     weighted = values * table.counts.reshape(-1, *[1] * (values.ndim - 1))
     np.add.at(sums, table.strata, weighted)
@@ -50,19 +59,29 @@ def answer_of_persons(
     status: Status,
     limit: Limit,
     reason: str,
+    lost: BoolArray | None = None,
     **further: Any,
 ) -> PopulationEstimate:
-    """Put hidden persons by stratum (S,) and their covariance into an estimate, with a log-normal interval."""
+    """Put hidden persons by stratum (S,) and their covariance into an estimate, with a log-normal interval.
+
+    lost: strata (S,) without an estimate where the total has none; all of them by default
+    """
     known = status in ("ok", "boundary")
     total, variance = float(hidden.sum()), max(float(covariance.sum()), 0.0)
     given = further.pop("given", "given the model")
     uncertainty = LognormalInterval(total, math.sqrt(variance), table.n_observed, given)
     strata = None
     if table.levels:
-        observed = by_stratum(table, np.ones(len(table.counts))).astype(np.int64)
-        parts = hidden if known else np.full(len(hidden), math.nan)
-        statuses, limits = (status,) * len(hidden), (limit,) * len(hidden)
-        strata = Strata(table.levels, observed, parts, statuses, limits, covariance if known else None)
+        gone = np.full(len(hidden), not known) if known or lost is None else lost
+        matrix: Any = None if gone.any() else covariance
+        strata = Strata(
+            table.levels,
+            by_stratum(table, np.ones(len(table.counts))).astype(np.int64),
+            np.where(gone, math.nan, hidden),
+            tuple(status if each or known else "ok" for each in gone),
+            tuple(limit if each else "finite" for each in gone),
+            matrix,
+        )
     return answer(
         *(estimator, table, total, status, limit, reason),  # type: ignore[arg-type]
         uncertainty=uncertainty if known else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,16 +13,18 @@ import pandas as pd
 
 from mse.answer.intervals import DEFAULT_LEVEL, lognormal_interval
 from mse.answer.method import Method
-from mse.answer.protocols import Answered
 from mse.core.logistic import logistic_chances
 from mse.data.formulas import design_matrix
-from mse.data.persons import PersonTable, check_persons
+from mse.data.persons import check_persons
 from mse.errors import MissingDependencyError, ModelError
-from mse.individual.base import answer_of_persons, by_stratum, covariance_of_sums
+from mse.individual.base import PersonsAnswered, answer_of_persons, by_stratum, covariance_of_sums
 from mse.messages import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from mse._typing import BoolArray, FloatArray, IntArray, Limit, Status
+    from mse.data.persons import PersonTable
 
 #: What the interval takes for granted.
 GIVEN_INDEPENDENCE = Message("given.independent")
@@ -49,7 +50,7 @@ class _Pair(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DoublyRobustFit(Answered):
+class DoublyRobustFit(PersonsAnswered):
     """Fit of `DoublyRobust`.
 
     Attributes
@@ -78,7 +79,7 @@ class DoublyRobustFit(Answered):
     def dependence(
         self, odds_ratios: Iterable[float] = ODDS_RATIOS, level: float = DEFAULT_LEVEL
     ) -> pd.DataFrame:
-        """What the total would be if the two lists depended on each other among persons alike.
+        """Find the total if the two lists depended on each other among persons alike.
 
         Parameters
         ----------
@@ -106,9 +107,11 @@ class DoublyRobustFit(Answered):
         """
         asked = [float(each) for each in odds_ratios]
         if not all(math.isfinite(each) and each > 0 for each in asked):
-            raise ModelError(f"odds_ratios={asked!r}; expected positive numbers, 1 for independence.")
+            raise ModelError(
+                f"odds_ratios={asked!r}; expected positive numbers, 1 for independence."
+            )
         on = self.table.on[:, [self.table.lists.index(name) for name in self.pair]].any(axis=1)
-        rows = [self._with(each, on.astype(np.float64), level) for each in asked]
+        rows = [self._with(each, np.asarray(on, dtype=np.float64), level) for each in asked]
         return pd.DataFrame(rows, columns=["odds_ratio", "total", "low", "high"])
 
     def _with(self, ratio: float, seen: FloatArray, level: float) -> tuple[float, ...]:
@@ -202,13 +205,19 @@ class DoublyRobust:
         for name in ("learner", "pair"):
             if isinstance(value := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(value))
-        if not isinstance(self.folds, int) or self.folds < 1:
-            raise ModelError(f"folds={self.folds!r}; expected a whole number of 1 or more, 5 for instance.")
+        if int(self.folds) != self.folds or self.folds < 1:
+            raise ModelError(
+                f"folds={self.folds!r}; expected a whole number of 1 or more, 5 for instance."
+            )
         if not 0 < self.floor < 1:
-            raise ModelError(f"floor={self.floor!r}; expected a number between 0 and 1, 0.01 for instance.")
+            raise ModelError(
+                f"floor={self.floor!r}; expected a number between 0 and 1, 0.01 for instance."
+            )
         both = self.learner if isinstance(self.learner, tuple) else (self.learner,) * 2
         if len(both) != 2:
-            raise ModelError(f"learner has {len(both)} learners; expected one, or one for each list.")
+            raise ModelError(
+                f"learner has {len(both)} learners; expected one, or one for each list."
+            )
         for each in both:
             _check_learner(each)
 
@@ -233,8 +242,14 @@ class DoublyRobust:
         """
         persons = check_persons(self, table)
         if persons.n_lists < 2:
-            raise ModelError("DoublyRobust compares lists: expected two or more, and the table has one.")
-        formula = " + ".join(f"`{n}`" for n in persons.covariates) if self.formula is None else self.formula
+            raise ModelError(
+                "DoublyRobust compares lists: expected two or more, and the table has one."
+            )
+        formula = (
+            " + ".join(f"`{n}`" for n in persons.covariates)
+            if self.formula is None
+            else self.formula
+        )
         columns, _ = design_matrix(persons.frame, formula or "1")
         folds = _folds(persons, self.folds, self.seed)
         asked = _pairs(persons, self.pair)
@@ -243,8 +258,10 @@ class DoublyRobust:
 
 
 def _check_learner(learner: Any) -> None:
-    if learner in ("logistic", "boosting") if isinstance(learner, str) else (
-        hasattr(learner, "fit") and hasattr(learner, "predict_proba")
+    if (
+        learner in ("logistic", "boosting")
+        if isinstance(learner, str)
+        else (hasattr(learner, "fit") and hasattr(learner, "predict_proba"))
     ):
         return
     raise ModelError(
@@ -254,7 +271,7 @@ def _check_learner(learner: Any) -> None:
 
 
 def _pairs(table: PersonTable, pair: Sequence[str] | None) -> list[tuple[int, int]]:
-    """The pair that is asked for, in front, and all others."""
+    """List the pair that is asked for, in front, and all others."""
     every = list(combinations(range(table.n_lists), 2))
     if pair is None:
         both = [-int(table.counts[table.on[:, i] & table.on[:, k]].sum()) for i, k in every]
@@ -271,7 +288,9 @@ def _folds(table: PersonTable, n: int, seed: int) -> IntArray:
     return np.asarray(np.random.default_rng(seed).permutation(len(units)) % n)[place]
 
 
-def _learned(learner: Any, columns: FloatArray, yes: BoolArray, others: FloatArray, seed: int) -> FloatArray:
+def _learned(
+    learner: Any, columns: FloatArray, yes: BoolArray, others: FloatArray, seed: int
+) -> FloatArray:
     """Chances of yes at other rows (M,), learned from (R, Q)."""
     if yes.all() or not yes.any():
         return np.full(len(others), float(yes.any()))
@@ -279,7 +298,9 @@ def _learned(learner: Any, columns: FloatArray, yes: BoolArray, others: FloatArr
         return logistic_chances(columns, yes, others)
     made = _boosting() if isinstance(learner, str) else copy.deepcopy(learner)
     if hasattr(made, "get_params") and "random_state" in (known := made.get_params()):
-        made.set_params(random_state=seed if known["random_state"] is None else known["random_state"])
+        made.set_params(
+            random_state=seed if known["random_state"] is None else known["random_state"]
+        )
     # scikit-learn adds an intercept of its own.
     made.fit(columns[:, 1:] if columns.shape[1] > 1 else columns, yes.astype(np.int64))
     chances = made.predict_proba(others[:, 1:] if others.shape[1] > 1 else others)
@@ -305,7 +326,9 @@ def _chances(
     pair: tuple[int, int],
 ) -> FloatArray:
     """Chances of being on each list of a pair among those on the other, cross-fitted, (R, 2)."""
-    learners = estimator.learner if isinstance(estimator.learner, tuple) else (estimator.learner,) * 2
+    learners = (
+        estimator.learner if isinstance(estimator.learner, tuple) else (estimator.learner,) * 2
+    )
     found = np.ones((len(columns), 2))
     for side, (own, other) in enumerate((pair, pair[::-1])):
         for fold in range(estimator.folds):
@@ -314,7 +337,8 @@ def _chances(
             rows = np.repeat(np.flatnonzero(there), table.counts[there])
             if here.any():
                 found[here, side] = _learned(
-                    *(learners[side], columns[rows], table.on[rows, own], columns[here]), estimator.seed
+                    *(learners[side], columns[rows], table.on[rows, own], columns[here]),
+                    estimator.seed,
                 )
     return found
 
@@ -326,7 +350,7 @@ def _of_pair(
     folds: IntArray,
     pair: tuple[int, int],
 ) -> _Pair:
-    """What a pair says about the total, or why it says nothing."""
+    """Find what a pair says about the total, or why it says nothing."""
     lists = table.lists[pair[0]], table.lists[pair[1]]
     on = table.on[:, list(pair)]
     both, either = on.all(axis=1), on.any(axis=1)
@@ -350,14 +374,14 @@ def _of_pair(
 
 
 def _total(table: PersonTable, influence: FloatArray) -> tuple[float, float]:
-    """The total and its variance, from each person's part of it."""
+    """Sum the total and its variance from each person's part of it."""
     total = float(table.counts @ influence)
     variance = covariance_of_sums(table, influence[:, None], np.array([total]))
     return total, max(float(variance[0, 0]), 0.0)
 
 
 def _row(table: PersonTable, found: _Pair) -> tuple[Any, ...]:
-    """A row of `DoublyRobustFit.pairs`."""
+    """Make a row of `DoublyRobustFit.pairs`."""
     total, low, high = math.nan, math.nan, math.nan
     if found.status == "ok":
         n = table.n_observed
@@ -378,7 +402,7 @@ def _answered(
     influence = np.zeros((len(table.counts), table.n_strata))
     influence[np.arange(len(influence)), table.strata] = first.influence
     totals = by_stratum(table, first.influence)
-    hidden = totals - by_stratum(table, np.ones(len(totals) and len(table.counts)))
+    hidden = totals - by_stratum(table, np.ones(len(table.counts)))
     covariance = covariance_of_sums(table, influence, totals)
     warnings = [*_remarks(table, pairs, first)]
     if first.status == "ok" and (hidden < 0).any():
@@ -396,7 +420,7 @@ def _answered(
 
 
 def _remarks(table: PersonTable, pairs: pd.DataFrame, first: _Pair) -> Iterable[str]:
-    """What to know beside the figure."""
+    """Say what to know beside the figure."""
     if 0 < first.at_floor <= MANY_AT_FLOOR:
         yield Message("remark.at_floor", share=first.at_floor)
     if table.n_lists > 2:

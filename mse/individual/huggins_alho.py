@@ -9,24 +9,27 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mse.answer.intervals import GIVEN_MODEL
 from mse.answer.method import Method
-from mse.answer.protocols import Answered
+from mse.answer.protocols import Refits
 from mse.core.conditional_logistic import ConditionalFit, Design, conditional_fit
+from mse.core.existence import FINITE, LIMITS, ZERO
 from mse.data.formulas import design_matrix
-from mse.data.persons import PersonTable, check_persons
+from mse.data.persons import check_persons
 from mse.errors import ModelError
-from mse.individual.base import answer_of_persons, by_stratum, covariance_of_sums
+from mse.individual.base import PersonsAnswered, answer_of_persons, by_stratum, covariance_of_sums
 from mse.messages import Message, named
 
 if TYPE_CHECKING:
-    from mse._typing import FloatArray, IntArray, Limit, Status
+    from mse._typing import FloatArray, IntArray, Status
+    from mse.data.persons import PersonTable
 
 #: What both estimators of persons say of people who differ.
 OBSERVED_DIFFERENCES = Message("assumption.covariates")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class HugginsAlhoFit(Answered):
+class HugginsAlhoFit(PersonsAnswered):
     """Fit of `HugginsAlho`.
 
     Attributes
@@ -49,6 +52,21 @@ class HugginsAlhoFit(Answered):
     coefficients: pd.DataFrame
     variance: float
     log_likelihood: float
+    _design: Design
+
+    def refitter(self, candidates: int | None = None) -> HugginsAlhoRefitter:
+        """Return what repeats the fit on persons drawn anew; there are no ``candidates``.
+
+        Raises
+        ------
+        ModelError
+            If candidates are asked for.
+        """
+        if candidates is not None:
+            raise ModelError(
+                f"{self.estimator!r} does not choose among models: leave candidates out."
+            )
+        return HugginsAlhoRefitter(self._design, self.table.strata, self.table.n_strata)
 
     @property
     def n_parameters(self) -> int:
@@ -70,6 +88,39 @@ class HugginsAlhoFit(Answered):
             f"{self.population.model}: {self.n_parameters} parameters, conditional log likelihood "
             f"{self.log_likelihood:,.2f}, AIC {self.aic:,.2f}, BIC {self.bic:,.2f}"
         )
+
+
+@dataclass(frozen=True)
+class HugginsAlhoRefitter:
+    """Repeats a fit of `HugginsAlho`, whose columns do not change, with other numbers of persons by row."""
+
+    design: Design
+    strata: IntArray
+    n_strata: int
+    given: str = GIVEN_MODEL
+    releases_gil: bool = False
+    checkpoints: tuple[int, ...] = ()
+
+    def __call__(self, counts: FloatArray) -> Refits:
+        """Refit to counts of shape (B, R), persons by row."""
+        hidden = np.full((len(counts), self.n_strata), math.nan)
+        limits = np.full(hidden.shape, LIMITS.index("indeterminate"), dtype=np.int8)
+        failed = np.zeros(len(counts), dtype=np.bool_)
+        for at, row in enumerate(counts):
+            there = row > 0
+            design = self.design._replace(
+                on=self.design.on[there], columns=self.design.columns[there], counts=row[there]
+            )
+            found = conditional_fit(design)
+            failed[at] = not found.converged
+            if found.converged:
+                limits[at] = LIMITS.index(found.limit)
+            if found.converged and found.limit in ("finite", "zero"):
+                missed = row[there] * (1 - found.chances) / found.chances
+                hidden[at] = np.bincount(self.strata[there], missed, self.n_strata)
+                limits[at] = np.where(hidden[at] > 0, FINITE, ZERO)
+        none = np.zeros((len(counts), 0))
+        return Refits(hidden, limits, failed, np.full(len(counts), -1, dtype=np.int64), none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +185,9 @@ class HugginsAlho:
 
     def __post_init__(self) -> None:
         if self.slopes not in ("common", "by list"):
-            raise ModelError(f"slopes={self.slopes!r} is not known; expected 'common' or 'by list'.")
+            raise ModelError(
+                f"slopes={self.slopes!r} is not known; expected 'common' or 'by list'."
+            )
 
     def fit(self, table: PersonTable) -> HugginsAlhoFit:
         """Estimate the population from persons with covariates.
@@ -155,12 +208,14 @@ class HugginsAlho:
         """
         persons = check_persons(self, table)
         if persons.n_lists < 2:
-            raise ModelError("HugginsAlho compares lists: expected two or more, and the table has one.")
+            raise ModelError(
+                "HugginsAlho compares lists: expected two or more, and the table has one."
+            )
         scaled = _scaled(*design_matrix(persons.frame, self.formula), persons)
         place = _places(persons.n_lists, len(scaled.names), self.slopes)
         counts = persons.counts.astype(np.float64)
-        found = conditional_fit(Design(persons.on, scaled.columns, counts, place))
-        return _answered(self, persons, scaled, place, found)
+        design = Design(persons.on, scaled.columns, counts, place)
+        return _answered(self, persons, scaled, design, conditional_fit(design))
 
 
 class _Scaled(NamedTuple):
@@ -192,22 +247,29 @@ def _answered(
     estimator: HugginsAlho,
     table: PersonTable,
     scaled: _Scaled,
-    place: IntArray,
+    design: Design,
     found: ConditionalFit,
 ) -> HugginsAlhoFit:
     """Put the fit into words and figures."""
-    coefficients = _coefficients(table.lists, scaled, place, found)
+    coefficients = _coefficients(table.lists, scaled, design.place, found)
     status, reason = _status(found, coefficients)
     hidden = by_stratum(table, (1 - found.chances) / found.chances)
     covariance = _covariance(table, found, hidden)
-    model = estimator.formula if scaled.names == ("Intercept",) else (
-        f"{estimator.formula}, slopes {estimator.slopes}"
+    model = (
+        estimator.formula
+        if scaled.names == ("Intercept",)
+        else (f"{estimator.formula}, slopes {estimator.slopes}")
     )
     population = answer_of_persons(
-        *(estimator, table, hidden, covariance, status, found.limit, reason), model=model
+        *(estimator, table, hidden, covariance, status, found.limit, reason),
+        lost=by_stratum(table, (found.chances >= 1).astype(np.float64)) > 0
+        if found.limit == "zero"
+        else None,
+        model=model,
     )
     variance = float(covariance.sum()) if status in ("ok", "boundary") else math.nan
-    return HugginsAlhoFit(estimator, table, population, coefficients, variance, found.log_likelihood)
+    parts = coefficients, variance, found.log_likelihood, design
+    return HugginsAlhoFit(estimator, table, population, *parts)
 
 
 def _covariance(table: PersonTable, found: ConditionalFit, hidden: FloatArray) -> FloatArray:
@@ -227,7 +289,7 @@ def _status(found: ConditionalFit, coefficients: pd.DataFrame) -> tuple[Status, 
     if not found.converged:
         return "not_converged", Message("reason.not_converged")
     if found.limit != "finite":
-        key = {"zero": "nobody.hidden"}.get(found.limit, f"reason.{found.limit}")
+        key = {"zero": "reason.certain"}.get(found.limit, f"reason.{found.limit}")
         return "not_estimable", Message(key)
     lost = coefficients[coefficients["estimate"].isna()]
     if lost.empty:
@@ -255,10 +317,8 @@ def _coefficients(
     lost[found.open_parameters] = True
     # What an intercept in the units of the covariates is made of may be lost as well.
     lost |= (np.abs(turn[:, found.open_parameters]) > 0).any(axis=1)
-    estimate = np.where(lost, math.nan, turn @ found.values)
+    estimate = np.where(lost, math.nan, turn @ found.parameters)
     se = np.sqrt(np.diag(turn @ found.inverse @ turn.T))
     return pd.DataFrame(
         {"list": owner, "term": term, "estimate": estimate, "se": np.where(lost, math.nan, se)}
     )
-
-
