@@ -25,6 +25,7 @@ from mse.contrasts import contrast as contrast
 from mse.data.count_table import CountTable as CountTable
 from mse.data.datasets import list_datasets as list_datasets
 from mse.data.datasets import load_dataset as load_dataset
+from mse.data.persons import PersonTable as PersonTable
 from mse.data.read_options import ReadOptions as ReadOptions
 from mse.data.reading import Reading as Reading
 from mse.data.reading import read as read
@@ -40,10 +41,14 @@ from mse.errors import MSEWarning as MSEWarning
 from mse.errors import SparseTableWarning as SparseTableWarning
 from mse.estimating import Default as Default
 from mse.estimating import estimate as estimate
+from mse.individual import DoublyRobust as DoublyRobust
+from mse.individual import HugginsAlho as HugginsAlho
 from mse.loglinear import LogLinear as LogLinear
 from mse.loglinear import LogLinearSearch as LogLinearSearch
 from mse.models.terms import HierarchicalModel as HierarchicalModel
 from mse.monitoring import monitor as monitor
+from mse.pooling import pool as pool
+from mse.reaching import reach as reach
 from mse.reporting import write_report as write_report
 from mse.resampling import bootstrap as bootstrap
 from mse.validation import validate as validate

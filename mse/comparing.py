@@ -13,10 +13,11 @@ from mse._drawing import Drawn
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
 from mse.answer.population import kind_of
-from mse.answer.protocols import Answered, Estimator, check_suits
+from mse.answer.protocols import Answered, Estimator, suited, takes
 from mse.answer.shown import as_html, as_text, bounded, in_words, persons, span
 from mse.data.count_table import CountTable
-from mse.data.datasets import counts_or_table
+from mse.data.datasets import data_from
+from mse.data.persons import PersonTable
 from mse.errors import InvalidTableError, ModelError
 from mse.messages import Message
 from mse.registry import ESTIMATORS, estimator_of
@@ -157,9 +158,18 @@ def every_estimator(table: CaptureTable) -> list[Estimator]:
     """
     if isinstance(table, CountTable):
         return _usual_of_counts(table)
+    persons, table = isinstance(table, PersonTable), suited(None, table)
     usual = [] if table.margins is not None else usual_estimators(table)
     kinds = {type(each).__name__ for each in usual}
-    return [*usual, *(estimator_of(name) for name in ESTIMATORS if name not in kinds)]
+    further = (estimator_of(name) for name in ESTIMATORS if name not in kinds)
+    return [
+        *usual,
+        *(
+            each
+            for each in further
+            if takes(each) == "lists" or (persons and takes(each) == "persons")
+        ),
+    ]
 
 
 def _check_searchable(table: CaptureTable) -> None:
@@ -273,8 +283,9 @@ def compare(table: CaptureTable, estimators: Iterable[Estimator | str] | str) ->
 
     Parameters
     ----------
-    table : CaptureTable
-        The table.
+    table : CaptureTable or PersonTable
+        The table. Of persons, estimators that are not meant for them see who is on which lists, and no
+        covariates.
     estimators : iterable of Estimator or str, or "all"
         At least one, or its text, ``"LogLinear('[12,3]')"``. What the data do not determine is a row with a
         status; an estimator that is not meant for such a table is an error. ``"all"`` is every one that
@@ -297,18 +308,17 @@ def compare(table: CaptureTable, estimators: Iterable[Estimator | str] | str) ->
     >>> c.to_frame()["total"].round(1).tolist()
     [30.0, 28.3]
     """
-    table = counts_or_table(table)
+    given = data_from(table)
     fits, left_out = [], {}
-    for estimator, required in _asked(table, estimators):
+    for estimator, required in _asked(given, estimators):
         try:
-            check_suits(estimator, table)
-            fits.append(estimator.fit(table))
+            fits.append(estimator.fit(suited(estimator, given)))
         except ModelError as error:
             if required:
                 msg = f"{estimator!r} cannot be asked of this table. {error}"
                 raise ModelError(msg) from error
             left_out[repr(estimator)] = str(error)
-    return Comparison(table, tuple(fits), FrozenDict(left_out))
+    return Comparison(given, tuple(fits), FrozenDict(left_out))
 
 
 def _asked(table: CaptureTable, estimators: object) -> list[tuple[Estimator, bool]]:

@@ -16,7 +16,7 @@ from mse.comparing import (
     default_estimator,
 )
 from mse.data.count_table import CountTable
-from mse.data.datasets import counts_or_table
+from mse.data.datasets import data_from
 from mse.errors import ModelError
 from mse.messages import Message, joined
 from mse.resampling import bootstrap
@@ -128,7 +128,7 @@ def estimate(
     if interval not in (None, *_BOOTSTRAP_INTERVALS, *_OWN_INTERVALS):
         known = ", ".join(map(repr, (*_BOOTSTRAP_INTERVALS, *_OWN_INTERVALS)))
         raise ModelError(f"interval={interval!r} is not known; expected one of {known}.")
-    table = counts_or_table(table)
+    table = data_from(table)
     if estimator is None:
         bootstrapped = interval in _BOOTSTRAP_INTERVALS or (interval is None and model is None)
         chosen = default_estimator(

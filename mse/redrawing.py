@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, runt
 
 import numpy as np
 
+from mse.data.persons import PersonTable
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def drawing_of(fit: Fit, table: CaptureTable, resampling: Resampling) -> Drawing
     """
     if isinstance(fit, DrawsItself):
         return fit.drawing(resampling)
+    if isinstance(table, PersonTable):
+        return persons_drawing(fit, table, resampling)
     if not table.is_complete:
         raise ModelError(
             f"{type(fit).__name__} does not say how to draw records again that are known in part. Use a "
@@ -220,6 +223,60 @@ class CellDrawing:
     def left_out(self, rng: np.random.Generator) -> LeftOut:
         """Leave out one person of each nonempty history and stratum."""
         return without_one(self.observed.T.ravel(), rng)
+
+
+def persons_drawing(fit: Fit, table: PersonTable, resampling: Resampling) -> PersonDrawing:
+    """Draw persons of a table anew, with or without the hidden ones."""
+    if resampling == "parametric":
+        raise ModelError(
+            f"{fit.estimator!r} has no means by cell, from which resampling='parametric' draws; use "
+            "resampling='population'."
+        )
+    hidden = 0.0 if resampling == "multinomial" else fit.population.hidden
+    units = np.unique(table.units, return_inverse=True)[1]
+    hidden_units = hidden * (int(units.max()) + 1) / table.n_observed
+    return PersonDrawing(table.counts, units, table.strata, table.n_strata, hidden_units)
+
+
+@dataclass(frozen=True, eq=False)
+class PersonDrawing:
+    """Draws units, persons or clusters of them, from those that were seen and hidden ones.
+
+    Clusters that nobody saw are taken to be as large as the others, so there are fewer than hidden persons.
+    """
+
+    persons: IntArray = field(repr=False)  # (R,)
+    units: IntArray = field(repr=False)  # (R,) which unit each row is of
+    strata: IntArray = field(repr=False)  # (R,)
+    n_strata: int
+    hidden: float  # units
+
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[FloatArray]:
+        """Draw counts, (B, R), persons by row."""
+        seen = int(self.units.max()) + 1
+        chances = shares(np.append(np.ones(seen), self.hidden))
+        for part in parts(size, self.persons.size):
+            sizes = whole(np.asarray(seen + self.hidden), part.stop - part.start, rng)
+            drawn = rng.multinomial(sizes, chances)[:, self.units]
+            yield np.asarray(drawn * self.persons, dtype=np.float64)
+
+    def registered(self, counts: FloatArray) -> FloatArray:
+        """Count the persons by stratum, (B, S)."""
+        found = np.zeros((len(counts), self.n_strata))
+        np.add.at(found.T, self.strata, counts.T)
+        return found
+
+    def left_out(self, rng: np.random.Generator) -> LeftOut:
+        """Leave out one unit after the other; of more than `MOST_LEFT_OUT`, of a sample of them."""
+        n_units = int(self.units.max()) + 1
+        chosen = np.arange(n_units)
+        if n_units > MOST_LEFT_OUT:
+            chosen = np.sort(rng.choice(n_units, MOST_LEFT_OUT, replace=False))
+        order = np.argsort(self.units, kind="stable")
+        ends = np.searchsorted(self.units[order], np.arange(n_units + 1))
+        columns = tuple(order[ends[unit] : ends[unit + 1]] for unit in chosen)
+        weights = np.full(len(chosen), n_units / len(chosen))
+        return LeftOut(self.persons.astype(np.float64), columns, weights)
 
 
 @dataclass(frozen=True, eq=False)

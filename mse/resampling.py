@@ -23,9 +23,10 @@ from mse.answer.intervals import (
     bias_correction,
     order_quantile,
 )
-from mse.answer.protocols import Refits, Refittable, Refitter, TableRefitter, check_suits
+from mse.answer.protocols import Refits, Refittable, Refitter, TableRefitter, suited
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
-from mse.data.datasets import counts_or_table
+from mse.data.datasets import data_from
+from mse.data.persons import PersonTable
 from mse.errors import ConvergenceWarning, ModelError
 from mse.messages import Message, joined
 from mse.redrawing import RESAMPLING, Drawing, LeftOut, Resampling, drawing_of, parts
@@ -275,6 +276,7 @@ def bootstrap(
     interval: IntervalKind = "percentile",
     seed: Seed = None,
     *,
+    cluster: str | None = None,
     candidates: int | None = None,
     n_jobs: int | None = None,
     progress: bool | None = None,
@@ -286,7 +288,7 @@ def bootstrap(
     ----------
     estimator : Estimator
         Any estimator. A search chooses its model again in every replicate.
-    table : CaptureTable or CountTable
+    table : CaptureTable, CountTable or PersonTable
         A table that the estimator takes; records that are known in part are drawn as they are.
     replicates : int, default 1000
         Number of bootstrap replicates M. Below 100 the Monte Carlo error of the ends is said, below 20
@@ -301,6 +303,9 @@ def bootstrap(
         to what it promises, and it is the one that its own draws never contradict.
     seed : int or numpy.random.Generator, optional
         The same seed gives the same answer whatever the number of workers.
+    cluster : str, optional
+        Covariate of a `PersonTable` whose levels are drawn whole, such as cases or households; by default the
+        clusters with which the table was made.
     candidates : int, optional
         Choose only among the models that are best on the original table, as
         Silverman, Chan & Vincent (2024) do; by default among all.
@@ -334,7 +339,8 @@ def bootstrap(
     are those of N minus n, of the share registered n over N. Where records are known in part they are
     drawn as they were recorded, together with the hidden persons of each stratum, in one multinomial; a
     count within bounds is imputed within them from the fit and bounded again; of margins, persons are
-    drawn from independent lists and the margins and the union computed again.
+    drawn from independent lists and the margins and the union computed again. Clusters are drawn whole, and
+    those that nobody saw are taken to be as large as the others.
 
     ``"multinomial"`` keeps n fixed. Its draws lack the variance N p0 / (1 - p0), p0 the share hidden:
     little where few are registered, and nearly all where nearly everybody is.
@@ -369,14 +375,14 @@ def bootstrap(
     (True, 'percentile', 200)
     """
     _check_options(replicates, resampling, interval, candidates)
+    table = _clustered(data_from(table), cluster)
     kept = None
     if checkpoint is not None:
         kept = _checkpoint(checkpoint, estimator, table, replicates, resampling, seed, candidates)
         seed = kept.seed
     seed = _drawn_seed() if seed is None else seed
     rng = np.random.default_rng(seed)
-    table = counts_or_table(table)
-    check_suits(estimator, table)
+    table = suited(estimator, table)
     fit = estimator.fit(table)
     population = fit.population
     if not _something_to_draw(population):
@@ -397,6 +403,18 @@ def bootstrap(
         "candidates": candidates,
     }
     return _answer(population, found, left_out, refitter, asked, replicates)
+
+
+def _clustered(table: Any, cluster: str | None) -> Any:
+    """Let persons come in clusters, where that is asked for."""
+    if cluster is None or (isinstance(table, PersonTable) and table.cluster == cluster):
+        return table
+    if not isinstance(table, PersonTable):
+        raise ModelError(
+            f"cluster={cluster!r} is for persons and the table holds counts, which do not say who came together. "
+            "Make a table with mse.PersonTable.from_frame(df, lists=[...], cluster=...)."
+        )
+    return table.clustered_by(cluster)
 
 
 def _checkpoint(

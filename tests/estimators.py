@@ -5,7 +5,16 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
 import mse
+
+VALUES = Path(__file__).parent / "reference" / "values"
 
 TWO_LISTS = "kosovo:EXH,OSCE"
 
@@ -34,12 +43,30 @@ ALL_ESTIMATORS = [
     (mse.BayesianLogLinear(draws=300, chains=2, warmup=100, thin=2), "kosovo"),
     (mse.HeterogeneousLogLinear(draws=500), "kosovo"),
     (mse.ThresholdedLogLinear(threshold=4.5, draws=500), "kosovo"),
+    (mse.HugginsAlho(), "persons"),
+    (mse.HugginsAlho("severity + age", slopes="by list"), "persons"),
+    (mse.DoublyRobust(), "persons"),
     (mse.PooledLogLinear(draws=50, tune=100, chains=1), "spina_bifida"),
 ]
 
 
-def load(name: str) -> mse.CaptureTable:
-    """Return a bundled table, restricted to the lists behind a colon."""
+def persons() -> pd.DataFrame:
+    """Return the synthetic persons of the reference figures."""
+    held = json.loads((VALUES / "individual_example.json").read_text("utf-8"))["persons"]
+    lists = {name: [*map(int, held[name])] for name in ("police", "care", "border")}
+    ages = ["adult" if each == "a" else "minor" for each in held["age"]]
+    return pd.DataFrame({**lists, "severity": held["severity"], "age": ages})
+
+
+@cache
+def _persons_table() -> mse.PersonTable:
+    return mse.PersonTable.from_frame(persons(), ["police", "care", "border"], ["severity", "age"])
+
+
+def load(name: str) -> Any:
+    """Return a bundled table, restricted to the lists behind a colon, or the synthetic persons."""
+    if name == "persons":
+        return _persons_table()
     dataset, _, lists = name.partition(":")
     table = mse.load_dataset(dataset)
     return table.keep_lists(lists.split(",")) if lists else table

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
-from scipy.special import chdtri, ndtr, ndtri
+from scipy.special import chdtri, ndtr, ndtri, stdtrit
 
 from mse.core._threads import one_thread
 from mse.errors import ConvergenceWarning, ModelError
@@ -57,6 +57,8 @@ RESELECTED = Message("given.reselected")
 REPEATED = Message("given.repeated")
 #: A prior on how people differ and how lists depend, as far as no table shows.
 GIVEN_PRIOR = Message("given.prior")
+#: Replicates of what was not known, multiple imputations for instance.
+GIVEN_REPLICATES = Message("given.pooled")
 
 #: Level of an interval where nobody names one.
 DEFAULT_LEVEL = 0.95
@@ -233,6 +235,64 @@ class NormalInterval(LognormalInterval):
         check_level(level)
         total, off = self.observed + self.hidden, float(ndtri((1 + level) / 2)) * self.se
         return max(total - off, float(self.observed)), total + off
+
+
+@dataclass(frozen=True, slots=True)
+class PooledInterval:
+    """Interval of a total from replicates of the data, on the scale of the log of the hidden number.
+
+    Parameters
+    ----------
+    hidden : float
+        Hidden persons, pooled.
+    se : float
+        Standard error of the log of the hidden number, of all that is not known (Rubin 1987, 3.1.5).
+    df : float
+        Degrees of freedom of Student's t; infinite where replicates do not differ.
+    observed : int
+        Number of observed persons.
+    above, below : float
+        Shares of the replicates whose total may lie beyond any number, or at the observed number.
+
+    Examples
+    --------
+    >>> low, high = PooledInterval(100.0, 0.2, 40.0, 50).interval(0.95)
+    >>> round(low), round(high)
+    (117, 200)
+    """
+
+    hidden: float
+    se: float
+    df: float
+    observed: int
+    above: float = 0.0
+    below: float = 0.0
+
+    @property
+    def kind(self) -> str:
+        """The word ``lognormal``."""
+        return "lognormal"
+
+    @property
+    def given(self) -> str:
+        """What the interval takes for granted."""
+        return GIVEN_REPLICATES
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Compute the ends of the interval of the total, in persons."""
+        check_level(level)
+        tail, rest = (1 - level) / 2, 1 - self.above - self.below
+        low = high = math.nan
+        if rest > 0:
+            # Replicates without an estimate take their share of the tails.
+            low, high = (
+                self.hidden * math.exp(self.se * stdtrit(self.df, each))
+                for each in (
+                    max(tail - self.below, 0.0) / rest,
+                    1 - max(tail - self.above, 0.0) / rest,
+                )
+            )
+        return self.observed + low, self.observed + high
 
 
 @dataclass(frozen=True, eq=False)

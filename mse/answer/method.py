@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mse.messages import Message
 
@@ -38,6 +39,8 @@ class Method:
         Why its total is a lower bound, in a sentence such as `LOWER_BOUND`; empty if it is none.
     homogeneity : str, optional
         In how far members are taken for alike; empty where people may differ as `dependence` says.
+    takes : {"lists", "persons", "counts"}, default "lists"
+        Whether it takes a `mse.CaptureTable`, a `mse.PersonTable` or a `mse.CountTable`.
 
     Examples
     --------
@@ -53,6 +56,7 @@ class Method:
     references: tuple[str, ...] = ()
     lower_bound: str = ""
     homogeneity: str = HOMOGENEITY
+    takes: Literal["lists", "persons", "counts"] = "lists"
 
     @property
     def assumptions(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from mse._drawing import Drawn
 from mse.answer.intervals import REPEATED
 from mse.core.existence import FINITE, INDETERMINATE, LIMITS
 from mse.data.count_table import CountTable
+from mse.data.persons import PersonTable
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
@@ -101,19 +102,40 @@ def check_lists_alone(estimator: object, table: CaptureTable) -> None:
         )
 
 
-def check_suits(estimator: object, table: object) -> None:
-    """Raise ``ModelError`` where an estimator is for several lists and the table of one register, or the reverse."""
-    counts, takes = isinstance(table, CountTable), getattr(estimator, "takes_counts", False)
-    if counts and not takes:
-        raise ModelError(
-            f"{estimator!r} is for lists that overlap, and the table is a CountTable, how often persons were seen "
-            "in one register. Use mse.SingleRegister(...) or mse.SingleRegisterSearch(...)."
-        )
-    if takes and not counts:
-        raise ModelError(
-            f"{estimator!r} is for a CountTable, how often persons were seen in one register, and was given a "
-            f"{type(table).__name__}. Make one with mse.CountTable.from_frame(...)."
-        )
+def takes(estimator: object) -> str:
+    """Say whether an estimator, or the one within it, takes lists, persons or counts, as its `Method` does."""
+    inner = getattr(estimator, "estimator", estimator)
+    return str(getattr(getattr(inner, "method", None), "takes", "lists"))
+
+
+def suited(estimator: object, table: Any) -> Any:
+    """Give an estimator a table as it takes it: of persons, those that take lists see the lists alone.
+
+    Raises ModelError: if it takes another kind of table
+    """
+    wanted = takes(estimator)
+    given = {CountTable: "counts", PersonTable: "persons"}.get(type(table), "lists")
+    if (wanted, given) == ("lists", "persons"):
+        return table.counted()
+    if wanted == given:
+        return table
+    kind, how = {
+        "lists": (
+            "overlapping lists, a CaptureTable",
+            "SingleRegister(...) is for counts of one register",
+        ),
+        "persons": (
+            "persons with their covariates",
+            "make a table with mse.PersonTable.from_frame(...)",
+        ),
+        "counts": (
+            "how often persons were seen in one register",
+            "make a table with mse.CountTable.from_frame(...)",
+        ),
+    }[wanted]
+    raise ModelError(
+        f"{type(estimator).__name__} takes {kind}, and was given a {type(table).__name__}; {how}."
+    )
 
 
 class Refits(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -60,9 +60,6 @@ class SingleRegisterSearch(Sparing):
     ['geometric', 'ok']
     """
 
-    #: Not a table of lists.
-    takes_counts: ClassVar[bool] = True
-
     families: tuple[Family, ...] = ("poisson", "geometric", "negative_binomial")
     formula: str = "1"
     inflations: tuple[Inflation | None, ...] = (None,)
@@ -102,7 +99,9 @@ class SingleRegisterSearch(Sparing):
         cited = dict.fromkeys(text for each in every for text in each.references)
         name = Message("method.register_search", n=len(every), criterion=self.criterion.upper())
         return Method(
-            name, every[0].dependence, tuple(cited), "", Message("assumption.register_best")
+            *(name, every[0].dependence, tuple(cited), ""),
+            Message("assumption.register_best"),
+            "counts",
         )
 
     def fit(self, table: CountTable) -> SingleRegisterSearchFit:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from mse._typing import FrozenDict
 from mse.answer.intervals import GIVEN_MODEL, LognormalInterval, NormalInterval
 from mse.answer.method import LOWER_BOUND, Method
 from mse.answer.population import KnownCovariance, Strata, answer
-from mse.answer.protocols import Fitted, Sparing, check_suits
+from mse.answer.protocols import Fitted, Sparing, suited
 from mse.classical.register_draws import (
     ByGroup,
     ModelDrawing,
@@ -214,9 +214,6 @@ class SingleRegister(Sparing):
     'not_estimable'
     """
 
-    #: Not a table of lists.
-    takes_counts: ClassVar[bool] = True
-
     family: Family = "poisson"
     formula: str = "1"
     inflation: Inflation | None = None
@@ -278,6 +275,7 @@ class SingleRegister(Sparing):
             (*_REFERENCES[self.family], *(_ONES if self.inflation else ())),
             LOWER_BOUND if self.family in ("chao", "one_inflated_chao") else "",
             alike,
+            "counts",
         )
 
     def fit(self, table: CountTable) -> SingleRegisterFit:
@@ -297,7 +295,7 @@ class SingleRegister(Sparing):
         ModelError
             If the table is of another kind, or has not the covariates.
         """
-        check_suits(self, table)
+        table = suited(self, table)
         if self.family == "one_inflated_chao":
             return self._from_two_counts(table)
         design = design_of(table, self.formula)

@@ -23,11 +23,14 @@ _OURS = {"abs": np.abs, "log1p": np.log1p, "sqrt": np.sqrt}
 _FORBIDDEN = (ast.Attribute, ast.Subscript, ast.Lambda, ast.comprehension, ast.NamedExpr)
 
 
-def design_matrix(frame: pd.DataFrame, formula: str) -> tuple[FloatArray, tuple[str, ...]]:
+def design_matrix(
+    frame: pd.DataFrame, formula: str, *, intercept: bool = False
+) -> tuple[FloatArray, tuple[str, ...]]:
     """Columns of a formula: (R, P), and their names.
 
     frame: covariates by row; a category's first level is the reference
     formula: the right-hand side, ``"1"`` for a constant alone
+    intercept: whether there has to be one, which is the first column then
     Raises ModelError: for a formula that cannot be read, or names a column that there is not
     Raises MissingDependencyError: without formulaic, unless the formula is a constant
 
@@ -60,6 +63,10 @@ def design_matrix(frame: pd.DataFrame, formula: str) -> tuple[FloatArray, tuple[
         raise ModelError(
             f"The formula {formula!r} gives no number in some rows of {', '.join(wrong)}: expected numbers "
             "throughout. A logarithm of zero may be one, log1p(x) has none."
+        )
+    if intercept and (not len(found.columns) or found.columns[0] != "Intercept"):
+        raise ModelError(
+            f"The formula {formula!r} leaves out the intercept; write it without 0 or -1."
         )
     return matrix, tuple(map(str, found.columns))
 

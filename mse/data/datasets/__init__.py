@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mse.data.count_table import CountTable
+from mse.data.persons import PersonTable
 from mse.data.table import CaptureTable
 from mse.errors import InvalidTableError
 
@@ -89,9 +90,9 @@ def table_from(given: object) -> CaptureTable:
     raise InvalidTableError(msg)
 
 
-def counts_or_table(given: object) -> Any:
-    """Take a `CountTable` as it is, and anything else as `table_from` does."""
-    if isinstance(given, CountTable):
+def data_from(given: object) -> Any:
+    """Take data of any kind as they are, lists, counts or persons, and anything else as `table_from` does."""
+    if isinstance(given, CaptureTable | CountTable | PersonTable):
         return given
     return (
         load_dataset(given) if isinstance(given, str) and given in _names() else table_from(given)

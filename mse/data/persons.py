@@ -1,0 +1,345 @@
+"""Persons by the lists they are on, with covariates of any kind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mse._typing import FrozenDict
+from mse.data.checks import Problems, as_names, check_names, check_unknown
+from mse.data.columns import Factor, factor, factorize, list_columns, read_columns
+from mse.data.patterns import TableInfo
+from mse.data.table import CaptureTable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mse._typing import BoolArray, FloatArray, IntArray, Level
+
+_IMPUTE = (
+    "Impute them several times and combine the answers with mse.pool([...]), or leave these persons out and "
+    "say so"
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PersonTable:
+    """Observed persons by the lists they are on, with covariates that may be continuous.
+
+    Make one with `from_frame`. Where every covariate is a category a `CaptureTable` says the same, and
+    `counted` gives it. Persons stay inside: no text or JSON of the library shows a row.
+
+    Attributes
+    ----------
+    lists : tuple of str
+        Names of the K lists.
+    on : bool array, shape (R, K)
+        Who is on which list; everybody on one at least. Read only.
+    covariates : mapping
+        By name a float64 array, shape (R,), of numbers, or a `mse.data.columns.Factor` of categories.
+    counts : int64 array, shape (R,), persons
+        Persons that each row stands for: 1, but in replicates of a bootstrap. Read only.
+    clusters : int64 array, shape (R,), or None
+        Number of the cluster of each person, such as the case of a victim.
+    cluster : str
+        What the clusters are; empty where there are none.
+    info : TableInfo
+        Name, population, period, source.
+
+    Examples
+    --------
+    >>> import mse, pandas as pd
+    >>> df = pd.DataFrame({"a": [1, 1, 0], "b": [0, 1, 1], "age": [17.5, 31, 22]})
+    >>> mse.PersonTable.from_frame(df, lists=["a", "b"], covariates=["age"])
+    PersonTable(lists: a, b; age; 3 observed)
+    """
+
+    lists: tuple[str, ...]
+    on: BoolArray
+    covariates: Mapping[str, FloatArray | Factor]
+    counts: IntArray
+    clusters: IntArray | None = None
+    cluster: str = ""
+    info: TableInfo = field(default_factory=TableInfo)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "covariates", FrozenDict(self.covariates))
+        codes = (
+            each.codes if isinstance(each, Factor) else each for each in self.covariates.values()
+        )
+        for array in (self.on, self.counts, self.clusters, *codes):
+            if array is not None:
+                array.flags.writeable = False
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        lists: Sequence[str],
+        covariates: Sequence[str] = (),
+        *,
+        cluster: str | None = None,
+    ) -> PersonTable:
+        """Take the persons of a data frame with a column for each list.
+
+        Parameters
+        ----------
+        frame : pandas, polars or pyarrow data frame
+            One row for each person.
+        lists : sequence of str
+            Columns that hold 1/0, True/False or "1"/"0".
+        covariates : sequence of str
+            Columns of numbers, which are taken as numbers, or of categories.
+        cluster : str, optional
+            Column that says which persons come together: the case of a victim, the household. Intervals then
+            take clusters, not persons, as independent. Its values do not stay in the table.
+
+        Returns
+        -------
+        PersonTable
+
+        Raises
+        ------
+        InvalidTableError
+            With every problem found: a missing value among them, with the number of persons.
+        """
+        problems = Problems()
+        names = as_names(lists, "list", problems)
+        further = as_names(covariates, "covariate", problems)
+        check_names(names, further, problems)
+        problems.check()
+        every = (*names, *further, *(() if cluster is None else (cluster,)))
+        columns = read_columns(frame, every, problems)
+        problems.check()
+        on = _memberships({name: columns[name] for name in names}, problems)
+        values = {name: _covariate(columns[name], name, problems) for name in further}
+        clusters = None if cluster is None else _clusters(columns[cluster], cluster, problems)
+        problems.check()
+        ones = np.ones(len(on), dtype=np.int64)
+        return cls(names, on, values, ones, clusters, cluster or "")._in_order()
+
+    def _in_order(self) -> PersonTable:
+        """Order the rows by what they hold, so that their order tells and changes nothing."""
+        columns = [*self.on.T, *self._codes()]
+        rows = np.lexsort(columns[::-1])
+        taken = self._rows(rows)
+        if taken.clusters is not None:
+            taken = replace(taken, clusters=pd.factorize(taken.clusters)[0].astype(np.int64))
+        return taken
+
+    def _codes(self) -> list[Any]:
+        """Numbers of the covariates by row."""
+        return [
+            each.codes if isinstance(each, Factor) else each for each in self.covariates.values()
+        ]
+
+    def _rows(self, rows: Any) -> PersonTable:
+        """Take some rows."""
+        covariates = {
+            name: Factor(each.codes[rows], each.levels) if isinstance(each, Factor) else each[rows]
+            for name, each in self.covariates.items()
+        }
+        clusters = None if self.clusters is None else self.clusters[rows]
+        return replace(
+            self,
+            on=self.on[rows],
+            covariates=covariates,
+            counts=self.counts[rows],
+            clusters=clusters,
+        )
+
+    # What it holds -------------------------------------------------------------------------------
+
+    @property
+    def n_lists(self) -> int:
+        """Number of lists, K."""
+        return len(self.lists)
+
+    @property
+    def n_observed(self) -> int:
+        """Observed persons."""
+        return int(self.counts.sum())
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Number of rows."""
+        return (len(self.counts),)
+
+    @property
+    def levels(self) -> dict[str, tuple[Level, ...]]:
+        """Levels of the covariates that are categories."""
+        return {n: each.levels for n, each in self.covariates.items() if isinstance(each, Factor)}
+
+    @property
+    def n_strata(self) -> int:
+        """Number of combinations of levels; 1 where no covariate is a category."""
+        return math.prod(map(len, self.levels.values()))
+
+    @property
+    def strata(self) -> IntArray:
+        """Which combination of levels each row is in, in C order, (R,)."""
+        found = np.zeros(len(self.counts), dtype=np.int64)
+        for each in self.covariates.values():
+            if isinstance(each, Factor):
+                found = found * len(each.levels) + each.codes
+        return found
+
+    @property
+    def units(self) -> IntArray:
+        """Which rows come together: the clusters, or each row by itself, (R,)."""
+        return np.arange(len(self.counts)) if self.clusters is None else self.clusters
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Covariates as a data frame, for formulas: a row a person, so keep it inside."""
+        return pd.DataFrame(
+            {
+                name: pd.Categorical.from_codes(each.codes, pd.Index([*each.levels]))
+                if isinstance(each, Factor)
+                else each
+                for name, each in self.covariates.items()
+            },
+            index=range(len(self.counts)),
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the data as hexadecimal digits; equal tables have equal fingerprints."""
+        names = [self.lists, [*self.covariates], list(self.levels.items()), self.cluster]
+        digest = hashlib.sha256(json.dumps(names, default=str).encode())
+        further = () if self.clusters is None else (self.clusters,)
+        for array in (self.on, self.counts, *self._codes(), *further):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PersonTable) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        known = self.levels
+        shown = (f"{n} ({len(known[n])})" if n in known else n for n in self.covariates)
+        parts = [
+            f"lists: {', '.join(self.lists)}",
+            ", ".join(shown),
+            f"{self.n_observed:,} observed",
+        ]
+        if self.clusters is not None:
+            parts.append(f"{len(np.unique(self.clusters)):,} clusters by {self.cluster}")
+        return f"PersonTable({'; '.join(filter(None, parts))})"
+
+    # Tables made of it ---------------------------------------------------------------------------
+
+    def counted(self, *names: str) -> CaptureTable:
+        """Count the persons by capture history, and by covariates that are categories.
+
+        Parameters
+        ----------
+        *names : str
+            Covariates to keep; without any the table has lists alone.
+
+        Returns
+        -------
+        CaptureTable
+
+        Examples
+        --------
+        >>> import mse, pandas as pd
+        >>> df = pd.DataFrame({"a": [1, 1, 0], "b": [0, 1, 1], "age": [17.5, 31, 22]})
+        >>> mse.PersonTable.from_frame(df, ["a", "b"], ["age"]).counted().counts.tolist()
+        [[0, 1], [1, 1]]
+        """
+        problems = Problems()
+        check_unknown(names, [*self.levels], "covariate with categories", problems)
+        problems.check()
+        kept = {name: each for name in names if isinstance(each := self.covariates[name], Factor)}
+        columns = np.column_stack([self.on, *(each.codes for each in kept.values())])
+        patterns, place = np.unique(columns.astype(np.int64), axis=0, return_inverse=True)
+        persons = np.bincount(place.ravel(), self.counts, len(patterns)).astype(np.int64)
+        levels = {name: each.levels for name, each in kept.items()}
+        return CaptureTable(self.lists, levels, patterns, persons, persons.copy(), info=self.info)
+
+    def keep_lists(self, names: Sequence[str]) -> PersonTable:
+        """Keep some lists, in the order given, and the persons on at least one of them."""
+        problems = Problems()
+        wanted = as_names(names, "list", problems)
+        check_unknown(wanted, self.lists, "list", problems)
+        problems.check()
+        on = self.on[:, [self.lists.index(name) for name in wanted]]
+        kept = replace(self, lists=wanted, on=on)
+        return kept._rows(on.any(axis=1))._in_order()
+
+    def clustered_by(self, name: str | None) -> PersonTable:
+        """Take the levels of a covariate as the clusters, or None to take persons as independent."""
+        if name is None:
+            return replace(self, clusters=None, cluster="")
+        problems = Problems()
+        check_unknown([name], [*self.levels], "covariate with categories", problems)
+        problems.check()
+        each = self.covariates[name]
+        return replace(self, clusters=each.codes.copy(), cluster=name)  # type: ignore[union-attr]
+
+    def with_counts(self, counts: IntArray) -> PersonTable:
+        """Keep the rows that stand for somebody, each for as many persons as given, (R,)."""
+        kept = np.asarray(counts) > 0
+        return replace(self, counts=np.asarray(counts, dtype=np.int64))._rows(kept)
+
+    def with_info(self, **changes: Any) -> PersonTable:
+        """Change what is said about the table: name, population, period, source, notes."""
+        return replace(self, info=replace(self.info, **changes))
+
+
+def _memberships(columns: Mapping[str, pd.Series[Any]], problems: Problems) -> BoolArray:
+    """Who is on which list, all of it known, and everybody on one."""
+    entries = np.column_stack(list_columns(columns, problems)) if columns else np.zeros((0, 0))
+    for name, unknown in zip(columns, (entries < 0).sum(axis=0), strict=True):
+        if unknown:
+            problems.add(
+                f"Whether {unknown:,} of {len(entries):,} persons are on the list {name!r} is not known: "
+                f"expected 1 or 0. {_IMPUTE}."
+            )
+    nowhere = int((entries == 0).all(axis=1).sum())
+    if nowhere:
+        problems.add(
+            f"{nowhere:,} of {len(entries):,} persons are on no list: nobody can be observed there, their "
+            "number is what is estimated. Leave them out, or correct them."
+        )
+    return np.asarray(entries == 1)
+
+
+def _covariate(column: pd.Series[Any], name: str, problems: Problems) -> FloatArray | Factor:
+    """Numbers as numbers, anything else as categories; what is missing is a problem."""
+    found: FloatArray | Factor
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        found = column.to_numpy(dtype=np.float64, na_value=math.nan)
+        missing = ~np.isfinite(found)
+    else:
+        found = factor(column, name, problems)
+        missing = found.codes < 0
+    if missing.any():
+        problems.add(
+            f"Covariate {name!r} is missing of {int(missing.sum()):,} of {len(column):,} persons: expected a "
+            f"value of each. {_IMPUTE}."
+        )
+    return found
+
+
+def _clusters(column: pd.Series[Any], name: str, problems: Problems) -> IntArray:
+    """Give clusters numbers."""
+    codes, _ = factorize(column, name, problems)
+    missing = int((codes < 0).sum())
+    if missing:
+        problems.add(
+            f"The cluster {name!r} is missing of {missing:,} of {len(codes):,} persons: give those who came "
+            "alone a value of their own."
+        )
+    return codes

@@ -1,0 +1,430 @@
+"""Two lists that are independent given covariates, by an estimator that one of two models may get wrong."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mse.answer.intervals import DEFAULT_LEVEL, lognormal_interval
+from mse.answer.method import Method
+from mse.answer.protocols import suited
+from mse.core.logistic import logistic_chances
+from mse.data.formulas import design_matrix
+from mse.errors import MissingDependencyError, ModelError
+from mse.individual.base import PersonsAnswered, answer_of_persons, by_stratum, covariance_of_sums
+from mse.messages import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mse._typing import BoolArray, FloatArray, IntArray, Limit, Status
+    from mse.data.persons import PersonTable
+
+#: What the interval takes for granted.
+GIVEN_INDEPENDENCE = Message("given.independent")
+#: Share of the persons of a pair whose chances are at the floor from which on there is no estimate.
+MANY_AT_FLOOR = 0.05
+#: Odds ratios of dependence that are shown.
+ODDS_RATIOS = (0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0)
+
+
+class _Pair(NamedTuple):
+    """What a pair of lists says about the total.
+
+    Each person on either list stands for ``beside + influence`` of whom ``beside`` are seen.
+    """
+
+    lists: tuple[str, str]
+    influence: FloatArray  # (R,) the person's part of the total
+    both: int  # persons
+    at_floor: float  # share of the persons of the pair
+    status: Status
+    limit: Limit
+    reason: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DoublyRobustFit(PersonsAnswered):
+    """Fit of `DoublyRobust`.
+
+    Attributes
+    ----------
+    estimator : DoublyRobust
+        What was fitted.
+    table : PersonTable
+        To what.
+    population : PopulationEstimate
+        The answer, of one pair of lists.
+    pair : tuple of str
+        Which pair that is.
+    pairs : DataFrame
+        A row for each pair of lists, each with its own assumption that these two are independent:
+        ``list_1``, ``list_2``, ``on_both`` (persons), ``total``, ``low``, ``high`` (95 %), ``at_floor`` (share of
+        the persons of the pair), ``status``, ``reason``.
+    variance : float
+        Estimated variance of the total, in persons squared; NaN if it is not estimable.
+    """
+
+    pair: tuple[str, str]
+    pairs: pd.DataFrame
+    variance: float
+    _found: _Pair
+
+    def dependence(
+        self, odds_ratios: Iterable[float] = ODDS_RATIOS, level: float = DEFAULT_LEVEL
+    ) -> pd.DataFrame:
+        """Find the total if the two lists depended on each other among persons alike.
+
+        Parameters
+        ----------
+        odds_ratios : iterable of float
+            Odds ratio of being on the one and on the other list given the covariates, the same for all; 1 is
+            independence, more is referral. Two lists cannot show it.
+        level : float, default 0.95
+            Level of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            A row an odds ratio: ``odds_ratio``, ``total``, ``low``, ``high``, in persons; NaN where the total
+            would lie below the persons seen.
+
+        Raises
+        ------
+        ModelError
+            If an odds ratio is not a positive number.
+
+        Notes
+        -----
+        Of persons alike on neither of the two lists there are omega P(1 only) P(2 only) / P(both): the persons
+        on neither of them grow in proportion to the odds ratio omega.
+        """
+        asked = [float(each) for each in odds_ratios]
+        if not all(math.isfinite(each) and each > 0 for each in asked):
+            raise ModelError(
+                f"odds_ratios={asked!r}; expected positive numbers, 1 for independence."
+            )
+        on = self.table.on[:, [self.table.lists.index(name) for name in self.pair]].any(axis=1)
+        rows = [self._with(each, np.asarray(on, dtype=np.float64), level) for each in asked]
+        return pd.DataFrame(rows, columns=["odds_ratio", "total", "low", "high"])
+
+    def _with(self, ratio: float, seen: FloatArray, level: float) -> tuple[float, ...]:
+        """Total and interval with an odds ratio between the two lists."""
+        influence = seen + ratio * (self._found.influence - seen)
+        total, variance = _total(self.table, influence)
+        hidden, n = total - self.table.n_observed, self.table.n_observed
+        if self._found.status != "ok" or hidden <= 0:
+            return ratio, math.nan, math.nan, math.nan
+        return ratio, total, *lognormal_interval(hidden, math.sqrt(variance), level, n)
+
+
+@dataclass(frozen=True, slots=True)
+class DoublyRobust:
+    r"""Population size from two lists that are independent given covariates, by any learner.
+
+    The estimand is N, all persons of the population, on a list or on none.
+
+    Parameters
+    ----------
+    formula : str, optional
+        What the learners see of the covariates; all of them by default, ``"severity + age"``.
+    learner : str, scikit-learn classifier, or a pair of these
+        What learns the chance of being on one list among the persons on the other: ``"logistic"``, the
+        default; ``"boosting"``, scikit-learn's HistGradientBoostingClassifier; or an object with ``fit`` and
+        ``predict_proba``. A pair is for the first and the second list.
+    pair : pair of str, optional
+        The two lists that are taken as independent given the covariates; by default, of more than two, the
+        pair with most persons on both.
+    folds : int, default 5
+        Parts of the persons, or clusters, for cross-fitting: the chances of each part are learned from the
+        others. 1 learns and predicts on the same persons, for learners as simple as a few groups.
+    floor : float, default 0.01
+        Chances are not taken below this; where they are for more than 5 % of the persons of the pair there is
+        no estimate.
+    seed : int, default 1
+        Decides who is in which part.
+
+    Raises
+    ------
+    ModelError
+        If a setting is of another kind.
+
+    Notes
+    -----
+    With :math:`p_1(x)` the chance of being on the first list among persons x on the second, and
+    :math:`p_2(x)` the reverse,
+
+    .. math:: \hat N = \sum_i \frac{Y_{1i}}{\hat p_1} + \frac{Y_{2i}}{\hat p_2}
+              - \frac{Y_{1i} Y_{2i}}{\hat p_1 \hat p_2},
+
+    which is the one-step estimator of Das, Kennedy & Jewell (2021), its efficient influence function
+    written in these chances. Its expectation for a person is
+    :math:`1 - (1 - p_1 / \hat p_1)(1 - p_2 / \hat p_2)`: right if either of the two is right, and nearly so if
+    both are near. The variance is that of the sum of the influence function at fixed N; the interval is
+    log-normal. With a category as only covariate, its groups as columns and one fold it is the sum of
+    Lincoln-Petersen over the groups.
+
+    References
+    ----------
+    Das, M., Kennedy, E. H. & Jewell, N. P. (2021). Doubly robust capture-recapture methods for estimating
+    population size. arXiv:2104.14091; Journal of the American Statistical Association 119 (2024), 1309-1321.
+
+    Examples
+    --------
+    >>> import mse, pandas as pd
+    >>> df = pd.DataFrame({"a": [1] * 200 + [0] * 200, "b": [0] * 100 + [1] * 300})
+    >>> fit = mse.DoublyRobust(folds=1).fit(mse.PersonTable.from_frame(df, ["a", "b"]))
+    >>> round(fit.population.total)
+    600
+    """
+
+    formula: str | None = None
+    learner: Any = "logistic"
+    pair: tuple[str, str] | None = None
+    folds: int = 5
+    floor: float = 0.01
+    seed: int = 1
+
+    method = Method(
+        "Doubly robust, two lists independent given covariates",
+        Message("assumption.doubly_robust"),
+        (
+            "Das, M., Kennedy, E. H. and Jewell, N. P. (2021). Doubly robust capture-recapture methods for estimating population size. arXiv:2104.14091.",
+        ),
+        homogeneity=Message("assumption.covariates"),
+        takes="persons",
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("learner", "pair"):
+            if isinstance(value := getattr(self, name), list):
+                object.__setattr__(self, name, tuple(value))
+        if int(self.folds) != self.folds or self.folds < 1:
+            raise ModelError(
+                f"folds={self.folds!r}; expected a whole number of 1 or more, 5 for instance."
+            )
+        if not 0 < self.floor < 1:
+            raise ModelError(
+                f"floor={self.floor!r}; expected a number between 0 and 1, 0.01 for instance."
+            )
+        both = self.learner if isinstance(self.learner, tuple) else (self.learner,) * 2
+        if len(both) != 2:
+            raise ModelError(
+                f"learner has {len(both)} learners; expected one, or one for each list."
+            )
+        for each in both:
+            _check_learner(each)
+
+    def fit(self, table: PersonTable) -> DoublyRobustFit:
+        """Estimate the population from persons with covariates.
+
+        Parameters
+        ----------
+        table : PersonTable
+            Two lists or more.
+
+        Returns
+        -------
+        DoublyRobustFit
+
+        Raises
+        ------
+        ModelError
+            If the table is of another kind, or has no such lists or covariates.
+        MissingDependencyError
+            If ``learner="boosting"`` and scikit-learn is not installed.
+        """
+        persons = suited(self, table)
+        if persons.n_lists < 2:
+            raise ModelError(
+                "DoublyRobust compares lists: expected two or more, and the table has one."
+            )
+        formula = (
+            " + ".join(f"`{n}`" for n in persons.covariates)
+            if self.formula is None
+            else self.formula
+        )
+        columns, _ = design_matrix(persons.frame, formula or "1", intercept=True)
+        folds = _folds(persons, self.folds, self.seed)
+        asked = _pairs(persons, self.pair)
+        found = [_of_pair(self, persons, columns, folds, each) for each in asked]
+        return _answered(self, persons, found, formula or "1")
+
+
+def _check_learner(learner: Any) -> None:
+    if (
+        learner in ("logistic", "boosting")
+        if isinstance(learner, str)
+        else (hasattr(learner, "fit") and hasattr(learner, "predict_proba"))
+    ):
+        return
+    raise ModelError(
+        f"learner={learner!r} is not known; expected 'logistic', 'boosting', or an object with fit and "
+        "predict_proba, such as a classifier of scikit-learn."
+    )
+
+
+def _pairs(table: PersonTable, pair: Sequence[str] | None) -> list[tuple[int, int]]:
+    """List the pair that is asked for, in front, and all others."""
+    every = list(combinations(range(table.n_lists), 2))
+    if pair is None:
+        both = [-int(table.counts[table.on[:, i] & table.on[:, k]].sum()) for i, k in every]
+        return [every[at] for at in np.argsort(both, kind="stable")]
+    if len(pair) != 2 or len({*pair} & {*table.lists}) != 2:
+        raise ModelError(f"pair={pair!r}; expected two of the lists {', '.join(table.lists)}.")
+    first = table.lists.index(pair[0]), table.lists.index(pair[1])
+    return [first, *(each for each in every if {*each} != {*first})]
+
+
+def _folds(table: PersonTable, n: int, seed: int) -> IntArray:
+    """Which part each row is in, (R,): units, whole, in parts of equal size."""
+    units, place = np.unique(table.units, return_inverse=True)
+    return np.asarray(np.random.default_rng(seed).permutation(len(units)) % n)[place]
+
+
+def _learned(
+    learner: Any, columns: FloatArray, yes: BoolArray, others: FloatArray, seed: int
+) -> FloatArray:
+    """Chances of yes at other rows (M,), learned from (R, Q)."""
+    if yes.all() or not yes.any():
+        return np.full(len(others), float(yes.any()))
+    if isinstance(learner, str) and learner == "logistic":
+        return logistic_chances(columns, yes, others)
+    made = _boosting() if isinstance(learner, str) else copy.deepcopy(learner)
+    if hasattr(made, "get_params") and "random_state" in (known := made.get_params()):
+        made.set_params(
+            random_state=seed if known["random_state"] is None else known["random_state"]
+        )
+    # scikit-learn adds an intercept of its own.
+    made.fit(columns[:, 1:] if columns.shape[1] > 1 else columns, yes.astype(np.int64))
+    chances = made.predict_proba(others[:, 1:] if others.shape[1] > 1 else others)
+    return np.asarray(chances, dtype=np.float64)[:, 1]
+
+
+def _boosting() -> Any:
+    try:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+    except ImportError as error:
+        raise MissingDependencyError(
+            "learner='boosting' needs scikit-learn, which is not installed: "
+            "pip install 'multiple-systems[learners]'."
+        ) from error
+    return HistGradientBoostingClassifier()
+
+
+def _chances(
+    estimator: DoublyRobust,
+    table: PersonTable,
+    columns: FloatArray,
+    folds: IntArray,
+    pair: tuple[int, int],
+) -> FloatArray:
+    """Chances of being on each list of a pair among those on the other, cross-fitted, (R, 2)."""
+    learners = (
+        estimator.learner if isinstance(estimator.learner, tuple) else (estimator.learner,) * 2
+    )
+    found = np.ones((len(columns), 2))
+    for side, (own, other) in enumerate((pair, pair[::-1])):
+        for fold in range(estimator.folds):
+            here = folds == fold
+            there = table.on[:, other] & (~here if estimator.folds > 1 else here)
+            rows = np.repeat(np.flatnonzero(there), table.counts[there])
+            if here.any():
+                found[here, side] = _learned(
+                    *(learners[side], columns[rows], table.on[rows, own], columns[here]),
+                    estimator.seed,
+                )
+    return found
+
+
+def _of_pair(
+    estimator: DoublyRobust,
+    table: PersonTable,
+    columns: FloatArray,
+    folds: IntArray,
+    pair: tuple[int, int],
+) -> _Pair:
+    """Find what a pair says about the total, or why it says nothing."""
+    lists = table.lists[pair[0]], table.lists[pair[1]]
+    on = table.on[:, list(pair)]
+    both, either = on.all(axis=1), on.any(axis=1)
+    n_both = int(table.counts[both].sum())
+    if n_both == 0:
+        nothing, reason = np.full(len(on), math.nan), Message("reason.pair_apart", lists=lists)
+        return _Pair(lists, nothing, 0, 1.0, "not_estimable", "infinite", reason)
+    chances = _chances(estimator, table, columns, folds, pair)
+    low = (chances < estimator.floor).any(axis=1) & either
+    at_floor = float(table.counts[low].sum() / table.counts[either].sum())
+    first, second = np.maximum(chances, estimator.floor).T
+    influence = on[:, 0] / first + on[:, 1] / second - both / (first * second)
+    if at_floor > MANY_AT_FLOOR:
+        reason = Message("reason.no_positivity", share=at_floor, floor=estimator.floor, lists=lists)
+        return _Pair(lists, influence, n_both, at_floor, "not_estimable", "infinite", reason)
+    if float(table.counts @ influence) <= table.n_observed:
+        total = float(table.counts @ influence)
+        reason = Message("reason.below_observed", total=total, observed=table.n_observed)
+        return _Pair(lists, influence, n_both, at_floor, "not_estimable", "zero", reason)
+    return _Pair(lists, influence, n_both, at_floor, "ok", "finite", "")
+
+
+def _total(table: PersonTable, influence: FloatArray) -> tuple[float, float]:
+    """Sum the total and its variance from each person's part of it."""
+    total = float(table.counts @ influence)
+    variance = covariance_of_sums(table, influence[:, None], np.array([total]))
+    return total, max(float(variance[0, 0]), 0.0)
+
+
+def _row(table: PersonTable, found: _Pair) -> tuple[Any, ...]:
+    """Make a row of `DoublyRobustFit.pairs`."""
+    total, low, high = math.nan, math.nan, math.nan
+    if found.status == "ok":
+        n = table.n_observed
+        total, variance = _total(table, found.influence)
+        low, high = lognormal_interval(total - n, math.sqrt(variance), DEFAULT_LEVEL, n)
+    figures = (found.both, total, low, high, found.at_floor)
+    return (*found.lists, *figures, found.status, found.reason)
+
+
+_COLUMNS = ("list_1", "list_2", "on_both", "total", "low", "high", "at_floor", "status", "reason")
+
+
+def _answered(
+    estimator: DoublyRobust, table: PersonTable, found: list[_Pair], formula: str
+) -> DoublyRobustFit:
+    """Put the pairs into words and figures."""
+    pairs, first = pd.DataFrame([_row(table, each) for each in found], columns=_COLUMNS), found[0]
+    influence = np.zeros((len(table.counts), table.n_strata))
+    influence[np.arange(len(influence)), table.strata] = first.influence
+    totals = by_stratum(table, first.influence)
+    hidden = totals - by_stratum(table, np.ones(len(table.counts)))
+    covariance = covariance_of_sums(table, influence, totals)
+    warnings = [*_remarks(table, pairs, first)]
+    if first.status == "ok" and (hidden < 0).any():
+        # Chance, or two lists that depend there: the other strata give what these have too little.
+        hidden = np.maximum(hidden, 0) * (hidden.sum() / np.maximum(hidden, 0).sum())
+        warnings.append(Message("remark.strata_below"))
+    population = answer_of_persons(
+        *(estimator, table, hidden, covariance, first.status, first.limit, first.reason),
+        model=f"{', '.join(first.lists)} | {formula.replace('`', '')}",
+        warnings=warnings,
+        given=GIVEN_INDEPENDENCE,
+    )
+    variance = float(covariance.sum()) if first.status == "ok" else math.nan
+    return DoublyRobustFit(estimator, table, population, first.lists, pairs, variance, first)
+
+
+def _remarks(table: PersonTable, pairs: pd.DataFrame, first: _Pair) -> Iterable[str]:
+    """Say what to know beside the figure."""
+    if 0 < first.at_floor <= MANY_AT_FLOOR:
+        yield Message("remark.at_floor", share=first.at_floor)
+    if table.n_lists > 2:
+        known = pairs["total"].dropna()
+        if len(known) > 1:
+            span = {"low": float(known.min()), "high": float(known.max())}
+            yield Message("remark.pairs", n=len(known), lists=first.lists, **span)

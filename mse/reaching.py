@@ -1,0 +1,497 @@
+"""How many of a known group a register reaches, how soon, and how far they get."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from mse.answer.intervals import DEFAULT_LEVEL, check_level
+from mse.answer.shown import Result, Section, filled, layout, persons, share
+from mse.data.checks import Problems, as_names
+from mse.data.columns import factor, read_columns
+from mse.data.reading import dates
+from mse.errors import InvalidTableError, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mse._typing import BoolArray, FloatArray
+
+Missed: TypeAlias = "float | tuple[int, int]"
+
+#: Times at which a curve is given: not where it steps, since each step is a person.
+TIMES = 24
+#: Words for what the shares are of.
+_OF = {"start": "of the group", "previous": "of those who reached the stage before"}
+
+
+# Shares and their intervals ----------------------------------------------------------------------
+
+
+class _Share(NamedTuple):
+    """A share with the ends of its interval."""
+
+    point: float
+    low: float
+    high: float
+
+
+def wilson(point: float, size: float, z: float) -> tuple[float, float]:
+    """Interval of a share of so many, Wilson (1927); of nobody, anything.
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in wilson(0.15, 200, 1.96)]
+    [0.107, 0.206]
+    """
+    if not size > 0:
+        return 0.0, 1.0
+    middle = (point + z**2 / (2 * size)) / (1 + z**2 / size)
+    half = z / (1 + z**2 / size) * math.sqrt(point * (1 - point) / size + z**2 / (4 * size**2))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def _linked(found: _Share, kept: _Share) -> _Share:
+    """Divide a share found by the share of links that are not missed.
+
+    Ends by the distances of both from their points on the log scale, Zou & Donner (2008, Statistics in Medicine
+    27, 1693-1702): right for shares near 0 and 1, where a standard error is not.
+    """
+    point = found.point / kept.point
+    if found.point == 0:
+        return _Share(0.0, 0.0, min(found.high / kept.low, 1.0))
+    down = math.hypot(_log(found.point, found.low), _log(kept.high, kept.point))
+    up = math.hypot(_log(found.high, found.point), _log(kept.point, kept.low))
+    return _Share(
+        min(point, 1.0), min(point * math.exp(-down), 1.0), min(point * math.exp(up), 1.0)
+    )
+
+
+def _log(high: float, low: float) -> float:
+    return math.inf if low == 0 else math.log(high / low)
+
+
+def shares_reached(
+    days: FloatArray, reached: BoolArray, times: FloatArray, missed: Missed, level: float
+) -> list[_Share]:
+    """Shares reached within times (T,), of persons (R,) who are reached, or followed, after so many days.
+
+    One less the survival function of Kaplan & Meier, from statsmodels, with Greenwood's variance, as a share of
+    so many persons as have that variance; then divided by the share of links that are not missed.
+    """
+    from statsmodels.duration.survfunc import SurvfuncRight
+
+    z = float(ndtri((1 + level) / 2))
+    kept = _kept(missed, z)
+    curve = SurvfuncRight(days, reached.astype(float))
+    place = np.searchsorted(curve.surv_times, times, side="right") - 1
+    found = []
+    for time, at in zip(times, place, strict=True):
+        alive, error = (curve.surv_prob[at], curve.surv_prob_se[at]) if at >= 0 else (1.0, 0.0)
+        size = alive * (1 - alive) / error**2 if error > 0 else 0.0
+        if not size > 0:
+            # All or nobody: of as many as are known to be so.
+            size = float(np.sum((days >= time) | (reached & (days <= time))))
+        point = 1 - float(alive)
+        found.append(_linked(_Share(point, *wilson(point, size, z)), kept))
+    return found
+
+
+def _kept(missed: Missed, z: float) -> _Share:
+    """Share of links that are not missed, as stated, or from links that were looked for and missed."""
+    if isinstance(missed, tuple):
+        lost, looked = missed
+        return _Share(1 - lost / looked, *wilson(1 - lost / looked, looked, z))
+    return _Share(*[1 - missed] * 3)
+
+
+# The answer --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Reach(Result):
+    """Which share of a known group was reached, how soon, and how far it got.
+
+    Attributes
+    ----------
+    curves : DataFrame
+        By stage and group at equally spaced times: ``stage``, the columns of ``by``, ``days``, ``share``,
+        ``low``, ``high``. A row for each time, not for each person.
+    sizes : DataFrame
+        By stage and group: ``observed``, persons that the shares are of, and ``followed``, those of them who
+        were reached or followed for all of ``within``.
+    within : float
+        Days within which somebody counts as reached.
+    stages : tuple of str
+        The stages in order; one, without a name, where there are none.
+    since : str
+        ``"start"`` or ``"previous"``.
+    by : tuple of str
+        Columns that the groups are of.
+    missed : float or pair of int
+        Share of the links that are missed, or links missed and links looked for.
+    level : float
+        Of the intervals.
+    """
+
+    curves: pd.DataFrame
+    sizes: pd.DataFrame
+    within: float
+    stages: tuple[str, ...]
+    since: str
+    by: tuple[str, ...]
+    missed: Missed
+    level: float
+
+    references = (
+        "Kaplan, E. L. and Meier, P. (1958). Nonparametric estimation from incomplete observations. Journal of the American Statistical Association 53, 457-481.",
+        "Zou, G. Y. and Donner, A. (2008). Construction of confidence limits about effect measures: a general approach. Statistics in Medicine 27, 1693-1702.",
+    )
+
+    @property
+    def key(self) -> list[str]:
+        """Columns that name a curve."""
+        return [*["stage"] * (self.stages != ("",)), *self.by]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Show the shares within the whole time, a row for each stage and group.
+
+        Returns
+        -------
+        DataFrame
+            ``stage`` and the columns of ``by`` where there are any, ``observed`` (persons that the share is of),
+            ``days``, ``share``, ``low``, ``high``.
+        """
+        last = self.curves[self.curves["days"] == self.within]
+        frame = self.sizes.merge(last, on=["stage", *self.by])
+        return frame[[*self.key, "observed", "days", "share", "low", "high"]]
+
+    def __repr__(self) -> str:
+        what = f"{len(self.stages)} stages, " * (self.stages != ("",))
+        return f"<Reach: {what}within {self.within:g} days, {len(self.sizes)} curves>"
+
+    def _sections(self) -> list[Section]:
+        frame, level = self.to_frame(), f"{100 * self.level:g}%"
+        rows = [
+            (
+                *(str(row[name]) for name in self.key),
+                f"{share(row['low'])} to {share(row['high'])}",
+                share(row["share"]),
+                persons(row["observed"]),
+            )
+            for row in frame.to_dict("records")
+        ]
+        head = (*self.key, f"{level} interval", "estimated share", "persons")
+        return filled(
+            Section(
+                f"Reached within {self.within:g} days, {_OF[self.since]}",
+                verbatim=layout(head, rows),
+            ),
+            Section("What the shares rest on", bullets=tuple(self._rests())),
+            Section("References", bullets=self.references),
+        )
+
+    def _rests(self) -> list[str]:
+        links = "Missed links: none; those that are missed make the shares too low."
+        if isinstance(self.missed, tuple):
+            links = (
+                f"Missed links: {self.missed[0]:,} of {self.missed[1]:,} links that were looked for were missed, "
+                "and as large a share of all; the intervals allow for what that is not known."
+            )
+        elif self.missed:
+            links = (
+                f"Missed links: {share(self.missed)}, as stated, whoever is reached and whenever."
+            )
+        return [
+            links,
+            "False links: none. They make the shares too high.",
+            "Who is followed for a shorter time is reached like the others from then on.",
+        ]
+
+
+def reach(
+    group: Any,
+    register: Any,
+    within: str | float = "180D",
+    *,
+    by: Sequence[str] = (),
+    stages: Sequence[str] = (),
+    since: Literal["start", "previous"] = "start",
+    missed: Missed = 0.0,
+    until: Any = None,
+    person: str = "person",
+    start: str = "start",
+    date: str = "date",
+    stage: str = "stage",
+    earlier: Literal["ignored", "counted"] = "ignored",
+    level: float = DEFAULT_LEVEL,
+) -> Reach:
+    r"""Which share of a known group a register reaches within a time, and how far it gets.
+
+    Parameters
+    ----------
+    group : pandas, polars or pyarrow data frame
+        A row for each person of the group, with the columns `person`, `start` and those of `by`.
+    register : data frame
+        A row for each registration, with the columns `person`, `date` and, with stages, `stage`.
+    within : str or float, default "180D"
+        Time within which somebody counts as reached, ``"26W"``, or days.
+    by : sequence of str
+        Columns of the group by which shares are given.
+    stages : sequence of str
+        Stages in their order, ``["suspected", "prosecuted", "convicted"]``: who is at a later one has reached
+        the earlier ones by then.
+    since : {"start", "previous"}, default "start"
+        Whether a stage is a share of the group, in time since its start, or of those who reached the stage
+        before, in time since then.
+    missed : float or pair of int, default 0
+        Share of the persons whose registrations are not recognized as theirs, as stated; or numbers of links
+        that were missed and looked for, such as (12, 300) of a clerical review, whose chance the intervals
+        then hold. It plays no part in shares of those who reached the stage before.
+    until : str or date, optional
+        A column of the group, or one date, until which registrations are known; by default the last date of
+        the register.
+    person, start, date, stage : str
+        Names of the columns.
+    earlier : {"ignored", "counted"}, default "ignored"
+        What registrations before the start are: nothing, or somebody who is reached at once.
+    level : float, default 0.95
+        Level of the intervals.
+
+    Returns
+    -------
+    Reach
+
+    Raises
+    ------
+    InvalidTableError
+        If columns lack values or dates, or a person is in the group twice.
+    ModelError
+        If an option is not known.
+
+    Notes
+    -----
+    :math:`\hat F(t) = (1 - \hat S(t)) / (1 - m)` with the survival function S of Kaplan & Meier (1958),
+    censored where persons are followed for less, and m the share of missed links. The interval of
+    :math:`1 - \hat S` is that of Wilson (1927) for as many persons as have its Greenwood variance; that of the
+    quotient follows Zou & Donner (2008). Ends are not beyond 0 and 1.
+
+    Examples
+    --------
+    >>> import mse, pandas as pd
+    >>> group = pd.DataFrame({"person": ["p", "q", "r"], "start": ["2020-01-01"] * 3})
+    >>> register = pd.DataFrame({"person": ["p", "r"], "date": ["2020-02-01", "2021-01-01"]})
+    >>> mse.reach(group, register, "180D").to_frame()["share"].round(2).tolist()
+    [0.33]
+    """
+    check_level(level)
+    days = _days(within)
+    _check_options(missed, since, earlier)
+    problems = Problems()
+    names, order = as_names(by, "covariate", problems), as_names(stages, "stage", problems)
+    members = _members(group, (person, start), names, problems)
+    found = _registered(register, (person, date, stage), order, problems)
+    problems.check()
+    known = _until(group, until, found["date"].max(), members)
+    reached = _first_dates(members, found, order, earlier)
+    reached = reached.where(reached.le(known, axis=0))
+    return _answered(members, reached, known, order or ("",), (days, since, names, missed, level))
+
+
+# Options and columns -----------------------------------------------------------------------------
+
+
+def _days(within: str | float) -> float:
+    """Take a time as days."""
+    try:
+        days = (
+            float(within)
+            if not isinstance(within, str)
+            else pd.Timedelta(within) / pd.Timedelta("1D")
+        )
+    except (ValueError, TypeError):
+        days = math.nan
+    if not (math.isfinite(days) and days > 0):
+        raise ModelError(f"within={within!r}; expected a time such as '180D' or '26W', or days.")
+    return float(days)
+
+
+def _check_options(missed: Missed, since: str, earlier: str) -> None:
+    if since not in _OF:
+        raise ModelError(f"since={since!r} is not known; expected 'start' or 'previous'.")
+    if earlier not in ("ignored", "counted"):
+        raise ModelError(f"earlier={earlier!r} is not known; expected 'ignored' or 'counted'.")
+    low, high = missed if isinstance(missed, tuple) else (missed, 1)
+    if not 0 <= low < high:
+        raise ModelError(
+            f"missed={missed!r}; expected a share below 1 of the links, or the numbers of links that were missed "
+            "and looked for, (12, 300)."
+        )
+
+
+def _column_of(frame: Any, names: Sequence[str], problems: Problems) -> dict[str, pd.Series[Any]]:
+    """Take columns, none of whose values may be missing."""
+    columns = read_columns(frame, names, problems)
+    for name, column in columns.items():
+        missing = int(column.isna().sum())
+        if missing:
+            problems.add(
+                f"Column {name!r} is missing in {missing:,} of {len(column):,} rows: expected a value in each. "
+                "Leave these rows out, or find the values."
+            )
+    return columns
+
+
+def _dated(column: pd.Series[Any], name: str, problems: Problems) -> pd.Series[Any]:
+    try:
+        return dates(column, name)
+    except InvalidTableError as error:
+        problems.add(str(error))
+        return column
+
+
+def _members(
+    group: Any, columns: tuple[str, str], by: tuple[str, ...], problems: Problems
+) -> pd.DataFrame:
+    """Read the group: ``person``, ``start``, and a category for each of ``by``."""
+    person, start = columns
+    held = _column_of(group, (person, start, *by), problems)
+    if problems or len(held) < len({person, start, *by}):
+        return pd.DataFrame()
+    twice = int(held[person].duplicated().sum())
+    if twice:
+        problems.add(
+            f"The group has {twice:,} rows more than persons: expected each once. Keep the first start of each."
+        )
+    groups = {}
+    for at, name in enumerate(by):
+        levels = factor(held[name], name, problems)
+        groups[f"by{at}"] = pd.Categorical.from_codes(levels.codes, pd.Index([*levels.levels]))
+    begun = _dated(held[start], start, problems)
+    return pd.DataFrame({"person": held[person].to_numpy(), "start": begun.to_numpy(), **groups})
+
+
+def _registered(
+    register: Any, columns: tuple[str, str, str], stages: tuple[str, ...], problems: Problems
+) -> pd.DataFrame:
+    """Read the registrations: ``person``, ``date``, and the number of the ``stage``."""
+    person, date, stage = columns
+    wanted = (person, date, *([stage] if stages else []))
+    held = _column_of(register, wanted, problems)
+    if problems or len(held) < len(set(wanted)):
+        return pd.DataFrame({"date": pd.to_datetime([])})
+    number = np.zeros(len(held[person]), dtype=np.int64)
+    if stages:
+        number = pd.Index(stages).get_indexer(pd.Index(held[stage].astype(str)))
+        if (number < 0).any():
+            problems.add(
+                f"Column {stage!r} holds other stages than {', '.join(stages)} in {int((number < 0).sum()):,} "
+                "rows: name them all in their order, or leave these rows out."
+            )
+    when = _dated(held[date], date, problems)
+    return pd.DataFrame(
+        {"person": held[person].to_numpy(), "date": when.to_numpy(), "stage": number}
+    )
+
+
+def _until(group: Any, until: Any, last: Any, members: pd.DataFrame) -> pd.Series[Any]:
+    """Until when the registrations of each person are known."""
+    problems = Problems()
+    if isinstance(until, str) and until in map(str, read_names(group)):
+        ends = _dated(_column_of(group, [until], problems)[until], until, problems)
+        problems.check()
+        found = pd.Series(ends.to_numpy())
+    else:
+        try:
+            found = pd.Series(pd.Timestamp(last if until is None else until), index=members.index)
+        except (ValueError, TypeError):
+            raise ModelError(
+                f"until={until!r}; expected a date such as '2020-12-31', or a column of the group."
+            ) from None
+    if found.isna().any():
+        raise InvalidTableError(
+            "The register has no dates: say with `until` until when it is known."
+        )
+    late = int((found < members["start"]).sum())
+    if late:
+        raise InvalidTableError(
+            f"Of {late:,} of {len(members):,} persons the start is after the date until which registrations are "
+            "known: leave them out, or give `until`."
+        )
+    return found
+
+
+def read_names(frame: Any) -> Sequence[str]:
+    """Columns of a data frame of any kind."""
+    return [*getattr(frame, "columns", getattr(frame, "column_names", ()))]
+
+
+def _first_dates(
+    members: pd.DataFrame, found: pd.DataFrame, stages: tuple[str, ...], earlier: str
+) -> pd.DataFrame:
+    """First date on which each person reached each stage, (R, stages); missing where it did not."""
+    merged = found.merge(members[["person", "start"]].assign(row=members.index), on="person")
+    before = merged["date"] < merged["start"]
+    if earlier == "ignored":
+        merged = merged[~before]
+    else:
+        merged["date"] = merged["date"].where(~before, merged["start"])
+    first = merged.pivot_table(values="date", index="row", columns="stage", aggfunc="min")
+    first = first.reindex(index=members.index, columns=range(max(len(stages), 1)))
+    # Who is at a later stage reached the earlier ones by then.
+    return first.iloc[:, ::-1].cummin(axis=1).iloc[:, ::-1] if first.shape[1] > 1 else first
+
+
+# Curves ------------------------------------------------------------------------------------------
+
+
+def _answered(
+    members: pd.DataFrame,
+    reached: pd.DataFrame,
+    until: pd.Series[Any],
+    stages: tuple[str, ...],
+    asked: tuple[float, str, tuple[str, ...], Missed, float],
+) -> Reach:
+    """Curves of all stages and groups."""
+    within, since, by, missed, level = asked
+    times = np.linspace(0, within, TIMES + 1)
+    levels = [members[f"by{at}"].cat.categories for at in range(len(by))]
+    curves, sizes = [], []
+    for at, name in enumerate(stages):
+        later = since == "previous" and at > 0
+        begun = reached[at - 1] if later else members["start"]
+        days, event = _spans(begun, reached[at], until)
+        for cell in product(*levels):
+            here = begun.notna().to_numpy()
+            for column, value in enumerate(cell):
+                here = here & (members[f"by{column}"] == value).to_numpy()
+            key = {"stage": name, **dict(zip(by, cell, strict=True))}
+            n, followed = int(here.sum()), int((here & (event | (days >= within))).sum())
+            sizes.append({**key, "observed": n, "followed": followed})
+            nobody = [_Share(math.nan, math.nan, math.nan)] * len(times)
+            shares = (
+                nobody
+                if n == 0
+                else shares_reached(days[here], event[here], times, 0.0 if later else missed, level)
+            )
+            curves += [
+                {**key, "days": time, "share": each.point, "low": each.low, "high": each.high}
+                for time, each in zip(times, shares, strict=True)
+            ]
+    frames = pd.DataFrame(curves), pd.DataFrame(sizes)
+    return Reach(*frames, within, stages, since, by, missed, level)
+
+
+def _spans(
+    begun: pd.Series[Any], reached: pd.Series[Any], until: pd.Series[Any]
+) -> tuple[Any, BoolArray]:
+    """Days until somebody is reached, or is no longer followed, and which of the two it is."""
+    event = reached.notna().to_numpy()
+    days = (reached.where(event, until) - begun).dt.total_seconds() / 86400
+    return days.to_numpy(np.float64), np.asarray(event, dtype=np.bool_)
