@@ -24,6 +24,7 @@ _HOMES = ESTIMATORS | {
     "BoundaryWarning": "mse.errors",
     "CaptureTable": "mse.data.table",
     "ConvergenceWarning": "mse.errors",
+    "CountTable": "mse.data.count_table",
     "HierarchicalModel": "mse.models.terms",
     "InconsistentRecordsWarning": "mse.errors",
     "InvalidTableError": "mse.errors",

@@ -15,11 +15,14 @@ from mse.bayes.thresholded import ThresholdedLogLinear as ThresholdedLogLinear
 from mse.bounding import bounds as bounds
 from mse.bounding import tipping_points as tipping_points
 from mse.classical.closed_population import ClosedPopulation as ClosedPopulation
+from mse.classical.register_search import SingleRegisterSearch as SingleRegisterSearch
 from mse.classical.sample_coverage import SampleCoverage as SampleCoverage
+from mse.classical.single_register import SingleRegister as SingleRegister
 from mse.classical.two_lists import Chapman as Chapman
 from mse.classical.two_lists import LincolnPetersen as LincolnPetersen
 from mse.comparing import compare as compare
 from mse.contrasts import contrast as contrast
+from mse.data.count_table import CountTable as CountTable
 from mse.data.datasets import list_datasets as list_datasets
 from mse.data.datasets import load_dataset as load_dataset
 from mse.data.read_options import ReadOptions as ReadOptions

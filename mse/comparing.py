@@ -13,9 +13,10 @@ from mse._drawing import Drawn
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
 from mse.answer.population import kind_of
-from mse.answer.protocols import Answered, Estimator
+from mse.answer.protocols import Answered, Estimator, check_suits
 from mse.answer.shown import as_html, as_text, bounded, in_words, persons, span
-from mse.data.datasets import table_from
+from mse.data.count_table import CountTable
+from mse.data.datasets import counts_or_table
 from mse.errors import InvalidTableError, ModelError
 from mse.messages import Message
 from mse.registry import ESTIMATORS, estimator_of
@@ -54,8 +55,14 @@ def default_estimator(
     max_order: int | None = None,
     interval: Literal["profile", "lognormal"] = "profile",
 ) -> Estimator:
-    """Choose the log-linear model, or search for one, that `estimate` uses; parameters as there."""
+    """Choose the log-linear model, or search for one, that `estimate` uses; parameters as there.
+
+    Of one register the families of counts, with all covariates; `model` is a formula of them then.
+    """
     from mse.loglinear import LogLinear, LogLinearSearch
+
+    if isinstance(table, CountTable):
+        return _search_of_counts(table, model, criterion, strategy, max_order)
 
     if model is not None:
         if criterion != "bic" or strategy is not None or max_order is not None:
@@ -77,6 +84,44 @@ def default_estimator(
     )
 
 
+def _search_of_counts(
+    table: CountTable, formula: str | None, criterion: str, *unsuited: object
+) -> Any:
+    """Choose among families of counts; options of searches among log-linear models do not suit them."""
+    from mse.classical.register_search import SingleRegisterSearch
+
+    if criterion not in ("bic", "aic") or unsuited != (None, None):
+        raise ModelError(
+            "criterion='aicc' and 'pvalue', strategy and max_order are for log-linear models of several lists; "
+            "families of counts of one register are compared by 'bic' or 'aic'."
+        )
+    return SingleRegisterSearch(formula=formula or covariates_of(table), criterion=criterion)  # type: ignore[arg-type]
+
+
+def covariates_of(table: CountTable) -> str:
+    """Write the formula of all covariates of a table, without interactions."""
+    return " + ".join(name if name.isidentifier() else f"`{name}`" for name in table.columns) or "1"
+
+
+def _usual_of_counts(table: CountTable) -> list[Any]:
+    """Choose the families of counts, and the bounds that hold however persons differ."""
+    from mse.classical.single_register import DISPERSION, SingleRegister
+
+    formula = covariates_of(table)
+    full = [SingleRegister(family, formula) for family in DISPERSION]  # type: ignore[arg-type]
+    ones = [
+        SingleRegister("poisson", formula, "before"),
+        SingleRegister("geometric", formula, "before"),
+    ]
+    return [
+        *full,
+        *ones,
+        SingleRegister("zelterman", formula),
+        SingleRegister("chao", formula),
+        SingleRegister("one_inflated_chao"),
+    ]
+
+
 def usual_estimators(
     table: CaptureTable, *, strategy: Strategy | None = None, max_order: int | None = None
 ) -> list[Estimator]:
@@ -88,6 +133,8 @@ def usual_estimators(
     """
     from mse.classical.two_lists import Chapman, LincolnPetersen
 
+    if isinstance(table, CountTable):
+        return _usual_of_counts(table)
     allowing: Any = estimator_of("HeterogeneousLogLinear()")
     differ: list[Estimator] = [allowing] * allowing.suits(table)
     if table.n_lists == 2:
@@ -108,6 +155,8 @@ def every_estimator(table: CaptureTable) -> list[Estimator]:
 
     Not all of them need suit the table: that is found out when they are fitted.
     """
+    if isinstance(table, CountTable):
+        return _usual_of_counts(table)
     usual = [] if table.margins is not None else usual_estimators(table)
     kinds = {type(each).__name__ for each in usual}
     return [*usual, *(estimator_of(name) for name in ESTIMATORS if name not in kinds)]
@@ -246,10 +295,11 @@ def compare(table: CaptureTable, estimators: Iterable[Estimator | str] | str) ->
     >>> c.to_frame()["total"].round(1).tolist()
     [30.0, 28.3]
     """
-    table = table_from(table)
+    table = counts_or_table(table)
     fits, left_out = [], {}
     for estimator, required in _asked(table, estimators):
         try:
+            check_suits(estimator, table)
             fits.append(estimator.fit(table))
         except ModelError as error:
             if required:

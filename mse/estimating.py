@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.bayes.heterogeneity import HeterogeneousLogLinear
-from mse.comparing import _BOOTSTRAP_INTERVALS, _OWN_INTERVALS, _made, default_estimator
-from mse.data.datasets import table_from
+from mse.comparing import _BOOTSTRAP_INTERVALS, _OWN_INTERVALS, _made, compare, default_estimator
+from mse.data.count_table import CountTable
+from mse.data.datasets import counts_or_table
 from mse.errors import ModelError
 from mse.messages import Message, joined
 from mse.resampling import bootstrap
@@ -120,7 +121,7 @@ def estimate(
     if interval not in (None, *_BOOTSTRAP_INTERVALS, *_OWN_INTERVALS):
         known = ", ".join(map(repr, (*_BOOTSTRAP_INTERVALS, *_OWN_INTERVALS)))
         raise ModelError(f"interval={interval!r} is not known; expected one of {known}.")
-    table = table_from(table)
+    table = counts_or_table(table)
     if estimator is None:
         bootstrapped = interval in _BOOTSTRAP_INTERVALS or (interval is None and model is None)
         chosen = default_estimator(
@@ -146,9 +147,12 @@ def estimate(
             progress=progress,
         )
         if bootstrapped and (table.margins is None or table.margins.overlaps is None)
-        else chosen.fit(table).population
+        else compare(table, [chosen]).populations[0]
     )
     asked = estimator is None if heterogeneity is None else heterogeneity
+    if isinstance(table, CountTable):
+        # How people differ is what the families of counts say.
+        return found
     return allowing_for_heterogeneity(found, table, asked)
 
 

@@ -27,6 +27,8 @@ ESTIMATORS = {
     "LogLinearSearch": "mse.loglinear",
     "PooledLogLinear": "mse.bayes.pooled",
     "SampleCoverage": "mse.classical.sample_coverage",
+    "SingleRegister": "mse.classical.single_register",
+    "SingleRegisterSearch": "mse.classical.register_search",
     "ThresholdedLogLinear": "mse.bayes.thresholded",
 }
 

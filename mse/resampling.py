@@ -23,9 +23,9 @@ from mse.answer.intervals import (
     bias_correction,
     order_quantile,
 )
-from mse.answer.protocols import Refits, Refittable, Refitter, TableRefitter
+from mse.answer.protocols import Refits, Refittable, Refitter, TableRefitter, check_suits
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
-from mse.data.datasets import table_from
+from mse.data.datasets import counts_or_table
 from mse.errors import ConvergenceWarning, ModelError
 from mse.messages import Message, joined
 from mse.redrawing import RESAMPLING, Drawing, LeftOut, Resampling, drawing_of, parts
@@ -286,7 +286,7 @@ def bootstrap(
     ----------
     estimator : Estimator
         Any estimator. A search chooses its model again in every replicate.
-    table : CaptureTable
+    table : CaptureTable or CountTable
         A table that the estimator takes; records that are known in part are drawn as they are.
     replicates : int, default 1000
         Number of bootstrap replicates M. Below 100 the Monte Carlo error of the ends is said, below 20
@@ -375,7 +375,8 @@ def bootstrap(
         seed = kept.seed
     seed = _drawn_seed() if seed is None else seed
     rng = np.random.default_rng(seed)
-    table = table_from(table)
+    table = counts_or_table(table)
+    check_suits(estimator, table)
     fit = estimator.fit(table)
     population = fit.population
     if not _something_to_draw(population):

@@ -74,7 +74,7 @@ class IntervalMethod(Protocol):
 
     @property
     def kind(self) -> str:
-        """One of profile, lognormal, percentile, basic, bca, averaged, credible."""
+        """One of profile, lognormal, normal, percentile, basic, bca, averaged, credible."""
         ...
 
     @property
@@ -211,6 +211,28 @@ class LognormalInterval:
     def interval(self, level: float) -> tuple[float, float]:
         """Compute the ends of the interval of the total, in persons."""
         return lognormal_interval(self.hidden, self.se, level, self.observed)
+
+
+@dataclass(frozen=True, slots=True)
+class NormalInterval(LognormalInterval):
+    """Normal Wald interval of a total; parameters as of `LognormalInterval`.
+
+    Examples
+    --------
+    >>> [round(end, 1) for end in NormalInterval(hidden=100.0, se=20.0, observed=50).interval(0.95)]
+    [110.8, 189.2]
+    """
+
+    @property
+    def kind(self) -> str:
+        """The word ``normal``."""
+        return "normal"
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Compute the ends of the interval of the total, in persons; not below those observed."""
+        check_level(level)
+        total, off = self.observed + self.hidden, float(ndtri((1 + level) / 2)) * self.se
+        return max(total - off, float(self.observed)), total + off
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray, Level, Limit, Status
     from mse.answer.goodness import FitTest
     from mse.answer.method import Method
+    from mse.data.count_table import CountTable
     from mse.data.table import CaptureTable
 
 
@@ -959,7 +960,7 @@ def _release() -> str:
         return "unknown"
 
 
-def provenance(estimator: object, table: CaptureTable) -> dict[str, Any]:
+def provenance(estimator: object, table: CaptureTable | CountTable) -> dict[str, Any]:
     """How an estimate was made: software and its version, estimator, fingerprint of the table."""
     return {
         "software": "multiple-systems",
@@ -971,7 +972,7 @@ def provenance(estimator: object, table: CaptureTable) -> dict[str, Any]:
 
 def answer(
     estimator: Any,
-    table: CaptureTable,
+    table: CaptureTable | CountTable,
     hidden: float,
     status: Status = "ok",
     limit: Limit = "finite",

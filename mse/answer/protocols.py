@@ -11,6 +11,7 @@ import numpy as np
 from mse._drawing import Drawn
 from mse.answer.intervals import REPEATED
 from mse.core.existence import FINITE, INDETERMINATE, LIMITS
+from mse.data.count_table import CountTable
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
@@ -97,6 +98,21 @@ def check_lists_alone(estimator: object, table: CaptureTable) -> None:
             f"{name} needs every count and every list membership; in the table some are known in "
             "part, or only as margins. LogLinear takes such tables; or leave out the lists concerned with "
             "table.drop_lists(...)."
+        )
+
+
+def check_suits(estimator: object, table: object) -> None:
+    """Raise ``ModelError`` where an estimator is for several lists and the table of one register, or the reverse."""
+    counts, takes = isinstance(table, CountTable), getattr(estimator, "takes_counts", False)
+    if counts and not takes:
+        raise ModelError(
+            f"{estimator!r} is for lists that overlap, and the table is a CountTable, how often persons were seen "
+            "in one register. Use mse.SingleRegister(...) or mse.SingleRegisterSearch(...)."
+        )
+    if takes and not counts:
+        raise ModelError(
+            f"{estimator!r} is for a CountTable, how often persons were seen in one register, and was given a "
+            f"{type(table).__name__}. Make one with mse.CountTable.from_frame(...)."
         )
 
 

@@ -157,7 +157,7 @@ def reports_by_year() -> FloatArray:
 
 def _pooled_overlaps() -> FloatArray:
     overlaps = load_dataset("netherlands").overlaps()
-    return overlaps.loc[list(LISTS), list(LISTS)].to_numpy(dtype=np.float64)
+    return np.asarray(overlaps.loc[list(LISTS), list(LISTS)], dtype=np.float64)
 
 
 def _population(study: Study, codes: IntArray) -> list[Margin]:

@@ -1,7 +1,8 @@
 """Published tables, each with its source, its population and the traps that are known.
 
 One JSON file per table: `lists` in order, `covariates` with their levels in order, and `strata`, each
-with its levels and the counts by capture history. To add a table, add a file.
+with its levels and the counts by capture history or, of one register, by how often persons were seen. To add
+a table, add a file.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mse.data.count_table import CountTable
 from mse.data.table import CaptureTable
 from mse.errors import InvalidTableError
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["list_datasets", "load_dataset"]
 
 
-def load_dataset(name: str) -> CaptureTable:
+def load_dataset(name: str) -> Any:
     """Load a published table.
 
     Parameters
@@ -33,7 +35,7 @@ def load_dataset(name: str) -> CaptureTable:
 
     Returns
     -------
-    CaptureTable
+    CaptureTable or, of one register, CountTable
         Its `info` tells the population, the period, the source, what the lists are, and in `notes` what
         to beware of.
 
@@ -68,7 +70,15 @@ def table_from(given: object) -> CaptureTable:
     if isinstance(given, CaptureTable):
         return given
     if isinstance(given, str) and given in _names():
-        return load_dataset(given)
+        given = load_dataset(given)
+        if isinstance(given, CaptureTable):
+            return given
+    if isinstance(given, CountTable):
+        msg = (
+            "The data are a CountTable, how often persons were seen in one register: expected a CaptureTable of "
+            "several lists. mse.SingleRegister, mse.compare and mse.bootstrap take them."
+        )
+        raise InvalidTableError(msg)
     kind = f"{type(given).__module__.partition('.')[0]}.{type(given).__qualname__}"
     what = "a text" if isinstance(given, str) else f"of type {kind.removeprefix('builtins.')}"
     msg = (
@@ -77,6 +87,15 @@ def table_from(given: object) -> CaptureTable:
         "`register`, where there are."
     )
     raise InvalidTableError(msg)
+
+
+def counts_or_table(given: object) -> Any:
+    """Take a `CountTable` as it is, and anything else as `table_from` does."""
+    if isinstance(given, CountTable):
+        return given
+    return (
+        load_dataset(given) if isinstance(given, str) and given in _names() else table_from(given)
+    )
 
 
 def list_datasets() -> pd.DataFrame:
@@ -104,7 +123,7 @@ def list_datasets() -> pd.DataFrame:
         rows.append(
             {
                 "name": name,
-                "lists": table.n_lists,
+                "lists": len(table.lists),
                 "observed": table.n_observed,
                 "covariates": ", ".join(table.covariates),
                 "population": table.info.population + period,
@@ -121,9 +140,16 @@ def _names() -> tuple[str, ...]:
 
 
 @cache
-def _table(name: str) -> CaptureTable:
+def _table(name: str) -> Any:
     text = resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text)
+    described = {part["name"]: part["description"] for part in data["lists"] if part["description"]}
+    texts = {key: data[key] for key in ("name", "population", "period", "scope", "source", "notes")}
+    table = _counts(data) if data["schema"].startswith("mse.counts") else _histories(data)
+    return table.with_info(list_descriptions=described, **texts)
+
+
+def _histories(data: dict[str, Any]) -> CaptureTable:
     lists = [part["name"] for part in data["lists"]]
     levels: dict[str, list[Any]] = data["covariates"]
     counts = np.zeros((2,) * len(lists) + tuple(map(len, levels.values())), dtype=np.int64)
@@ -131,7 +157,15 @@ def _table(name: str) -> CaptureTable:
         where = tuple(levels[key].index(level) for key, level in stratum["levels"].items())
         for history, persons in stratum["counts"].items():
             counts[(*map(int, history), *where)] = persons
-    described = {part["name"]: part["description"] for part in data["lists"] if part["description"]}
-    texts = {key: data[key] for key in ("name", "population", "period", "scope", "source", "notes")}
-    table = CaptureTable.from_array(counts, lists, levels)
-    return table.with_info(list_descriptions=described, **texts)
+    return CaptureTable.from_array(counts, lists, levels)
+
+
+def _counts(data: dict[str, Any]) -> CountTable:
+    rows = [(each, *cell) for each in data["strata"] for cell in each["counts"].items()]
+    levels = {name: tuple(known) for name, known in data["covariates"].items()}
+    columns = {
+        name: np.asarray([known.index(each["levels"][name]) for each, *_ in rows])
+        for name, known in levels.items()
+    }
+    times, persons = (np.asarray([int(each[at]) for each in rows]) for at in (1, 2))
+    return CountTable(data["lists"][0]["name"], times, persons, columns, levels)
