@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mse
 
 TWO_LISTS = "kosovo:EXH,OSCE"
@@ -34,11 +36,16 @@ ALL_ESTIMATORS = [
     (mse.BayesianLogLinear(draws=300, chains=2, warmup=100, thin=2), "kosovo"),
     (mse.HeterogeneousLogLinear(draws=500), "kosovo"),
     (mse.ThresholdedLogLinear(threshold=4.5, draws=500), "kosovo"),
+    (mse.SingleRegister(), "irregular_migrants"),
+    (mse.SingleRegister("chao", "gender + nation", interval="normal"), "irregular_migrants"),
+    (mse.SingleRegister("geometric", "age", "after"), "irregular_migrants"),
+    (mse.SingleRegister("one_inflated_chao"), "irregular_migrants"),
+    (mse.SingleRegisterSearch(formula="gender"), "irregular_migrants"),
     (mse.PooledLogLinear(draws=50, tune=100, chains=1), "spina_bifida"),
 ]
 
 
-def load(name: str) -> mse.CaptureTable:
+def load(name: str) -> Any:
     """Return a bundled table, restricted to the lists behind a colon."""
     dataset, _, lists = name.partition(":")
     table = mse.load_dataset(dataset)

@@ -272,7 +272,8 @@ def understand(source: str, reading: Mapping[str, Any], **settings: Any) -> Read
 
 def read_table(source: str, reading: Mapping[str, Any], **settings: Any) -> CaptureTable:
     """Read the table that the arguments of a command describe; columns have to be named."""
-    return table_in(understand(source, reading, **settings), source)
+    table: CaptureTable = table_in(understand(source, reading, **settings), source)
+    return table
 
 
 def table_in(found: Reading, source: str, *, announce: bool = False) -> CaptureTable:
