@@ -272,8 +272,7 @@ def understand(source: str, reading: Mapping[str, Any], **settings: Any) -> Read
 
 def read_table(source: str, reading: Mapping[str, Any], **settings: Any) -> CaptureTable:
     """Read the table that the arguments of a command describe; columns have to be named."""
-    table: CaptureTable = table_in(understand(source, reading, **settings), source)
-    return table
+    return table_in(understand(source, reading, **settings), source)
 
 
 def table_in(found: Reading, source: str, *, announce: bool = False) -> CaptureTable:
@@ -296,7 +295,8 @@ def table_in(found: Reading, source: str, *, announce: bool = False) -> CaptureT
         raise InvalidTableError(msg)
     if found.table is None:
         raise InvalidTableError(found.questions)
-    return found.table
+    table: CaptureTable = found.table
+    return table
 
 
 def operated(
