@@ -46,6 +46,11 @@ ALL_ESTIMATORS = [
     (mse.HugginsAlho(), "persons"),
     (mse.HugginsAlho("severity + age", slopes="by list"), "persons"),
     (mse.DoublyRobust(), "persons"),
+    (mse.SingleRegister(), "irregular_migrants"),
+    (mse.SingleRegister("chao", "gender + nation", interval="normal"), "irregular_migrants"),
+    (mse.SingleRegister("geometric", "age", "after"), "irregular_migrants"),
+    (mse.SingleRegister("one_inflated_chao"), "irregular_migrants"),
+    (mse.SingleRegisterSearch(formula="gender"), "irregular_migrants"),
     (mse.PooledLogLinear(draws=50, tune=100, chains=1), "spina_bifida"),
 ]
 

@@ -295,7 +295,8 @@ def table_in(found: Reading, source: str, *, announce: bool = False) -> CaptureT
         raise InvalidTableError(msg)
     if found.table is None:
         raise InvalidTableError(found.questions)
-    return found.table
+    table: CaptureTable = found.table
+    return table
 
 
 def operated(

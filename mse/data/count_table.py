@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mse._typing import BoolArray, FloatArray, IntArray, Level
+    from mse.data.checks import Voice
 
 #: What the register is called where nobody names it.
 REGISTER = "register"
@@ -125,6 +126,7 @@ class CountTable(Drawn):
         categorical: Sequence[str] = (),
         cluster: str | None = None,
         register: str = REGISTER,
+        voice: Voice | None = None,
     ) -> CountTable:
         """Read a frame of persons, or of counts with the number of persons that have them.
 
@@ -145,6 +147,8 @@ class CountTable(Drawn):
             groups.
         register : str
             Name of the register.
+        voice : Voice, optional
+            How problems are told.
 
         Returns
         -------
@@ -165,7 +169,7 @@ class CountTable(Drawn):
         >>> mse.CountTable.from_frame(frame, "times", ["sex", "age"], register="police")
         CountTable(police; sex (2), age; 3 observed, 4 times)
         """
-        problems = Problems()
+        problems = Problems(voice)
         names = as_names(covariates, "covariates", problems)
         as_category = as_names(categorical, "categorical", problems)
         check_unknown(as_category, names, "covariate", problems)

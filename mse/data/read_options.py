@@ -48,7 +48,13 @@ class ReadOptions:
     person, register, period : str
         Columns of registrations. With persons, `person` makes one of the rows that have the same.
     date, received, case, place : str
-        Further columns of registrations, kept by `mse.Reading.registrations`.
+        Further columns of registrations, kept by `mse.Reading.registrations`. With `times_seen`, `case` says
+        who came in together.
+    times_seen : str
+        Column of how often each person was seen in one register: there are no lists then, and `covariates`
+        may be numbers.
+    categorical : tuple of str
+        Covariates that are categories although they are numbers, with `times_seen`.
     yes, no, unknown : tuple of str
         Words for on the list, not on it, and not known, besides the usual ones. `yes` may be ">0" or "*".
     blank : "0" or "unknown"
@@ -109,6 +115,14 @@ class ReadOptions:
     received: str | None = _option(TEXT, "Column of the date on which a registration came in.")
     case: str | None = _option(TEXT, "Column of the case that a registration belongs to.")
     place: str | None = _option(TEXT, "Column of the place of a registration.")
+    times_seen: str | None = _option(
+        TEXT,
+        "Column of how often each person was seen in one register, in place of lists. --count has the number of "
+        "persons then, --register the name of the register.",
+    )
+    categorical: tuple[str, ...] = _option(
+        NAMES, "With --times-seen: covariates that are categories although they are numbers."
+    )
     yes: tuple[str, ...] = _option(
         NAMES,
         "Words in list columns for on the list, besides the usual ones; '>0' for numbers, '*' for every entry.",

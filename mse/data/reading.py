@@ -17,6 +17,7 @@ from mse.data import lazy_frames, readers
 from mse.data.checks import Problems, Voice, check_unknown, listed
 from mse.data.codings import Entries, membership, plain_numbers, word_of
 from mse.data.columns import count_column, list_columns, read_columns
+from mse.data.count_table import REGISTER, CountTable
 from mse.data.datasets import list_datasets, load_dataset
 from mse.data.read_options import ReadOptions
 from mse.data.sources import Sheet, sheet_of
@@ -77,7 +78,7 @@ class Reading:
         How it is written, which roles its columns have, and what was left out and why.
     questions : tuple of str
         What has to be said before there is a table.
-    table : CaptureTable or None
+    table : CaptureTable, CountTable or None
         None where there are questions.
     sheet : Sheet or None
         The columns; None of a dataset.
@@ -102,7 +103,7 @@ class Reading:
     kind: str
     notes: tuple[str, ...]
     questions: tuple[str, ...] = ()
-    table: CaptureTable | None = None
+    table: Any = None
     sheet: Sheet | None = None
     unused: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
@@ -157,9 +158,7 @@ class Reading:
         return frame
 
 
-def read(
-    source: Any, options: ReadOptions | str | Path | None = None, /, **settings: Any
-) -> CaptureTable:
+def read(source: Any, options: ReadOptions | str | Path | None = None, /, **settings: Any) -> Any:
     r"""Read a table from a file, a database, a data frame or the name of a dataset.
 
     Parameters
@@ -177,7 +176,7 @@ def read(
 
     Returns
     -------
-    CaptureTable
+    CaptureTable or, with `times_seen`, CountTable
         What is not said is found out where there is one reading of the source.
 
     Raises
@@ -213,7 +212,7 @@ def understood(
     source, options, settings: as for `read`
     command: whether the reader is at the command line, so that advice names its options
     """
-    if isinstance(source, CaptureTable):
+    if isinstance(source, CaptureTable | CountTable):
         return Reading(ReadOptions(), "a table", (), table=source)
     if isinstance(options, str | Path):
         options, _ = ReadOptions.from_toml(options)
@@ -268,6 +267,8 @@ def _of_dataset(name: str, options: ReadOptions, *, command: bool) -> Reading:
 
 def _understood(sheet: Sheet, options: ReadOptions) -> Reading:
     """Find the roles of the columns of a sheet, and make its table."""
+    if options.times_seen:
+        return _counted(sheet, options)
     finder = _Finder(sheet, options)
     finder.find()
     notes, chosen = (*sheet.notes, *finder.notes), finder.options
@@ -289,6 +290,54 @@ def _understood(sheet: Sheet, options: ReadOptions) -> Reading:
         tuple(finder.unused),
         tuple(finder.notes) if unsaid else (),
     )
+
+
+def _counted(sheet: Sheet, options: ReadOptions) -> Reading:
+    """Make the table of how often persons were seen in one register."""
+    frame = sheet.frame.collect().to_native() if sheet.lazy else sheet.frame
+    names = options.covariates or ()
+    if sheet.as_text:
+        entries = Entries(decimal=options.decimal, thousands=options.thousands)
+        frame = frame.assign(
+            **{name: _as_numbers(frame[name], entries) for name in names if name in frame}
+        )
+    wrong = {
+        "lists": options.lists,
+        "person": options.person,
+        "period": options.period,
+        "a second count": options.count[1:],
+    }
+    try:
+        if any(wrong.values()):
+            given = ", ".join(name for name, value in wrong.items() if value)
+            raise InvalidTableError(
+                f"{sheet.voice.option('times_seen')} is for one register, and {given} for several: leave one out. "
+                "Registrations are counted by CountTable.from_records(...)."
+            )
+        table = CountTable.from_frame(
+            frame,
+            str(options.times_seen),
+            names,
+            persons=options.count[0] if options.count else None,
+            categorical=options.categorical,
+            cluster=options.case,
+            register=options.register or REGISTER,
+            voice=sheet.voice,
+        )
+    except InvalidTableError as error:
+        return Reading(options, sheet.kind, sheet.notes, error.problems, None, sheet)
+    held = tuple(line.strip() for line in table.describe().splitlines()[1:])
+    return Reading(options, sheet.kind, (*sheet.notes, *held), (), table, sheet)
+
+
+def _as_numbers(column: pd.Series[Any], entries: Entries) -> pd.Series[Any]:
+    """Read a column of text as numbers where all of it is."""
+    texts = [value for value in column.unique() if isinstance(value, str) and value.strip()]
+    plain = {text: text.strip().replace(entries.decimal or ".", ".") for text in texts}
+    plain |= plain_numbers(texts, entries)
+    found = pd.to_numeric(column.map(lambda value: plain.get(value, value)), errors="coerce")
+    blank = column.isna() | column.map(lambda value: isinstance(value, str) and not value.strip())
+    return column if (found.isna() & ~blank).any() else found.astype(float)
 
 
 def _held(table: CaptureTable) -> Iterator[str]:

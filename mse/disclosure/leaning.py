@@ -18,6 +18,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from mse.answer.intervals import DEFAULT_LEVEL
+from mse.data.count_table import CountTable
 from mse.errors import MSEError
 
 if TYPE_CHECKING:
@@ -43,12 +44,12 @@ class Leaning:
     ----------
     estimate : PopulationEstimate
         The estimate.
-    table : CaptureTable, optional
+    table : CaptureTable or CountTable, optional
         What it was estimated from; without it the width of the interval tells.
     """
 
     estimate: PopulationEstimate
-    table: CaptureTable | None
+    table: CaptureTable | CountTable | None
 
     def persons(self, members: Sequence[int] | None = None, row: Any = None) -> float:
         """Count the smallest set of persons that the hidden number leans on; inf where it leans on none.
@@ -67,7 +68,7 @@ class Leaning:
     def _summed(self) -> CaptureTable | None:
         """The table by the covariates of the estimate."""
         table, strata = self.table, self.estimate.strata
-        if table is None or table.margins is not None:
+        if table is None or isinstance(table, CountTable) or table.margins is not None:
             return None
         names = () if strata is None else strata.names
         extra = [name for name in table.covariates if name not in names]
@@ -75,6 +76,9 @@ class Leaning:
 
     def smallest_overlap(self, members: Sequence[int] | None = None) -> float:
         """Count the persons on both lists of the pair that shares the fewest, as `smallest_overlap`."""
+        if isinstance(self.table, CountTable):
+            strata = self.estimate.strata
+            return fewest_repeats(self.table, () if strata is None else strata.names, members)
         table = self._summed
         return 0.0 if table is None else smallest_overlap(table, members)
 
@@ -198,6 +202,23 @@ def smallest_overlap(table: CaptureTable, members: Sequence[int] | None = None) 
         weights = np.where(np.isin(at, members), table.low, 0)
     pairs = (lists.T @ (weights[:, None] * lists))[np.triu_indices(table.n_lists, 1)]
     return float(pairs[pairs > 0].min()) if (pairs > 0).any() else 0.0
+
+
+def fewest_repeats(
+    table: CountTable, names: Sequence[str], members: Sequence[int] | None = None
+) -> float:
+    """Count those seen twice, or three times if they are fewer, of one register; 0 if nobody is.
+
+    names: covariates that make strata
+    members: positions of strata; all without
+
+    Chao's bound moves by as much as those seen twice change, and the one-inflated one by twice as much as those
+    seen three times; models of all counts lean on more persons.
+    """
+    groups, _ = table.strata(names)
+    inside = np.ones(groups.size, np.bool_) if members is None else np.isin(groups, members)
+    found = [float(table.persons[inside & (table.times == times)].sum()) for times in (2, 3)]
+    return min((each for each in found if each > 0), default=0.0)
 
 
 def leaned_on(moves: FloatArray, counts: FloatArray) -> float:

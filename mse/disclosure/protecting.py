@@ -19,6 +19,7 @@ from mse.answer.population import PopulationEstimate, Strata
 from mse.answer.shown import Section, as_html, as_text, in_words
 from mse.comparing import Comparison
 from mse.data.checks import listed
+from mse.data.count_table import CountTable
 from mse.data.table import CaptureTable
 from mse.disclosure.cells import Book
 from mse.disclosure.count_tables import (
@@ -587,8 +588,11 @@ def comparison_with(
     return ProtectedComparison(table=blank, fits=tuple(fits), publication=publication)
 
 
-def _without_counts(table: CaptureTable) -> CaptureTable:
+def _without_counts(table: Any) -> Any:
     """Keep lists, covariates and description of a table, and nobody in it."""
+    if isinstance(table, CountTable):
+        one = np.ones(1, dtype=np.int64)
+        return CountTable(table.register, one, 0 * one, info=table.info)
     nobody = np.zeros(0, dtype=np.int64)
     patterns = nobody.reshape(0, len(table.axes))
     return CaptureTable(table.lists, table.covariates, patterns, nobody, nobody, info=table.info)

@@ -190,10 +190,9 @@ def _question(estimate: PopulationEstimate) -> str:
     subject = info.population or ANYBODY
     details = [detail for detail in (info.period, info.scope) if detail and detail not in subject]
     scope = f" ({'; '.join(details)})" if details else ""
-    return (
-        f"How many were there in total, on a list or on none: {subject}{scope}? "
-        f"The lists: {', '.join(estimate.lists)}."
-    )
+    one = len(estimate.lists) == 1
+    where, lists = ("seen or not", "The register") if one else ("on a list or on none", "The lists")
+    return f"How many were there in total, {where}: {subject}{scope}? {lists}: {', '.join(estimate.lists)}."
 
 
 #: Whom a table without a description is about.
