@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from mse.answer.intervals import DEFAULT_LEVEL, lognormal_interval
 from mse.answer.method import Method
@@ -253,7 +254,9 @@ class DoublyRobust:
         columns, _ = design_matrix(persons.frame, formula or "1", intercept=True)
         folds = _folds(persons, self.folds, self.seed)
         asked = _pairs(persons, self.pair)
-        found = [_of_pair(self, persons, columns, folds, each) for each in asked]
+        # Many small fits: threads of one that wait for a busy processor cost more than they save.
+        with threadpool_limits(1):
+            found = [_of_pair(self, persons, columns, folds, each) for each in asked]
         return _answered(self, persons, found, formula or "1")
 
 

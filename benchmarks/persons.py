@@ -1,0 +1,243 @@
+"""Whether intervals of estimators of persons hold the truth, in populations drawn by assumption.
+
+    python -m benchmarks.persons doubly-robust 500
+    python -m benchmarks.persons huggins-alho 500
+    python -m benchmarks.persons clusters 500
+    python -m benchmarks.persons imputed 200
+    python -m benchmarks.persons reach 1000
+    python -m benchmarks.persons speed
+
+Each prints a row a setting: the share of worlds with an estimate, the share of their 95 % intervals that hold the
+truth with its Monte Carlo standard error, the mean relative bias, and the mean width over the truth. The results
+are in ``docs/persons_calibration.md``.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import mse
+
+LISTS = ["a", "b"]
+Answers = dict[str, tuple[float, tuple[float, float]]]
+
+
+def logistic(values: Any) -> Any:
+    """Turn logits into chances."""
+    return 1 / (1 + np.exp(-values))
+
+
+def seen(rng: np.random.Generator, chances: Any, **columns: Any) -> pd.DataFrame:
+    """Draw memberships with chances (N, K), and keep the persons on a list."""
+    on = rng.random(chances.shape) < chances
+    names = LISTS if chances.shape[1] == 2 else ["a", "b", "c"]
+    frame = pd.DataFrame({**dict(zip(names, on.T.astype(int), strict=True)), **columns})
+    return frame[on.any(axis=1)]
+
+
+def read(population: Any) -> tuple[float, tuple[float, float]]:
+    """Take the point and the interval of an estimate."""
+    return population.total, population.interval()
+
+
+# Worlds ------------------------------------------------------------------------------------------
+
+N = 4000
+
+
+def doubly_robust(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+    """Either model, both or neither wrong: the wrong one sees a covariate that says nothing."""
+    x, noise = rng.normal(size=N), rng.normal(size=N)
+    frame = seen(rng, logistic(np.column_stack([-0.6 + x, -0.8 + x])), x=x, noise=noise)
+    table = mse.PersonTable.from_frame(frame, LISTS, ["x", "noise"])
+    right, wrong = _Sees(0), _Sees(1)
+    for name, learner in (
+        ("both right", (right, right)),
+        ("first wrong", (wrong, right)),
+        ("second wrong", (right, wrong)),
+        ("both wrong", (wrong, wrong)),
+        ("logistic, default", "logistic"),
+    ):
+        yield name, N, *read(mse.DoublyRobust(learner=learner).fit(table).population)
+
+
+class _Sees:
+    """A logistic learner that sees one column of the covariates."""
+
+    def __init__(self, column: int) -> None:
+        self.column = column
+
+    def fit(self, columns: Any, yes: Any) -> None:
+        """Keep what is to be learned from."""
+        self.known = self._columns(columns), yes.astype(bool)
+
+    def predict_proba(self, columns: Any) -> Any:
+        """Learn, and give chances."""
+        from mse.core.logistic import logistic_chances
+
+        found = logistic_chances(*self.known, self._columns(columns))
+        return np.column_stack([1 - found, found])
+
+    def _columns(self, columns: Any) -> Any:
+        return np.column_stack([np.ones(len(columns)), columns[:, self.column]])
+
+
+def boosting(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+    """A form that no formula names, learned."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    size = 20_000
+    x, z = rng.uniform(-2, 2, size), rng.uniform(-2, 2, size)
+    bend = 1.2 * np.abs(x) - 0.8 * (x * z > 0)
+    frame = seen(rng, logistic(np.column_stack([-1.0 + bend, -1.3 + bend])), x=x, z=z)
+    table = mse.PersonTable.from_frame(frame, LISTS, ["x", "z"])
+    small = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=8, min_samples_leaf=50)
+    for name, learner in (("boosting", small), ("logistic (wrong)", "logistic")):
+        yield f"x and z bend, {name}", size, *read(mse.DoublyRobust(learner=learner).fit(table).population)
+
+
+def huggins_alho(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+    """The right formula, one without the covariate, and a bootstrap."""
+    size = 2500
+    x = rng.normal(size=size)
+    chances = logistic(np.column_stack([-1.4 + 0.7 * x, -1.6 + 0.5 * x, -1.9 + 0.9 * x]))
+    table = mse.PersonTable.from_frame(seen(rng, chances, x=x), ["a", "b", "c"], ["x"])
+    yield "formula right", size, *read(mse.HugginsAlho("x", "by list").fit(table).population)
+    yield "covariate left out", size, *read(mse.HugginsAlho().fit(table).population)
+    drawn = mse.bootstrap(mse.HugginsAlho("x", "by list"), table, 200, seed=1, progress=False)
+    yield "formula right, bootstrap", size, *read(drawn)
+
+
+def clusters(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+    """Victims who come by case: a case is found whole, or its persons one by one."""
+    sizes = rng.integers(1, 8, 800)
+    case = np.repeat(np.arange(sizes.size), sizes)
+    x = rng.normal(size=case.size)
+    for name, share in (("found whole", 1.0), ("half of them found whole", 0.5)):
+        whole = rng.random(sizes.size) < share
+        p = logistic(np.array([-0.8, -1.0]) + 0.5 * rng.normal(size=sizes.size)[:, None] * [1, 1] * 0)
+        by_case = rng.random((sizes.size, 2)) < p
+        alone = rng.random((case.size, 2)) < p[case]
+        on = np.where(whole[case][:, None], by_case[case], alone)
+        frame = pd.DataFrame({"a": on[:, 0] * 1, "b": on[:, 1] * 1, "x": x, "case": case})[on.any(axis=1)]
+        table = mse.PersonTable.from_frame(frame, LISTS, ["x"], cluster="case")
+        free = table.clustered_by(None)
+        for estimator in (mse.HugginsAlho("x"), mse.DoublyRobust()):
+            title = f"{type(estimator).__name__}, {name}"
+            yield f"{title}, clusters ignored", case.size, *read(estimator.fit(free).population)
+            yield f"{title}, clusters respected", case.size, *read(estimator.fit(table).population)
+        drawn = mse.bootstrap(mse.HugginsAlho("x"), table, 200, seed=1, progress=False)
+        yield f"HugginsAlho, {name}, bootstrap of clusters", case.size, *read(drawn)
+
+
+def imputed(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+    """A covariate that three in ten lack, more often those on one list only; imputed properly, 20 times."""
+    size, m = 3000, 20
+    x = rng.normal(size=size)
+    frame = seen(rng, logistic(np.column_stack([-0.7 + 0.9 * x, -1.0 + 0.9 * x])), x=x)
+    both = (frame["a"] + frame["b"]).to_numpy() == 2
+    lacking = rng.random(len(frame)) < np.where(both, 0.2, 0.35)
+    tables = []
+    for _ in range(m):
+        filled = frame["x"].to_numpy().copy()
+        for _, here in frame.groupby(["a", "b"]).indices.items():
+            known, gone = here[~lacking[here]], here[lacking[here]]
+            # Normal given the history, with its mean and variance drawn from their posterior.
+            values = filled[known]
+            variance = values.var(ddof=1) * (len(known) - 1) / rng.chisquare(len(known) - 1)
+            middle = rng.normal(values.mean(), math.sqrt(variance / len(known)))
+            filled[gone] = rng.normal(middle, math.sqrt(variance), len(gone))
+        tables.append(mse.PersonTable.from_frame(frame.assign(x=filled), LISTS, ["x"]))
+    fits = [mse.HugginsAlho("x").fit(table) for table in tables]
+    yield "pooled over 20 imputations", size, *read(mse.pool(fits))
+    yield "the first imputation alone", size, *read(fits[0].population)
+    whole = mse.PersonTable.from_frame(frame[~lacking], LISTS, ["x"])
+    yield "only persons who lack nothing", size, *read(mse.HugginsAlho("x").fit(whole).population)
+    full = mse.PersonTable.from_frame(frame, LISTS, ["x"])
+    yield "nothing lacking", size, *read(mse.HugginsAlho("x").fit(full).population)
+
+
+def reach(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+    """Suspects who come before a prosecutor, or not, with censoring and links that are missed."""
+    size, within, missed = 400, 180.0, 0.15
+    start = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 500, size), "D")
+    for name, share in (("half reached", 0.5), ("few reached", 0.06), ("nearly all reached", 0.97)):
+        wait = rng.exponential(90.0, size).round()
+        comes, kept = rng.random(size) < share, rng.random(size) >= missed
+        truth = share * (1 - math.exp(-(within + 0.5) / 90.0))
+        person = np.arange(size)
+        group = pd.DataFrame({"person": person, "start": start})
+        register = pd.DataFrame({"person": person, "date": start + pd.to_timedelta(wait, "D")})[comes & kept]
+        ends = {"until": pd.Timestamp("2021-08-01")}
+        register = register[register["date"] <= ends["until"]]
+        audit = int(rng.binomial(200, missed)), 200
+        for title, given in (("missed links ignored", 0.0), ("rate stated", missed), ("rate of 200 audited", audit)):
+            row = mse.reach(group, register, within, missed=given, **ends).to_frame().iloc[0]
+            yield f"{name}, {title}", truth, row["share"], (row["low"], row["high"])
+
+
+# Running -----------------------------------------------------------------------------------------
+
+STUDIES: dict[str, Callable[[np.random.Generator], Iterator[Any]]] = {
+    "doubly-robust": doubly_robust,
+    "boosting": boosting,
+    "huggins-alho": huggins_alho,
+    "clusters": clusters,
+    "imputed": imputed,
+    "reach": reach,
+}
+
+
+def study(name: str, worlds: int) -> pd.DataFrame:
+    """Draw worlds, each with a seed of its own, and sum up what was found."""
+    rows = [
+        (setting, truth, point, *ends)
+        for seed in range(worlds)
+        for setting, truth, point, ends in STUDIES[name](np.random.default_rng(seed))
+    ]
+    frame = pd.DataFrame(rows, columns=["setting", "truth", "point", "low", "high"])
+    frame["known"] = frame["point"].notna()
+    frame["holds"] = (frame["low"] <= frame["truth"]) & (frame["truth"] <= frame["high"])
+    frame["bias"] = frame["point"] / frame["truth"] - 1
+    frame["width"] = (frame["high"] - frame["low"]) / frame["truth"]
+    found = frame[frame["known"]].groupby("setting", sort=False)
+    shown = found[["holds", "bias", "width"]].mean()
+    shown.insert(1, "error", np.sqrt(shown["holds"] * (1 - shown["holds"]) / found.size()))
+    shown.insert(0, "estimated", frame.groupby("setting", sort=False)["known"].mean())
+    return shown
+
+
+def speed() -> None:
+    """Time `DoublyRobust` with scikit-learn's histogram gradient boosting on 50,000 persons and 3 lists."""
+    rng = np.random.default_rng(1)
+    size = 100_000
+    x, z = rng.normal(size=size), rng.normal(size=size)
+    chances = logistic(np.column_stack([-1.2 + 0.5 * x, -1.4 + 0.5 * z, -1.6 + 0.5 * x]))
+    frame = seen(rng, chances, x=x, z=z).head(50_000)
+    table = mse.PersonTable.from_frame(frame, ["a", "b", "c"], ["x", "z"])
+    for estimator in (mse.DoublyRobust(learner="boosting"), mse.DoublyRobust(), mse.HugginsAlho("x + z", "by list")):
+        start = time.perf_counter()
+        population = estimator.fit(table).population
+        print(f"{table.n_observed:,} persons, {time.perf_counter() - start:.1f} s: {population!r}")
+
+
+def main() -> None:
+    """Run one study."""
+    if sys.argv[1] == "speed":
+        return speed()
+    start = time.perf_counter()
+    found = study(sys.argv[1], int(sys.argv[2]))
+    print(found.round(4).to_string())
+    print(f"{sys.argv[2]} worlds, {time.perf_counter() - start:.0f} s")
+    return None
+
+
+if __name__ == "__main__":
+    main()
