@@ -43,6 +43,7 @@ _HOMES = ESTIMATORS | {
     "list_datasets": "mse.data.datasets",
     "load_dataset": "mse.data.datasets",
     "monitor": "mse.monitoring",
+    "plan": "mse.planning",
     "read": "mse.data.reading",
     "tipping_points": "mse.bounding",
     "validate": "mse.validation",

@@ -40,6 +40,7 @@ from mse.loglinear import LogLinear as LogLinear
 from mse.loglinear import LogLinearSearch as LogLinearSearch
 from mse.models.terms import HierarchicalModel as HierarchicalModel
 from mse.monitoring import monitor as monitor
+from mse.planning import plan as plan
 from mse.reporting import write_report as write_report
 from mse.resampling import bootstrap as bootstrap
 from mse.validation import validate as validate
