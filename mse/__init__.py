@@ -39,6 +39,7 @@ _HOMES = ESTIMATORS | {
     "compare": "mse.comparing",
     "contrast": "mse.contrasts",
     "bounds": "mse.bounding",
+    "drivers": "mse.driving",
     "estimate": "mse.estimating",
     "list_datasets": "mse.data.datasets",
     "load_dataset": "mse.data.datasets",

@@ -34,13 +34,11 @@ def test_two_lists_without_overlap_have_no_estimate() -> None:
 
 
 def test_persons_who_differ_make_a_narrow_interval_wrong() -> None:
-    alike = mse.plan(LISTS, 4000, tables=40, estimator="LogLinear('main')", seed=2)
-    differ = mse.plan(
-        LISTS, 4000, heterogeneity=1.2, tables=40, estimator="LogLinear('main')", seed=2
-    )
+    alike = mse.plan(LISTS, 4000, estimator="LogLinear('main')", seed=2)
+    differ = mse.plan(LISTS, 4000, heterogeneity=1.2, estimator="LogLinear('main')", seed=2)
     first, second = alike["as planned"], differ["as planned"]
     assert second.total < 0.8 * first.total
-    assert second.covered < 0.1 < 0.85 < first.covered
+    assert second.covered < 0.1 < 0.75 < first.covered
     assert second.overlapping > first.overlapping
 
 
