@@ -30,6 +30,7 @@ from mse.data.read_options import ReadOptions as ReadOptions
 from mse.data.reading import Reading as Reading
 from mse.data.reading import read as read
 from mse.data.table import CaptureTable as CaptureTable
+from mse.driving import drivers as drivers
 from mse.errors import BoundaryWarning as BoundaryWarning
 from mse.errors import ConvergenceWarning as ConvergenceWarning
 from mse.errors import InconsistentRecordsWarning as InconsistentRecordsWarning
@@ -47,6 +48,7 @@ from mse.loglinear import LogLinear as LogLinear
 from mse.loglinear import LogLinearSearch as LogLinearSearch
 from mse.models.terms import HierarchicalModel as HierarchicalModel
 from mse.monitoring import monitor as monitor
+from mse.planning import plan as plan
 from mse.pooling import pool as pool
 from mse.reaching import reach as reach
 from mse.reporting import write_report as write_report

@@ -195,9 +195,10 @@ class _Source:
 
 def _check_scopes(monitor: Monitor, wanted: Sequence[Mapping[str, Sequence[Any]]]) -> None:
     """Refuse to compare periods of different scope, unless that was asked for."""
-    periods = {each for where in wanted for each in where.get(monitor.period, monitor.levels)}
-    scopes = list(dict.fromkeys(monitor.scopes[each] for each in monitor.levels if each in periods))
-    if len(scopes) > 1 and not monitor.across_scopes:
+    scopes = monitor.crossing(
+        (each, where) for where in wanted for each in where.get(monitor.period, monitor.levels)
+    )
+    if scopes and not monitor.across_scopes:
         raise ModelError(
             f"The expression compares periods of different scope of the registers, {listed(scopes)}. Compare "
             "periods of one scope, or make the monitor with across_scopes=True."

@@ -795,6 +795,7 @@ def monitor_with(
         period=monitor.period,
         group_names=monitor.group_names,
         scopes=monitor.scopes,
+        rules=monitor.rules,
         level=monitor.level,
         across_scopes=monitor.across_scopes,
         # The number of draws is known, and nothing of them.

@@ -248,19 +248,28 @@ def scopes_of(
     if isinstance(scope, str):
         scopes = _scopes_by_covariate(table, period, scope)
         return table.collapse(scope), scopes
-    unknown = [each for each in scope if each not in periods]
+    return table, from_then_on(
+        scope, periods, f"`scope` names {{}}, which no {period}", table.info.scope
+    )
+
+
+def from_then_on(
+    named: Mapping[Level, str], periods: Sequence[Level], what: str, begin: str = ""
+) -> dict[Level, str]:
+    """Say what holds in each period, where it is named from some periods on."""
+    unknown = [each for each in named if each not in periods]
     if unknown:
         raise ModelError(
-            f"`scope` names {listed(unknown)}, which no {period} in the table is: there are "
+            f"{what.format(listed(unknown))} in the table is: there are "
             f"{listed(periods, 12)}.{near(unknown[0], periods)}"
         )
-    first = next(each for each in periods if each in scope) if scope else ""
-    current = table.info.scope or f"before {first}"
-    scopes = {}
+    first = next(each for each in periods if each in named) if named else ""
+    current = begin or f"before {first}"
+    found = {}
     for each in periods:
-        current = str(scope.get(each, current))
-        scopes[each] = current
-    return table, scopes
+        current = str(named.get(each, current))
+        found[each] = current
+    return found
 
 
 def _scopes_by_covariate(table: CaptureTable, period: str, scope: str) -> dict[Level, str]:

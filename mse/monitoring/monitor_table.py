@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.comparing import default_estimator
+from mse.data.checks import near
 from mse.data.datasets import table_from
 from mse.errors import ModelError
 from mse.messages import Message
-from mse.monitoring.draws import breaks_in, joint_draws, read_inhabitants, scopes_of
-from mse.monitoring.result import Monitor, check_names
+from mse.monitoring.draws import breaks_in, from_then_on, joint_draws, read_inhabitants, scopes_of
+from mse.monitoring.result import GroupRule, Monitor, check_names
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def monitor(
     rates: Any = None,
     level: float = DEFAULT_LEVEL,
     scope: Mapping[Level, str] | str | None = None,
+    rules: Mapping[str, Mapping[Level, str]] | None = None,
     across_scopes: bool = False,
     resampling: Resampling = "population",
     n_jobs: int | None = None,
@@ -171,8 +173,12 @@ def monitor(
         Scope of the registers from each period on, ``{2010: "older", 2016: "newer"}``; or the
         covariate that holds the scope, of which each period has one. By default ``table.info.scope``
         for all periods.
+    rules : mapping of str to mapping, optional
+        Groups of which the rules of registration changed, and the rule from each period on:
+        ``{"nationality=other": {2019: "narrower protection scheme"}}``. It is a break as one of the scope is,
+        for the group and for all that it is part of.
     across_scopes : bool, default False
-        Compare and sum periods of different scope. Otherwise that is refused.
+        Compare and sum periods of different scope, or rules. Otherwise that is refused.
     resampling : {"population", "multinomial", "parametric"}, default "population"
         As of `mse.bootstrap`: each period and group is drawn with its own estimated size.
     n_jobs : int, optional
@@ -246,6 +252,7 @@ def monitor(
             "not a group of persons."
         )
     inhabitants = read_inhabitants(rates, table.covariates, period)
+    ruled = tuple(_rules(table, period, rules or {}))
     table, scopes = scopes_of(table, period, scope)
     if estimator is None:
         choice = default_choice(table, period, criterion, trend)
@@ -272,7 +279,30 @@ def monitor(
         inhabitants,
         (*joint.population.warnings, *_warnings(chosen, period, scopes, across_scopes)),
         (*said_of_models(table, choice, period), *_summed(table, (period, *names))),
+        ruled,
     )
+
+
+def _rules(
+    table: CaptureTable, period: str, rules: Mapping[str, Mapping[Level, str]]
+) -> Iterator[GroupRule]:
+    """Read groups of which the rules changed."""
+    groups = {
+        f"{name}={level}": (name, level)
+        for name, levels in table.covariates.items()
+        for level in levels
+        if name != period
+    }
+    for key, named in rules.items():
+        if key not in groups:
+            raise ModelError(
+                f"`rules` names {key!r}, which is no group of the table: expected a covariate and one of its "
+                f"levels, such as {next(iter(groups), 'sex=female')!r}.{near(key, list(groups))}"
+            )
+        told = from_then_on(
+            named, table.covariates[period], f"`rules` of {key} name {{}}, which no {period}"
+        )
+        yield GroupRule(*groups[key], {when: f"{key}: {each}" for when, each in told.items()})
 
 
 def _summed(table: CaptureTable, reported: tuple[str, ...]) -> Iterator[str]:

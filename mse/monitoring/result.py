@@ -230,6 +230,20 @@ def _reason(strata: Strata, members: Sequence[int], limit: Limit) -> str:
 
 MONITOR_SCHEMA = "mse.monitor/2"
 
+
+@dataclass(frozen=True)
+class GroupRule:
+    """How persons of one group are registered in each period: a change is a break for the group."""
+
+    name: str  # the covariate; empty for everybody
+    level: Level
+    of: Mapping[Level, str]  # the rule in each period, in words
+
+    def holds_in(self, where: Mapping[str, Any]) -> bool:
+        """Whether a part of the population, by levels of covariates, has persons of the group."""
+        return self.name not in where or self.level in _several(where[self.name])
+
+
 #: One level of one covariate; nothing for everybody.
 _Group: TypeAlias = "tuple[tuple[str, Level], ...]"
 
@@ -253,6 +267,7 @@ class Monitor(Result):
     inhabitants: Inhabitants  # what rates are per
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what every model has that was searched, and what was summed over
+    rules: tuple[GroupRule, ...] = ()  # of registration in single groups, where they changed
 
     # Figures -----------------------------------------------------------------------------------
 
@@ -359,11 +374,11 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         status: str = joint_status([strata.status[each] for each in members])
         reason = "" if status in ("ok", "boundary") else _reason(strata, members, limit)
         spans = self.levels if period is None else (period,)
-        scopes = dict.fromkeys(self.scopes[each] for each in spans)
-        scope = "; ".join(scopes)
-        if len(scopes) > 1 and not self.across_scopes:
+        scope = "; ".join(dict.fromkeys(self.scopes[each] for each in spans))
+        scopes = self.crossing((each, where) for each in spans)
+        if scopes and not self.across_scopes:
             total, status = nan, ACROSS_SCOPES
-            reason = Message("reason.scope_sum", period=self.period, scopes=tuple(scopes))
+            reason = Message("reason.scope_sum", period=self.period, scopes=scopes)
         # A rate over several periods is per inhabitant and period.
         parts = product(*(_several(each) for each in where.values()))
         inhabitants = sum(
@@ -442,7 +457,7 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
             ``across_scopes=True`` was not asked for.
         """
         pair = self.at(first, **where), self.at(last, **where)
-        reason = self._refusal(first, last)
+        reason = self._refusal(first, last, where)
         if reason:
             raise ModelError(
                 f"{reason} Compare periods of one scope, or ask for it with across_scopes=True."
@@ -466,11 +481,34 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         if each not in levels:
             raise ModelError(f"{name} has no level {each!r}: there are {listed(levels, 12)}.")
 
-    def _refusal(self, first: Level, last: Level) -> str:
-        """Why two periods may not be compared; empty if they may."""
-        if self.across_scopes or self.scopes[first] == self.scopes[last]:
+    def crossing(
+        self, parts: Iterable[tuple[Level, Mapping[str, Level | Collection[Level]]]]
+    ) -> tuple[str, ...]:
+        """Find scopes, or rules of one group, that differ between parts of the population.
+
+        Parameters
+        ----------
+        parts : iterable of tuple
+            The period of each, and its group, ``(2015, {"sex": "female"})``.
+
+        Returns
+        -------
+        tuple of str
+            Those that differ; empty where all parts may be compared and added.
+        """
+        parts = list(parts)
+        everybody = GroupRule("", None, self.scopes)
+        for rule in (everybody, *self.rules):
+            found = dict.fromkeys(rule.of[when] for when, where in parts if rule.holds_in(where))
+            if len(found) > 1:
+                return tuple(found)
+        return ()
+
+    def _refusal(self, first: Level, last: Level, where: Mapping[str, Any]) -> str:
+        """Why a group in two periods may not be compared; empty if it may."""
+        scopes = self.crossing([(first, where), (last, where)])
+        if self.across_scopes or not scopes:
             return ""
-        scopes = [self.scopes[first], self.scopes[last]]
         ends = {"first": str(first), "last": str(last)}
         return Message("reason.scopes_differ", period=self.period, **ends, scopes=scopes)
 
@@ -479,11 +517,11 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         return self._between(self.cells[first, group], self.cells[last, group])
 
     def _between(self, first: Cell, last: Cell) -> Change:
-        reason = self._refusal(first.period, last.period)
+        reason = self._refusal(first.period, last.period, first.where)
         if reason:
             return without_figures(first, last, ACROSS_SCOPES, reason)
-        scopes = self.scopes[first.period], self.scopes[last.period]
-        note = Message("reason.scopes_crossed", scopes=scopes) if len(set(scopes)) > 1 else ""
+        scopes = self.crossing((each.period, first.where) for each in (first, last))
+        note = Message("reason.scopes_crossed", scopes=scopes) if scopes else ""
         change = change_between(first, last, self.level, note)
         if first.alike is None or last.alike is None:
             return change

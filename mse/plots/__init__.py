@@ -35,6 +35,7 @@ from mse.plots.scenarios import (
     leave_one_out,
     merged_lists,
     odds_ratio,
+    plan,
     prior_sensitivity,
     tipping_points,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "model_uncertainty",
     "odds_ratio",
     "overlap_heatmap",
+    "plan",
     "predictive_check",
     "prior_sensitivity",
     "profile_likelihood",

@@ -14,6 +14,7 @@ from mse.answer.intervals import DEFAULT_LEVEL
 from mse.bayes.checks import PriorSensitivity
 from mse.bounding import DIFFERING, HIGHEST, Bounds, TippingPoints
 from mse.contrasts import Contrast
+from mse.planning import Plan
 from mse.plots import _canvas as draw
 from mse.plots._canvas import BLUE, RED, SKY, SMALL, Head, finite, ink
 from mse.plots._rows import Row, Rows, draw_rows
@@ -389,6 +390,55 @@ def contrast(
     how = Rows(text, result.level, "linear", kind=kind, unit="contrast_axis")
     head = Head(text("title_contrast"), (text.given(result.given),))
     return draw_rows(ax, [row], how, head)
+
+
+@draws(Plan)
+def plan(result: Plan, *, ax: Axes | None = None, words: Mapping[str, str] | None = None) -> Axes:
+    """Draw what a study may be expected to find, a row for each scenario.
+
+    Parameters
+    ----------
+    result : Plan
+        What `mse.plan` expects.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    words : mapping of str to str, optional
+        Other words, by the keys of `mse.plots.ENGLISH`.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> import mse
+    >>> found = mse.plan({"police": 0.3, "care": 0.2, "other": 0.2}, 500, tables=30, seed=1)
+    >>> [label.get_text() for label in mse.plots.plan(found).get_yticklabels()]
+    ['as planned', 'one more list', 'larger overlap']
+    """
+    text = Words(words)
+    rows = [
+        Row(
+            text(f"plan_{each.scenario.replace(' ', '_')}"),
+            each.total,
+            each.low,
+            each.high,
+            observed=each.registered,
+            status="not_estimable" if math.isnan(each.total) else "ok",
+            more=text(
+                "plan_chances", none=text.share(each.no_estimate), held=_held(each.covered, text)
+            ),
+        )
+        for each in result.outlooks
+    ]
+    rows[0] = replace(rows[0], style=(RED, "D"))
+    how = Rows(text, result.level, guide={"x": result.N})
+    head = Head(text("title_plan", size=text.number(result.N)), (text("plan_explained"),))
+    return draw_rows(ax, rows, how, head)
+
+
+def _held(covered: float, words: Words) -> str:
+    return words("no_interval") if math.isnan(covered) else words.share(covered)
 
 
 def _bands(level: float, words: Words) -> str:
