@@ -41,6 +41,7 @@ _HOMES = ESTIMATORS | {
     "bounds": "mse.bounding",
     "estimate": "mse.estimating",
     "list_datasets": "mse.data.datasets",
+    "load": "mse._saving",
     "load_dataset": "mse.data.datasets",
     "monitor": "mse.monitoring",
     "read": "mse.data.reading",

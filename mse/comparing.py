@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 import pandas as pd
 
 from mse._drawing import Drawn
+from mse._saving import Saved
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
 from mse.answer.population import kind_of
@@ -124,7 +125,7 @@ def _check_searchable(table: CaptureTable) -> None:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison(Drawn):
+class Comparison(Drawn, Saved):
     """Several estimators fitted to one table, side by side.
 
     Attributes

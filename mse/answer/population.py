@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from mse._drawing import Drawn
+from mse._saving import Saved
 from mse._typing import FrozenDict
 from mse.answer.intervals import (
     DEFAULT_LEVEL,
@@ -570,7 +571,7 @@ def _decode_stratum_draws(data: list[Any] | None, strata: Strata | None) -> pd.D
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PopulationEstimate(Drawn):
+class PopulationEstimate(Drawn, Saved):
     """The size of a population of which only a part was seen.
 
     The estimand is N, the number of persons in the population: the observed ones, who are on at

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from mse._drawing import Drawn
+from mse._saving import Saved
 from mse.answer.intervals import REPEATED
 from mse.core.existence import FINITE, INDETERMINATE, LIMITS
 from mse.errors import ModelError
@@ -209,7 +210,7 @@ class _Answering(Protocol):
     def _headline(self) -> str: ...
 
 
-class Fitted(Drawn):
+class Fitted(Drawn, Saved):
     """What all fits can do beside giving their ``population``, whose status is theirs.
 
     Examples

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from mse._drawing import Drawn
+from mse._saving import Saved
 from mse.messages import MARK
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _section_html(section: Section) -> str:
     return "".join(parts)
 
 
-class Result(Drawn):
+class Result(Drawn, Saved):
     """What all results of an analysis can do; a class gives its ``_sections``, and whom to cite."""
 
     references: ClassVar[tuple[str, ...]] = ()
