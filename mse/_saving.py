@@ -12,17 +12,19 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
 from types import MethodType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from mse._typing import FrozenDict
 from mse.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SCHEMA = "mse.saved/1"
 _CONTENT = "content.json"

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, product
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -22,6 +21,7 @@ import pandas as pd
 from mse._drawing import Drawn
 from mse._saving import Saved
 from mse._typing import FrozenDict
+from mse._versions import release
 from mse.answer.intervals import (
     DEFAULT_LEVEL,
     REFERENCES,
@@ -952,12 +952,8 @@ class PopulationEstimate(Drawn, Saved):
 
 @cache
 def _release() -> str:
-    """Find the version that is installed, once."""
-    try:
-        return version("multiple-systems")
-    except PackageNotFoundError:
-        # Used from a source tree that is not installed.
-        return "unknown"
+    """Find the version that is installed, once; a source tree need not be installed."""
+    return release("multiple-systems") or "unknown"
 
 
 def provenance(estimator: object, table: CaptureTable) -> dict[str, Any]:

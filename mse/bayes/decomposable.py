@@ -165,7 +165,7 @@ class _Power:
         return -self.decay * np.log(total)
 
 
-def _prior_decay(estimator: DecomposableGraphs, problem: Problem) -> float:
+def _prior_decay(problem: Problem) -> float:
     """How fast the prior of N falls: as N to the power of minus this."""
     if isinstance(problem.log_prior, _Power):
         return problem.log_prior.decay
@@ -177,7 +177,7 @@ def learn(estimator: DecomposableGraphs, table: CaptureTable, *, exact: bool) ->
     """Find the posterior, by summing over all graphs or by walking among them."""
     problem = prepare(estimator, table)
     find = _exact if exact else _sampled
-    learned = find(estimator, problem, _prior_decay(estimator, problem))
+    learned = find(estimator, problem, _prior_decay(problem))
     if not isinstance(estimator.prior, str):
         _check_smooth(learned.posterior, problem)
     return learned

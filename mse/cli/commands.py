@@ -2,7 +2,7 @@
 
 Exit status: 0 with an estimate, 2 for bad input (with a message on the error stream that says what
 to mend), 3 when nothing is estimable (the reason is printed all the same), 4 when `mse check` finds a
-count that is given away. Output holds estimates
+count that is given away, 5 when `mse verify` finds a run that does not come out the same. Output holds estimates
 and counts, never rows of the input.
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mse.answer.shown import csv_text
 from mse.cli.check import check_command
 from mse.cli.monitor import monitor_command
 from mse.cli.options import (
@@ -44,7 +45,6 @@ from mse.cli.options import (
     Workers,
     allowed,
     bundle_for,
-    csv_text,
     json_text,
     operated,
     plain_errors,
@@ -58,6 +58,13 @@ from mse.cli.options import (
 from mse.cli.read import read_command
 from mse.cli.report import report_command
 from mse.cli.simulate import simulate_command
+from mse.cli.year import (
+    bundle_command,
+    compare_runs_command,
+    init_command,
+    run_command,
+    verify_command,
+)
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
@@ -194,6 +201,11 @@ app.command("report")(report_command)
 
 
 app.command("read")(read_command)
+app.command("init")(init_command)
+app.command("run")(run_command)
+app.command("verify")(verify_command)
+app.command("bundle")(bundle_command)
+app.command("compare-runs")(compare_runs_command)
 app.command("check")(check_command)
 
 

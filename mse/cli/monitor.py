@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from mse.answer.shown import csv_text
 from mse.cli.options import (
     NOT_ESTIMABLE,
     CriterionName,
@@ -28,7 +29,6 @@ from mse.cli.options import (
     Workers,
     allowed,
     bundle_for,
-    csv_text,
     names_in,
     operated,
     plain_errors,
@@ -43,8 +43,6 @@ from mse.cli.options import (
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mse.answer.protocols import Estimator
     from mse.data.table import CaptureTable
     from mse.monitoring import Monitor
@@ -232,19 +230,5 @@ def _text(found: Monitor, form: Form, *, changes: bool) -> str:
     if form is Form.json:
         return found.to_json()
     if form is Form.csv:
-        return csv_text(_all_changes(found) if changes else found.to_frame())
+        return csv_text(found.all_changes() if changes else found.to_frame())
     return found.summary()
-
-
-def _all_changes(found: Monitor) -> pd.DataFrame:
-    """List changes of everybody, then of each group."""
-    import pandas as pd
-
-    frames = [found.changes().assign(group=None, group_level=None)]
-    for name in found.group_names:
-        frame = found.changes(name)
-        frames.append(frame.assign(group=name).rename(columns={name: "group_level"}))
-    columns = ["first", "last", "group", "group_level"]
-    rows = [row for frame in frames for row in frame.to_dict(orient="records")]
-    rest = [name for name in frames[0] if name not in columns]
-    return pd.DataFrame(rows, columns=[*columns, *rest])

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import mse
 from mse.cli import app
-from mse.cli.options import csv_text
+from mse.answer.shown import csv_text
 from mse.reporting import build_report
 from mse.reporting.writing import as_form
 
