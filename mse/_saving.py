@@ -363,7 +363,8 @@ class _Loader:
             names, index = self._pandas(data["columns"]), self._pandas(data["index"])
             return pd.Series(values, index=index, name=names[0])
         if "range" in data:
-            return pd.RangeIndex(*data["range"], name=self.decoded(data["names"])[0])
+            start, stop, step = data["range"]
+            return pd.RangeIndex(start, stop, step, name=self.decoded(data["names"])[0])
         if "tuples" in data:
             rows = self.decoded(data["tuples"])
             return pd.MultiIndex.from_tuples(rows, names=self.decoded(data["names"]))

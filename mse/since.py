@@ -228,7 +228,9 @@ def _figures(result: Mapping[str, Any]) -> dict[str, Known]:
     if "cells" in result:
         return {_where(each): _row(each["observed"], each["total"]) for each in result["cells"]}
     intervals = result["interval"] or {"levels": []}
-    ends = next((each for each in intervals["levels"] if each["level"] == 0.95), {})
+    ends: Mapping[str, Any] = next(
+        (each for each in intervals["levels"] if each["level"] == 0.95), {}
+    )
     return {"": _row(result["observed"], {**ends, "point": result["total"]})}
 
 

@@ -67,7 +67,7 @@ def init_command(
         # As `mse monitor` does: the year is the period, if nothing else is said.
         period = found.options.period or ("year" if "year" in found.unused else None)
         axes = [each for each in named_groups if each != period]
-        said = {"period": period} if period else {}
+        said: dict[str, Any] = {"period": period} if period else {}
         if axes:
             said["covariates"] = list(dict.fromkeys([*(found.options.covariates or ()), *axes]))
         found = understand(source, reading, **said) if said else found
@@ -148,7 +148,7 @@ def bundle_command(
         from mse.running.verifying import review
 
         kind = "review" if for_review else "bundle"
-        target = output or folder.with_name(f"{folder.resolve().name}-{kind}")
+        target = output or folder.resolve().with_name(f"{folder.resolve().name}-{kind}")
         if target.exists():
             raise ModelError(f"{target} exists: name another folder with --output.")
         record = record_of(folder)

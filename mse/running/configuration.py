@@ -204,18 +204,14 @@ class Configuration:
             if each not in ("data", *_SECTIONS)
         ]
         given = {each: data.get(each, {}) for each in ("data", *_SECTIONS)}
-        problems += [
-            f"[{each}] is no section."
-            for each, value in given.items()
-            if not isinstance(value, dict)
-        ]
-        made = {}
-        if not problems:
-            made = {
-                each: _section(kind, each, given[each], problems)
-                for each, kind in _SECTIONS.items()
-            }
-        reading = dict(given["data"]) if isinstance(given["data"], dict) else {}
+        for each, value in given.items():
+            if not isinstance(value, dict):
+                problems.append(f"{each} is {value!r}: expected a section, [{each}].")
+                given[each] = {}
+        made = {
+            each: _section(kind, each, given[each], problems) for each, kind in _SECTIONS.items()
+        }
+        reading = dict(given["data"])
         source = reading.pop("source", None)
         if not isinstance(source, str):
             problems.append('[data] names no source: add source = "persons.csv".')

@@ -192,7 +192,7 @@ def review(
     announce("attacking what leaves")
     held = inputs.rules if inputs.rules.suppresses else rules_of("cbs")
     leaving = [source / name for name in record["outputs"]]
-    found = attack([each for each in leaving if each.suffix != ".csv"], held)
+    found = attack(leaving, held)
     files = {
         "methods.md": _methods(inputs, results),
         "attack.csv": csv_text(found),

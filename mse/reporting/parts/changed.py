@@ -43,5 +43,5 @@ def _of(context: Context, found: Since) -> Iterator[Block]:
             for at, name in enumerate(COLUMNS)
         ]
         # Figures that were published: protected and rounded there.
-        rows = [each.cells(say) for each in found.figures]
-        yield context.table(say("changed.figures"), columns, rows)
+        cells = [each.cells(say) for each in found.figures]
+        yield context.table(say("changed.figures"), columns, cells)
