@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +34,12 @@ from mse.running.making import figures_of, is_monitored, levels_of, model_of, re
 from mse.since import Since, Step, since
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mse.data.table import CaptureTable
     from mse.disclosure import Rules
+    from mse.running.making import Compute
 
 _SYNTHETIC = "SYNTHETIC"
 
@@ -59,7 +61,7 @@ def run_anew(
         inputs, bundle = _read(asked, command=command)
     cache = made_private(asked.path(asked.output.cache))
 
-    def step(name: str, key: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
+    def step(name: str, key: Mapping[str, Any], compute: Compute) -> Any:
         return _kept(cache, log, inputs.table, name, key, compute, fresh=fresh)
 
     results = results_of(inputs, step)
@@ -89,7 +91,7 @@ def _kept(
     table: CaptureTable,
     name: str,
     key: Mapping[str, Any],
-    compute: Callable[[], Any],
+    compute: Compute,
     *,
     fresh: bool,
 ) -> Any:
@@ -101,10 +103,24 @@ def _kept(
     path = cache / f"{mark}.npz"
     with log.step(name) as noted:
         if fresh or not path.exists():
-            save(compute(), path)
+            parts = path.with_suffix(".parts")
+            found = compute(parts)
+            noted["unfinished"] = _unfinished(found)
+            if noted["unfinished"]:
+                log.say(f"{name} was stopped; what was finished is kept: run it again to go on")
+                return found
+            save(found, path)
+            shutil.rmtree(parts, ignore_errors=True)
         else:
             noted["kept"] = True
         return load(path, {TableInfo: table.info})
+
+
+def _unfinished(found: Any) -> bool:
+    """Whether replicates are missing since somebody stopped, or something killed, those who made them."""
+    first = found[0] if isinstance(found, list) else found
+    said = getattr(first, "warnings", ())
+    return any(getattr(each, "key", "") == "remark.unfinished" for each in said)
 
 
 # Reading ------------------------------------------------------------------------------------------
@@ -300,6 +316,8 @@ def _write(
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
         save(inputs, inside / "inputs.npz")
         hashes = {name: digest(text) for name, text in outputs.items()}
+        if any(each.get("unfinished") for each in log.steps):
+            record = {**record, "state": ""}
         whole = {**record, "steps": log.steps, "outputs": hashes}
         write_private(
             inside / "run.json", json.dumps(whole, indent=1, ensure_ascii=False, default=str)

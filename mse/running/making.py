@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mse.answer.intervals import STORED_LEVELS
 from mse.answer.shown import csv_text
@@ -20,25 +20,30 @@ from mse.running.folder import RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from mse.answer.protocols import Estimator
     from mse.data.table import CaptureTable
     from mse.running.folder import Inputs
 
 
-def directly(name: str, key: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
+#: What computes a step; it is told a folder that finished parts of it are kept in, or None.
+Compute: TypeAlias = "Callable[[Path | None], Any]"
+#: What takes a step: its name, what it depends on besides the table, and what computes it.
+Step: TypeAlias = "Callable[[str, Mapping[str, Any], Compute], Any]"
+
+
+def directly(name: str, key: Mapping[str, Any], compute: Compute) -> Any:
     """Compute a step, whatever was computed before."""
     del name, key
-    return compute()
+    return compute(None)
 
 
-def results_of(
-    inputs: Inputs, step: Callable[[str, Mapping[str, Any], Callable[[], Any]], Any] = directly
-) -> list[Any]:
+def results_of(inputs: Inputs, step: Step = directly) -> list[Any]:
     """Estimate what a configuration asks for.
 
     inputs: of the run
-    step: takes a name, everything the step depends on besides the table, and what computes it
+    step: takes each step
     """
     asked = Configuration.of(inputs.configuration)
     key = {
@@ -48,16 +53,18 @@ def results_of(
         "inhabitants": None if inputs.inhabitants is None else inputs.inhabitants.to_csv(),
     }
     if is_monitored(asked, inputs.table):
-        found = [step("the monitor", key, lambda: _monitor(inputs, asked)), inputs.table]
+        found = [step("the monitor", key, lambda kept: _monitor(inputs, asked, kept)), inputs.table]
         if asked.method.estimators:
             others = {"estimators": asked.method.estimators}
             found.append(
                 step(
-                    "other methods", others, lambda: compare(inputs.table, asked.method.estimators)
+                    "other methods",
+                    others,
+                    lambda _: compare(inputs.table, asked.method.estimators),
                 )
             )
     else:
-        found = step("the estimate, other methods, checks", key, lambda: _usual(inputs, asked))
+        found = step("the estimate, other methods, checks", key, lambda _: _usual(inputs, asked))
     return [*found, *([inputs.since] if inputs.since is not None else [])]
 
 
@@ -72,7 +79,7 @@ def is_monitored(asked: Configuration, table: CaptureTable) -> bool:
     return False
 
 
-def _monitor(inputs: Inputs, asked: Configuration) -> Monitor:
+def _monitor(inputs: Inputs, asked: Configuration, kept: Path | None) -> Monitor:
     method, table = asked.method, inputs.table
     period = str(asked.period)
     chosen = model_of(asked)
@@ -92,6 +99,7 @@ def _monitor(inputs: Inputs, asked: Configuration) -> Monitor:
         n_jobs=asked.output.workers,
         progress=False,
         heterogeneity=method.heterogeneity,
+        checkpoint=kept,
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import mse
+from mse import resampling
 from mse.cli import app
 from mse.data.read_options import ReadOptions
 from mse.errors import ModelError
@@ -166,6 +167,34 @@ def test_scope(folder: Path) -> None:
     path.write_text(path.read_text() + '\n[scope]\nbreaks = {2016 = "newer"}\n', encoding="utf-8")
     shown = json.loads((run(path) / "result.json").read_text(encoding="utf-8"))
     assert shown["breaks"] == [[2015, 2016]]
+
+
+def test_what_was_finished_is_kept_where_a_run_is_stopped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def stopping(*given: Any) -> Any:
+        made.append(1)
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        return resampling_redraw(*given)
+
+    resampling_redraw = resampling._redraw
+    path = written(folder, method={"replicates": 150})
+    monkeypatch.setattr(resampling, "_redraw", stopping)
+    said: list[str] = []
+    with pytest.warns(mse.ConvergenceWarning):
+        run(path, announce=said.append)
+    assert any("run it again" in each for each in said)
+    finished = [each.name for each in (folder / ".mse").rglob("*-*.npz")]
+    assert finished
+    result = run(path, announce=said.append)
+    # One chunk was taken up: the others are drawn, and the first is not drawn again.
+    assert len(made) == 1 + math.ceil(150 / resampling.CHUNK)
+    assert json.loads((result / "result.json").read_text())["replicates"] == 150
+    assert not [*(folder / ".mse").rglob("*.parts")]
+    assert verify(result).passes
 
 
 # The configuration --------------------------------------------------------------------------------
