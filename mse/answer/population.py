@@ -20,6 +20,7 @@ import pandas as pd
 
 from mse._drawing import Drawn
 from mse._saving import Saved
+from mse._schemas import check_schema, loaded
 from mse._typing import FrozenDict
 from mse._versions import release
 from mse.answer.intervals import (
@@ -426,10 +427,20 @@ def decode_population(data: object) -> dict[str, Any]:
     if not isinstance(data, Mapping) or schema not in _READ:
         msg = f"The data name the schema {schema!r}; expected {POPULATION_SCHEMA!r}."
         raise ModelError(msg)
+    check_schema(data, str(schema).removeprefix("mse.").replace("/", "-"))
     try:
         return _decode(data)
-    except (KeyError, TypeError, AttributeError) as error:
-        msg = f"The data do not follow {schema}: {type(error).__name__}: {error}."
+    except ModelError:
+        raise
+    except (
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        msg = f"The data contradict each other: {type(error).__name__}: {error}."
         raise ModelError(msg) from error
 
 
@@ -924,12 +935,7 @@ class PopulationEstimate(Drawn, Saved):
         ModelError
             If the text is not JSON, or does not follow the schema ``mse.population/2`` or its first version.
         """
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            msg = f"The text is not JSON: {error}."
-            raise ModelError(msg) from error
-        return cls.from_dict(data)
+        return cls.from_dict(loaded(text))
 
     def summary(self, level: float = DEFAULT_LEVEL) -> str:
         """Put the estimate in words: question, interval, point, conditions, assumptions, source."""

@@ -76,7 +76,7 @@ ScopeColumn: TypeAlias = Annotated[
 AcrossScopes: TypeAlias = Annotated[
     bool, typer.Option("--across-scopes", help="Compare and add periods of different scope.")
 ]
-Population: TypeAlias = Annotated[
+Inhabitants: TypeAlias = Annotated[
     str | None,
     typer.Option(
         help="CSV or Parquet file with columns for the period, groups if known, and population; "
@@ -96,7 +96,7 @@ def monitor_command(
     period: Period = None,
     groups: Groups = None,
     covariates: Further = None,
-    population: Population = None,
+    inhabitants: Inhabitants = None,
     model: Model = None,
     criterion: OneCriterion = CriterionName.bic,
     trend: Trend = None,
@@ -143,7 +143,7 @@ def monitor_command(
             _model(model, criterion, trends),
             replicates,
             seed if bundle is None else bundle.seed(seed),
-            rates=None if population is None else frame_of(population, command=True),
+            rates=None if inhabitants is None else frame_of(inhabitants, command=True),
             level=level,
             scope=_scope(table, period, scope_break) if scope_column is None else scope_column,
             across_scopes=across_scopes,

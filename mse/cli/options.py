@@ -158,7 +158,12 @@ Replicates: TypeAlias = Annotated[
     ),
 ]
 Workers: TypeAlias = Annotated[
-    int, typer.Option(help="Workers of the bootstrap; -1 takes every core.")
+    int,
+    typer.Option(
+        "--workers",
+        "--n-jobs",
+        help="Workers of the bootstrap, n_jobs in Python; -1 takes every core.",
+    ),
 ]
 Operating: TypeAlias = Annotated[
     list[str] | None,

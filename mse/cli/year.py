@@ -53,10 +53,7 @@ def init_command(
         Path, typer.Option("--output", "-o", help="File for the configuration.")
     ] = Path("monitor.toml"),
 ) -> None:
-    """Write a configuration for a source: one readable file, to be run every year.
-
-    Example: mse init registrations.csv --groups sex -o monitor.toml
-    """
+    """Write a configuration for a source: one readable file, to be run every year."""
     with plain_errors():
         from mse.running.configuration import template
 
@@ -95,10 +92,7 @@ def run_command(
         bool, typer.Option("--fresh", help="Compute everything anew, whatever was computed before.")
     ] = False,
 ) -> None:
-    """Run a configuration: read, estimate, write; what did not change is not computed again.
-
-    Example: mse run monitor.toml
-    """
+    """Run a configuration: read, estimate, write; what did not change is not computed again."""
     with plain_errors():
         from mse.running import run
 
@@ -109,10 +103,7 @@ def run_command(
 def verify_command(
     folder: Folder, *, form: OutputFormat = Form.text, output: Output = None
 ) -> None:
-    """Make a run again from what it kept, offline, and compare; exit status 5 where it differs.
-
-    Example: mse verify results
-    """
+    """Make a run again from what it kept, offline, and compare; exit status 5 where it differs."""
     with plain_errors():
         from mse.running.verifying import verify
 
@@ -139,10 +130,7 @@ def bundle_command(
         typer.Option("--output", "-o", help="Folder to make; by default RUN-review or RUN-bundle."),
     ] = None,
 ) -> None:
-    """Put a run into one folder, for review or to be verified elsewhere.
-
-    Example: mse bundle results --for-review -o review
-    """
+    """Put a run into one folder, for review or to be verified elsewhere."""
     with plain_errors():
         from mse.running.folder import INSIDE, made_private, record_of
         from mse.running.verifying import review
@@ -172,10 +160,7 @@ def compare_runs_command(
     form: OutputFormat = Form.text,
     output: Output = None,
 ) -> None:
-    """Say what changed between two runs, and why: data, scope, method, disclosure, software.
-
-    Example: mse compare-runs results-2018 results-2019
-    """
+    """Say what changed between two runs, and why: data, scope, method, disclosure, software."""
     with plain_errors():
         from mse.running.anew import compared_runs
 
