@@ -314,8 +314,8 @@ class _Loader:
         kind: Any = import_module(module)
         for each in path.split("."):
             kind = vars(kind)[each]
-        if not isinstance(kind, type):
-            raise TypeError(f"{name} is no class")
+        if not isinstance(kind, type) or kind.__module__ != module:
+            raise TypeError(f"{name} is no class of this package")
         if name in _MADE_BY:
             found = getattr(kind, _MADE_BY[name])(*self._all(parts))
         elif is_dataclass(kind):

@@ -14,7 +14,7 @@ from mse._saving import Saved
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
 from mse.answer.population import kind_of
-from mse.answer.protocols import Answered, Estimator
+from mse.answer.protocols import Answered, Estimator, label_of
 from mse.answer.shown import as_html, as_text, bounded, in_words, persons, span
 from mse.data.datasets import table_from
 from mse.errors import InvalidTableError, ModelError
@@ -160,7 +160,7 @@ class Comparison(Drawn, Saved):
         Returns
         -------
         DataFrame
-            Indexed by the estimators' ``repr``; columns ``method``, ``model``, ``observed``,
+            Indexed by the estimators, with the settings that are not their defaults; columns ``method``, ``model``, ``observed``,
             ``hidden``, ``total``, ``low``, ``high``, ``interval_kind``, ``given``, ``status``,
             ``limit``, ``reason``, ``lower_bound``, then ``n_parameters``, ``deviance``, ``aic`` and ``bic`` of the
             methods that have them. What is not estimable, or not there, is NaN.
@@ -182,7 +182,7 @@ class Comparison(Drawn, Saved):
             "lower_bound",
         ]
         frame = pd.concat([each.to_frame(level) for each in self.populations])
-        frame.index = pd.Index([repr(fit.estimator) for fit in self.fits], name="estimator")
+        frame.index = pd.Index([label_of(fit.estimator) for fit in self.fits], name="estimator")
         measures = {
             name: [float(getattr(fit, name, math.nan)) for fit in self.fits]
             for name in ("n_parameters", "deviance", "aic", "bic")

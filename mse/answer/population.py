@@ -767,6 +767,9 @@ class PopulationEstimate(Drawn, Saved):
         narrow = self.interval(level, "alike")
         return holding(*holding(low, high, self.total), *narrow)
 
+    #: The name that it has elsewhere.
+    conf_int = interval
+
     def probability_above(self, total: float, given: Given | None = None) -> float:
         """Share of the draws in which more than this many persons are in the population.
 
