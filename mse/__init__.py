@@ -45,6 +45,7 @@ _HOMES = ESTIMATORS | {
     "drivers": "mse.driving",
     "estimate": "mse.estimating",
     "list_datasets": "mse.data.datasets",
+    "load": "mse._saving",
     "load_dataset": "mse.data.datasets",
     "monitor": "mse.monitoring",
     "pool": "mse.pooling",
@@ -74,4 +75,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

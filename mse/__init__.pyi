@@ -5,6 +5,7 @@ from mse import disclosure as disclosure
 from mse import plots as plots
 from mse import sensitivity as sensitivity
 from mse import simulate as simulate
+from mse._saving import load as load
 from mse.answer.population import PopulationEstimate as PopulationEstimate
 from mse.bayes.decomposable import DecomposableGraphs as DecomposableGraphs
 from mse.bayes.heterogeneity import HeterogeneousLogLinear as HeterogeneousLogLinear

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 import pandas as pd
 
 from mse._drawing import Drawn
+from mse._saving import Saved
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
 from mse.answer.population import kind_of
-from mse.answer.protocols import Answered, Estimator, suited, takes
+from mse.answer.protocols import Answered, Estimator, label_of, suited, takes
 from mse.answer.shown import as_html, as_text, bounded, in_words, persons, span
 from mse.data.count_table import CountTable
 from mse.data.datasets import data_from
@@ -183,7 +184,7 @@ def _check_searchable(table: CaptureTable) -> None:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison(Drawn):
+class Comparison(Drawn, Saved):
     """Several estimators fitted to one table, side by side.
 
     Attributes
@@ -218,7 +219,7 @@ class Comparison(Drawn):
         Returns
         -------
         DataFrame
-            Indexed by the estimators' ``repr``; columns ``method``, ``model``, ``observed``,
+            Indexed by the estimators, with the settings that are not their defaults; columns ``method``, ``model``, ``observed``,
             ``hidden``, ``total``, ``low``, ``high``, ``interval_kind``, ``given``, ``status``,
             ``limit``, ``reason``, ``lower_bound``, where there is a headline ``low_alike`` and ``high_alike``,
             the interval that takes people for alike; then ``n_parameters``, ``deviance``, ``aic`` and ``bic`` of the
@@ -242,7 +243,7 @@ class Comparison(Drawn):
         ]
         frame = pd.concat([each.to_frame(level) for each in self.populations])
         columns += [name for name in ("low_alike", "high_alike") if name in frame]
-        frame.index = pd.Index([repr(fit.estimator) for fit in self.fits], name="estimator")
+        frame.index = pd.Index([label_of(fit.estimator) for fit in self.fits], name="estimator")
         measures = {
             name: [float(getattr(fit, name, math.nan)) for fit in self.fits]
             for name in ("n_parameters", "deviance", "aic", "bic")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 from math import isfinite, isnan, nan
 from pathlib import Path
@@ -27,7 +28,7 @@ from mse.answer.protocols import Refits, Refittable, Refitter, TableRefitter, su
 from mse.core.existence import FINITE, INDETERMINATE, INFINITE, ZERO
 from mse.data.datasets import data_from
 from mse.data.persons import PersonTable
-from mse.errors import ConvergenceWarning, ModelError
+from mse.errors import ConvergenceWarning, ModelError, MSEError
 from mse.messages import Message, joined
 from mse.redrawing import RESAMPLING, Drawing, LeftOut, Resampling, drawing_of, parts
 
@@ -62,6 +63,10 @@ MANY_REDRAWN = 0.05
 MANY_BEYOND = 0.05
 #: Replicates below which the ends of an interval are so uncertain that their error is said.
 FEW = 100
+_KILLED = (
+    "A worker was killed before anything was finished, perhaps for want of memory. Ask for fewer workers, "
+    "n_jobs=1 (--workers 1), or for a smaller model."
+)
 #: Replicates that are usual.
 USUAL = 1000
 
@@ -164,6 +169,9 @@ class _Workers:
         except KeyboardInterrupt:
             if not known:
                 raise
+        except BrokenExecutor as error:
+            if not known:
+                raise MSEError(_KILLED) from error
         return [known[i] for i in sorted(known)]
 
     def _results(
@@ -353,7 +361,7 @@ def bootstrap(
     The acceleration of BCa is that of the jackknife over registered persons. Of tables with more than 1,000
     different histories by stratum 1,000 persons are drawn for it.
 
-    An interrupt keeps the replicates that are finished, with a `ConvergenceWarning`. The memory taken does
+    An interrupt, or a worker that is killed, keeps the replicates that are finished, with a `ConvergenceWarning`. The memory taken does
     not grow with the replicates, but for a number each by stratum.
 
     Measured coverage is in ``docs/calibration.md``.

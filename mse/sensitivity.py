@@ -53,6 +53,11 @@ __all__ = [
     "odds_ratio",
 ]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 DEFAULT_XI = (0.5, 2 / 3, 1.0, 1.5, 2.0)
 DEFAULT_RATIOS = (0.25, 0.5, 2 / 3, 1.0, 1.5, 2.0, 4.0)
 #: What a frame of scenarios says of each beside its figures.

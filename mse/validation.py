@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -385,7 +386,7 @@ def _outcomes(
     try:
         for i, outcome in enumerate(track(found, len(work), "Validating", progress=progress)):
             outcomes[i] = outcome
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenExecutor):
         found.close()
     return outcomes
 

@@ -10,7 +10,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 import pytest
 
 import mse
-from mse.answer.protocols import Estimator, Fit
+from mse.answer.protocols import Estimator, Fit, label_of
 from mse.registry import ESTIMATORS, estimator_of
 from tests.estimators import ALL_ESTIMATORS, load
 
@@ -114,6 +114,22 @@ def test_pickled_fits_give_the_same_answer(fit) -> None:
     back = pickle.loads(pickle.dumps(fit))  # noqa: S301
     assert back.population.total == fit.population.total
     assert back.population.interval() == fit.population.interval()
+
+
+def test_a_saved_fit_gives_the_same_answer(fit, tmp_path) -> None:
+    path = fit.save(tmp_path / "fit.npz")
+    back = mse.load(path)
+    assert type(back) is type(fit)
+    assert back.summary() == fit.summary()
+    assert back.conf_int(0.9) == fit.conf_int(0.9) == fit.population.interval(0.9)
+    assert back.to_frame().equals(fit.to_frame())
+    assert back.save(tmp_path / "again.npz").read_bytes() == path.read_bytes()
+
+
+def test_a_label_is_short_and_makes_the_estimator_again(case) -> None:
+    estimator, _ = case
+    assert estimator_of(label_of(estimator)) == estimator
+    assert len(label_of(estimator)) <= len(repr(estimator))
 
 
 # Worker processes make their own generators, which --reseed does not reach.

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, product
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -20,7 +19,10 @@ import numpy as np
 import pandas as pd
 
 from mse._drawing import Drawn
+from mse._saving import Saved
+from mse._schemas import check_schema, loaded
 from mse._typing import FrozenDict
+from mse._versions import release
 from mse.answer.intervals import (
     DEFAULT_LEVEL,
     REFERENCES,
@@ -426,10 +428,20 @@ def decode_population(data: object) -> dict[str, Any]:
     if not isinstance(data, Mapping) or schema not in _READ:
         msg = f"The data name the schema {schema!r}; expected {POPULATION_SCHEMA!r}."
         raise ModelError(msg)
+    check_schema(data, str(schema).removeprefix("mse.").replace("/", "-"))
     try:
         return _decode(data)
-    except (KeyError, TypeError, AttributeError) as error:
-        msg = f"The data do not follow {schema}: {type(error).__name__}: {error}."
+    except ModelError:
+        raise
+    except (
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        msg = f"The data contradict each other: {type(error).__name__}: {error}."
         raise ModelError(msg) from error
 
 
@@ -571,7 +583,7 @@ def _decode_stratum_draws(data: list[Any] | None, strata: Strata | None) -> pd.D
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PopulationEstimate(Drawn):
+class PopulationEstimate(Drawn, Saved):
     """The size of a population of which only a part was seen.
 
     The estimand is N, the number of persons in the population: the observed ones, who are on at
@@ -756,6 +768,9 @@ class PopulationEstimate(Drawn):
         narrow = self.interval(level, "alike")
         return holding(*holding(low, high, self.total), *narrow)
 
+    #: The name that it has elsewhere.
+    conf_int = interval
+
     def probability_above(self, total: float, given: Given | None = None) -> float:
         """Share of the draws in which more than this many persons are in the population.
 
@@ -924,12 +939,7 @@ class PopulationEstimate(Drawn):
         ModelError
             If the text is not JSON, or does not follow the schema ``mse.population/2`` or its first version.
         """
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            msg = f"The text is not JSON: {error}."
-            raise ModelError(msg) from error
-        return cls.from_dict(data)
+        return cls.from_dict(loaded(text))
 
     def summary(self, level: float = DEFAULT_LEVEL) -> str:
         """Put the estimate in words: question, interval, point, conditions, assumptions, source."""
@@ -952,12 +962,8 @@ class PopulationEstimate(Drawn):
 
 @cache
 def _release() -> str:
-    """Find the version that is installed, once."""
-    try:
-        return version("multiple-systems")
-    except PackageNotFoundError:
-        # Used from a source tree that is not installed.
-        return "unknown"
+    """Find the version that is installed, once; a source tree need not be installed."""
+    return release("multiple-systems") or "unknown"
 
 
 def provenance(estimator: object, table: CaptureTable | CountTable) -> dict[str, Any]:

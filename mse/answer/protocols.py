@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from mse._drawing import Drawn
-from mse.answer.intervals import REPEATED
+from mse._saving import Saved
+from mse.answer.intervals import DEFAULT_LEVEL, REPEATED
 from mse.core.existence import FINITE, INDETERMINATE, LIMITS
 from mse.data.count_table import CountTable
 from mse.data.persons import PersonTable
@@ -18,8 +19,10 @@ from mse.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
+
     from mse._typing import FloatArray, IntArray, Limit, Status
-    from mse.answer.population import PopulationEstimate
+    from mse.answer.population import Given, PopulationEstimate
     from mse.data.table import CaptureTable
 
 
@@ -76,6 +79,26 @@ def settings_of(estimator: Any) -> Iterator[tuple[str, Any]]:
         value = getattr(estimator, part.name)
         if part.repr or value != part.default:
             yield part.name, value
+
+
+def label_of(estimator: Any) -> str:
+    """Write an estimator with the settings that are not its defaults: short, and read back all the same.
+
+    Examples
+    --------
+    >>> import mse
+    >>> label_of(mse.LogLinearSearch(criterion="aic")), label_of(mse.LogLinear("[12,3]"))
+    ("LogLinearSearch('aic')", "LogLinear('[12,3]')")
+    """
+    if not is_dataclass(estimator):
+        return repr(estimator)
+    said = []
+    for at, part in enumerate(fields(estimator)):
+        usual = part.default if part.default_factory is MISSING else part.default_factory()
+        value = getattr(estimator, part.name)
+        if value != usual:
+            said.append(f"{part.name}={value!r}" if at or part.kw_only else repr(value))
+    return f"{type(estimator).__name__}({', '.join(said)})"
 
 
 class Sparing:
@@ -247,7 +270,7 @@ class _Answering(Protocol):
     def _headline(self) -> str: ...
 
 
-class Fitted(Drawn):
+class Fitted(Drawn, Saved):
     """What all fits can do beside giving their ``population``, whose status is theirs.
 
     Examples
@@ -274,6 +297,16 @@ class Fitted(Drawn):
     def reason(self: _Answering) -> str:
         """Why the status is not ``ok``, in words; empty where it is."""
         return self.population.reason
+
+    def to_frame(self: _Answering, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
+        """Show the answer as a DataFrame of one row, as `PopulationEstimate.to_frame` does."""
+        return self.population.to_frame(level)
+
+    def conf_int(
+        self: _Answering, level: float = DEFAULT_LEVEL, given: Given | None = None
+    ) -> tuple[float, float]:
+        """Interval of the total, persons, as of `PopulationEstimate.interval`."""
+        return self.population.interval(level, given)
 
     def _headline(self) -> str:
         """Say what was fitted and how well; empty where the answer says it all."""

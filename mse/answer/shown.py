@@ -10,10 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from mse._drawing import Drawn
+from mse._saving import Saved
 from mse.messages import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    import pandas as pd
 
 _WIDTH = 88
 
@@ -130,7 +133,7 @@ def _section_html(section: Section) -> str:
     return "".join(parts)
 
 
-class Result(Drawn):
+class Result(Drawn, Saved):
     """What all results of an analysis can do; a class gives its ``_sections``, and whom to cite."""
 
     references: ClassVar[tuple[str, ...]] = ()
@@ -185,3 +188,28 @@ def with_table(
     """Put paragraphs in a section, and a table in one below it."""
     first, second = headings
     return [Section(first, paragraphs=paragraphs), Section(second, verbatim=layout(head, rows))]
+
+
+# Frames as CSV ------------------------------------------------------------------------------------
+
+#: With these a cell begins that a spreadsheet takes for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    r"""Write a frame as CSV in which no text is a formula: an apostrophe before it makes it plain text.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> csv_text(pd.DataFrame({"list": ["=1+1", "police"], "n": [-3, 4]}))
+    "list,n\n'=1+1,-3\npolice,4\n"
+    """
+
+    def plain(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        # A carriage return would end the row for some readers.
+        return ("'" if value.startswith(_FORMULA) else "") + value.replace("\r", " ")
+
+    return frame.map(plain).rename(columns=plain).to_csv(index=False)

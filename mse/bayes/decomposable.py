@@ -134,11 +134,7 @@ def prepare(estimator: DecomposableGraphs, table: CaptureTable) -> Problem:
 
 def _log_prior(estimator: DecomposableGraphs) -> Callable[[FloatArray], FloatArray]:
     prior = estimator.prior
-    if prior == "reciprocal":
-        return _reciprocal
-    if prior == "uniform":
-        return np.zeros_like
-    return _Asked(prior)
+    return _Asked(prior) if callable(prior) else _Power(1.0 if prior == "reciprocal" else 0.0)
 
 
 @dataclass(frozen=True)
@@ -159,14 +155,20 @@ class _Asked:
         return found
 
 
-def _reciprocal(total: FloatArray) -> FloatArray:
-    return -np.log(total)
+@dataclass(frozen=True)
+class _Power:
+    """Log prior that falls as N to the power of minus so much."""
+
+    decay: float
+
+    def __call__(self, total: FloatArray) -> FloatArray:
+        return -self.decay * np.log(total)
 
 
-def _prior_decay(estimator: DecomposableGraphs, problem: Problem) -> float:
+def _prior_decay(problem: Problem) -> float:
     """How fast the prior of N falls: as N to the power of minus this."""
-    if isinstance(estimator.prior, str):
-        return 1.0 if estimator.prior == "reciprocal" else 0.0
+    if isinstance(problem.log_prior, _Power):
+        return problem.log_prior.decay
     far = problem.log_prior(np.asarray([FARTHEST / 2, FARTHEST]))
     return float(far[0] - far[1]) / log(2)
 
@@ -175,7 +177,7 @@ def learn(estimator: DecomposableGraphs, table: CaptureTable, *, exact: bool) ->
     """Find the posterior, by summing over all graphs or by walking among them."""
     problem = prepare(estimator, table)
     find = _exact if exact else _sampled
-    learned = find(estimator, problem, _prior_decay(estimator, problem))
+    learned = find(estimator, problem, _prior_decay(problem))
     if not isinstance(estimator.prior, str):
         _check_smooth(learned.posterior, problem)
     return learned

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from math import comb, exp, expm1, inf, isnan, lgamma, nan, sqrt
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -308,6 +307,25 @@ def _without_bias(
     return hidden, hidden + hidden**2 * variance
 
 
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """Makes the profile log likelihood of N; as data, so that it can be saved."""
+
+    observed: int
+    hidden: float
+    spread: float
+    #: First arguments of the log likelihood: counts, design and fit, or the captures of a removal model.
+    asked: tuple[FloatArray, DenseDesign, DenseFit] | Removal
+
+    def __call__(self) -> FunctionCurve:
+        return FunctionCurve(self._value, self.observed, self.hidden, self.spread)
+
+    def _value(self, log_hidden: float) -> float:
+        if isinstance(self.asked, Removal):
+            return profile_removal(self.asked, log_hidden)
+        return profile_dense(*self.asked, log_hidden)
+
+
 def _described(
     histories: Histories, closed: ClosedDesign, fit: DenseFit, within: float, form: str | None
 ) -> ClosedResult:
@@ -318,11 +336,9 @@ def _described(
         # Delta method on the log scale plus the Poisson variance of the hidden count itself
         # (Cormack & Jupp 1991, Biometrika 78, 911-916).
         variance = fit.hidden + fit.hidden**2 * fit.variance
-        value = partial(profile_dense, closed.counts, closed.design, fit)
-        spread = sqrt(fit.variance)
-        uncertainty = ProfileInterval(
-            partial(FunctionCurve, value, histories.observed, fit.hidden, spread), remedy=""
-        )
+        asked = closed.counts, closed.design, fit
+        curve = _Curve(histories.observed, fit.hidden, sqrt(fit.variance), asked)
+        uncertainty = ProfileInterval(curve, remedy="")
     return ClosedResult(
         status_of(fit.status),
         limit_of(fit.limit),
@@ -480,11 +496,8 @@ def _fitted(
     if limit == FINITE:
         hidden, variance = removal_hidden(data, b), removal_variance(data, b)
         code, reason = _boundary(captures, data, first_differs=first_differs)
-        value = partial(profile_removal, data)
-        spread = sqrt(variance) / hidden
-        uncertainty = ProfileInterval(
-            partial(FunctionCurve, value, histories.observed, hidden, spread), remedy=""
-        )
+        curve = _Curve(histories.observed, hidden, sqrt(variance) / hidden, data)
+        uncertainty = ProfileInterval(curve, remedy="")
     coefficients = [("first capture", -expm1(b)), ("recapture", captures.recapture_rate)]
     if first_differs:
         coefficients.append(("first occasion", data.before / (histories.observed + hidden)))

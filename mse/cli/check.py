@@ -7,7 +7,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from mse.cli.options import Form, Output, OutputFormat, csv_text, json_text, plain_errors, write
+from mse.answer.shown import csv_text
+from mse.cli.options import Form, Output, OutputFormat, json_text, plain_errors, write
 
 #: Exit status where a count is given away.
 EXPOSED = 4

@@ -2,7 +2,7 @@
 
 Exit status: 0 with an estimate, 2 for bad input (with a message on the error stream that says what
 to mend), 3 when nothing is estimable (the reason is printed all the same), 4 when `mse check` finds a
-count that is given away. Output holds estimates
+count that is given away, 5 when `mse verify` finds a run that does not come out the same. Output holds estimates
 and counts, never rows of the input.
 """
 
@@ -11,10 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mse._schemas import SCHEMAS, schema
+from mse.answer.shown import csv_text
 from mse.cli.check import check_command
 from mse.cli.monitor import monitor_command
 from mse.cli.options import (
@@ -44,7 +46,6 @@ from mse.cli.options import (
     Workers,
     allowed,
     bundle_for,
-    csv_text,
     json_text,
     operated,
     plain_errors,
@@ -58,6 +59,13 @@ from mse.cli.options import (
 from mse.cli.read import read_command
 from mse.cli.report import report_command
 from mse.cli.simulate import simulate_command
+from mse.cli.year import (
+    bundle_command,
+    compare_runs_command,
+    init_command,
+    run_command,
+    verify_command,
+)
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
@@ -69,17 +77,42 @@ if TYPE_CHECKING:
     from mse.data.table import CaptureTable
 
 app = typer.Typer(
-    help="Estimate the size of a hidden population from overlapping lists.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    """Print the version and end."""
+    if asked:
+        from mse import __version__
+
+        typer.echo(f"mse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Estimate the size of a hidden population from overlapping lists."""
+
+
+def example(text: str) -> str:
+    """Write the example below the help of a command."""
+    return f"Example: mse {text}"
 
 
 # Commands ----------------------------------------------------------------------------------------
 
 
-@app.command("estimate")
+@app.command("estimate", epilog=example("estimate netherlands --seed 1"))
 @takes_table
 def estimate_command(
     source: Source,
@@ -136,7 +169,7 @@ def estimate_command(
     _exit_unless_estimable([population], [shown])
 
 
-@app.command("compare")
+@app.command("compare", epilog=example('compare netherlands --estimator "SampleCoverage()"'))
 @takes_table
 def compare_command(
     source: Source,
@@ -187,17 +220,33 @@ def compare_command(
     _exit_unless_estimable(comparison.populations, shown.populations)
 
 
-app.command("monitor")(monitor_command)
+app.command(
+    "monitor",
+    epilog=example("monitor registrations.csv --person id --register source --groups sex"),
+)(monitor_command)
 
 
-app.command("report")(report_command)
+app.command("report", epilog=example("report persons.xlsx --options persons.toml -o report.html"))(
+    report_command
+)
 
 
-app.command("read")(read_command)
-app.command("check")(check_command)
+app.command("read", epilog=example("read persons.xlsx"))(read_command)
+app.command(
+    "init", epilog=example("init registrations.csv --period year --groups sex -o monitor.toml")
+)(init_command)
+app.command("run", epilog=example("run monitor.toml"))(run_command)
+app.command("verify", epilog=example("verify results"))(verify_command)
+app.command("bundle", epilog=example("bundle results --for-review -o review"))(bundle_command)
+app.command("compare-runs", epilog=example("compare-runs results-2018 results-2019"))(
+    compare_runs_command
+)
+app.command("check", epilog=example("check report.html figures.csv --disclosure cbs"))(
+    check_command
+)
 
 
-@app.command("datasets")
+@app.command("datasets", epilog=example("datasets --format csv"))
 def datasets_command(*, form: OutputFormat = Form.text, output: Output = None) -> None:
     """List the bundled tables: name, lists, observed persons, source."""
     from mse.data.datasets import list_datasets
@@ -213,7 +262,26 @@ def datasets_command(*, form: OutputFormat = Form.text, output: Output = None) -
         write(text, output)
 
 
-app.command("simulate")(simulate_command)
+@app.command("schema", epilog=example("schema population"))
+def schema_command(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help=f"Schema: {', '.join(SCHEMAS)}; or a version, population-1.", metavar="NAME"
+        ),
+    ],
+    *,
+    output: Output = None,
+) -> None:
+    """Print a JSON schema of the output, which resolves by itself."""
+    with plain_errors():
+        write(json_text(schema(name)), output)
+
+
+app.command(
+    "simulate",
+    epilog=example("simulate netherlands --years 2014-2018 --seed 1 -o registrations.csv"),
+)(simulate_command)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from mse.answer.shown import csv_text
 from mse.cli.options import (
     NOT_ESTIMABLE,
     CriterionName,
@@ -28,7 +29,6 @@ from mse.cli.options import (
     Workers,
     allowed,
     bundle_for,
-    csv_text,
     names_in,
     operated,
     plain_errors,
@@ -43,8 +43,6 @@ from mse.cli.options import (
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mse.answer.protocols import Estimator
     from mse.data.table import CaptureTable
     from mse.monitoring import Monitor
@@ -78,7 +76,7 @@ ScopeColumn: TypeAlias = Annotated[
 AcrossScopes: TypeAlias = Annotated[
     bool, typer.Option("--across-scopes", help="Compare and add periods of different scope.")
 ]
-Population: TypeAlias = Annotated[
+Inhabitants: TypeAlias = Annotated[
     str | None,
     typer.Option(
         help="CSV or Parquet file with columns for the period, groups if known, and population; "
@@ -98,7 +96,7 @@ def monitor_command(
     period: Period = None,
     groups: Groups = None,
     covariates: Further = None,
-    population: Population = None,
+    inhabitants: Inhabitants = None,
     model: Model = None,
     criterion: OneCriterion = CriterionName.bic,
     trend: Trend = None,
@@ -145,7 +143,7 @@ def monitor_command(
             _model(model, criterion, trends),
             replicates,
             seed if bundle is None else bundle.seed(seed),
-            rates=None if population is None else frame_of(population, command=True),
+            rates=None if inhabitants is None else frame_of(inhabitants, command=True),
             level=level,
             scope=_scope(table, period, scope_break) if scope_column is None else scope_column,
             across_scopes=across_scopes,
@@ -232,19 +230,5 @@ def _text(found: Monitor, form: Form, *, changes: bool) -> str:
     if form is Form.json:
         return found.to_json()
     if form is Form.csv:
-        return csv_text(_all_changes(found) if changes else found.to_frame())
+        return csv_text(found.all_changes() if changes else found.to_frame())
     return found.summary()
-
-
-def _all_changes(found: Monitor) -> pd.DataFrame:
-    """List changes of everybody, then of each group."""
-    import pandas as pd
-
-    frames = [found.changes().assign(group=None, group_level=None)]
-    for name in found.group_names:
-        frame = found.changes(name)
-        frames.append(frame.assign(group=name).rename(columns={name: "group_level"}))
-    columns = ["first", "last", "group", "group_level"]
-    rows = [row for frame in frames for row in frame.to_dict(orient="records")]
-    rest = [name for name in frames[0] if name not in columns]
-    return pd.DataFrame(rows, columns=[*columns, *rest])

@@ -22,8 +22,6 @@ from mse.registry import ESTIMATORS
 
 # Help must not wait for pandas and the compiler: what the work needs is imported where it is done.
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mse._typing import Level as TableLevel
     from mse.answer.population import PopulationEstimate
     from mse.data.reading import Reading
@@ -133,7 +131,8 @@ MaxOrder: TypeAlias = Annotated[
 Level: TypeAlias = Annotated[float, typer.Option(help="Level of the intervals.")]
 OutputFormat: TypeAlias = Annotated[Form, typer.Option("--format", help="Form of the output.")]
 Output: TypeAlias = Annotated[
-    Path | None, typer.Option(help="File to write to, in place of standard output.")
+    Path | None,
+    typer.Option("--output", "-o", help="File to write to, in place of standard output."),
 ]
 SeedOption: TypeAlias = Annotated[
     int | None,
@@ -159,7 +158,12 @@ Replicates: TypeAlias = Annotated[
     ),
 ]
 Workers: TypeAlias = Annotated[
-    int, typer.Option(help="Workers of the bootstrap; -1 takes every core.")
+    int,
+    typer.Option(
+        "--workers",
+        "--n-jobs",
+        help="Workers of the bootstrap, n_jobs in Python; -1 takes every core.",
+    ),
 ]
 Operating: TypeAlias = Annotated[
     list[str] | None,
@@ -419,29 +423,6 @@ def json_text(data: Mapping[str, Any] | list[Any]) -> str:
     from mse.answer.population import jsonable
 
     return json.dumps(jsonable(data), indent=2, allow_nan=False, ensure_ascii=False)
-
-
-#: With these a cell begins that a spreadsheet takes for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def csv_text(frame: pd.DataFrame) -> str:
-    r"""Write a frame as CSV in which no text is a formula: an apostrophe before it makes it plain text.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> csv_text(pd.DataFrame({"list": ["=1+1", "police"], "n": [-3, 4]}))
-    "list,n\n'=1+1,-3\npolice,4\n"
-    """
-
-    def plain(value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        # A carriage return would end the row for some readers.
-        return ("'" if value.startswith(_FORMULA) else "") + value.replace("\r", " ")
-
-    return frame.map(plain).rename(columns=plain).to_csv(index=False)
 
 
 def write(text: str, output: Path | None) -> None:

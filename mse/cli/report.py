@@ -81,8 +81,8 @@ def report_command(
     disclosure: Disclosure = "none",
     private: Private = None,
     title: Title = None,
-    population: About = None,
-    period: When = None,
+    about: About = None,
+    when: When = None,
     scope: Which = None,
     data_source: Where = None,
     estimator: Estimators = None,
@@ -108,10 +108,10 @@ def report_command(
         shown = rules(disclosure)
         bundle = bundle_for(shown, private)
         target, chosen = _target(source, output, form)
-        about = {"population": population, "period": period, "scope": scope, "source": data_source}
+        said = {"population": about, "period": when, "scope": scope, "source": data_source}
         table = table_in(understand(source, reading), source, announce=True)
         table = operated(table, operating, not_operating)
-        table = table.with_info(**{name: text for name, text in about.items() if text is not None})
+        table = table.with_info(**{name: text for name, text in said.items() if text is not None})
         found = usual_results(
             table,
             replicates=replicates,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mse._drawing import Drawn
+from mse._saving import Saved
 from mse._typing import FrozenDict
 from mse.data import readers
 from mse.data.checks import Problems, as_names, check_names, check_unknown, listed
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CaptureTable(Drawn):
+class CaptureTable(Drawn, Saved):
     """Counts of observed persons by capture history: who is on which lists, by covariates.
 
     Make one with `mse.read`, or from what is at hand with `from_frame`, `from_records`, `from_counts`,

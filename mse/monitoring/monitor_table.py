@@ -20,6 +20,7 @@ from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from mse._typing import Level, Seed
     from mse.answer.protocols import Estimator
@@ -137,6 +138,7 @@ def monitor(
     n_jobs: int | None = None,
     progress: bool | None = None,
     heterogeneity: HeterogeneousLogLinear | str | bool | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Monitor:
     """Size of the population by period and group, its changes, and the share that is registered.
 
@@ -189,6 +191,8 @@ def monitor(
         Whether the intervals allow for people who differ and lists that depend, and by which assumption; by
         default they do, unless an estimator is named. ``.alike`` then has those that take people for
         alike, apart from what is modeled.
+    checkpoint : str or Path, optional
+        Folder that keeps finished replicates, as of `mse.bootstrap`.
 
     Returns
     -------
@@ -265,7 +269,14 @@ def monitor(
         choice = Choice(estimator)
     chosen = choice.estimator
     drawn = bootstrap(
-        chosen, table, replicates, resampling, seed=seed, n_jobs=n_jobs, progress=progress
+        chosen,
+        table,
+        replicates,
+        resampling,
+        seed=seed,
+        n_jobs=n_jobs,
+        progress=progress,
+        checkpoint=checkpoint,
     )
     allowed = estimator is None if heterogeneity is None else heterogeneity
     joint = joint_draws(drawn, chosen, table, allowed)

@@ -557,6 +557,23 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         ]
         return pd.DataFrame(rows)
 
+    def all_changes(self) -> pd.DataFrame:
+        """List the changes of everybody, then of each group, in columns ``group`` and ``group_level``.
+
+        Returns
+        -------
+        DataFrame
+            Rows and columns as of `changes`.
+        """
+        frames = [self.changes().assign(group=None, group_level=None)]
+        for name in self.group_names:
+            frame = self.changes(name)
+            frames.append(frame.assign(group=name).rename(columns={name: "group_level"}))
+        columns = ["first", "last", "group", "group_level"]
+        rows = [row for frame in frames for row in frame.to_dict(orient="records")]
+        rest = [name for name in frames[0] if name not in columns]
+        return pd.DataFrame(rows, columns=[*columns, *rest])
+
     def _changes(self, groups: Iterable[_Group]) -> list[Change]:
         levels = self.levels
         pairs = [*pairwise(levels), *([(levels[0], levels[-1])] if len(levels) > 2 else [])]

@@ -71,3 +71,7 @@ __all__ = [
     "upset",
     "validation",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

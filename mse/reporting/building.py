@@ -24,6 +24,7 @@ from mse.disclosure.protecting import (
 from mse.disclosure.suppression import publish
 from mse.reporting.context import Context, Counts, Estimated, Evidence, Group, counts_of, gather
 from mse.reporting.parts.account import account, citation
+from mse.reporting.parts.changed import changed
 from mse.reporting.parts.checked import diagnostics, sensitivity, validation
 from mse.reporting.parts.estimates import comparison, estimates
 from mse.reporting.parts.lists import lists, overlaps
@@ -214,6 +215,7 @@ def _sections(context: Context, title: Inline, date: str) -> list[Section]:
         estimates,
         comparison,
         monitored,
+        changed,
         assumptions,
         diagnostics,
         sensitivity,

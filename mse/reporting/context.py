@@ -25,6 +25,7 @@ from mse.errors import ModelError
 from mse.messages import MARK
 from mse.monitoring import Monitor
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio
+from mse.since import Since
 from mse.validation import Validation
 from mse.words.content import (
     Block,
@@ -340,6 +341,7 @@ def counts_of(table: CaptureTable) -> Counts:
 #: Where results of a kind belong, in `Evidence`.
 _PLACES: dict[str, tuple[type, ...]] = {
     "monitors": (Monitor,),
+    "since": (Since,),
     "validations": (Validation,),
     "checks": (CheckResult,),
     "overlaps": (Overlaps,),
@@ -467,6 +469,7 @@ class Evidence:
     overlaps: tuple[Overlaps, ...] = ()
     diagnostics: tuple[Result, ...] = ()
     sensitivities: tuple[Result, ...] = ()
+    since: tuple[Since, ...] = ()
     others: tuple[Result, ...] = ()
 
     @property

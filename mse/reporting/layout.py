@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from mse.reporting.parts.account import release
+from mse._versions import release
 from mse.words.content import Bullets, Facts, Figure, Paragraph, Table, Verbatim, plain
 
 if TYPE_CHECKING:

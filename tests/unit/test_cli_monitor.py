@@ -137,7 +137,7 @@ def test_registrations_make_the_same_table(counts: Path) -> None:
 def test_rates(counts: Path, tmp_path: Path) -> None:
     path = tmp_path / "inhabitants.csv"
     path.write_text("year,population\n2014,1000000\n2015,1100000\n2016,1200000\n", encoding="utf-8")
-    out = run(counts, *OPTIONS, "--population", path, "--format", "csv")
+    out = run(counts, *OPTIONS, "--inhabitants", path, "--format", "csv")
     frame = pd.read_csv(StringIO(out))
     assert frame["rate"].to_list() == pytest.approx(
         (frame["total"] / frame["population"] * 1e5).to_list()
@@ -201,7 +201,7 @@ def test_nothing_estimable_is_status_3() -> None:
         (("--register", "source"), "--register is given without --person"),
         (("--person", "id", "--register", "source"), "--count is for tables of counts"),
         (("--groups", "sex", "--scope-column", "sex"), "a group and the scope"),
-        (("--population", "nowhere.csv"), "nowhere.csv"),
+        (("--inhabitants", "nowhere.csv"), "nowhere.csv"),
     ],
 )
 def test_bad_input_is_status_2(counts: Path, arguments: tuple[str, ...], message: str) -> None:

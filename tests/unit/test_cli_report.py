@@ -70,7 +70,7 @@ def test_an_own_file_in_one_command() -> None:
 
 def test_covariates_population_and_dutch() -> None:
     Path("my.csv").write_text(ROWS, encoding="utf-8")
-    options = ("--population", "vermoedelijke slachtoffers", "--period", "2023-2024")
+    options = ("--about", "vermoedelijke slachtoffers", "--when", "2023-2024")
     named = ("--covariates", "year", "--language", "nl", "--format", "md")
     run("my.csv", *named, *options, "--data-source", "eigen telling", *QUICK)
     text = Path("my-report.md").read_text(encoding="utf-8")

@@ -225,7 +225,7 @@ def test_compare_keeps_order_and_fits() -> None:
 
 def test_comparison_as_a_frame() -> None:
     frame = compare(TWO, [Fixed(10.0), Fixed(math.nan)]).to_frame(0.8)
-    assert frame.index.tolist() == ["Fixed(hidden=10.0)", "Fixed(hidden=nan)"]
+    assert frame.index.tolist() == ["Fixed(10.0)", "Fixed(nan)"]
     assert frame.columns.tolist() == [
         "method", "model", "observed", "hidden", "total", "low", "high", "interval_kind", "given",
         "status", "limit", "reason", "lower_bound", "n_parameters", "deviance", "aic", "bic",

@@ -411,7 +411,7 @@ def test_a_level_that_was_not_stored_raises() -> None:
         ("{", "not JSON"),
         ("[]", "schema None"),
         ('{"schema": "mse.population/2"}', "population/2"),
-        ('{"schema": "mse.population/1"}', "KeyError"),
+        ('{"schema": "mse.population/1"}', "do not follow the schema"),
     ],
 )
 def test_other_json_is_refused(text: str, message: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures.process import BrokenProcessPool
 from math import inf, isnan, nan
 
 import numpy as np
@@ -194,17 +195,17 @@ def test_a_table_without_an_estimate_is_returned_as_it_is() -> None:
 
 
 class _Interrupting:
-    """A refitter that the reader stops in its third chunk."""
+    """A refitter that is stopped in one of its chunks."""
 
     given, releases_gil, checkpoints = RESELECTED, True, ()
 
-    def __init__(self) -> None:
-        self.calls = 0
+    def __init__(self, why: BaseException, last: int = 3) -> None:
+        self.calls, self.why, self.last = 0, why, last
 
     def __call__(self, counts: np.ndarray) -> Refits:
         self.calls += 1
-        if self.calls == 3:
-            raise KeyboardInterrupt
+        if self.calls == self.last:
+            raise self.why
         size = len(counts)
         hidden = np.full((size, 1), 7.0)
         codes = np.zeros((size, 1), dtype=np.int8)
@@ -212,13 +213,27 @@ class _Interrupting:
         return Refits(hidden, codes, np.zeros(size, bool), np.full(size, -1), none)
 
 
-def test_an_interrupt_keeps_what_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mse.resampling._refitter", lambda *_: _Interrupting())
+# What joblib raises where a worker is killed is a BrokenProcessPool as well.
+@pytest.mark.parametrize("why", [KeyboardInterrupt(), BrokenProcessPool()])
+def test_an_interrupt_or_a_killed_worker_keeps_what_is_finished(
+    monkeypatch: pytest.MonkeyPatch, why: BaseException
+) -> None:
+    monkeypatch.setattr("mse.resampling._refitter", lambda *_: _Interrupting(why))
     with pytest.warns(ConvergenceWarning, match="50 of 1,000"):
         p = mse.bootstrap(
             mse.LogLinear(), mse.load_dataset("korea"), interval="percentile", seed=1, n_jobs=1
         )
     assert len(p.draws) == 50
+
+
+def test_a_worker_killed_at_once_is_an_error_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "mse.resampling._refitter", lambda *_: _Interrupting(BrokenProcessPool(), last=1)
+    )
+    with pytest.raises(mse.MSEError, match="--workers 1"):
+        mse.bootstrap(mse.LogLinear(), mse.load_dataset("korea"), seed=1, n_jobs=1)
 
 
 @pytest.mark.parametrize(

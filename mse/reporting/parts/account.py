@@ -6,12 +6,12 @@ import math
 import platform
 from dataclasses import fields, is_dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mse._versions import PACKAGES, release
 from mse.answer.goodness import fit_in_words
 from mse.answer.population import publications
 from mse.answer.protocols import settings_of
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 #: Models of a search that are shown, the best ones.
 MOST_MODELS = 25
-#: Packages whose version may matter to a number.
-PACKAGES = ("numpy", "scipy", "pandas", "numba", "pymc", "nutpie", "arviz", "statsmodels")
 #: Columns of a model table, as far as it has them; figures are written with so many decimals.
 _MODEL_COLUMNS = {
     "model": None,
@@ -237,14 +235,6 @@ def _software(context: Context) -> Iterator[tuple[str, Inline]]:
         found = release(name)
         if found:
             yield name, inline(found)
-
-
-def release(name: str) -> str:
-    """Find the version of an installed package; empty if it is not installed."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
 
 
 def _conventions(context: Context) -> Iterator[Block]:

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 import mse
+from mse.answer.shown import csv_text
 from mse.cli import app
-from mse.cli.options import csv_text
 from mse.reporting import build_report
 from mse.reporting.writing import as_form
 
