@@ -15,7 +15,7 @@ import pandas as pd
 from mse.answer.intervals import StoredIntervals
 from mse.answer.population import PopulationEstimate
 from mse.answer.shown import Result
-from mse.bounding import Bounds, TippingPoints
+from mse.bounding import Bounds, TippingPoints, WhatIf
 from mse.comparing import Comparison
 from mse.data.datasets import list_datasets
 from mse.data.table import CaptureTable
@@ -353,6 +353,7 @@ _PLACES: dict[str, tuple[type, ...]] = {
         Bounds,
         TippingPoints,
     ),
+    "what_ifs": (WhatIf,),
     "others": (Result,),
 }
 
@@ -467,6 +468,7 @@ class Evidence:
     overlaps: tuple[Overlaps, ...] = ()
     diagnostics: tuple[Result, ...] = ()
     sensitivities: tuple[Result, ...] = ()
+    what_ifs: tuple[WhatIf, ...] = ()
     others: tuple[Result, ...] = ()
 
     @property

@@ -13,7 +13,6 @@ from mse.reporting.figures import (
     graph_figure,
     methods_figure,
     models_figure,
-    population_figure,
     strata_figure,
 )
 from mse.words.content import (
@@ -54,6 +53,8 @@ if TYPE_CHECKING:
 MOST_STRATA = 24
 #: More levels than this are cut off, and said to be.
 MOST_LEVELS = 60
+#: Covariates of which there is a picture.
+MOST_DRAWN = 3
 
 
 def estimates(context: Context) -> Section:
@@ -72,7 +73,6 @@ def _of_group(
     if conditions:
         blocks.append(Paragraph(conditions))
     if context.pictures and group.first.is_given:
-        blocks += population_figure(context, population)
         blocks += draws_figure(context, population)
         # It shows odds ratios and sizes of lists to the person.
         blocks += [] if context.hides else graph_figure(context, group)
@@ -162,10 +162,20 @@ def _strata(context: Context, population: PopulationEstimate) -> Iterator[Block]
     for names in chosen:
         frame = population.margin(*names, level=context.level)
         yield _strata_table(context, frame, names, granted)
-        if context.pictures and len(names) == 1 and frame["total"].notna().any():
-            yield from strata_figure(context, population, names[0], frame)
     if several and len(strata.cells) > MOST_STRATA:
         yield context.paragraph("strata.too_many", "note", n=len(strata.cells))
+
+
+def strata(context: Context) -> Section:
+    """Draw the estimate by each covariate."""
+    blocks: list[Block] = []
+    for group in context.given.groups if context.pictures else ():
+        names = () if group.population.strata is None else group.population.strata.names
+        for name in names[:MOST_DRAWN]:
+            frame = group.population.margin(name, level=context.level)
+            if frame["total"].notna().any() and len(frame) <= MOST_LEVELS:
+                blocks += strata_figure(context, group.population, name, frame)
+    return Section("strata", context.say("heading.strata"), tuple(blocks))
 
 
 def _strata_table(
@@ -201,11 +211,22 @@ def _strata_table(
 # Methods side by side -----------------------------------------------------------------------------
 
 
+def others(context: Context) -> Section:
+    """Say how far the methods that were tried on one table lie apart."""
+    several = _several(context)
+    parts = ((_spread(context, group), ()) for group in several)
+    return context.by_table("others", (each.info for each in several), parts)
+
+
 def comparison(context: Context) -> Section:
     """Put the methods that were tried on one table side by side."""
-    several = [group for group in context.given.groups if len(group.estimates) > 1]
+    several = _several(context)
     parts = ((_blocks(context, group), ()) for group in several)
     return context.by_table("comparison", (each.info for each in several), parts)
+
+
+def _several(context: Context) -> list[Group]:
+    return [group for group in context.given.groups if len(group.estimates) > 1]
 
 
 def spread_of(estimates: Sequence[Estimated]) -> tuple[float, float] | None:
@@ -214,7 +235,7 @@ def spread_of(estimates: Sequence[Estimated]) -> tuple[float, float] | None:
     return (min(totals), max(totals)) if len(totals) > 1 else None
 
 
-def _blocks(context: Context, group: Group) -> Iterator[Block]:
+def _spread(context: Context, group: Group) -> Iterator[Block]:
     say = context.say
     two = any(len(each.population.lists) == 2 for each in group.estimates)
     yield context.paragraph("comparison.intro_two" if two else "comparison.intro")
@@ -224,11 +245,14 @@ def _blocks(context: Context, group: Group) -> Iterator[Block]:
         factor = say.general(high / low, 2 if high >= 1.1 * low else 3)
         n = sum(each.is_given for each in group.estimates)
         yield context.paragraph("comparison.spread", n=n, span=say.span(low, high), factor=factor)
+    if context.pictures and any(each.is_given for each in group.estimates):
+        yield from methods_figure(context, group)
+
+
+def _blocks(context: Context, group: Group) -> Iterator[Block]:
     yield method_table(context, group.estimates)
     if any(each.is_given and each.population.lower_bound for each in group.estimates):
         yield context.paragraph("comparison.bound")
-    if context.pictures and any(each.is_given for each in group.estimates):
-        yield from methods_figure(context, group)
     given = dict.fromkeys(_granted_to_all(context, group))
     if given:
         yield context.paragraph("comparison.granted")

@@ -64,6 +64,9 @@ def _lists_of(context: Context, counts: Counts) -> Iterator[Block]:
     observed = context.counted(counts.observed)
     yield context.paragraph("lists.intro", n=len(counts.lists), observed=observed)
     yield _marked(context, "lists", columns, counts.lists, ("lists.not_additive",))
+    if context.pictures:
+        yield from histories_figure(context, counts)
+        yield from overlaps_figure(context, counts)
 
 
 def _marked(
@@ -101,9 +104,6 @@ def _overlaps_of(context: Context, counts: Counts) -> Iterator[Block]:
     yield _matrix(context, counts) if few else _pair_list(context, counts)
     if not counts.is_complete:
         yield context.paragraph("overlaps.partial", "note")
-    if context.pictures:
-        yield from overlaps_figure(context, counts)
-        yield from histories_figure(context, counts)
 
 
 def _matrix(context: Context, counts: Counts) -> Table:
