@@ -505,7 +505,7 @@ def _crossing(figure: Callable[[float], float], threshold: float, asked: _Quanti
 #: How far people differ, as shares of what the prior expects; and factors of the odds ratio of a pair.
 SHARES, FACTORS = (0.0, 0.5, 1.0, 1.5, 2.0), (0.5, 0.7, 1.0, 1.4, 2.0)
 #: Pairs of lists of which the odds ratio is moved, those with the most persons in common.
-MOST_PAIRS = 6
+MOST_PAIRS = 4
 
 
 class Moved(NamedTuple):

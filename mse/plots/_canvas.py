@@ -271,7 +271,7 @@ def number_axis(axis: Axis, words: Words, *, log: bool = False, kind: str = "num
     axis.set_minor_formatter(ticker.NullFormatter())
     low, high = sorted(axis.get_view_interval())
     if not log:
-        axis.set_major_locator(ticker.MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axis.set_major_locator(ticker.MaxNLocator(4 if is_captioned() else 6, steps=[1, 2, 5, 10]))
         return
     decades = math.log10(high / low)
     if decades < 0.7:

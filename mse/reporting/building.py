@@ -36,6 +36,7 @@ from mse.reporting.parts.opening import (
     missing,
     question,
 )
+from mse.reporting.parts.pictures import pictures
 from mse.words.catalogue import language_of
 from mse.words.content import Inline, Report, inline
 
@@ -162,6 +163,7 @@ _SYNTHETIC = "SYNTHETIC: "
 #: What is read, in at most six pages, and what is looked up.
 _FRONT = (answer, monitored, question, lists, strata, what_if, assumptions, worries, others)
 _APPENDIX = (
+    pictures,
     overlaps,
     estimates,
     comparison,

@@ -298,7 +298,7 @@ def methods_figure(context: Context, group: Group) -> Iterator[Block]:
 
     populations = [each.population for each in group.estimates]
     estimates = {
-        f"{i}. {context.named(each.method)} {each.model}".rstrip(): each
+        f"{i}. {context.short(each)}": each
         for i, each in enumerate(populations, start=1)
     }
     rows = [f"{name} {_span_said(context, each)}" for name, each in estimates.items()]

@@ -354,8 +354,6 @@ def sensitivity(context: Context) -> Section:
             blocks.append(context.left_out(f"heading.{name}"))
         else:
             blocks += builder(context, found)
-        if context.pictures and not isinstance(found, LeaveOneOut):
-            blocks += sensitivity_figure(context, found)
         parts.append(Section(f"sensitivity-{i}", say(f"heading.{name}"), tuple(blocks)))
     return Section("sensitivity", say("heading.sensitivity"), sections=tuple(parts))
 

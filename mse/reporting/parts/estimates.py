@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mse.answer.goodness import fit_in_words, fits_poorly
 from mse.messages import MARK
 from mse.reporting.context import from_row
-from mse.reporting.figures import (
-    draws_figure,
-    graph_figure,
-    methods_figure,
-    models_figure,
-    strata_figure,
-)
+from mse.reporting.figures import methods_figure, strata_figure
 from mse.words.content import (
     Block,
     Bullets,
@@ -30,7 +24,6 @@ from mse.words.content import (
     plain,
 )
 from mse.words.estimates import (
-    dependence_in_words,
     figures,
     fit_record,
     further_warnings,
@@ -72,10 +65,6 @@ def _of_group(
     conditions = context.conditions(population)
     if conditions:
         blocks.append(Paragraph(conditions))
-    if context.pictures and group.first.is_given:
-        blocks += draws_figure(context, population)
-        # It shows odds ratios and sizes of lists to the person.
-        blocks += [] if context.hides else graph_figure(context, group)
     sections = [
         Section(f"models-{i}", say("heading.models"), tuple(_models(context, group))),
         Section(f"strata-{i}", say("heading.strata"), tuple(_strata(context, population))),
@@ -93,8 +82,7 @@ def _rows(context: Context, population: PopulationEstimate) -> Iterator[Fact]:
     record = fit_record(population)
     said: dict[str, str | Text] = {
         "method": say.said(population.method),
-        "model": population.model,
-        "dependence": say.said(dependence_in_words(population.model, population.lists)).text,
+        "dependence": context.modeled(population),
         "fit": "" if record is None else say.said(fit_in_words(record)),
         "status": say(f"status.{population.status}"),
         "reason": say.said(population.reason) if population.reason else "",
@@ -124,8 +112,6 @@ def _models(context: Context, group: Group) -> Iterator[Block]:
     if spread.low < low or spread.high > high:
         yield context.paragraph("models.wider", "warning")
     yield context.paragraph("models.alike")
-    if context.pictures and not context.hides:
-        yield from models_figure(context, group)
 
 
 def range_paragraph(context: Context, spread: ModelRange | NearModels) -> Block:
@@ -285,8 +271,9 @@ def method_table(context: Context, estimates: Sequence[Estimated]) -> Table:
     say = context.say
 
     def named(each: Estimated) -> Cell:
-        method = context.method(each.population)
-        return Cell(plain(method), each.estimator or plain(method), method[0].language)
+        found = each.population
+        name = f"{estimates.index(each) + 1}. {context.short(found)}"
+        return Cell(name, each.estimator or plain(context.method(found)))
 
     def point(each: Estimated) -> Cell:
         total = each.population.total
@@ -306,6 +293,7 @@ def method_table(context: Context, estimates: Sequence[Estimated]) -> Table:
         ),
         context.figures("point", point),
         context.words("interval_kind", kind),
+        context.words("dependence", lambda each: Cell(context.modeled(each.population) or "-")),
         context.words("fit", lambda each: _fit_cell(context, each.population)),
         context.words("status", lambda each: say.status_cell(each.population.status)),
     ]

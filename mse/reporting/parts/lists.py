@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mse.messages import MARK
 from mse.reporting.context import from_row, label
-from mse.reporting.figures import histories_figure, overlaps_figure
+from mse.reporting.figures import histories_figure
 from mse.words.content import Block, Bullets, Cell, Column, Section, Table, inline
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ def _lists_of(context: Context, counts: Counts) -> Iterator[Block]:
     yield _marked(context, "lists", columns, counts.lists, ("lists.not_additive",))
     if context.pictures:
         yield from histories_figure(context, counts)
-        yield from overlaps_figure(context, counts)
 
 
 def _marked(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mse.monitoring.draws import PER
 from mse.monitoring.result import ACROSS_SCOPES
 from mse.reporting.context import from_row
-from mse.reporting.figures import by_period_figure, group_figure
+from mse.reporting.figures import by_period_figure
 from mse.words.content import (
     Block,
     Bullets,
@@ -248,8 +248,6 @@ def _group(context: Context, monitor: Monitor, name: str) -> Iterator[Block]:
         for cell, period, each in rows_by(monitor, name)
     ]
     yield _table(context, monitor, rows, [name, monitor.period])
-    if context.pictures:
-        yield from group_figure(context, monitor, name)
     yield from _bullets(
         inline(f"{each}: ", _change(context, monitor, change))
         for each, change in compared_by(monitor, name)
