@@ -8,7 +8,7 @@ together among those on no list. `bounds` gives all totals that go with a range 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
@@ -498,3 +498,140 @@ def _crossing(figure: Callable[[float], float], threshold: float, asked: _Quanti
                 return math.exp(brentq(beyond, before, float(at), xtol=1e-6))
             before = float(at)
     return math.nan
+
+
+# What if: the interval as assumptions are moved ----------------------------------------------------
+
+#: How far people differ, as shares of what the prior expects; and factors of the odds ratio of a pair.
+SHARES, FACTORS = (0.0, 0.5, 1.0, 1.5, 2.0), (0.5, 0.7, 1.0, 1.4, 2.0)
+#: Pairs of lists of which the odds ratio is moved, those with the most persons in common.
+MOST_PAIRS = 4
+
+
+class Moved(NamedTuple):
+    """One quantity moved: its values, and the interval of the total, in persons, at each of them."""
+
+    what: str  # `DIFFERING`, or the pair of lists
+    pair: tuple[str, ...]
+    steps: tuple[float, ...]  # shares of what the estimate assumes; of a pair factors
+    values: tuple[float, ...]  # odds ratios
+    ends: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WhatIf(Result):
+    """Intervals of the total as an assumption is moved, on a grid.
+
+    Attributes
+    ----------
+    population : PopulationEstimate
+        The estimate.
+    moved : tuple of Moved
+        How far people differ, where the estimate allows for that, and the odds ratios of pairs.
+    level : float
+        Of the intervals: of the posterior by itself where people differ, which that of the estimate
+        holds together with the one that takes people for alike.
+    """
+
+    references = Bounds.references
+
+    population: PopulationEstimate
+    moved: tuple[Moved, ...]
+    level: float
+
+    def to_frame(self) -> pd.DataFrame:
+        """Show a row for each value: ``quantity``, ``step``, ``odds_ratio``, ``low``, ``high``, ``level``."""
+        rows = [
+            {"quantity": each.what, "step": step, "odds_ratio": value, "low": low, "high": high}
+            for each in self.moved
+            for step, value, (low, high) in zip(each.steps, each.values, each.ends, strict=True)
+        ]
+        return pd.DataFrame(rows).assign(level=self.level)
+
+    def __repr__(self) -> str:
+        return f"<WhatIf: {len(self.moved)} quantities>"
+
+    def _sections(self) -> list[Section]:
+        head = ["what is moved", "odds ratio", f"{100 * self.level:g}% interval"]
+        rows = [
+            [each.what, f"{value:.3g}", span(*ends)]
+            for each in self.moved
+            for value, ends in zip(each.values, each.ends, strict=True)
+        ]
+        return [Section("The total as assumptions are moved", verbatim=layout(head, rows))]
+
+
+def what_if(
+    fit: LogLinearFit | LogLinearSearchFit,
+    population: PopulationEstimate,
+    assumed: HeterogeneousLogLinear | None = None,
+    *,
+    level: float = DEFAULT_LEVEL,
+) -> WhatIf:
+    """Move what an estimate assumes, one thing at a time, and see where its interval goes.
+
+    Parameters
+    ----------
+    fit : LogLinearFit or LogLinearSearchFit
+        The model beside which the odds ratios of pairs are moved: those of most persons in common.
+    population : PopulationEstimate
+        The estimate; how far people differ is moved where it allows for that.
+    assumed : HeterogeneousLogLinear, optional
+        The assumption that it rests on; by default that of `mse.estimate`.
+    level : float, default 0.95
+        Level of the intervals. Those of a pair take its model, and people for alike, for granted.
+
+    Returns
+    -------
+    WhatIf
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.load_dataset("korea")
+    >>> fit = mse.LogLinear("main").fit(table)
+    >>> found = what_if(fit, mse.estimate(table, model="main"))
+    >>> [each.what for each in found.moved]
+    ['people differ', 'b, d', 'b, c', 'c, d']
+    """
+    check_level(level)
+    table, moved = fit.table, []
+    if population.allowing is not None:
+        moved.append(
+            _differing(population.allowing, assumed or HeterogeneousLogLinear(), table, level)
+        )
+    if table.is_complete:
+        both = table.overlaps().to_numpy(dtype=np.int64)
+        at = {name: i for i, name in enumerate(table.lists)}
+        pairs = sorted(
+            combinations(table.lists, 2), key=lambda pair: -both[at[pair[0]], at[pair[1]]]
+        )
+        moved += [_pair_moved(fit, names, level) for names in pairs[:MOST_PAIRS]]
+    return WhatIf(population, tuple(moved), level)
+
+
+def _differing(
+    found: PopulationEstimate,
+    assumed: HeterogeneousLogLinear,
+    table: CaptureTable,
+    level: float,
+) -> Moved:
+    """Move how far people are expected to differ; the one in the middle is at hand."""
+    means = [share * assumed.mean for share in SHARES]
+    others = (replace(assumed, mean=mean) for mean in means)
+    each = [
+        found if share == 1 else other.fit(table).population
+        for share, other in zip(SHARES, others, strict=True)
+    ]
+    ends = tuple(one.interval(level) for one in each)
+    return Moved(DIFFERING, (), SHARES, tuple(map(math.exp, means)), ends)
+
+
+def _pair_moved(
+    fit: LogLinearFit | LogLinearSearchFit, names: tuple[str, str], level: float
+) -> Moved:
+    modeled = min(max(math.exp(_coefficient(fit, names)), 1 / FARTHEST), FARTHEST)
+    curve = OddsRatios.of(fit.table, fit.structure, names)
+    values = tuple(factor * modeled for factor in FACTORS)
+    ends = tuple(curve.at(value, level).ends for value in values)
+    return Moved(", ".join(names), names, FACTORS, values, ends)

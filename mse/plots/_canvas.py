@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -63,20 +64,46 @@ _LINE = 1.25
 #: Fewest letters in a line of a title.
 _NARROWEST = 24
 
+# Pictures in a document ---------------------------------------------------------------------------
+
+#: Inches of a picture in a document: on a phone its letters are still large enough to read.
+NARROW = 4.8
+#: Inches that a title takes over figures of a fixed size.
+_TITLE = 0.8
+_CAPTION: ContextVar[list[str] | None] = ContextVar("caption", default=None)
+
+
+@contextmanager
+def captioned() -> Iterator[list[str]]:
+    """Draw narrow, without titles: what they would say beside the title and whom it is about is gathered."""
+    said: list[str] = []
+    token = _CAPTION.set(said)
+    try:
+        yield said
+    finally:
+        _CAPTION.reset(token)
+
+
+def is_captioned() -> bool:
+    """Whether a caption beside the picture says what it is."""
+    return _CAPTION.get() is not None
+
 
 @contextmanager
 def canvas(
-    ax: Axes | None, size: tuple[float, float], margin: float
+    ax: Axes | None, size: tuple[float, float], margin: float, *, least: float = NARROW
 ) -> Iterator[tuple[Axes, float]]:
     """Give the Axes to draw on, of the caller or of a new figure, and the inches of a line of a title.
 
-    A new figure has a size in inches, of which a title leaves out a margin. The style holds inside
-    only; the settings of the caller are as before afterwards.
+    A new figure has a size in inches, of which a title leaves out a margin; in a document it is made as
+    narrow as goes. The style holds inside only; the settings of the caller are as before afterwards.
     """
     import matplotlib as mpl
 
     # Outside the style: the first figure loads the backend, which in notebooks switches interactive
     # drawing on; inside, that setting would be put back, and later pictures would not be shown.
+    if is_captioned():
+        size = min(size[0], max(least, NARROW)), size[1] - _TITLE
     figure = _new_figure(size) if ax is None else None
     with mpl.rc_context(_STYLE):
         drawn: Axes = figure.add_subplot() if figure else ax  # type: ignore[assignment]
@@ -157,6 +184,11 @@ class Head(NamedTuple):
 
 def headed(ax: Axes, head: Head, words: Words, room: float, *, lift: float = 6.0) -> None:
     """Put a title over Axes, in lines of so many inches, so many points above them."""
+    caption = _CAPTION.get()
+    if caption is not None:
+        status = (words.status(head.status),) if head.status != "ok" else ()
+        caption += [each for each in (*status, *head.lines) if each]
+        head = Head("")
     title, text = _texts(head, words, room)
     height = _LINE * SMALL * (text.count("\n") + 1) + 3 if text else 0.0
     if text:
@@ -239,7 +271,7 @@ def number_axis(axis: Axis, words: Words, *, log: bool = False, kind: str = "num
     axis.set_minor_formatter(ticker.NullFormatter())
     low, high = sorted(axis.get_view_interval())
     if not log:
-        axis.set_major_locator(ticker.MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axis.set_major_locator(ticker.MaxNLocator(4 if is_captioned() else 6, steps=[1, 2, 5, 10]))
         return
     decades = math.log10(high / low)
     if decades < 0.7:

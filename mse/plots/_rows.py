@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Row", "Rows", "draw_rows"]
 
 #: Letters in a line of a label, and rows beyond which they are drawn closer.
-_LABEL, _MANY_ROWS = 34, 20
+_LABEL, _SHORT, _MANY_ROWS = 34, 26, 20
 #: Inches of the axis in a figure of our own.
 _WIDTH = 4.2
 #: Mark of an estimate on the boundary of its model.
@@ -98,8 +98,12 @@ class Rows:
         return self.words.share(value, 0 if value >= 0.1 else 1)
 
 
-def _labels(rows: Sequence[Row]) -> list[str]:
-    return [draw.wrapped(row.label, _LABEL) for row in rows]
+def _labels(rows: Sequence[Row], how: Rows) -> list[str]:
+    """Names of the rows; in a narrow picture with what else stands at the right under them."""
+    if not draw.is_captioned():
+        return [draw.wrapped(row.label, _LABEL) for row in rows]
+    both = (f"{draw.wrapped(row.label, _SHORT)}\n{how.said(row)}".rstrip() for row in rows)
+    return list(both)
 
 
 def draw_rows(
@@ -115,7 +119,7 @@ def draw_rows(
     status.
     """
     rows, note = _noted(rows, how, head)
-    labels = _labels(rows)
+    labels = _labels(rows, how)
     lines = max((label.count("\n") + 1 for label in labels), default=1)
     least = 0.24 if len(rows) > _MANY_ROWS else 0.34
     height = max(len(rows) * max(least, 0.07 + 0.155 * lines), 0.7) + 1.5
@@ -194,12 +198,14 @@ def _draw_row(ax: Axes, place: int, row: Row, words: Words) -> None:
 
 def _label_rows(ax: Axes, rows: Sequence[Row], how: Rows) -> None:
     """Name the rows at the left, and put them in text at the right."""
-    ax.set_yticks(range(len(rows)), _labels(rows), fontsize=draw.FONT)
+    ax.set_yticks(range(len(rows)), _labels(rows, how), fontsize=draw.FONT)
     ax.tick_params(axis="y", length=0)
     ax.spines[["left", "right"]].set_visible(False)
     across = ax.get_yaxis_transform()
     for place, row in enumerate(rows):
         ax.axhline(place, color=PALE, lw=0.5, zorder=-1)
-        said_at(ax, how.said(row), (1, place), (6, 0), xycoords=across, va="center", gid="figures")
-    if how.head:
+        if not draw.is_captioned():
+            look: Look = {"va": "center", "gid": "figures"}
+            said_at(ax, how.said(row), (1, place), (6, 0), xycoords=across, **look)
+    if how.head and not draw.is_captioned():
         said_at(ax, how.head, (1, 1), (6, 0), xycoords="axes fraction", va="bottom", color=GRAY)

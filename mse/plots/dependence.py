@@ -115,6 +115,8 @@ def dependence_graph(
         names = [f"{names[i]}\n{text.number(size)}" for i, size in enumerate(graph.sizes)]
     side = 2 * (_RADIUS + 0.55)
     wide = side + 2 * width_of(names)
+    if draw.is_captioned():
+        side, wide = side - max(wide - draw.NARROW, 0.0), min(wide, draw.NARROW)
     size = (wide, side + draw.height_of(head, text, wide - 0.3))
     with draw.canvas(ax, size, 0.3) as (drawn, room):
         places = _circle(drawn, names, (room, side) if ax is None else inches(drawn))

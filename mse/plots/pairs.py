@@ -94,7 +94,8 @@ def overlap_heatmap(
     if found is not None:
         lines.append(text("overlap_above", level=text.level(found.level)))
     lines.append(_summed(data, text))
-    with draw.canvas(ax, size, size[0] - max(side + 0.2, 3.4)) as (drawn, room):
+    margin = size[0] - max(side + 0.2, 3.4)
+    with draw.canvas(ax, size, margin, least=size[0]) as (drawn, room):
         _draw_cells(drawn, cells)
         _name_axes(drawn, names)
         draw.headed(drawn, Head(text("title_overlaps"), lines, data.info), text, room)
@@ -263,7 +264,7 @@ def upset(
     wide = max(_BESIDE + width_of(names) + 0.5 + max(len(shown.low), 4) * _COLUMN, 5.0)
     tall = _OVER + table.n_lists * _ROW
     lines = (_extent(table, found, text), _left_out(found, shown, text), _summed(table, text))
-    with draw.canvas(ax, (wide + 0.3, tall + 1.2), 0.3) as (drawn, room):
+    with draw.canvas(ax, (wide + 0.3, tall + 1.2), 0.3, least=wide) as (drawn, room):
         matrix, over, beside = _panels(drawn, names, tall)
         _draw_matrix(matrix, shown, names)
         _draw_counts(over, shown, text)

@@ -277,7 +277,7 @@ def odds_ratio(
     size = (max(columns * _PANEL[0], 4.5) + 1.0, rows * _PANEL[1] + 1.7)
     lines = (text("odds_explained"), _bands(result.level, text))
     head = Head(text("title_odds_ratio"), lines, result.table.info)
-    with draw.canvas(ax, size, 0.3) as (drawn, room):
+    with draw.canvas(ax, size, 0.3, least=size[0]) as (drawn, room):
         places = draw.panels(drawn, list(pairs), columns, left=0.75)
         _draw_curves(places, list(pairs.values()), "odds_ratio", scale, text)
         # At the left of all rows, at their middle.

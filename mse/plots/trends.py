@@ -98,7 +98,8 @@ def trend(
         size = (max(columns * _PANEL[0], 5.0) + 0.8, rows * _PANEL[1] + 1.6)
         unit, title = draw.wrapped(unit, 24), f"{title}, {group}"
     head = Head(title, _lines(monitor, quantity, text), monitor.population.info)
-    with draw.canvas(ax, size, margin) as (drawn, room):
+    least = size[0] if group is not None else 0.0
+    with draw.canvas(ax, size, margin, least=least) as (drawn, room):
         places = [drawn] if group is None else draw.panels(drawn, titles, columns, left=0.85)
         top = _top(pd.concat(frames), quantity)
         for place, frame in zip(places, frames, strict=True):

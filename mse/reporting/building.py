@@ -25,11 +25,19 @@ from mse.disclosure.suppression import publish
 from mse.reporting.context import Context, Counts, Estimated, Evidence, Group, counts_of, gather
 from mse.reporting.parts.account import account, citation
 from mse.reporting.parts.changed import changed
-from mse.reporting.parts.checked import diagnostics, sensitivity, validation
-from mse.reporting.parts.estimates import comparison, estimates
+from mse.reporting.parts.checked import diagnostics, sensitivity, validation, what_if, worries
+from mse.reporting.parts.estimates import comparison, estimates, others, strata
 from mse.reporting.parts.lists import lists, overlaps
-from mse.reporting.parts.monitored import monitored
-from mse.reporting.parts.opening import answer, assumptions, further, missing, question
+from mse.reporting.parts.monitored import monitored, monitored_further
+from mse.reporting.parts.opening import (
+    answer,
+    assumptions,
+    further,
+    further_assumptions,
+    missing,
+    question,
+)
+from mse.reporting.parts.pictures import pictures
 from mse.words.catalogue import language_of
 from mse.words.content import Inline, Report, inline
 
@@ -153,6 +161,33 @@ def _alone(safe: ProtectedTable) -> Iterator[tuple[str, float]]:
 # From results to a report: which parts it has, in which order -------------------------------------
 
 _SYNTHETIC = "SYNTHETIC: "
+#: What is read, in at most six pages, and what is looked up.
+_FRONT = (
+    answer,
+    monitored,
+    changed,
+    question,
+    lists,
+    strata,
+    what_if,
+    assumptions,
+    worries,
+    others,
+)
+_APPENDIX = (
+    pictures,
+    overlaps,
+    estimates,
+    comparison,
+    monitored_further,
+    further_assumptions,
+    diagnostics,
+    sensitivity,
+    validation,
+    missing,
+    further,
+    account,
+)
 
 
 def build_report(
@@ -173,7 +208,7 @@ def build_report(
     >>> fit = mse.LogLinear("main").fit(mse.load_dataset("korea"))
     >>> report = build_report(fit, figures=False)
     >>> [section.id for section in report.sections][:4]
-    ['answer', 'question', 'lists', 'overlaps']
+    ['answer', 'question', 'lists', 'assumptions']
     """
     check_level(level)
     say = language_of(language)
@@ -207,23 +242,8 @@ def _title(context: Context) -> Inline:
 
 def _sections(context: Context, title: Inline, date: str) -> list[Section]:
     """All parts that there is something to read in, in the order in which they are read."""
-    builders = (
-        answer,
-        question,
-        lists,
-        overlaps,
-        estimates,
-        comparison,
-        monitored,
-        changed,
-        assumptions,
-        diagnostics,
-        sensitivity,
-        validation,
-        missing,
-        further,
-        account,
-    )
-    parts = [build(context) for build in builders]
-    parts.append(citation(context, title, date))
+    front = [build(context) for build in _FRONT]
+    appendix = [build(context) for build in _APPENDIX]
+    appendix.append(citation(context, title, date))
+    parts = [*front, *(replace(part, appendix=True) for part in appendix)]
     return [part for part in parts if not part.is_empty]

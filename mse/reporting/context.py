@@ -15,14 +15,14 @@ import pandas as pd
 from mse.answer.intervals import StoredIntervals
 from mse.answer.population import PopulationEstimate
 from mse.answer.shown import Result
-from mse.bounding import Bounds, TippingPoints
+from mse.bounding import Bounds, TippingPoints, WhatIf
 from mse.comparing import Comparison
 from mse.data.datasets import list_datasets
 from mse.data.table import CaptureTable
 from mse.diagnostics import CheckResult, GoodnessOfFit, Influence, Overlaps, Residuals
 from mse.disclosure.leaning import smallest_overlap
 from mse.errors import ModelError
-from mse.messages import MARK
+from mse.messages import MARK, Message
 from mse.monitoring import Monitor
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio
 from mse.since import Since
@@ -38,7 +38,7 @@ from mse.words.content import (
     Text,
     inline,
 )
-from mse.words.estimates import at_length, drew_registered_only
+from mse.words.estimates import at_length, dependence_in_words, drew_registered_only
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, Level
@@ -222,6 +222,24 @@ class Context:
         model = f" {population.model}" if population.model else ""
         return inline(self.say.said(population.method), model)
 
+    def short(self, population: PopulationEstimate) -> str:
+        """Name the method in a few words."""
+        said = Message.known(population.method)
+        name = said.key.partition(".")[2] if isinstance(said, Message) else ""
+        if name == "log_linear":
+            name = _kind_of_model(population.model, len(population.lists))
+        if not self.say.has(f"short.{name}"):
+            return self.named(population.method)
+        fields = said.fields if isinstance(said, Message) else {}
+        return self.say(f"short.{name}", **{**fields, "model": population.model})
+
+    def modeled(self, population: PopulationEstimate, model: str | None = None) -> str:
+        """Say which lists a model lets depend on each other, by their names."""
+        model = population.model if model is None else model
+        if _kind_of_model(model, len(population.lists)) == "all_pairs":
+            return self.say("short.all_pairs")
+        return self.say.said(dependence_in_words(model, population.lists)).text or model
+
     def kind(self, population: PopulationEstimate, *, brief: bool = False) -> str:
         """Name the kind of interval, and unless it is to be brief what it takes for granted."""
         kind = population.interval_kind
@@ -261,6 +279,15 @@ class Context:
             fixed = f" {self.say('conditions.n_fixed')}" if drew_registered_only(population) else ""
             return inline(self.say(key) + fixed)
         return self.say.rich("conditions.other", given=self.say.said(given))
+
+
+def _kind_of_model(model: str, n_lists: int) -> str:
+    """Tell independence, all pairs and other models in bracket notation apart."""
+    parts = model.strip("[]").split(",")
+    if set(map(len, parts)) == {1}:
+        return "independent"
+    pairs = n_lists * (n_lists - 1) // 2
+    return "all_pairs" if n_lists > 2 and [*map(len, parts)] == [2] * pairs else "log_linear"
 
 
 def label(value: object) -> Cell:
@@ -355,6 +382,7 @@ _PLACES: dict[str, tuple[type, ...]] = {
         Bounds,
         TippingPoints,
     ),
+    "what_ifs": (WhatIf,),
     "others": (Result,),
 }
 
@@ -470,6 +498,7 @@ class Evidence:
     diagnostics: tuple[Result, ...] = ()
     sensitivities: tuple[Result, ...] = ()
     since: tuple[Since, ...] = ()
+    what_ifs: tuple[WhatIf, ...] = ()
     others: tuple[Result, ...] = ()
 
     @property

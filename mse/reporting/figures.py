@@ -32,24 +32,28 @@ if TYPE_CHECKING:
 # Pictures by `mse.plots`, as text of an SVG file, in the language of the report -------------------
 
 
-def drawn(context: Context, draw: Callable[..., Any], result: object, **options: Any) -> str:
-    """Draw a result by a function of `mse.plots`, its words in the language of the report, as SVG.
+def drawn(
+    context: Context, draw: Callable[..., Any], result: object, **options: Any
+) -> tuple[str, str]:
+    """Draw a result by a function of `mse.plots`, in the language of the report: SVG, and words for the caption.
 
     The same bytes come out whenever it is drawn of the same result.
     """
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
+    from mse.plots._canvas import captioned
+
     words = None if context.say.code == SOURCE else context.say.section("plots")
     # Identifiers inside are drawn at random without a salt; no window opens for a report.
-    with mpl.rc_context({"svg.hashsalt": "mse"}), plt.ioff():
+    with mpl.rc_context({"svg.hashsalt": "mse"}), plt.ioff(), captioned() as said:
         ax = draw(said_in(context, result), words=words, **options)
         text = io.StringIO()
         try:
             ax.figure.savefig(text, format="svg", metadata={"Date": None})
         finally:
             plt.close(ax.figure)
-    return text.getvalue()
+    return text.getvalue(), "; ".join(said)
 
 
 def said_in(context: Context, result: Any) -> Any:
@@ -95,15 +99,18 @@ def _info(context: Context, info: TableInfo) -> TableInfo:
 # Figures of a report: what is drawn, and what can be seen in it said in words ---------------------
 
 #: Histories drawn, and lists beyond which a picture would be too small to read.
-MOST_HISTORIES, MOST_LISTS = 25, 14
+MOST_HISTORIES, MOST_LISTS = 12, 14
 #: Things named in the words of a figure.
 MOST_NAMED = 8
 
 
-def _figure(context: Context, key: str, svg: str, **fields: Any) -> Figure:
+def _figure(
+    context: Context, key: str, picture: tuple[str, str], alt: str = "", **fields: Any
+) -> Figure:
     """Make a figure of a picture; ``name`` is a field of the caption too."""
-    caption = context.say(f"figure.{key}", **fields)
-    return Figure(caption, context.say(f"alt.{key}", **fields), svg)
+    svg, said = picture
+    caption = ". ".join(filter(None, (context.say(f"figure.{key}", **fields), said)))
+    return Figure(caption, alt or context.say(f"alt.{key}", **fields), svg)
 
 
 # Tables ------------------------------------------------------------------------------------------
@@ -116,9 +123,8 @@ def histories_figure(context: Context, counts: Counts) -> Iterator[Block]:
     if counts.table is None:
         yield context.left_out("figure.histories")
     elif counts.table.margins is None and len(counts.lists) <= MOST_LISTS:
-        svg = drawn(context, upset, counts.table, most=MOST_HISTORIES)
-        alt = _histories_said(context, counts.table)
-        yield Figure(context.say("figure.histories"), alt, svg)
+        picture = drawn(context, upset, counts.table, most=MOST_HISTORIES)
+        yield _figure(context, "histories", picture, _histories_said(context, counts.table))
 
 
 def _histories_said(context: Context, table: CaptureTable) -> str:
@@ -151,8 +157,8 @@ def overlaps_figure(context: Context, counts: Counts) -> Iterator[Block]:
         yield context.left_out("figure.overlaps")
     elif counts.overlaps is not None and len(counts.lists) <= MOST_LISTS:
         for found in [each for each in context.given.overlaps if each.table == counts.table][:1]:
-            svg = drawn(context, overlap_heatmap, found)
-            yield Figure(context.say("figure.overlaps"), _overlaps_said(context, counts), svg)
+            picture = drawn(context, overlap_heatmap, found)
+            yield _figure(context, "overlaps", picture, _overlaps_said(context, counts))
 
 
 def _overlaps_said(context: Context, counts: Counts) -> str:
@@ -191,10 +197,12 @@ def population_figure(context: Context, population: PopulationEstimate) -> Itera
 
     say, n = context.say, population.observed
     low, high = population.interval(context.level)
+    svg, _ = drawn(context, estimate, population, level=context.level)
     yield _figure(
         context,
         "estimate",
-        drawn(context, estimate, population, level=context.level),
+        # What its caption would say stands above it in the answer.
+        (svg, ""),
         observed=say.number(n),
         hidden=_said(
             context, low - n, high - n, population.hidden, lower_bound=population.lower_bound
@@ -289,10 +297,7 @@ def methods_figure(context: Context, group: Group) -> Iterator[Block]:
     from mse.plots import forest
 
     populations = [each.population for each in group.estimates]
-    estimates = {
-        f"{i}. {context.named(each.method)} {each.model}".rstrip(): each
-        for i, each in enumerate(populations, start=1)
-    }
+    estimates = {f"{i}. {context.short(each)}": each for i, each in enumerate(populations, start=1)}
     rows = [f"{name} {_span_said(context, each)}" for name, each in estimates.items()]
     svg = drawn(context, forest, estimates, level=context.level)
     yield _figure(context, "methods", svg, rows=_joined(context, rows, 12))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
@@ -26,7 +28,7 @@ def as_html(report: Report, language: Language) -> str:
 
     report: what it holds
     language: words around it
-    Returns a whole document: style and pictures inside, no scripts, no request to anywhere
+    Returns a whole document: style, pictures and one script inside, no request to anywhere
     """
     foreign: set[str] = set()
 
@@ -43,8 +45,20 @@ def as_html(report: Report, language: Language) -> str:
             found = Markup("<strong>{}</strong>").format(found)
         return Markup('<a href="#{}">{}</a>').format(run.link, found) if run.link else found
 
+    def ends(cell: Cell) -> Markup:
+        """Ends of an interval, for the slider."""
+        if not isinstance(cell.value, tuple):
+            return Markup("")
+        low, high = ("" if end is None else f"{end:.10g}" for end in cell.value)
+        return Markup(' data-low="{}" data-high="{}"').format(low, high)
+
+    script = _script()
     return _template().render(
         report=report,
+        ends=ends,
+        script=Markup(script),
+        # The browser runs this script and no other.
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         say=language,
         runs=lambda text: Markup("").join(map(shown, text)),
         marked=marked,
@@ -72,6 +86,11 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html.jinja")
 
 
+@cache
+def _script() -> str:
+    return files("mse.reporting").joinpath("templates/report.js").read_text(encoding="utf-8")
+
+
 def _data_uri(figure: Figure) -> str:
     data = base64.b64encode(figure.svg.encode()).decode()
     return f"data:image/svg+xml;base64,{data}"
@@ -88,8 +107,12 @@ def as_markdown(report: Report, language: Language) -> str:
     """
     writer = _Writer(language, {each.id: _slug(each.heading) for each in report.sections})
     parts = [f"# {writer.runs(report.title)}", f"*{report.subtitle}*"]
-    for section in report.sections:
+    for section in report.front:
         parts += writer.section(section, 2)
+    if report.appendix:
+        parts += [f"## {_escape(language('heading.appendix'))}", language("document.appendix")]
+    for section in report.appendix:
+        parts += writer.section(section, 3)
     footer = language("document.footer", version=release("multiple-systems"))
     parts.append(f"---\n\n{footer} {language('document.made', date=report.date)}.")
     text = "\n\n".join(parts) + "\n"

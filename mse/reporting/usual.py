@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mse.bayes.heterogeneity import HeterogeneousLogLinear
+from mse.bounding import what_if
 from mse.comparing import compare, default_estimator, usual_estimators
 from mse.diagnostics import check, overlaps
 from mse.diagnostics.fit import DEFAULT_SEED
 from mse.errors import MSEError
 from mse.estimating import estimate
-from mse.loglinear import LogLinearSearchFit
+from mse.loglinear import LogLinearFit, LogLinearSearchFit
+from mse.registry import estimator_of
 from mse.sensitivity import highest_order, leave_one_out, model_range
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from mse._typing import Seed
     from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Estimator, Fit
-    from mse.bayes.heterogeneity import HeterogeneousLogLinear
+    from mse.bounding import WhatIf
     from mse.data.table import CaptureTable
     from mse.diagnostics import CheckResult
 
@@ -73,7 +76,8 @@ def usual_results(
     drawn = population.provenance.get("bootstrap", {}).get("seed", seed)
     checks = _checks(table, chosen, DEFAULT_SEED if drawn is None else drawn)
     announce("sensitivity")
-    return [population, *fits, *checks, *_sensitivity(table, chosen), *_overlaps(table)]
+    varied = [*_sensitivity(table, chosen), *_what_if(table, chosen, population, heterogeneity)]
+    return [population, *fits, *checks, *varied, *_overlaps(table)]
 
 
 def _compared(table: CaptureTable) -> Iterator[Fit]:
@@ -113,6 +117,19 @@ def _sensitivity(table: CaptureTable, chosen: Fit | None) -> Iterator[Any]:
     yield highest_order(chosen)
     if isinstance(chosen, LogLinearSearchFit) and chosen.n_models > 1:
         yield model_range(chosen)
+
+
+def _what_if(
+    table: CaptureTable, chosen: Fit | None, population: PopulationEstimate, assumed: object
+) -> Iterator[WhatIf]:
+    """Move what the estimate assumes, on tables small enough."""
+    if table.margins is not None or table.n_cells > MOST_CELLS:
+        return
+    fit = default_estimator(table).fit(table) if chosen is None else chosen
+    if isinstance(fit, LogLinearFit | LogLinearSearchFit) and fit.status in ("ok", "boundary"):
+        made: Any = estimator_of(assumed) if isinstance(assumed, str) else assumed
+        own = made if isinstance(made, HeterogeneousLogLinear) else None
+        yield what_if(fit, population, own)
 
 
 def _overlaps(table: CaptureTable) -> Iterator[Any]:

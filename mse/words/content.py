@@ -115,6 +115,8 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
+    #: Whether its columns are steps between which a reader may move.
+    steps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +141,13 @@ Block: TypeAlias = "Paragraph | Bullets | Facts | Table | Figure | Verbatim"
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A headed part of a report, with further parts below it."""
+    """A headed part of a report, with further parts below it; those of the appendix are folded."""
 
     id: str
     heading: str
     blocks: tuple[Block, ...] = ()
     sections: tuple[Section, ...] = ()
+    appendix: bool = False
 
     def walk(self) -> Iterator[Block]:
         """Go through all blocks in the order in which they are read."""
@@ -168,6 +171,16 @@ class Report:
     date: str
     disclosure: str
     sections: tuple[Section, ...]
+
+    @property
+    def front(self) -> tuple[Section, ...]:
+        """The sections that are meant to be read, in a few pages."""
+        return tuple(each for each in self.sections if not each.appendix)
+
+    @property
+    def appendix(self) -> tuple[Section, ...]:
+        """The sections to look things up in."""
+        return tuple(each for each in self.sections if each.appendix)
 
     def walk(self) -> Iterator[Block]:
         """Go through all blocks in the order in which they are read."""
@@ -204,7 +217,7 @@ def _block(block: Block) -> dict[str, Any]:
             return {"type": "bullets", "items": [_runs(each) for each in items]}
         case Facts(rows, key):
             return {"type": "facts", "key": key, "rows": [_fact(row) for row in rows]}
-        case Table(caption, columns, rows, notes):
+        case Table(caption, columns, rows, notes, _):
             return {
                 "type": "table",
                 "caption": caption,

@@ -85,6 +85,8 @@ def _table_facts(context: Context, counts: Counts) -> Iterator[Fact]:
     say, info = context.say, counts.info
     if info.name:
         yield say("account.table"), inline(info.name)
+    if info.notes:
+        yield say("fact.notes"), inline(context.described(info.notes, info))
     yield say("fact.lists"), inline(say.listed(counts.lists, 40))
     for name, levels in counts.covariates.items():
         yield say("account.covariate", name=name), inline(say.listed(map(str, levels), 30))

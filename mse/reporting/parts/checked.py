@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mse.answer.intervals import GIVEN_MODEL, RESELECTED
-from mse.bounding import Bounds, TippingPoints
+from mse.bounding import SHARES, Bounds, Moved, TippingPoints, WhatIf
 from mse.diagnostics import GoodnessOfFit, Influence, Residuals
 from mse.reporting.context import from_row, label
 from mse.reporting.figures import sensitivity_figure
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MOST_HISTORIES = 12
 #: What is shown of chains, with so many decimals.
 _CHAINS = {"r_hat": 3, "ess_bulk": 0, "ess_tail": 0, "mcse_median": 3}
+#: The step of the estimate itself.
+MIDDLE = len(SHARES) // 2
 _VERDICTS = {True: "fine", False: "worry", None: "open"}
 
 
@@ -41,13 +43,27 @@ def diagnostics(context: Context) -> Section:
     given = context.given
     blocks: list[Block] = []
     if given.checks:
-        blocks += [context.paragraph("diagnostics.intro"), _checks(context, given.checks)]
+        blocks.append(_checks(context, given.checks))
         if context.hides:
             blocks.append(context.paragraph("disclosure.checks", "note"))
     blocks += _convergence(context)
     for each in given.diagnostics:
         blocks += _of(context, each)
     return Section("diagnostics", context.say("heading.diagnostics"), tuple(blocks))
+
+
+def worries(context: Context) -> Section:
+    """Name the checks that give reason to worry."""
+    worrying = [each for each in context.given.checks if each.passed is False]
+    said = [context.say.said(each.name) for each in worrying]
+    found = [context.say.said(each.text) for each in worrying]
+    items = tuple(
+        # The words of a check name counts of single histories.
+        inline(name) if context.hides else inline(name, ": ", text)
+        for name, text in zip(said, found, strict=True)
+    )
+    blocks = (context.paragraph("diagnostics.intro"), Bullets(items)) if items else ()
+    return Section("worries", context.say("heading.worries"), blocks)
 
 
 def _convergence(context: Context) -> Iterator[Block]:
@@ -272,6 +288,57 @@ def _estimated(context: Context, row: Row) -> Cell:
     return replace(cell, text=context.say("number.least", value=cell.text))
 
 
+# What if: the interval as an assumption is moved --------------------------------------------------
+
+
+def what_if(context: Context) -> Section:
+    """Let the reader move how far people differ, and the odds ratio of a pair of lists."""
+    heading = context.say("heading.what_if")
+    # From a grid of intervals suppressed counts could be computed.
+    shown = () if context.hides else context.given.what_ifs
+    blocks = [block for found in shown for block in _moved(context, found)]
+    for found in context.given.sensitivities if context.pictures else ():
+        if isinstance(found, LeaveOneOut):
+            blocks += sensitivity_figure(context, found)
+    return Section("what-if", heading, tuple(blocks))
+
+
+def _moved(context: Context, found: WhatIf) -> Iterator[Block]:
+    yield context.paragraph("what_if.intro")
+    pairs = [each for each in found.moved if each.pair]
+    alone = [each for each in found.moved if not each.pair]
+    if alone:
+        yield _steps(context, found, alone, "differing")
+    if pairs:
+        yield _steps(context, found, pairs, "pairs")
+
+
+def _steps(context: Context, found: WhatIf, rows: list[Moved], name: str) -> Table:
+    """Make a table of what is moved, a column for each step."""
+    say = context.say
+
+    def what(row: Moved) -> Cell:
+        if not row.pair:
+            return Cell(say("what_if.total"))
+        return Cell(say("what_if.pair", names=say.listed(row.pair), ratio=row.values[MIDDLE]))
+
+    def step(at: int) -> str:
+        first = rows[0]
+        value = first.steps[at] if first.pair else first.values[at]
+        return say(f"what_if.{name}_{'estimate' if at == MIDDLE else 'step'}", value=value)
+
+    columns: list[Shown] = [context.words("moved", what)]
+    columns += [
+        (Column(step(at), figures=True), lambda row, at=at: context.span_cell(*row.ends[at]))
+        for at in range(len(rows[0].steps))
+    ]
+    level = say.level(found.level)
+    made = context.table(
+        say(f"caption.moved_{name}", level=level), columns, rows, [say(f"what_if.{name}_note")]
+    )
+    return replace(made, steps=True)
+
+
 # Sensitivity: the estimate under other lists, other assumptions and other models ------------------
 
 #: Rows beyond this many are left out, and said to be.
@@ -289,8 +356,6 @@ def sensitivity(context: Context) -> Section:
             blocks.append(context.left_out(f"heading.{name}"))
         else:
             blocks += builder(context, found)
-        if context.pictures:
-            blocks += sensitivity_figure(context, found)
         parts.append(Section(f"sensitivity-{i}", say(f"heading.{name}"), tuple(blocks)))
     return Section("sensitivity", say("heading.sensitivity"), sections=tuple(parts))
 

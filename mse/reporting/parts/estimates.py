@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mse.answer.goodness import fit_in_words, fits_poorly
 from mse.messages import MARK
 from mse.reporting.context import from_row
-from mse.reporting.figures import (
-    draws_figure,
-    graph_figure,
-    methods_figure,
-    models_figure,
-    population_figure,
-    strata_figure,
-)
+from mse.reporting.figures import methods_figure, strata_figure
 from mse.words.content import (
     Block,
     Bullets,
@@ -31,7 +24,6 @@ from mse.words.content import (
     plain,
 )
 from mse.words.estimates import (
-    dependence_in_words,
     figures,
     fit_record,
     further_warnings,
@@ -54,6 +46,8 @@ if TYPE_CHECKING:
 MOST_STRATA = 24
 #: More levels than this are cut off, and said to be.
 MOST_LEVELS = 60
+#: Covariates of which there is a picture.
+MOST_DRAWN = 3
 
 
 def estimates(context: Context) -> Section:
@@ -71,11 +65,6 @@ def _of_group(
     conditions = context.conditions(population)
     if conditions:
         blocks.append(Paragraph(conditions))
-    if context.pictures and group.first.is_given:
-        blocks += population_figure(context, population)
-        blocks += draws_figure(context, population)
-        # It shows odds ratios and sizes of lists to the person.
-        blocks += [] if context.hides else graph_figure(context, group)
     sections = [
         Section(f"models-{i}", say("heading.models"), tuple(_models(context, group))),
         Section(f"strata-{i}", say("heading.strata"), tuple(_strata(context, population))),
@@ -93,8 +82,7 @@ def _rows(context: Context, population: PopulationEstimate) -> Iterator[Fact]:
     record = fit_record(population)
     said: dict[str, str | Text] = {
         "method": say.said(population.method),
-        "model": population.model,
-        "dependence": say.said(dependence_in_words(population.model, population.lists)).text,
+        "dependence": context.modeled(population),
         "fit": "" if record is None else say.said(fit_in_words(record)),
         "status": say(f"status.{population.status}"),
         "reason": say.said(population.reason) if population.reason else "",
@@ -124,8 +112,6 @@ def _models(context: Context, group: Group) -> Iterator[Block]:
     if spread.low < low or spread.high > high:
         yield context.paragraph("models.wider", "warning")
     yield context.paragraph("models.alike")
-    if context.pictures and not context.hides:
-        yield from models_figure(context, group)
 
 
 def range_paragraph(context: Context, spread: ModelRange | NearModels) -> Block:
@@ -162,10 +148,20 @@ def _strata(context: Context, population: PopulationEstimate) -> Iterator[Block]
     for names in chosen:
         frame = population.margin(*names, level=context.level)
         yield _strata_table(context, frame, names, granted)
-        if context.pictures and len(names) == 1 and frame["total"].notna().any():
-            yield from strata_figure(context, population, names[0], frame)
     if several and len(strata.cells) > MOST_STRATA:
         yield context.paragraph("strata.too_many", "note", n=len(strata.cells))
+
+
+def strata(context: Context) -> Section:
+    """Draw the estimate by each covariate."""
+    blocks: list[Block] = []
+    for group in context.given.groups if context.pictures else ():
+        names = () if group.population.strata is None else group.population.strata.names
+        for name in names[:MOST_DRAWN]:
+            frame = group.population.margin(name, level=context.level)
+            if frame["total"].notna().any() and len(frame) <= MOST_LEVELS:
+                blocks += strata_figure(context, group.population, name, frame)
+    return Section("strata", context.say("heading.strata"), tuple(blocks))
 
 
 def _strata_table(
@@ -201,11 +197,22 @@ def _strata_table(
 # Methods side by side -----------------------------------------------------------------------------
 
 
+def others(context: Context) -> Section:
+    """Say how far the methods that were tried on one table lie apart."""
+    several = _several(context)
+    parts = ((_spread(context, group), ()) for group in several)
+    return context.by_table("others", (each.info for each in several), parts)
+
+
 def comparison(context: Context) -> Section:
     """Put the methods that were tried on one table side by side."""
-    several = [group for group in context.given.groups if len(group.estimates) > 1]
+    several = _several(context)
     parts = ((_blocks(context, group), ()) for group in several)
     return context.by_table("comparison", (each.info for each in several), parts)
+
+
+def _several(context: Context) -> list[Group]:
+    return [group for group in context.given.groups if len(group.estimates) > 1]
 
 
 def spread_of(estimates: Sequence[Estimated]) -> tuple[float, float] | None:
@@ -214,7 +221,7 @@ def spread_of(estimates: Sequence[Estimated]) -> tuple[float, float] | None:
     return (min(totals), max(totals)) if len(totals) > 1 else None
 
 
-def _blocks(context: Context, group: Group) -> Iterator[Block]:
+def _spread(context: Context, group: Group) -> Iterator[Block]:
     say = context.say
     two = any(len(each.population.lists) == 2 for each in group.estimates)
     yield context.paragraph("comparison.intro_two" if two else "comparison.intro")
@@ -224,11 +231,14 @@ def _blocks(context: Context, group: Group) -> Iterator[Block]:
         factor = say.general(high / low, 2 if high >= 1.1 * low else 3)
         n = sum(each.is_given for each in group.estimates)
         yield context.paragraph("comparison.spread", n=n, span=say.span(low, high), factor=factor)
+    if context.pictures and any(each.is_given for each in group.estimates):
+        yield from methods_figure(context, group)
+
+
+def _blocks(context: Context, group: Group) -> Iterator[Block]:
     yield method_table(context, group.estimates)
     if any(each.is_given and each.population.lower_bound for each in group.estimates):
         yield context.paragraph("comparison.bound")
-    if context.pictures and any(each.is_given for each in group.estimates):
-        yield from methods_figure(context, group)
     given = dict.fromkeys(_granted_to_all(context, group))
     if given:
         yield context.paragraph("comparison.granted")
@@ -261,8 +271,9 @@ def method_table(context: Context, estimates: Sequence[Estimated]) -> Table:
     say = context.say
 
     def named(each: Estimated) -> Cell:
-        method = context.method(each.population)
-        return Cell(plain(method), each.estimator or plain(method), method[0].language)
+        found = each.population
+        name = f"{estimates.index(each) + 1}. {context.short(found)}"
+        return Cell(name, each.estimator or plain(context.method(found)))
 
     def point(each: Estimated) -> Cell:
         total = each.population.total
@@ -282,6 +293,7 @@ def method_table(context: Context, estimates: Sequence[Estimated]) -> Table:
         ),
         context.figures("point", point),
         context.words("interval_kind", kind),
+        context.words("dependence", lambda each: Cell(context.modeled(each.population) or "-")),
         context.words("fit", lambda each: _fit_cell(context, each.population)),
         context.words("status", lambda each: say.status_cell(each.population.status)),
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mse.messages import MARK
 from mse.reporting.context import from_row, label
-from mse.reporting.figures import histories_figure, overlaps_figure
+from mse.reporting.figures import histories_figure
 from mse.words.content import Block, Bullets, Cell, Column, Section, Table, inline
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def _lists_of(context: Context, counts: Counts) -> Iterator[Block]:
     observed = context.counted(counts.observed)
     yield context.paragraph("lists.intro", n=len(counts.lists), observed=observed)
     yield _marked(context, "lists", columns, counts.lists, ("lists.not_additive",))
+    if context.pictures:
+        yield from histories_figure(context, counts)
 
 
 def _marked(
@@ -101,9 +103,6 @@ def _overlaps_of(context: Context, counts: Counts) -> Iterator[Block]:
     yield _matrix(context, counts) if few else _pair_list(context, counts)
     if not counts.is_complete:
         yield context.paragraph("overlaps.partial", "note")
-    if context.pictures:
-        yield from overlaps_figure(context, counts)
-        yield from histories_figure(context, counts)
 
 
 def _matrix(context: Context, counts: Counts) -> Table:

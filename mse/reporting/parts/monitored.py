@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mse.monitoring.draws import PER
 from mse.monitoring.result import ACROSS_SCOPES
 from mse.reporting.context import from_row
-from mse.reporting.figures import by_period_figure, group_figure
+from mse.reporting.figures import by_period_figure
 from mse.words.content import (
     Block,
     Bullets,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mse.reporting.context import Context, Shown
     from mse.words.content import Inline
 
-__all__ = ["monitor_answer", "monitored"]
+__all__ = ["monitor_answer", "monitored", "monitored_further"]
 
 #: More rows than this are cut off, and said to be.
 MOST_ROWS = 80
@@ -111,14 +111,27 @@ def _share(context: Context, each: Estimated) -> str:
 
 
 def monitored(context: Context) -> Section:
-    """Give all figures of the monitors."""
-    sections = [
+    """Give the figures of the monitors by period."""
+    return _gathered(context, "monitor", _sections)
+
+
+def monitored_further(context: Context) -> Section:
+    """Give the figures of the monitors by group, and what all of them take for granted."""
+    return _gathered(context, "monitor_further", _further)
+
+
+def _gathered(
+    context: Context, name: str, sections: Callable[[Context, Monitor, int], Iterator[Section]]
+) -> Section:
+    """Put the sections of all monitors together."""
+    found = (
         section
         for i, monitor in enumerate(context.given.monitors, start=1)
-        for section in _sections(context, monitor, i)
+        for section in sections(context, monitor, i)
         if not section.is_empty
-    ]
-    return Section("monitor", context.say("heading.monitor"), sections=tuple(sections))
+    )
+    heading = context.say(f"heading.{name}")
+    return Section(name.replace("_", "-"), heading, sections=tuple(found))
 
 
 def _sections(context: Context, monitor: Monitor, i: int) -> Iterator[Section]:
@@ -142,12 +155,18 @@ def _sections(context: Context, monitor: Monitor, i: int) -> Iterator[Section]:
     if seen:
         figure = drawn(by_period_figure(context, monitor, "coverage", "coverage"))
         yield part("share", say("monitor.share"), *seen, *figure)
+
+
+def _further(context: Context, monitor: Monitor, i: int) -> Iterator[Section]:
+    say = context.say
     for j, name in enumerate(monitor.group_names, start=1):
         heading = say("monitor.by_group", group=name)
         yield Section(f"monitor-group-{i}-{j}", heading, tuple(_group(context, monitor, name)))
-    yield part("scopes", say("monitor.scopes"), *_bullets(_scopes(context, monitor)))
+    scopes = _bullets(_scopes(context, monitor))
+    yield Section(f"monitor-scopes-{i}", say("monitor.scopes"), scopes)
     notes = _bullets(inline(say.said(each)) for each in monitor.notes)
-    yield part("given", say("monitor.granted"), Paragraph(inline(_given(context, monitor))), *notes)
+    given = (Paragraph(inline(_given(context, monitor))), *notes)
+    yield Section(f"monitor-given-{i}", say("monitor.granted"), given)
 
 
 def _bullets(items: Iterator[Inline]) -> tuple[Block, ...]:
@@ -229,8 +248,6 @@ def _group(context: Context, monitor: Monitor, name: str) -> Iterator[Block]:
         for cell, period, each in rows_by(monitor, name)
     ]
     yield _table(context, monitor, rows, [name, monitor.period])
-    if context.pictures:
-        yield from group_figure(context, monitor, name)
     yield from _bullets(
         inline(f"{each}: ", _change(context, monitor, change))
         for each, change in compared_by(monitor, name)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mse.answer.goodness import fit_warnings
+from mse.reporting.figures import population_figure
 from mse.reporting.parts.estimates import spread_of
 from mse.reporting.parts.monitored import monitor_answer
 from mse.sensitivity import LeaveOneOut, MergedLists
@@ -27,7 +28,7 @@ from mse.words.estimates import at_length, fit_record
 from mse.words.monitors import SUPPRESSED, lost_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mse.answer.population import PopulationEstimate
     from mse.answer.shown import Section as Summarized
@@ -48,6 +49,8 @@ def answer(context: Context) -> Section:
     if not blocks:
         blocks.append(context.paragraph("answer.no_estimate", "lead"))
     blocks += _worries(context)
+    if len(groups) == 1 and groups[0].first.is_given and context.pictures:
+        blocks += population_figure(context, groups[0].population)
     return Section("answer", context.say("heading.answer"), tuple(blocks))
 
 
@@ -149,7 +152,7 @@ def _disagreement(context: Context, group: Group) -> Iterator[Block]:
     others = spread_of(group.estimates)
     if others is not None and not low <= others[0] <= others[1] <= high:
         text = say("answer.methods_disagree", span=say.span(*others))
-        yield _linked(text, Text(say("answer.see_comparison"), link="comparison"))
+        yield _linked(text, Text(say("answer.see_comparison"), link="others"))
 
 
 def _linked(text: str, link: Text) -> Block:
@@ -162,7 +165,7 @@ def _worries(context: Context) -> Iterator[Block]:
     failed = sum(each.passed is False for each in checks)
     if failed:
         text = say("answer.worries", n=failed, checks=len(checks))
-        yield _linked(text, Text(say("answer.see_diagnostics"), link="diagnostics"))
+        yield _linked(text, Text(say("answer.see_diagnostics"), link="worries"))
     info = context.given.info
     if info is not None and "SYNTHETIC" in f"{info.population} {info.notes}":
         yield context.paragraph("answer.synthetic", "warning")
@@ -174,12 +177,11 @@ def question(context: Context) -> Section:
     if info is None:
         return Section("question", say("heading.question"))
     rows: list[Fact] = [(say("fact.question"), _asked(context))]
-    for name in ("population", "period", "scope", "source", "notes"):
+    for name in ("population", "period", "scope", "source"):
         text = getattr(info, name)
-        if text or name not in ("scope", "notes"):
+        if text or name != "scope":
             said = context.described(text, info) if text else say("question.not_stated")
             rows.append((say(f"fact.{name}"), inline(said)))
-    rows.append((say("fact.lists"), inline(say.listed(context.given.lists, 40))))
     return Section("question", say("heading.question"), (Facts(tuple(rows)),))
 
 
@@ -301,17 +303,24 @@ def _scenarios(context: Context) -> Iterator[Inline]:
 
 
 def assumptions(context: Context) -> Section:
-    """Say what the estimates rest on, each assumption once."""
+    """Say what the estimate rests on."""
     heading, populations = context.say("heading.assumptions"), context.given.populations
     if not populations:
         return Section("assumptions", heading)
-    own = dict.fromkeys(populations[0].assumptions)
+    blocks = (context.paragraph("assumptions.intro"), _assumed(context, populations[0].assumptions))
+    return Section("assumptions", heading, blocks)
+
+
+def further_assumptions(context: Context) -> Section:
+    """Say what the other estimates rest on beside these, each assumption once."""
+    heading, populations = context.say("heading.further_assumptions"), context.given.populations
+    own = set(populations[0].assumptions) if populations else set()
     rest = dict.fromkeys(
         text for each in populations[1:] for text in each.assumptions if text not in own
     )
-    blocks: list[Block] = []
-    for key, texts in (("assumptions.intro", own), ("assumptions.further", rest)):
-        if texts or key == "assumptions.intro":
-            said = tuple(inline(context.say.said(text)) for text in texts)
-            blocks += [context.paragraph(key), Bullets(said)]
-    return Section("assumptions", heading, tuple(blocks))
+    blocks = (context.paragraph("assumptions.further"), _assumed(context, rest)) if rest else ()
+    return Section("further-assumptions", heading, blocks)
+
+
+def _assumed(context: Context, texts: Iterable[str]) -> Bullets:
+    return Bullets(tuple(inline(context.say.said(text)) for text in dict.fromkeys(texts)))
