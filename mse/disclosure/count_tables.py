@@ -143,7 +143,7 @@ def table_with(
     table: CaptureTable, publication: Publication, margins: Sequence[tuple[str, ...]]
 ) -> ProtectedTable:
     """Protect a table whose counts are published already."""
-    totals = [publication.value(_list(name)) for name in table.lists]
+    totals = [publication.value(list_key(name)) for name in table.lists]
     return ProtectedTable(
         observed=publication.value(()),
         list_totals=pd.Series(totals, index=pd.Index(table.lists), dtype="Int64"),
@@ -180,15 +180,18 @@ def checked_margins(
 # From a table to cells ---------------------------------------------------------------------------
 
 
-def _list(name: str) -> Key:
+def list_key(name: str) -> Key:
+    """Name the cell of those on a list."""
     return (("list", name),)
 
 
-def _pair(first: str, second: str) -> Key:
+def pair_key(first: str, second: str) -> Key:
+    """Name the cell of those on both of two lists."""
     return (("on both", f"{first} and {second}"),)
 
 
-def _history(row: Iterable[int]) -> Key:
+def history_key(row: Iterable[int]) -> Key:
+    """Name the cell of a capture history."""
     return (("history", "".join("?" if entry < 0 else str(entry) for entry in row)),)
 
 
@@ -222,11 +225,11 @@ def _note_margins(book: Book, table: CaptureTable) -> None:
     """Note list totals and their union: persons on several lists make the former add up to more."""
     totals = table.margins.list_totals if table.margins is not None else {}
     for name, total in totals.items():
-        book.add(_list(name), total)
-        book.sum((), [_list(name)])
+        book.add(list_key(name), total)
+        book.sum((), [list_key(name)])
     together: Key = (("all lists", "counted once for each"),)
     book.add(together, sum(totals.values()), shown=False)
-    book.sum(together, [_list(name) for name in totals])
+    book.sum(together, [list_key(name) for name in totals])
     book.sum(together, [()])
 
 
@@ -245,9 +248,9 @@ def _note_histories(
         )
     if table.n_lists <= _MOST_LISTS and (rules.group is not None or rules.unsafe(0)):
         for row in list(product((0, 1), repeat=table.n_lists))[1:]:
-            names[_history(row)], counts[_history(row)] = row, 0
+            names[history_key(row)], counts[history_key(row)] = row, 0
     for row, low, unsure in zip(shown.tolist(), table.low.tolist(), inexact, strict=True):
-        key = _history(row)
+        key = history_key(row)
         names[key] = tuple(row)
         counts[key] = counts.get(key, 0) + low
         vague[key] = vague.get(key, False) or bool(unsure)
@@ -273,12 +276,12 @@ def _note_lists(
             book.add(key, total, shown=part in shown_parts)
             book.sum(key, parts)
             for at in positions if size == 2 else ():
-                book.group(key, _list(table.lists[at]))
+                book.group(key, list_key(table.lists[at]))
 
 
 def _key_of(table: CaptureTable, positions: Sequence[int]) -> Key:
     named = [table.lists[at] for at in positions]
-    return _list(named[0]) if len(named) == 1 else _pair(named[0], named[1])
+    return list_key(named[0]) if len(named) == 1 else pair_key(named[0], named[1])
 
 
 def _levels(table: CaptureTable, name: str) -> list[object]:
@@ -310,9 +313,9 @@ def _overlaps(table: CaptureTable, publication: Publication) -> pd.DataFrame:
     lists = table.lists
     values: dict[str, list[int | None]] = {name: [None] * len(lists) for name in lists}
     for at, name in enumerate(lists):
-        values[name][at] = publication.value(_list(name))
+        values[name][at] = publication.value(list_key(name))
         for other in range(at) if table.margins is None else ():
-            value = publication.value(_pair(lists[other], name))
+            value = publication.value(pair_key(lists[other], name))
             values[name][other] = values[lists[other]][at] = value
     return pd.DataFrame(values, index=pd.Index(lists), dtype="Int64")
 

@@ -32,7 +32,8 @@ from mse.disclosure.count_tables import (
     protect_table,
     table_with,
 )
-from mse.disclosure.gate import Gate, gate_of, gate_of_monitor, key_of, nearest, outward
+from mse.disclosure.gate import Gate, gate_of, gate_of_monitor, key_of
+from mse.disclosure.jointly import nearest, outward
 from mse.disclosure.leaning import Leaning
 from mse.disclosure.scrubbing import withheld_from
 from mse.disclosure.suppression import Protected, publish
@@ -276,7 +277,7 @@ def protect_with(
 ) -> ProtectedPopulation:
     """Protect an estimate whose counts are published already; ``gate`` is what was decided of it before."""
     rules, total = publication.rules, publication.value(())
-    held = gate_of(estimate, publication, table, margins) if gate is None else gate
+    held = gate_of(estimate, publication, table, margins, levels) if gate is None else gate
     withheld = held.why.get((), "")
     frames = {
         (names, level): _frame(estimate, held, names, level)
