@@ -102,7 +102,7 @@ def gate_of(
     if (system := system_of(publication, table)) is not None and given:
         raw = _raw(estimate, margins, levels)
         given.sort(key=len)
-        coarser, told = _coarsened(leaning, system, {key: raw[key] for key in given}, steps)
+        coarser, told = coarsened(leaning, system, {key: raw[key] for key in given}, steps)
         steps |= coarser
         why = _with_complements({**why, **told}, {**rows, (): whole}, publication)
     return Gate(publication, why, steps)
@@ -127,7 +127,7 @@ def _raw(
     return {key: Raw(totals[key], tuple(ends[key])) for key in ends}
 
 
-def _coarsened(
+def coarsened(
     leaning: Leaning, system: System, raw: Mapping[Key, Raw], steps: Mapping[Key, float]
 ) -> tuple[dict[Key, float], dict[Key, str]]:
     """Round each figure as little as keeps all that leaves from telling a small count; if nothing does, withhold it."""
@@ -226,7 +226,7 @@ def gate_of_monitor(monitor: Monitor, publication: Publication, table: CaptureTa
             for at, cell in monitor.cells.items()
         }
         given = {key: each for key, each in raw.items() if key not in why}
-        coarser, told = _coarsened(leaning, system, given, steps)
+        coarser, told = coarsened(leaning, system, given, steps)
         steps |= coarser
         why = _with_complements({**why, **told}, rows, publication)
     return Gate(publication, why, steps)

@@ -32,10 +32,10 @@ from mse.disclosure.count_tables import (
     protect_table,
     table_with,
 )
-from mse.disclosure.gate import Gate, gate_of, gate_of_monitor, key_of
-from mse.disclosure.jointly import nearest, outward
+from mse.disclosure.gate import Gate, coarsened, gate_of, gate_of_monitor, key_of
+from mse.disclosure.jointly import Raw, nearest, outward, system_about
 from mse.disclosure.leaning import Leaning
-from mse.disclosure.scrubbing import withheld_from
+from mse.disclosure.scrubbing import info_shown, withheld_from
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import release, released_columns
 from mse.errors import ModelError
@@ -293,7 +293,7 @@ def protect_with(
         "model": estimate.model,
         "assumptions": estimate.assumptions,
         "lists": estimate.lists,
-        "info": estimate.info,
+        "info": info_shown(estimate.info, rules),
         "provenance": _provenance(estimate.provenance, rules),
         "references": estimate.references,
         "lower_bound": estimate.lower_bound,
@@ -574,7 +574,7 @@ def comparison_with(
     levels: Sequence[float] = STORED_LEVELS,
 ) -> ProtectedComparison:
     """Protect a comparison whose counts are published already."""
-    blank = _without_counts(comparison.table)
+    blank = _without_counts(comparison.table, publication.rules)
     fits: list[Fit] = []
     for fit in comparison.fits:
         population = protect_with(
@@ -588,11 +588,12 @@ def comparison_with(
     return ProtectedComparison(table=blank, fits=tuple(fits), publication=publication)
 
 
-def _without_counts(table: CaptureTable) -> CaptureTable:
+def _without_counts(table: CaptureTable, rules: Rules) -> CaptureTable:
     """Keep lists, covariates and description of a table, and nobody in it."""
     nobody = np.zeros(0, dtype=np.int64)
     patterns = nobody.reshape(0, len(table.axes))
-    return CaptureTable(table.lists, table.covariates, patterns, nobody, nobody, info=table.info)
+    info = info_shown(table.info, rules)
+    return CaptureTable(table.lists, table.covariates, patterns, nobody, nobody, info=info)
 
 
 def models_shown(frame: pd.DataFrame, table: CaptureTable | None, rules: Rules) -> pd.DataFrame:
@@ -601,18 +602,25 @@ def models_shown(frame: pd.DataFrame, table: CaptureTable | None, rules: Rules) 
     frame: ``model`` and ``n_parameters`` of each, as in the table of models of a search
     table: what was searched; without it there is none
     """
-    rows = []
+    rows, system = [], system_about(table, rules)
     for row in frame.to_dict(orient="records") if table is not None and table.is_complete else ():
         try:
             population = LogLinear(str(row["model"])).fit(cast("CaptureTable", table)).population
             low, high = population.interval(DEFAULT_LEVEL)
         except ModelError:
             continue
-        if Leaning(population, table).persons() >= rules.threshold:
-            step = rules.step(high - low, population.hidden)
-            total = max(nearest(population.total, step), rules.rounded(population.observed))
-            kept = {"model": row["model"], "n_parameters": row["n_parameters"]}
-            rows.append({**kept, "total": total, "status": population.status})
+        leaning = Leaning(population, table)
+        steps = {(): rules.step(high - low, population.hidden)}
+        if leaning.persons() < rules.threshold:
+            continue
+        if system is not None:
+            coarser, told = coarsened(leaning, system, {(): Raw(population.total, ())}, steps)
+            steps |= coarser
+            if told:
+                continue
+        total = max(nearest(population.total, steps[()]), rules.rounded(population.observed))
+        kept = {"model": row["model"], "n_parameters": row["n_parameters"]}
+        rows.append({**kept, "total": total, "status": population.status})
     shown = pd.DataFrame(rows, columns=["model", "n_parameters", "total", "status"])
     return shown.sort_values(["n_parameters", "model"], kind="stable")
 
