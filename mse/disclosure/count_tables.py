@@ -15,6 +15,7 @@ from mse.data.checks import Problems, listed, near, rows_text
 from mse.disclosure.cells import Book, Publication
 from mse.disclosure.rules import MARK
 from mse.disclosure.suppression import Protected, publish
+from mse.disclosure.typed import released_columns
 from mse.errors import InvalidTableError, ModelError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class ProtectedTable(Result, Protected):
 
     def to_frame(self) -> pd.DataFrame:
         """Give the histories."""
-        return self.histories.copy()
+        return released_columns(self.histories.copy(), list(self.list_totals.index), self.rules)
 
     def __repr__(self) -> str:
         return f"<ProtectedTable: {len(self.list_totals)} lists, {len(self.suppressed):,} counts suppressed>"

@@ -314,3 +314,16 @@ def outward(low: float, high: float, step: float, least: float = -math.inf) -> t
     if math.isfinite(low):
         low = max(math.floor(low / step) * step, least)
     return low, math.ceil(high / step) * step if math.isfinite(high) else high
+
+
+def magnitude(factor: float) -> float:
+    """Round a factor to one of ten steps in every power of ten, a quarter apart.
+
+    Examples
+    --------
+    >>> [magnitude(each) for each in (0.93, 1.07, 1.3, 2.2, 13.0)]
+    [1.0, 1.0, 1.3, 2.0, 12.6]
+    """
+    if not math.isfinite(factor) or factor <= 0:
+        return factor
+    return round(10.0 ** (round(10.0 * math.log10(factor)) / 10.0), 1 if factor > 0.5 else 2)
