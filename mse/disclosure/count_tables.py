@@ -31,6 +31,8 @@ PARTS = ("lists", "overlaps", "histories", "strata")
 
 #: Strata of all covariates together are left out when there are more than this.
 _MOST_STRATA = 2000
+#: Covariates with up to so many levels are no identifiers, however few persons there are.
+_FEW_LEVELS = 20
 #: Histories of nobody have a row of their own, where that is to be hidden, up to so many lists.
 _MOST_LISTS = 8
 UNKNOWN = "unknown"
@@ -155,6 +157,25 @@ def table_with(
     )
 
 
+def refuse_identifiers(covariates: Mapping[str, Sequence[object]], persons: int) -> None:
+    """Refuse covariates with nearly as many values as there are persons: their levels are about somebody each.
+
+    Raises ModelError: with names and numbers, and no value
+
+    Examples
+    --------
+    >>> refuse_identifiers({"year": [2014, 2015], "client": list(range(300))}, 310)
+    Traceback (most recent call last):
+    mse.errors.ModelError: The covariate 'client' has 300 values among 310 persons: ...
+    """
+    for name, levels in covariates.items():
+        if len(levels) > max(_FEW_LEVELS, persons / 2):
+            raise ModelError(
+                f"The covariate {name!r} has {len(levels):,} values among {persons:,} persons: it looks like an "
+                "identifier, whose values may not leave. Sum over it, collapse(), or name coarser levels."
+            )
+
+
 def default_margins(covariates: Mapping[str, Sequence[object]]) -> tuple[tuple[str, ...], ...]:
     """By which covariates persons are shown: each by itself, and all together."""
     names = tuple(covariates)
@@ -207,6 +228,7 @@ def note_table(
     wrong = [part for part in parts if part not in PARTS]
     if wrong:
         raise ModelError(f"A table has no part {wrong[0]!r}: expected some of {listed(PARTS)}.")
+    refuse_identifiers(table.covariates, table.n_observed)
     book.add((), table.n_observed)
     if table.margins is not None:
         _note_margins(book, table)

@@ -131,7 +131,8 @@ def coarsened(
     leaning: Leaning, system: System, raw: Mapping[Key, Raw], steps: Mapping[Key, float]
 ) -> tuple[dict[Key, float], dict[Key, str]]:
     """Round each figure as little as keeps all that leaves from telling a small count; if nothing does, withhold it."""
-    found, why = {}, {}
+    found: dict[Key, float] = {}
+    why: dict[Key, str] = {}
     names = () if leaning.estimate.strata is None else leaning.estimate.strata.names
     for key, figures in raw.items():
         chosen = None if leaning.estimate.strata is None else members_of(leaning.estimate, key)

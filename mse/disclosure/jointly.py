@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 #: Cells up to which persons are whole; with more there are so many tables that fractions tell no less.
 _WHOLE_CELLS = 7
-#: Cells up to which a system is made; seconds after which a table that was not found is taken not to be there.
-_MOST_CELLS, _SECONDS = 4_000, 1.0
+#: Cells up to which a system is made; branches after which a table that was not found is taken not to be there.
+_MOST_CELLS, _MOST_NODES = 4_000, 5_000
 #: Persons within which a figure agrees.
 _SLACK = 1e-4
 
@@ -91,7 +91,8 @@ class Known:
             constraints=LinearConstraint(weights, self.low - start, self.high - start),
             bounds=Bounds(0.0, above),
             integrality=np.full(len(cost), int(size <= _WHOLE_CELLS)),
-            options={"time_limit": _SECONDS},
+            # Not by the clock: the same table is always published in the same way.
+            options={"node_limit": _MOST_NODES},
         )
         if found.x is None:
             return None
@@ -161,7 +162,7 @@ class System:
                 found = self.counts if some is None else some
                 limits.append(float(weights @ found))
                 self._found[key, sign] = found
-            self.targets[key] = (weights, *limits)
+            self.targets[key] = (weights, limits[0], limits[1])
 
     @staticmethod
     def _one(weights: FloatArray, low: float, high: float) -> Known:
@@ -208,7 +209,8 @@ class System:
         kept = [at for at, axis in enumerate(table.axes) if at < table.n_lists or axis in names]
         shape = [table.shape[at] for at in kept]
         places = np.ravel_multi_index(tuple(self._own[kept]), shape)
-        return moves[places - math.prod(shape[table.n_lists :])]
+        found: FloatArray = moves[places - math.prod(shape[table.n_lists :])]
+        return found
 
     # Which cells a count is the sum of ------------------------------------------------------------
 
@@ -287,7 +289,8 @@ def figures_of(
         (members + scale * moves, low - value, high - value) for value, scale, low, high in known
     ]
     return Known.of(
-        ((each, each @ counts + a, each @ counts + b) for each, a, b in rows), len(counts)
+        ((each, float(each @ counts) + a, float(each @ counts) + b) for each, a, b in rows),
+        len(counts),
     )
 
 
@@ -326,4 +329,4 @@ def magnitude(factor: float) -> float:
     """
     if not math.isfinite(factor) or factor <= 0:
         return factor
-    return round(10.0 ** (round(10.0 * math.log10(factor)) / 10.0), 1 if factor > 0.5 else 2)
+    return float(round(10.0 ** (round(10.0 * math.log10(factor)) / 10.0), 1 if factor > 0.5 else 2))

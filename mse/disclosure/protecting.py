@@ -30,6 +30,7 @@ from mse.disclosure.count_tables import (
     note_table,
     protect_counts,
     protect_table,
+    refuse_identifiers,
     table_with,
 )
 from mse.disclosure.gate import Gate, coarsened, gate_of, gate_of_monitor, key_of
@@ -242,6 +243,7 @@ def note_population(
     book: Book, estimate: PopulationEstimate, margins: Sequence[tuple[str, ...]]
 ) -> None:
     """Note the observed persons by the margins, and the sums among them."""
+    refuse_identifiers({} if estimate.strata is None else estimate.strata.levels, estimate.observed)
     book.add((), estimate.observed)
     for names in sorted(margins, key=len):
         frame = estimate.margin(*names)
@@ -840,6 +842,7 @@ def _changes(
 
 def note_monitor(book: Book, monitor: Monitor) -> None:
     """Note the observed persons of all cells, and the sums over periods and over groups."""
+    refuse_identifiers(monitor.joint.strata.levels, monitor.population.observed)
     book.add((), monitor.population.observed)
     for (period, group), cell in monitor.cells.items():
         book.add(key_of(monitor, period, group), cell.observed)
