@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mse.disclosure.attack import attack, note
+from mse.disclosure.attack import attack
 from mse.disclosure.cells import Book, label
+from mse.disclosure.protecting import note
 from mse.disclosure.suppression import choose, primary
 from mse.errors import ModelError
 
