@@ -25,18 +25,29 @@ RulesOption: TypeAlias = Annotated[
 ]
 
 
+Acro: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for output checkers: the files, and the attack in the form that acro reads."
+    ),
+]
+
+
 def check_command(
     files: Files,
     *,
     disclosure: RulesOption = "cbs",
+    acro: Acro = None,
     form: OutputFormat = Form.text,
     output: Output = None,
 ) -> None:
     """Compute from published files what is left of each count behind them; exit status 4 where it is too little."""
     with plain_errors():
-        from mse.disclosure import attack, rules
+        from mse.disclosure import acro_outcome, attack, rules
 
         found = attack(list(files), rules(disclosure))
+        if acro is not None:
+            acro_outcome(files, rules(disclosure), acro)
         exposed = found["exposed"].astype(bool)
         if form is Form.json:
             text = json_text(found.to_dict(orient="records"))

@@ -137,7 +137,7 @@ def estimate_command(
     seed: SeedOption = None,
 ) -> None:
     """Estimate how many persons there are in total, with an interval and the assumptions."""
-    with plain_errors():
+    with plain_errors(disclosure):
         from mse.answer.intervals import STORED_LEVELS, check_level
         from mse.estimating import estimate
 
@@ -185,16 +185,18 @@ def compare_command(
     level: Level = 0.95,
     form: OutputFormat = Form.text,
     disclosure: DisclosureOption = None,
+    private: Private = None,
     output: Output = None,
     seed: SeedOption = None,
 ) -> None:
     """Put several methods side by side; without --estimator, --model and --criterion the usual ones."""
-    with plain_errors():
+    with plain_errors(disclosure):
         from mse.answer.intervals import STORED_LEVELS, check_level
         from mse.comparing import compare
 
         check_level(level)
         rules = rules_asked(disclosure)
+        bundle = bundle_for(rules, private)
         table = read_table(source, reading)
         table = operated(table, operating, not_operating)
         chosen = _estimators(
@@ -205,8 +207,10 @@ def compare_command(
             max_order,
             estimator or (),
         )
-        comparison = compare(table, chosen)
+        comparison = compare(table, chosen if bundle is None else bundle.keyed(chosen, table, seed))
         shown = released(comparison, rules, levels={*STORED_LEVELS, level})
+        if bundle is not None and rules is not None:
+            bundle.with_run(shown.to_dict(), rules, table, seed)
         if form is Form.json:
             text = json_text(
                 shown.to_dict(levels={*STORED_LEVELS, level})

@@ -120,7 +120,7 @@ def monitor_command(
 
     Without SOURCE it reads standard input: mse simulate netherlands | mse monitor
     """
-    with plain_errors():
+    with plain_errors(disclosure):
         from mse.data.reading import frame_of
         from mse.monitoring import monitor
 

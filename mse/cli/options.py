@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import Field, fields
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeAlias, TypeVar, cast
 
@@ -439,11 +440,14 @@ def write(text: str, output: Path | None) -> None:
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
-    """Errors and warnings of the library as plain lines on the error stream."""
+def plain_errors(disclosure: str | None = None) -> Iterator[None]:
+    """Errors and warnings of the library as plain lines on the error stream.
+
+    disclosure: rules that were asked for; under them warnings name no numbers that were found in the data
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("always", MSEWarning)
-        warnings.showwarning = _show_warning
+        warnings.showwarning = partial(_show_warning, disclosure)
         try:
             yield
         except MSEError as error:
@@ -452,6 +456,7 @@ def plain_errors() -> Iterator[None]:
 
 
 def _show_warning(
+    disclosure: str | None,
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -461,7 +466,14 @@ def _show_warning(
 ) -> None:
     del filename, lineno, file, line
     label = "warning" if issubclass(category, MSEWarning) else category.__name__
-    typer.echo(f"mse: {label}: {message}", err=True)
+    if disclosure is not None:
+        from mse.disclosure import rules
+        from mse.disclosure.scrubbing import withheld_from
+
+        text = message.args[0] if isinstance(message, Warning) and message.args else str(message)
+        message = withheld_from(text, rules(disclosure))
+    if str(message):
+        typer.echo(f"mse: {label}: {message}", err=True)
 
 
 def allowed(text: str | None) -> str | bool | None:

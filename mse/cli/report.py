@@ -94,7 +94,7 @@ def report_command(
     seed: SeedOption = None,
 ) -> None:
     """Write a report: the answer first, then everything that it rests on."""
-    with plain_errors():
+    with plain_errors(disclosure):
         from mse.answer.intervals import check_level
         from mse.disclosure import rules
         from mse.reporting import build_report

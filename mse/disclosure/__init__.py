@@ -17,6 +17,8 @@
 ``protect_together(things, rules)``    several things about the same persons, in one publication
 ``attack(published, rules)``           what a reader can compute of what is suppressed: a DataFrame
 ``release(figures, messages, rules)``  the gate: figures without a declared type do not leave
+``suppressions(thing, rules)``         why each count is suppressed, for those who may see it
+``acro_outcome(files, rules, folder)`` what an attack leaves, in the form that checkers read with `acro`
 ``Bundle.at(path)``                    what stays inside: key of the draws, table, what was published
 =====================================  ===========================================================
 
@@ -35,6 +37,7 @@ from mse.disclosure.count_tables import (
     protect_counts,
     protect_table,
 )
+from mse.disclosure.outcome import acro_outcome, suppressions
 from mse.disclosure.protecting import (
     ProtectedComparison,
     ProtectedMonitor,
@@ -61,6 +64,7 @@ __all__ = [
     "ProtectedTable",
     "Released",
     "Rules",
+    "acro_outcome",
     "attack",
     "check",
     "protect",
@@ -72,6 +76,7 @@ __all__ = [
     "protect_together",
     "release",
     "rules",
+    "suppressions",
 ]
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mse.disclosure.cells import Cells, Publication
     from mse.disclosure.rules import Rules
 
+#: Bits of the longest seeds that can be tried out; those of a bundle have 128.
+_GUESSED = 64
 COLUMNS = ("cell", "what", "low", "high", "exposed", "why")
 
 
@@ -378,7 +380,16 @@ def _estimates(
     if any("table" in population.provenance for population in populations):
         text = "counts can be tried out against the fingerprint of the table."
         yield Violation("traces", "provenance", text)
+    if rules.suppresses and any(map(_guessable, populations)):
+        text = "tables can be tried out with seeds that people use: draw with the seed of a Bundle."
+        yield Violation("traces", "seed", text)
     yield from _unrounded(populations, rules)
+
+
+def _guessable(population: PopulationEstimate) -> bool:
+    """Whether draws were made with a seed that can be guessed: of fewer bits than a secret key has."""
+    seed = (population.provenance.get("bootstrap") or {}).get("seed")
+    return isinstance(seed, int) and seed.bit_length() <= _GUESSED
 
 
 def _unrounded(populations: Any, rules: Rules) -> Iterator[Violation]:

@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mse.comparing import compare
 from mse.disclosure.attack import attack
 from mse.errors import ModelError
+from mse.registry import estimator_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from mse.answer.protocols import Estimator
     from mse.data.table import CaptureTable
     from mse.disclosure.rules import Rules
 
@@ -75,6 +78,26 @@ class Bundle:
         text = f"{self.key:032x}/{asked}".encode()
         return int.from_bytes(hashlib.sha256(text).digest()[: _BITS // 8], "big")
 
+    def keyed(
+        self, estimators: Iterable[Estimator | str], table: CaptureTable, asked: int | None = None
+    ) -> list[Estimator]:
+        """Give estimators that draw a seed of the key.
+
+        estimators: or their texts; "all" is every one that suits the table
+        table: what they are to be asked of
+        asked: the seed that was asked for
+        """
+        found: list[Any] = []
+        for each in estimators:
+            if isinstance(each, str) and each == "all":
+                found += [fit.estimator for fit in compare(table, "all").fits]
+            else:
+                found.append(estimator_of(each) if isinstance(each, str) else each)
+        return [
+            replace(each, seed=self.seed(asked)) if hasattr(each, "seed") else each
+            for each in found
+        ]
+
     def with_run(
         self,
         published: Mapping[str, Any],
@@ -92,7 +115,8 @@ class Bundle:
         alone = set(attack(published, rules).query("exposed")["cell"])
         before = [run["published"] for run in self.runs]
         found = attack([*before, published], rules).query("exposed")
-        told = found[(found["what"] == "difference") & ~found["cell"].isin(alone)]
+        alone |= set(attack(before, rules).query("exposed")["cell"]) if before else set()
+        told = found[~found["cell"].isin(alone)]
         if len(told):
             raise ModelError(
                 f"Together with what was published before this gives away how many persons are "

@@ -15,6 +15,7 @@ from mse.data.checks import Problems, listed, near, rows_text
 from mse.disclosure.cells import Book, Publication
 from mse.disclosure.rules import MARK
 from mse.disclosure.suppression import Protected, publish
+from mse.disclosure.typed import released_columns
 from mse.errors import InvalidTableError, ModelError
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ PARTS = ("lists", "overlaps", "histories", "strata")
 
 #: Strata of all covariates together are left out when there are more than this.
 _MOST_STRATA = 2000
+#: Covariates with up to so many levels are no identifiers, however few persons there are.
+_FEW_LEVELS = 20
 #: Histories of nobody have a row of their own, where that is to be hidden, up to so many lists.
 _MOST_LISTS = 8
 UNKNOWN = "unknown"
@@ -63,7 +66,7 @@ class ProtectedTable(Result, Protected):
 
     def to_frame(self) -> pd.DataFrame:
         """Give the histories."""
-        return self.histories.copy()
+        return released_columns(self.histories.copy(), list(self.list_totals.index), self.rules)
 
     def __repr__(self) -> str:
         return f"<ProtectedTable: {len(self.list_totals)} lists, {len(self.suppressed):,} counts suppressed>"
@@ -143,7 +146,7 @@ def table_with(
     table: CaptureTable, publication: Publication, margins: Sequence[tuple[str, ...]]
 ) -> ProtectedTable:
     """Protect a table whose counts are published already."""
-    totals = [publication.value(_list(name)) for name in table.lists]
+    totals = [publication.value(list_key(name)) for name in table.lists]
     return ProtectedTable(
         observed=publication.value(()),
         list_totals=pd.Series(totals, index=pd.Index(table.lists), dtype="Int64"),
@@ -152,6 +155,25 @@ def table_with(
         strata=FrozenDict({names: _strata(table, publication, names) for names in margins}),
         publication=publication,
     )
+
+
+def refuse_identifiers(covariates: Mapping[str, Sequence[object]], persons: int) -> None:
+    """Refuse covariates with nearly as many values as there are persons: their levels are about somebody each.
+
+    Raises ModelError: with names and numbers, and no value
+
+    Examples
+    --------
+    >>> refuse_identifiers({"year": [2014, 2015], "client": list(range(300))}, 310)
+    Traceback (most recent call last):
+    mse.errors.ModelError: The covariate 'client' has 300 values among 310 persons: ...
+    """
+    for name, levels in covariates.items():
+        if len(levels) > max(_FEW_LEVELS, persons / 2):
+            raise ModelError(
+                f"The covariate {name!r} has {len(levels):,} values among {persons:,} persons: it looks like an "
+                "identifier, whose values may not leave. Sum over it, collapse(), or name coarser levels."
+            )
 
 
 def default_margins(covariates: Mapping[str, Sequence[object]]) -> tuple[tuple[str, ...], ...]:
@@ -180,15 +202,18 @@ def checked_margins(
 # From a table to cells ---------------------------------------------------------------------------
 
 
-def _list(name: str) -> Key:
+def list_key(name: str) -> Key:
+    """Name the cell of those on a list."""
     return (("list", name),)
 
 
-def _pair(first: str, second: str) -> Key:
+def pair_key(first: str, second: str) -> Key:
+    """Name the cell of those on both of two lists."""
     return (("on both", f"{first} and {second}"),)
 
 
-def _history(row: Iterable[int]) -> Key:
+def history_key(row: Iterable[int]) -> Key:
+    """Name the cell of a capture history."""
     return (("history", "".join("?" if entry < 0 else str(entry) for entry in row)),)
 
 
@@ -203,6 +228,7 @@ def note_table(
     wrong = [part for part in parts if part not in PARTS]
     if wrong:
         raise ModelError(f"A table has no part {wrong[0]!r}: expected some of {listed(PARTS)}.")
+    refuse_identifiers(table.covariates, table.n_observed)
     book.add((), table.n_observed)
     if table.margins is not None:
         _note_margins(book, table)
@@ -222,11 +248,11 @@ def _note_margins(book: Book, table: CaptureTable) -> None:
     """Note list totals and their union: persons on several lists make the former add up to more."""
     totals = table.margins.list_totals if table.margins is not None else {}
     for name, total in totals.items():
-        book.add(_list(name), total)
-        book.sum((), [_list(name)])
+        book.add(list_key(name), total)
+        book.sum((), [list_key(name)])
     together: Key = (("all lists", "counted once for each"),)
     book.add(together, sum(totals.values()), shown=False)
-    book.sum(together, [_list(name) for name in totals])
+    book.sum(together, [list_key(name) for name in totals])
     book.sum(together, [()])
 
 
@@ -245,9 +271,9 @@ def _note_histories(
         )
     if table.n_lists <= _MOST_LISTS and (rules.group is not None or rules.unsafe(0)):
         for row in list(product((0, 1), repeat=table.n_lists))[1:]:
-            names[_history(row)], counts[_history(row)] = row, 0
+            names[history_key(row)], counts[history_key(row)] = row, 0
     for row, low, unsure in zip(shown.tolist(), table.low.tolist(), inexact, strict=True):
-        key = _history(row)
+        key = history_key(row)
         names[key] = tuple(row)
         counts[key] = counts.get(key, 0) + low
         vague[key] = vague.get(key, False) or bool(unsure)
@@ -273,12 +299,12 @@ def _note_lists(
             book.add(key, total, shown=part in shown_parts)
             book.sum(key, parts)
             for at in positions if size == 2 else ():
-                book.group(key, _list(table.lists[at]))
+                book.group(key, list_key(table.lists[at]))
 
 
 def _key_of(table: CaptureTable, positions: Sequence[int]) -> Key:
     named = [table.lists[at] for at in positions]
-    return _list(named[0]) if len(named) == 1 else _pair(named[0], named[1])
+    return list_key(named[0]) if len(named) == 1 else pair_key(named[0], named[1])
 
 
 def _levels(table: CaptureTable, name: str) -> list[object]:
@@ -310,9 +336,9 @@ def _overlaps(table: CaptureTable, publication: Publication) -> pd.DataFrame:
     lists = table.lists
     values: dict[str, list[int | None]] = {name: [None] * len(lists) for name in lists}
     for at, name in enumerate(lists):
-        values[name][at] = publication.value(_list(name))
+        values[name][at] = publication.value(list_key(name))
         for other in range(at) if table.margins is None else ():
-            value = publication.value(_pair(lists[other], name))
+            value = publication.value(pair_key(lists[other], name))
             values[name][other] = values[lists[other]][at] = value
     return pd.DataFrame(values, index=pd.Index(lists), dtype="Int64")
 

@@ -8,13 +8,10 @@ from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from mse.answer.intervals import DEFAULT_LEVEL
-from mse.disclosure.inversion import halves, overlaps_left
+from mse.disclosure.jointly import Raw, figures_of, system_of
 from mse.disclosure.leaning import Leaning
-from mse.disclosure.printed import Seen
-from mse.disclosure.suppression import range_of
 from mse.errors import ModelError
 from mse.messages import Message
 
@@ -25,12 +22,16 @@ if TYPE_CHECKING:
     from mse.answer.population import PopulationEstimate
     from mse.data.table import CaptureTable
     from mse.disclosure.cells import Key, Publication
+    from mse.disclosure.jointly import System
     from mse.disclosure.rules import Rules
     from mse.monitoring.result import Monitor
 
 _TWO_LISTS = Message("withheld.two_lists")
 _MARGIN = Message("withheld.margin")
 _COMPLEMENT = Message("withheld.complement")
+_TOGETHER = Message("withheld.together")
+#: How many times coarser a figure is made before it is withheld; at 20 the grid is as wide as the interval.
+_COARSER = (1, 2, 4, 10, 20)
 
 
 def why_withheld(estimate: PopulationEstimate, rules: Rules, table: CaptureTable | None) -> str:
@@ -71,11 +72,13 @@ def gate_of(
     publication: Publication,
     table: CaptureTable | None,
     margins: Sequence[tuple[str, ...]],
+    levels: Sequence[float] = (DEFAULT_LEVEL,),
 ) -> Gate:
     """Decide which figures of an estimate are withheld, and how far the others are rounded.
 
-    A figure is withheld where it leans on fewer persons than may be shown; and where sums of the others
-    would give away one that is.
+    A figure is withheld where it leans on fewer persons than may be shown; where sums of the others
+    would give away one that is; and where everything that leaves with the publication would tell a small
+    count, however far it is rounded.
     """
     rules = publication.rules
     rows: dict[Key, Any] = {}
@@ -94,51 +97,59 @@ def gate_of(
         known = publication.value(key) is not None and not math.isnan(row["hidden"])
         if known and leaning.persons(members_of(estimate, key), row) < rules.threshold:
             why[key] = _MARGIN
-    if () not in why and told_by(estimate, publication, steps[()]):
-        why[()] = _COMPLEMENT
-    return Gate(publication, _with_complements(why, {**rows, (): whole}, publication), steps)
+    why = _with_complements(why, {**rows, (): whole}, publication)
+    given = [key for key in steps if key not in why and publication.value(key) is not None]
+    if (system := system_of(publication, table)) is not None and given:
+        raw = _raw(estimate, margins, levels)
+        given.sort(key=len)
+        coarser, told = coarsened(leaning, system, {key: raw[key] for key in given}, steps)
+        steps |= coarser
+        why = _with_complements({**why, **told}, {**rows, (): whole}, publication)
+    return Gate(publication, why, steps)
 
 
-def told_by(estimate: PopulationEstimate, publication: Publication, step: float) -> bool:
-    """Whether a rounded total, by the closed form of two groups of lists, tells a suppressed count beside the others.
+def _raw(
+    estimate: PopulationEstimate, margins: Sequence[tuple[str, ...]], levels: Sequence[float]
+) -> dict[Key, Raw]:
+    """Totals and ends of intervals that are to be published, by key, before they are rounded."""
+    ends: dict[Key, list[tuple[float, float]]] = {(): []}
+    totals: dict[Key, float] = {(): estimate.total}
+    for level in levels:
+        try:
+            ends[()].append(estimate.alike.interval(level))
+        except ModelError:
+            continue
+        for names in margins:
+            for row in estimate.margin(*names, level=level).to_dict(orient="records"):
+                key = tuple((name, row[name]) for name in names)
+                totals[key] = row["total"]
+                ends.setdefault(key, []).append((row["low"], row["high"]))
+    return {key: Raw(totals[key], tuple(ends[key])) for key in ends}
 
-    The attack before it leaves: the overlap of the groups, within what the total says of it, is one more sum.
-    """
-    split, rules = halves(estimate.lists, estimate.model or ""), publication.rules
-    histories = {
-        str(key[0][1]): at
-        for at, key in enumerate(publication.keys)
-        if key and key[0][0] == "history"
-    }
-    observed = publication.value(())
-    if split is None or not histories or observed is None or math.isnan(estimate.total):
-        return False
-    total = nearest(estimate.total, step)
-    seen = Seen(
-        "", estimate.lists, estimate.model or "", "", "", float(observed), total, {}, {}, step
-    )
-    keys = [(("list", group[0]),) for group in split if len(group) == 1]
-    sizes = [publication.value(key) for key in keys if key in publication.places]
-    left = overlaps_left(seen, rules.base, [float(size) for size in sizes if size is not None])
-    if not left:
-        return False
-    size = len(publication.keys)
-    row = np.zeros((1, size + 1))
-    row[0, size] = 1.0
-    groups = [[estimate.lists.index(name) for name in group] for group in split]
-    for history, at in histories.items():
-        if all(any(history[place] == "1" for place in group) for group in groups):
-            row[0, at] = -1.0
-    others = publication.sums.toarray()
-    sums = sparse.csr_array(np.vstack([np.hstack([others, np.zeros((len(others), 1))]), row]))
-    low, high = publication.bounds()
-    bounds = np.append(low, left[0][0]), np.append(high, left[-1][0])
-    lower, upper = rules.protection
-    for cell in np.flatnonzero(publication.suppressed | ~publication.shown):
-        ends = range_of(int(cell), sums, *bounds)
-        if max(lower, 1) <= ends[0] and ends[1] < upper:
-            return True
-    return False
+
+def coarsened(
+    leaning: Leaning, system: System, raw: Mapping[Key, Raw], steps: Mapping[Key, float]
+) -> tuple[dict[Key, float], dict[Key, str]]:
+    """Round each figure as little as keeps all that leaves from telling a small count; if nothing does, withhold it."""
+    found: dict[Key, float] = {}
+    why: dict[Key, str] = {}
+    names = () if leaning.estimate.strata is None else leaning.estimate.strata.names
+    for key, figures in raw.items():
+        chosen = None if leaning.estimate.strata is None else members_of(leaning.estimate, key)
+        moves = leaning.moves(chosen)
+        members = system.stratum(key)
+        if moves is None or members is None or not np.all(np.isfinite(moves)):
+            continue
+        spread = system.spread(moves, names)
+        for factor in _COARSER:
+            step = steps[key] * factor
+            rows = figures_of(spread, members, system.counts, figures, step)
+            if system.tells(rows) is None:
+                found[key] = step
+                break
+        else:
+            why[key] = _TOGETHER
+    return found, why
 
 
 def _row_of(estimate: PopulationEstimate) -> dict[str, float]:
@@ -209,7 +220,17 @@ def gate_of_monitor(monitor: Monitor, publication: Publication, table: CaptureTa
         members = members_of(estimate, key) if estimate.strata is not None else None
         if leaning.persons(members, row) < rules.threshold:
             why[key] = _MARGIN
-    return Gate(publication, _with_complements(why, rows, publication), steps)
+    why = _with_complements(why, rows, publication)
+    if (system := system_of(publication, table)) is not None:
+        raw = {
+            key_of(monitor, *at): Raw(cell.total, (cell.figures["total"][1:],))
+            for at, cell in monitor.cells.items()
+        }
+        given = {key: each for key, each in raw.items() if key not in why}
+        coarser, told = coarsened(leaning, system, given, steps)
+        steps |= coarser
+        why = _with_complements({**why, **told}, rows, publication)
+    return Gate(publication, why, steps)
 
 
 def key_of(
@@ -217,21 +238,3 @@ def key_of(
 ) -> tuple[Any, ...]:
     """Name the cell of a period and a group."""
     return (*(() if period is None else ((monitor.period, period),)), *group)
-
-
-def nearest(value: float, step: float) -> float:
-    """Round half up to a multiple of a step; what is not finite stays."""
-    return math.floor(value / step + 0.5) * step if math.isfinite(value) else value
-
-
-def outward(low: float, high: float, step: float, least: float = -math.inf) -> tuple[float, float]:
-    """Round the ends of an interval to multiples of a step, never inward.
-
-    Examples
-    --------
-    >>> outward(123.0, 177.0, 20.0), outward(123.0, 177.0, 20.0, least=121.0)
-    ((120.0, 180.0), (121.0, 180.0))
-    """
-    if math.isfinite(low):
-        low = max(math.floor(low / step) * step, least)
-    return low, math.ceil(high / step) * step if math.isfinite(high) else high

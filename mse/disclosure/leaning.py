@@ -65,7 +65,7 @@ class Leaning:
         return max(self.smallest_overlap(members), self._by_width(row))
 
     @cached_property
-    def _summed(self) -> CaptureTable | None:
+    def summed(self) -> CaptureTable | None:
         """The table by the covariates of the estimate."""
         table, strata = self.table, self.estimate.strata
         if table is None or isinstance(table, CountTable) or table.margins is not None:
@@ -79,7 +79,7 @@ class Leaning:
         if isinstance(self.table, CountTable):
             strata = self.estimate.strata
             return fewest_repeats(self.table, () if strata is None else strata.names, members)
-        table = self._summed
+        table = self.summed
         return 0.0 if table is None else smallest_overlap(table, members)
 
     def _by_width(self, row: Any) -> float:
@@ -103,7 +103,7 @@ class Leaning:
     @cached_property
     def _model(self) -> tuple[FloatArray, FloatArray, FloatArray] | None:
         """Sensitivities X I^-1 X_0' to observed cells of hidden ones, hidden means, counts."""
-        table, text = self._summed, self.estimate.model
+        table, text = self.summed, self.estimate.model
         named = str(self.estimate.provenance.get("estimator", "LogLinear"))
         if table is None or not table.is_complete or not text:
             return None
@@ -125,22 +125,37 @@ class Leaning:
 
     def _by_model(self, members: Sequence[int] | None) -> float:
         assert self._model is not None
-        moves, hidden, counts = self._model
+        moves = self.moves(members)
+        return 0.0 if moves is None else leaned_on(moves, self._model[2])
+
+    def moves(self, members: Sequence[int] | None = None) -> FloatArray | None:
+        """How a person more in each observed cell moves the logarithm of the hidden number, (O,); None if not known.
+
+        members: positions of strata, of a sum of them; all without
+        """
+        if self._model is None:
+            return self._asked if members is None else None
+        moves, hidden, _ = self._model
         chosen = np.arange(len(hidden)) if members is None else np.asarray(members)
         weights = hidden[chosen]
-        if not weights.sum() > 0:
-            return 0.0
-        return leaned_on(moves[:, chosen] @ weights / weights.sum(), counts)
+        return moves[:, chosen] @ weights / weights.sum() if weights.sum() > 0 else None
 
     # Others --------------------------------------------------------------------------------------
 
     @cached_property
     def _by_asking(self) -> float | None:
-        """Ask the estimator again with one person more in each history; None of costly ones."""
+        if self._asked is None or self.summed is None:
+            return None
+        known = bool(np.all(np.isfinite(self._asked)))
+        return leaned_on(self._asked, cell_counts(self.summed)) if known else 0.0
+
+    @cached_property
+    def _asked(self) -> FloatArray | None:
+        """Ask the estimator again with one person more in each history; None of costly ones, NaN of no answer."""
         from mse.registry import estimator_of
 
         text = str(self.estimate.provenance.get("estimator", ""))
-        table = self._summed
+        table = self.summed
         if (
             table is None
             or not text.startswith(_QUICK)
@@ -148,20 +163,19 @@ class Leaning:
             or not table.is_complete
         ):
             return None
-        moves = []
+        counts, estimator = cell_counts(table), estimator_of(text)
+        moves = np.zeros(len(counts))
         try:
-            estimator = estimator_of(text)
             before = math.log(estimator.fit(table).population.hidden)
-            for at in range(len(table.low)):
-                more = table.low.copy()
+            for at in np.flatnonzero(counts):
+                more = counts.copy()
                 more[at] += 1
-                rows = dict(zip(map(tuple, table.patterns.tolist()), more.tolist(), strict=True))
-                counts = {"".join(map(str, row)): n for row, n in rows.items() if n}
-                again = type(table).from_counts(counts, lists=list(table.lists))
-                moves.append(math.log(estimator.fit(again).population.hidden) - before)
+                rows = {f"{cell + 1:0{table.n_lists}b}": int(n) for cell, n in enumerate(more) if n}
+                again = type(table).from_counts(rows, lists=list(table.lists))
+                moves[at] = math.log(estimator.fit(again).population.hidden) - before
         except (MSEError, ValueError):
-            return 0.0
-        return leaned_on(np.array(moves), table.low.astype(np.float64))
+            return np.full(len(counts), np.nan)
+        return moves
 
 
 def _sensitivities(
@@ -181,10 +195,14 @@ def _sensitivities(
     seen = design[strata:]
     information = seen.T @ (means[strata:, None] * seen)
     moves = seen @ np.linalg.pinv(information, hermitian=True) @ design[:strata].T
-    counts = np.zeros(size)
-    places = np.ravel_multi_index(tuple(table.patterns.T), shape)
-    np.add.at(counts, places, table.low)
-    return moves, means[:strata], counts[strata:]
+    return moves, means[:strata], cell_counts(table)
+
+
+def cell_counts(table: CaptureTable) -> FloatArray:
+    """Write down the persons in each observed cell of a complete table, (O,)."""
+    counts = np.zeros(math.prod(table.shape))
+    np.add.at(counts, np.ravel_multi_index(tuple(table.patterns.T), table.shape), table.low)
+    return counts[math.prod(table.shape[table.n_lists :]) :]
 
 
 def smallest_overlap(table: CaptureTable, members: Sequence[int] | None = None) -> float:

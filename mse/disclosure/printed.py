@@ -286,7 +286,11 @@ def _of_csv(text: str) -> Iterator[Seen]:
         n, total, low, high = (math.nan if each is None else each for each in figures.values())
         model = row.get("model") or ""
         lists = tuple(sorted(set(re.findall(r"\d", model))))
-        where = row.get("estimator") or row.get("period") or "row"
+        # What stands before the persons who were observed says of whom they were: a period, a group, a level.
+        named = [*row][: [*row].index("observed")]
+        where = row.get("estimator") or ", ".join(
+            row[name] for name in named if name not in ("", "index") and row[name]
+        )
         ends = (
             {}
             if math.isnan(low)

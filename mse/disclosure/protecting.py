@@ -31,11 +31,13 @@ from mse.disclosure.count_tables import (
     note_table,
     protect_counts,
     protect_table,
+    refuse_identifiers,
     table_with,
 )
-from mse.disclosure.gate import Gate, gate_of, gate_of_monitor, key_of, nearest, outward
+from mse.disclosure.gate import Gate, coarsened, gate_of, gate_of_monitor, key_of
+from mse.disclosure.jointly import Raw, nearest, outward, system_about
 from mse.disclosure.leaning import Leaning
-from mse.disclosure.scrubbing import withheld_from
+from mse.disclosure.scrubbing import info_shown, withheld_from
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import release, released_columns
 from mse.errors import ModelError
@@ -242,6 +244,7 @@ def note_population(
     book: Book, estimate: PopulationEstimate, margins: Sequence[tuple[str, ...]]
 ) -> None:
     """Note the observed persons by the margins, and the sums among them."""
+    refuse_identifiers({} if estimate.strata is None else estimate.strata.levels, estimate.observed)
     book.add((), estimate.observed)
     for names in sorted(margins, key=len):
         frame = estimate.margin(*names)
@@ -277,7 +280,7 @@ def protect_with(
 ) -> ProtectedPopulation:
     """Protect an estimate whose counts are published already; ``gate`` is what was decided of it before."""
     rules, total = publication.rules, publication.value(())
-    held = gate_of(estimate, publication, table, margins) if gate is None else gate
+    held = gate_of(estimate, publication, table, margins, levels) if gate is None else gate
     withheld = held.why.get((), "")
     frames = {
         (names, level): _frame(estimate, held, names, level)
@@ -293,7 +296,7 @@ def protect_with(
         "model": estimate.model,
         "assumptions": estimate.assumptions,
         "lists": estimate.lists,
-        "info": estimate.info,
+        "info": info_shown(estimate.info, rules),
         "provenance": _provenance(estimate.provenance, rules),
         "references": estimate.references,
         "lower_bound": estimate.lower_bound,
@@ -574,7 +577,7 @@ def comparison_with(
     levels: Sequence[float] = STORED_LEVELS,
 ) -> ProtectedComparison:
     """Protect a comparison whose counts are published already."""
-    blank = _without_counts(comparison.table)
+    blank = _without_counts(comparison.table, publication.rules)
     fits: list[Fit] = []
     for fit in comparison.fits:
         population = protect_with(
@@ -588,14 +591,15 @@ def comparison_with(
     return ProtectedComparison(table=blank, fits=tuple(fits), publication=publication)
 
 
-def _without_counts(table: Any) -> Any:
+def _without_counts(table: Any, rules: Rules) -> Any:
     """Keep lists, covariates and description of a table, and nobody in it."""
     if isinstance(table, CountTable):
         one = np.ones(1, dtype=np.int64)
         return CountTable(table.register, one, 0 * one, info=table.info)
     nobody = np.zeros(0, dtype=np.int64)
     patterns = nobody.reshape(0, len(table.axes))
-    return CaptureTable(table.lists, table.covariates, patterns, nobody, nobody, info=table.info)
+    info = info_shown(table.info, rules)
+    return CaptureTable(table.lists, table.covariates, patterns, nobody, nobody, info=info)
 
 
 def models_shown(frame: pd.DataFrame, table: CaptureTable | None, rules: Rules) -> pd.DataFrame:
@@ -604,18 +608,25 @@ def models_shown(frame: pd.DataFrame, table: CaptureTable | None, rules: Rules) 
     frame: ``model`` and ``n_parameters`` of each, as in the table of models of a search
     table: what was searched; without it there is none
     """
-    rows = []
+    rows, system = [], system_about(table, rules)
     for row in frame.to_dict(orient="records") if table is not None and table.is_complete else ():
         try:
             population = LogLinear(str(row["model"])).fit(cast("CaptureTable", table)).population
             low, high = population.interval(DEFAULT_LEVEL)
         except ModelError:
             continue
-        if Leaning(population, table).persons() >= rules.threshold:
-            step = rules.step(high - low, population.hidden)
-            total = max(nearest(population.total, step), rules.rounded(population.observed))
-            kept = {"model": row["model"], "n_parameters": row["n_parameters"]}
-            rows.append({**kept, "total": total, "status": population.status})
+        leaning = Leaning(population, table)
+        steps = {(): rules.step(high - low, population.hidden)}
+        if leaning.persons() < rules.threshold:
+            continue
+        if system is not None:
+            coarser, told = coarsened(leaning, system, {(): Raw(population.total, ())}, steps)
+            steps |= coarser
+            if told:
+                continue
+        total = max(nearest(population.total, steps[()]), rules.rounded(population.observed))
+        kept = {"model": row["model"], "n_parameters": row["n_parameters"]}
+        rows.append({**kept, "total": total, "status": population.status})
     shown = pd.DataFrame(rows, columns=["model", "n_parameters", "total", "status"])
     return shown.sort_values(["n_parameters", "model"], kind="stable")
 
@@ -836,6 +847,7 @@ def _changes(
 
 def note_monitor(book: Book, monitor: Monitor) -> None:
     """Note the observed persons of all cells, and the sums over periods and over groups."""
+    refuse_identifiers(monitor.joint.strata.levels, monitor.population.observed)
     book.add((), monitor.population.observed)
     for (period, group), cell in monitor.cells.items():
         book.add(key_of(monitor, period, group), cell.observed)

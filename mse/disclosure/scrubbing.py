@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mse.messages import SOURCE, Message, catalogue_of, joined, sentences_of
 
 if TYPE_CHECKING:
+    from mse.data.patterns import TableInfo
     from mse.disclosure.rules import Rules
 
 #: What is said in place of a sentence of which it is not known what its numbers are.
@@ -62,3 +65,30 @@ def _withheld(value: Any, name: str = "") -> Any:
     if isinstance(value, tuple):
         return tuple(_withheld(each, name) for each in value)
     return None if isinstance(value, int | float) and name not in _ASKED else value
+
+
+def info_shown(info: TableInfo, rules: Rules) -> TableInfo:
+    """Describe a table without the sentences of its notes, and the descriptions of its lists, that hold numbers.
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.load_dataset("kosovo").with_info(
+    ...     notes="Nobody is counted twice. Of 4,400 nine are on all."
+    ... )
+    >>> info_shown(table.info, mse.disclosure.rules("cbs")).notes[:24]
+    'Nobody is counted twice.'
+    """
+    if not rules.suppresses:
+        return info
+    # A message is one sentence here: its words are said in other languages as a whole.
+    whole = isinstance(info.notes, Message)
+    given = [info.notes] if whole else re.split(r"(?<=[.!?])\s+", info.notes)
+    kept = [each for each in given if not re.search(r"\d", each)]
+    lost = [_UNKNOWN] if len(kept) < len(given) else []
+    lists = {
+        name: "" if re.search(r"\d", text) else text
+        for name, text in info.list_descriptions.items()
+    }
+    notes = info.notes if not lost else joined(*(each for each in [*kept, *lost] if each))
+    return replace(info, notes=notes, list_descriptions=lists)

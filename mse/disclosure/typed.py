@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: suppressed and rounded; a further field leaves when somebody has found out what it tells, and put it here.
 TYPES: Mapping[str, Collection[str]] = {
     # Persons who were counted: suppressed or rounded.
-    "count": ("observed",),
+    "count": ("observed", "n"),
     # Estimated persons: withheld or rounded on one grid.
     "estimate": (
         "hidden",

@@ -21,6 +21,7 @@ from mse.disclosure.protecting import (
     protect_population,
     protect_with,
 )
+from mse.disclosure.scrubbing import info_shown
 from mse.disclosure.suppression import publish
 from mse.reporting.context import Context, Counts, Estimated, Evidence, Group, counts_of, gather
 from mse.reporting.parts.account import account, citation
@@ -140,6 +141,7 @@ def _counts(table: CaptureTable, safe: ProtectedTable, rules: Rules) -> Counts:
         alone=dict(_alone(safe)) if table.is_complete and len(safe.histories) else {},
         by_number={},
         fingerprint="" if rules.active else table.fingerprint,
+        info=info_shown(table.info, rules),
         table=None,
         suppressed=len(safe.suppressed) + missing,
         shown=int(safe.publication.shown.sum()) + missing,

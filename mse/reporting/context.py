@@ -20,6 +20,7 @@ from mse.comparing import Comparison
 from mse.data.datasets import list_datasets
 from mse.data.table import CaptureTable
 from mse.diagnostics import CheckResult, GoodnessOfFit, Influence, Overlaps, Residuals
+from mse.disclosure.jointly import magnitude
 from mse.disclosure.leaning import smallest_overlap
 from mse.errors import ModelError
 from mse.messages import MARK, Message
@@ -82,6 +83,10 @@ class Context:
         return self.rules.suppresses and not (
             known and all(smallest_overlap(each) >= self.rules.threshold for each in known)
         )
+
+    def factor(self, factor: float) -> float:
+        """Round a factor: to an order of magnitude where each further one would be an equation between counts."""
+        return magnitude(factor) if self.rules.suppresses else round(factor, 2)
 
     # Blocks ---------------------------------------------------------------------------------------
 

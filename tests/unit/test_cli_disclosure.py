@@ -176,3 +176,30 @@ def test_two_lists(counts: Path) -> None:
     assert result.exit_code == 0
     assert "115 on at least one list" in result.stdout
     assert not re.search(r"\d+ to \d+", result.stdout)
+
+
+def test_a_comparison_draws_from_the_key_and_is_noted(counts: Path, tmp_path: Path) -> None:
+    private = tmp_path / "inside.json"
+    options = ("--disclosure", "cbs", "--private", str(private), "--format", "json")
+    first = run(COMPARE, counts, *options)
+    assert first.exit_code == 0, first.stderr
+    kept = json.loads(private.read_text())["runs"]
+    assert [each["published"]["schema"] for each in kept] == ["mse.comparison/1"]
+    assert run(COMPARE, counts, *options).stdout == first.stdout
+
+
+def test_warnings_on_the_error_stream_name_no_counts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import warnings
+
+    from mse.cli.options import plain_errors
+    from mse.errors import MSEWarning
+    from mse.messages import Message
+
+    said = Message("reason.below_observed", total=3.0, observed=12)
+    for rules, shown in (("cbs", False), (None, True)):
+        with plain_errors(rules):
+            warnings.warn(said, MSEWarning, stacklevel=1)
+            warnings.warn("plain words with 12 persons", MSEWarning, stacklevel=1)
+        assert ("12" in capsys.readouterr().err) == shown

@@ -364,7 +364,7 @@ def _gives_away(context: Context, found: Result) -> bool:
     """Whether scenarios could not be shown even as factors: suppressed counts follow from them."""
     if any(each.status == SUPPRESSED for each in context.given.populations):
         return True
-    if isinstance(found, NearModels) or context.has_small_overlaps:
+    if isinstance(found, NearModels | Bounds | TippingPoints) or context.has_small_overlaps:
         return True
     lists = len(context.given.lists)
     # From two lists the overlap can be computed, whatever is done with the estimate.
@@ -492,7 +492,9 @@ def _scenarios(
     columns = [
         *head,
         *([] if context.hides else estimated),
-        context.figures("factor", lambda row: say.decimal_cell(round(row["total"] / base, 2))),
+        context.figures(
+            "factor", lambda row: say.decimal_cell(context.factor(row["total"] / base))
+        ),
         context.status_column(),
     ]
     notes = [

@@ -83,3 +83,10 @@ def test_the_command_draws_with_the_key(tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, ["estimate", "kosovo", "--private", str(path)])
     assert refused.exit_code == 2
     assert "name rules" in refused.output
+
+
+def test_estimators_that_draw_are_given_the_key(table: mse.CaptureTable) -> None:
+    bundle = Bundle.at(None)
+    first, second = bundle.keyed(["LatentClasses()", mse.LogLinear("main")], table, 1)
+    assert getattr(first, "seed") == bundle.seed(1) != bundle.seed(2)  # noqa: B009
+    assert second == mse.LogLinear("main")

@@ -103,3 +103,21 @@ def test_things_that_hold_no_counts() -> None:
         check(3, CBS)
     with pytest.raises(mse.ModelError, match="cannot be protected"):
         protect(3, CBS)  # type: ignore[call-overload]
+
+
+def test_seeds_that_can_be_guessed(table: mse.CaptureTable) -> None:
+    model = mse.LogLinear("a*sex + b*sex + c*sex")
+    usual = mse.bootstrap(model, table, 20, seed=1, n_jobs=1)
+    assert "seed" in found(usual, table=table)["traces"]
+    secret = mse.bootstrap(model, table, 20, seed=mse.disclosure.Bundle.at(None).seed(1), n_jobs=1)
+    assert "seed" not in found(secret, table=table)["traces"]
+
+
+def test_covariates_that_are_identifiers_are_refused() -> None:
+    rows = [{"a": 1, "b": n % 2, "client": f"person {n}", "n": 1 + n % 3 // 2} for n in range(60)]
+    made = mse.CaptureTable.from_frame(
+        pd.DataFrame(rows), lists=["a", "b"], covariates=["client"], count="n"
+    )
+    with pytest.raises(mse.ModelError, match="looks like an identifier") as raised:
+        protect(made, CBS)
+    assert "person 1" not in str(raised.value)

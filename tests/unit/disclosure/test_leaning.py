@@ -185,25 +185,3 @@ def test_why_no_interval_allows_for_differences_is_withheld_as_a_sentence_of_its
     safe = protect(noted, CBS, table=overlap(45))
     assert "37" not in safe.warnings[-1]
     assert "can be given." in safe.warnings[-1]
-
-
-def test_a_total_that_tells_a_suppressed_count_beside_the_others_is_withheld() -> None:
-    from mse.disclosure.cells import Book, label, published
-    from mse.disclosure.gate import told_by
-    from mse.disclosure.protecting import note_population, note_table
-
-    # 94 are on b and c, with or without a, and 275 on c. The total says that 97 are on c and another list, so that
-    # three are on a and c and not on b: without it they might be up to 181.
-    counts = {"100": 298, "010": 192, "110": 98, "001": 178, "101": 3, "011": 80, "111": 14}
-    table = table_of(counts)
-    p = mse.LogLinear("[12,3]").fit(table).population
-    exact = Rules(threshold=10)
-    book = Book()
-    note_table(book, table, exact, ())
-    note_population(book, p, [])
-    cells = book.cells()
-    shown = ["total", "list c", "on both b and c", "history 011", "history 111"]
-    hidden = np.array([label(key) not in shown for key in cells.keys])
-    publication = published(cells, hidden, exact)
-    assert told_by(p, publication, 1.0)
-    assert not told_by(p, publication, 500.0)

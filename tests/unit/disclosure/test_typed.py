@@ -162,3 +162,11 @@ def test_columns(table: mse.CaptureTable) -> None:
     assert {"bic", "year_secret", "hidden_secret"}.isdisjoint(kept)
     assert kept["infinite"].isna().all()
     assert {"hidden_low", "coverage_high", "observed"} <= set(kept)
+
+
+def test_a_new_column_of_histories_is_withheld(table: mse.CaptureTable) -> None:
+    safe = protect(table, CBS)
+    histories = safe.histories.assign(smallest_cell=NEW)
+    object.__setattr__(safe, "histories", histories)
+    assert "smallest_cell" not in safe.to_frame()
+    assert {"a", "b", "c", "n", "suppressed"} == set(safe.to_frame())

@@ -1,0 +1,332 @@
+"""What everything that leaves of one table tells together: counts and estimates as one system of whole numbers.
+
+A person more in cell x moves a hidden number h by h g_x (see `leaning`), so the total by 1 + h g_x, and the
+end of an interval, whose width goes with one over the root of what it leans on, by 1 + e g_x (1 +- log(e/h) / 2)
+for the end at a hidden number of e. So each printed figure confines a weighted sum of the cells, to within what
+it may have been rounded from. Of every small count some table has to be left that has as few persons, and one that
+has as many, as the protection limits ask, as far as the printed counts alone leave it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import combinations, product
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from mse.disclosure.cells import REST, known_bounds
+from mse.disclosure.count_tables import UNKNOWN, history_key, list_key, pair_key
+from mse.disclosure.leaning import cell_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from mse._typing import FloatArray
+    from mse.data.table import CaptureTable
+    from mse.disclosure.cells import Key, Publication
+    from mse.disclosure.rules import Rules
+
+#: Cells up to which persons are whole; with more there are so many tables that fractions tell no less.
+_WHOLE_CELLS = 7
+#: Cells up to which a system is made; branches after which a table that was not found is taken not to be there.
+_MOST_CELLS, _MOST_NODES = 4_000, 5_000
+#: Persons within which a figure agrees.
+_SLACK = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Weighted sums of cells, and what a reader knows of each.
+
+    Attributes
+    ----------
+    weights : float64 array (R, O)
+    low, high : float64 arrays (R,), persons
+    """
+
+    weights: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[FloatArray, float, float]], size: int) -> Known:
+        """Put rows of weights and bounds together, of so many cells."""
+        known = [*rows]
+        weights = np.array([row[0] for row in known]).reshape(len(known), size)
+        low, high = (np.array([row[at] for row in known], dtype=np.float64) for at in (1, 2))
+        return cls(weights, low, high)
+
+    def __add__(self, other: Known) -> Known:
+        return Known(
+            np.vstack([self.weights, other.weights]),
+            np.concatenate([self.low, other.low]),
+            np.concatenate([self.high, other.high]),
+        )
+
+    def agrees(self, counts: FloatArray) -> bool:
+        """Whether a table would have been printed so."""
+        values = self.weights @ counts
+        return bool(np.all((values >= self.low - _SLACK) & (values <= self.high + _SLACK)))
+
+    def table(self, cost: FloatArray, near: FloatArray | None = None) -> FloatArray | None:
+        """Find counts that agree, (O,), of the smallest cost; None where none is found.
+
+        cost: (O,), of a person in each cell
+        near: (O,), counts that it is to differ from as little as can be, relatively; in place of the cost
+        """
+        weights, size = self.weights, len(cost)
+        above = np.full(size, np.inf)
+        if near is not None:
+            # More and fewer persons than those, of which there are so many to be taken away.
+            weights = np.hstack([weights, -weights])
+            cost = np.tile(1.0 / np.sqrt(near + 1.0), 2)
+            above = np.concatenate([above, near])
+        start = np.zeros(len(self.low)) if near is None else self.weights @ near
+        found = milp(
+            cost,
+            constraints=LinearConstraint(weights, self.low - start, self.high - start),
+            bounds=Bounds(0.0, above),
+            integrality=np.full(len(cost), int(size <= _WHOLE_CELLS)),
+            # Not by the clock: the same table is always published in the same way.
+            options={"node_limit": _MOST_NODES},
+        )
+        if found.x is None:
+            return None
+        counts = np.asarray(found.x if near is None else near + found.x[:size] - found.x[size:])
+        counts = np.round(counts) if size <= _WHOLE_CELLS else np.maximum(counts, 0.0)
+        return counts if self.agrees(counts) else None
+
+
+@dataclass(eq=False)
+class System:
+    """All that was printed of a table, and of each small count tables that agree with it.
+
+    Attributes
+    ----------
+    publication : Publication
+        Counts as they leave.
+    table : CaptureTable
+        The table, complete.
+    """
+
+    publication: Publication
+    table: CaptureTable
+    #: Small counts: which cells they are the sum of, and how few and how many must be left.
+    targets: dict[Key, tuple[FloatArray, float, float]] = field(default_factory=dict)
+    _found: dict[tuple[Key, int], FloatArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.counts = cell_counts(self.table)
+        size = len(self.counts)
+        shape = self.table.shape
+        self._own = np.stack(np.unravel_index(np.arange(math.prod(shape)), shape))[:, -size:]
+        sums = self._sums()
+        sums |= {key: self.stratum(key) for key in self.publication.keys if key not in sums}
+        self._weights = {key: weights for key, weights in sums.items() if weights is not None}
+        self.known = Known.of(self.printed(), size)
+        rules, shown = self.publication.rules, self._shown()
+        lower, upper = rules.protection
+        for key, weights in self._weights.items():
+            count = float(weights @ self.counts)
+            if key not in shown and rules.unsafe(int(count)):
+                self.targets[key] = (weights, min(float(lower), count), max(float(upper), count))
+        self._settle()
+
+    def printed(self) -> Iterator[tuple[FloatArray, float, float]]:
+        """Give the cells of each count that has a place in the output, and what is known of it."""
+        printed, rules = self.publication, self.publication.rules
+        low, high = known_bounds(printed.counts, rules)
+        # A mark says that there is somebody, where no zero is ever suppressed.
+        floor = float(rules.zeros_safe and rules.group is None)
+        for at, key in enumerate(printed.keys):
+            if key in self._weights and printed.shown[at]:
+                ends = (floor, math.inf) if printed.suppressed[at] else (low[at], high[at])
+                yield (self._weights[key], *ends)
+
+    def _shown(self) -> set[Key]:
+        printed = self.publication
+        there = printed.shown & ~printed.suppressed
+        return {key for key, yes in zip(printed.keys, there, strict=True) if yes}
+
+    def _settle(self) -> None:
+        """Find how far the printed counts alone leave each small count: no more is asked of the figures."""
+        for key, (weights, lower, upper) in self.targets.items():
+            limits = []
+            for sign, limit in ((1, lower), (-1, upper)):
+                ends = (limit, math.inf) if sign > 0 else (0.0, limit)
+                some = (self.known + self._one(weights, *ends)).table(sign * weights)
+                found = self.counts if some is None else some
+                limits.append(float(weights @ found))
+                self._found[key, sign] = found
+            self.targets[key] = (weights, limits[0], limits[1])
+
+    @staticmethod
+    def _one(weights: FloatArray, low: float, high: float) -> Known:
+        return Known(weights[None, :], np.array([low]), np.array([high]))
+
+    def tells(self, figures: Known) -> Key | None:
+        """Name a small count that further figures would tell too well; None if there is none, and they are noted."""
+        known, found = self.known + figures, dict(self._found)
+        for (key, sign), table in self._found.items():
+            if figures.agrees(table):
+                continue
+            weights, lower, upper = self.targets[key]
+            ends = (0.0, lower) if sign > 0 else (upper, math.inf)
+            # A table found for another count will often do.
+            ready = (each for each in found.values() if ends[0] <= weights @ each <= ends[1])
+            some = next((each for each in ready if figures.agrees(each)), None)
+            if some is None:
+                some = (known + self._one(weights, *ends)).table(weights, near=self.counts)
+            if some is None:
+                return key
+            found[key, sign] = some
+        self.known, self._found = known, found
+        return None
+
+    def note(self, figures: Known) -> None:
+        """Note figures whatever they tell, as an attacker does."""
+        self.known += figures
+
+    def left(self, key: Key) -> tuple[float, float]:
+        """Compute the fewest and the most persons that are left of a small count, within its limits."""
+        weights, lower, upper = self.targets[key]
+        known, ends = self.known + self._one(weights, lower, upper), []
+        for sign in (1, -1):
+            some = known.table(sign * weights)
+            ends.append(float(weights @ (self.counts if some is None else some)))
+        return ends[0], ends[1]
+
+    def spread(self, moves: FloatArray, covariates: Iterable[str]) -> FloatArray:
+        """Give each cell of the table what one of the table by some covariates has.
+
+        moves: of each observed cell of that table
+        """
+        table, names = self.table, set(covariates)
+        kept = [at for at, axis in enumerate(table.axes) if at < table.n_lists or axis in names]
+        shape = [table.shape[at] for at in kept]
+        places = np.ravel_multi_index(tuple(self._own[kept]), shape)
+        found: FloatArray = moves[places - math.prod(shape[table.n_lists :])]
+        return found
+
+    # Which cells a count is the sum of ------------------------------------------------------------
+
+    def _sums(self) -> dict[Key, FloatArray | None]:
+        """Histories, totals of lists and overlaps: what may be small, printed or not."""
+        lists, names = self._own[: self.table.n_lists] == 1, self.table.lists
+        found: dict[Key, FloatArray | None] = {}
+        for row in list(product((0, 1), repeat=len(names)))[1:]:
+            found[history_key(row)] = (lists == np.array(row)[:, None]).all(axis=0).astype(float)
+        found |= {list_key(name): lists[at].astype(float) for at, name in enumerate(names)}
+        for one, other in combinations(range(len(names)), 2):
+            found[pair_key(names[one], names[other])] = (lists[one] & lists[other]).astype(float)
+        return found
+
+    def stratum(self, key: Key) -> FloatArray | None:
+        """Cells of some levels of covariates; None of what is no such thing."""
+        chosen = np.ones(len(self.counts))
+        if key and key[0] == REST:
+            return None
+        for name, level in key:
+            levels: Sequence[Any] = self.table.covariates.get(name, ())
+            if level not in levels or level == UNKNOWN:
+                return None
+            chosen *= self._own[self.table.axes.index(name)] == levels.index(level)
+        return chosen
+
+
+_SYSTEMS: WeakKeyDictionary[Publication, System] = WeakKeyDictionary()
+
+
+def system_of(publication: Publication, table: CaptureTable | None) -> System | None:
+    """Find the system of a publication, one for all that leaves with it; None where there is no complete table."""
+    if not publication.rules.suppresses or not publication.rules.secondary:
+        return None
+    if table is None or not table.is_complete or table.margins is not None:
+        return None
+    if math.prod(table.shape) > _MOST_CELLS:
+        return None
+    if publication not in _SYSTEMS:
+        _SYSTEMS[publication] = System(publication, table)
+    return _SYSTEMS[publication]
+
+
+def system_about(table: CaptureTable | None, rules: Rules) -> System | None:
+    """Find the system of what leaves about a table, whichever publication it is of; None where there is none."""
+    found = (each for known, each in _SYSTEMS.items() if known.rules == rules)
+    return next((each for each in found if each.table == table), None)
+
+
+def figures_of(
+    moves: FloatArray, members: FloatArray, counts: FloatArray, raw: Raw, step: float
+) -> Known:
+    """Write the figures of an estimate, as they are printed, as sums of cells.
+
+    moves: (O,), how a person more in each cell moves the logarithm of the hidden number
+    members: (O,), 1 for the cells of its observed persons
+    counts: (O,), the table
+    raw: the figures before they are rounded
+    step: persons to whose multiples they are rounded, the ends of intervals outward
+    """
+    observed = float(members @ counts)
+    hidden = raw.total - observed
+    if not math.isfinite(hidden) or hidden <= 0:
+        return Known.of((), len(counts))
+    point = nearest(raw.total, step)
+    known = [(raw.total, hidden, point - step / 2, point + step / 2)]
+    for ends in raw.ends:
+        for end, sign in zip(ends, (-1, 1), strict=True):
+            there = end - observed
+            # An end that is cut off at the observed number, or has no bound, says nothing else.
+            if math.isfinite(end) and there > 0:
+                scale = there * max(1.0 + sign * abs(math.log(there / hidden)) / 2.0, 0.0)
+                at = math.floor(end / step) * step if sign < 0 else math.ceil(end / step) * step
+                known.append((end, scale, at - step * (sign > 0), at + step * (sign < 0)))
+    rows = [
+        (members + scale * moves, low - value, high - value) for value, scale, low, high in known
+    ]
+    return Known.of(
+        ((each, float(each @ counts) + a, float(each @ counts) + b) for each, a, b in rows),
+        len(counts),
+    )
+
+
+class Raw(NamedTuple):
+    """A total before it is rounded, and the ends of its intervals at the levels that are published."""
+
+    total: float
+    ends: tuple[tuple[float, float], ...]
+
+
+def nearest(value: float, step: float) -> float:
+    """Round half up to a multiple of a step; what is not finite stays."""
+    return math.floor(value / step + 0.5) * step if math.isfinite(value) else value
+
+
+def outward(low: float, high: float, step: float, least: float = -math.inf) -> tuple[float, float]:
+    """Round the ends of an interval to multiples of a step, never inward.
+
+    Examples
+    --------
+    >>> outward(123.0, 177.0, 20.0), outward(123.0, 177.0, 20.0, least=121.0)
+    ((120.0, 180.0), (121.0, 180.0))
+    """
+    if math.isfinite(low):
+        low = max(math.floor(low / step) * step, least)
+    return low, math.ceil(high / step) * step if math.isfinite(high) else high
+
+
+def magnitude(factor: float) -> float:
+    """Round a factor to one of ten steps in every power of ten, a quarter apart.
+
+    Examples
+    --------
+    >>> [magnitude(each) for each in (0.93, 1.07, 1.3, 2.2, 13.0)]
+    [1.0, 1.0, 1.3, 2.0, 12.6]
+    """
+    if not math.isfinite(factor) or factor <= 0:
+        return factor
+    return float(round(10.0 ** (round(10.0 * math.log10(factor)) / 10.0), 1 if factor > 0.5 else 2))

@@ -1,0 +1,95 @@
+"""What all that leaves tells together: each further figure is one more equation between the counts."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+import mse
+from mse.disclosure import Rules, attack, protect_comparison, protect_together, rules
+from mse.disclosure.cells import Book, label, published
+from mse.disclosure.count_tables import note_table
+from mse.disclosure.jointly import Known, Raw, System, figures_of, outward, system_of
+from mse.disclosure.leaning import Leaning
+
+CBS, TEN = rules("cbs"), Rules(threshold=10)
+#: 94 are on b and c, with or without a, and 275 on c; three on a and c and not on b.
+COUNTS = {"100": 298, "010": 192, "110": 98, "001": 178, "101": 3, "011": 80, "111": 14}
+SHOWN = ["total", "list c", "on both b and c", "history 011", "history 111"]
+
+
+@pytest.fixture
+def table() -> mse.CaptureTable:
+    return mse.CaptureTable.from_counts(COUNTS, lists=list("abc"))
+
+
+def system_without(table: mse.CaptureTable, shown: list[str]) -> System:
+    book = Book()
+    note_table(book, table, TEN, ())
+    cells = book.cells()
+    hidden = np.array([label(key) not in shown for key in cells.keys])
+    return System(published(cells, hidden, TEN), table)
+
+
+def figures(table: mse.CaptureTable, model: str, step: float) -> Known:
+    estimate = mse.LogLinear(model).fit(table).population
+    moves = Leaning(estimate, table).moves()
+    assert moves is not None
+    size = len(moves)
+    raw = Raw(estimate.total, (estimate.interval(0.95),))
+    counts = np.array([COUNTS[f"{at + 1:03b}"] for at in range(size)], dtype=float)
+    return figures_of(moves, np.ones(size), counts, raw, step)
+
+
+def test_a_total_beside_the_counts_tells_a_suppressed_one(table: mse.CaptureTable) -> None:
+    # By the closed form 97 are on c and another list: three of them on a and c only.
+    told = system_without(table, SHOWN).tells(figures(table, "[12,3]", 1.0))
+    assert told == (("history", "101"),)
+    assert system_without(table, SHOWN).tells(figures(table, "[12,3]", 1_000.0)) is None
+
+
+def test_several_totals_tell_what_each_by_itself_does_not(table: mse.CaptureTable) -> None:
+    models = ["[12,3]", "[13,2]", "[23,1]", "main", "[12,13]", "[12,23]"]
+    shown = ["total", "list a", "list b", "list c"]
+    alone = [system_without(table, shown).tells(figures(table, each, 5.0)) for each in models]
+    together = system_without(table, shown)
+    assert None in alone
+    assert any(together.tells(figures(table, each, 5.0)) for each in models)
+    low, high = together.left((("history", "101"),))
+    assert low <= 3 <= high
+
+
+def test_what_a_comparison_leaves_of_each_small_count(table: mse.CaptureTable) -> None:
+    models = ["[12,3]", "[13,2]", "[23,1]", "main", "[12,13]", "[12,23]"]
+    comparison = mse.compare(table, [mse.LogLinear(each) for each in models])
+    safe, shown = protect_together([table, comparison], CBS)
+    system = system_of(safe.publication, table)
+    assert system is not None
+    assert (("history", "101"),) in system.targets
+    for key, (_, lower, upper) in system.targets.items():
+        assert system.left(key) == pytest.approx((lower, upper), abs=1e-6)
+    assert np.isfinite([each.total for each in shown.populations]).any()
+    assert not attack(safe)["exposed"].any()
+
+
+def test_the_same_comparison_is_rounded_in_the_same_way(table: mse.CaptureTable) -> None:
+    comparison = mse.compare(table, [mse.LogLinear(each) for each in ("[12,3]", "main")])
+    first, again = (protect_comparison(comparison, CBS).to_dict() for _ in range(2))
+    assert json.dumps(first) == json.dumps(again)
+
+
+def test_without_a_complete_table_there_is_no_system(table: mse.CaptureTable) -> None:
+    book = Book()
+    note_table(book, table, TEN, ())
+    publication = published(book.cells(), np.zeros(len(book.cells().keys), dtype=bool), TEN)
+    assert system_of(publication, None) is None
+
+
+@pytest.mark.parametrize(("first", "last"), [*combinations((0.0, 3.0, 7.0, 120.0), 2)])
+def test_ends_are_rounded_outward(first: float, last: float) -> None:
+    low, high = outward(first, last, 5.0)
+    assert low <= first
+    assert high >= last
