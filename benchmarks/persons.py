@@ -52,7 +52,9 @@ def read(population: Any) -> tuple[float, tuple[float, float]]:
 N = 4000
 
 
-def doubly_robust(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+def doubly_robust(
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
     """Either model, both or neither wrong: the wrong one sees a covariate that says nothing."""
     x, noise = rng.normal(size=N), rng.normal(size=N)
     frame = seen(rng, logistic(np.column_stack([-0.6 + x, -0.8 + x])), x=x, noise=noise)
@@ -100,10 +102,16 @@ def boosting(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tupl
     table = mse.PersonTable.from_frame(frame, LISTS, ["x", "z"])
     small = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=8, min_samples_leaf=50)
     for name, learner in (("boosting", small), ("logistic (wrong)", "logistic")):
-        yield f"x and z bend, {name}", size, *read(mse.DoublyRobust(learner=learner).fit(table).population)
+        yield (
+            f"x and z bend, {name}",
+            size,
+            *read(mse.DoublyRobust(learner=learner).fit(table).population),
+        )
 
 
-def huggins_alho(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+def huggins_alho(
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
     """The right formula, one without the covariate, and a bootstrap."""
     size = 2500
     x = rng.normal(size=size)
@@ -122,11 +130,15 @@ def clusters(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tupl
     x = rng.normal(size=case.size)
     for name, share in (("found whole", 1.0), ("half of them found whole", 0.5)):
         whole = rng.random(sizes.size) < share
-        p = logistic(np.array([-0.8, -1.0]) + 0.5 * rng.normal(size=sizes.size)[:, None] * [1, 1] * 0)
+        p = logistic(
+            np.array([-0.8, -1.0]) + 0.5 * rng.normal(size=sizes.size)[:, None] * [1, 1] * 0
+        )
         by_case = rng.random((sizes.size, 2)) < p
         alone = rng.random((case.size, 2)) < p[case]
         on = np.where(whole[case][:, None], by_case[case], alone)
-        frame = pd.DataFrame({"a": on[:, 0] * 1, "b": on[:, 1] * 1, "x": x, "case": case})[on.any(axis=1)]
+        frame = pd.DataFrame({"a": on[:, 0] * 1, "b": on[:, 1] * 1, "x": x, "case": case})[
+            on.any(axis=1)
+        ]
         table = mse.PersonTable.from_frame(frame, LISTS, ["x"], cluster="case")
         free = table.clustered_by(None)
         for estimator in (mse.HugginsAlho("x"), mse.DoublyRobust()):
@@ -174,11 +186,17 @@ def reach(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[f
         truth = share * (1 - math.exp(-(within + 0.5) / 90.0))
         person = np.arange(size)
         group = pd.DataFrame({"person": person, "start": start})
-        register = pd.DataFrame({"person": person, "date": start + pd.to_timedelta(wait, "D")})[comes & kept]
+        register = pd.DataFrame({"person": person, "date": start + pd.to_timedelta(wait, "D")})[
+            comes & kept
+        ]
         ends = {"until": pd.Timestamp("2021-08-01")}
         register = register[register["date"] <= ends["until"]]
         audit = int(rng.binomial(200, missed)), 200
-        for title, given in (("missed links ignored", 0.0), ("rate stated", missed), ("rate of 200 audited", audit)):
+        for title, given in (
+            ("missed links ignored", 0.0),
+            ("rate stated", missed),
+            ("rate of 200 audited", audit),
+        ):
             row = mse.reach(group, register, within, missed=given, **ends).to_frame().iloc[0]
             yield f"{name}, {title}", truth, row["share"], (row["low"], row["high"])
 
@@ -222,7 +240,11 @@ def speed() -> None:
     chances = logistic(np.column_stack([-1.2 + 0.5 * x, -1.4 + 0.5 * z, -1.6 + 0.5 * x]))
     frame = seen(rng, chances, x=x, z=z).head(50_000)
     table = mse.PersonTable.from_frame(frame, ["a", "b", "c"], ["x", "z"])
-    for estimator in (mse.DoublyRobust(learner="boosting"), mse.DoublyRobust(), mse.HugginsAlho("x + z", "by list")):
+    for estimator in (
+        mse.DoublyRobust(learner="boosting"),
+        mse.DoublyRobust(),
+        mse.HugginsAlho("x + z", "by list"),
+    ):
         start = time.perf_counter()
         population = estimator.fit(table).population
         print(f"{table.n_observed:,} persons, {time.perf_counter() - start:.1f} s: {population!r}")

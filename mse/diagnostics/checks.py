@@ -49,7 +49,7 @@ class CheckResult:
     name : str
         What was checked.
     passed : bool or None
-        True: no warning, which does not show that all is well; False: there is a reason to worry;
+        True: nothing found, which does not show that all is well; False: something to look into;
         None: could not be judged.
     text : str
         What was found, for a reader who is no statistician.
@@ -68,7 +68,7 @@ class CheckResult:
 
     def summary(self) -> str:
         """Put the check in one line."""
-        verdict = {True: "no warning", False: "WARNING", None: "not judged"}[self.passed]
+        verdict = {True: "nothing found", False: "LOOK INTO IT", None: "not judged"}[self.passed]
         return f"{self.name}: {verdict}. {self.text}"
 
     def __str__(self) -> str:

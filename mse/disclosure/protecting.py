@@ -595,7 +595,7 @@ def _without_counts(table: Any, rules: Rules) -> Any:
     """Keep lists, covariates and description of a table, and nobody in it."""
     if isinstance(table, CountTable):
         one = np.ones(1, dtype=np.int64)
-        return CountTable(table.register, one, 0 * one, info=table.info)
+        return CountTable(table.register, one, 0 * one, info=info_shown(table.info, rules))
     nobody = np.zeros(0, dtype=np.int64)
     patterns = nobody.reshape(0, len(table.axes))
     info = info_shown(table.info, rules)

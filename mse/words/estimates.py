@@ -276,8 +276,7 @@ def _disagreement(spread: ModelRange | None, ends: tuple[float, float]) -> Secti
         return Section(heading, paragraphs=tuple(said[:1]))
     paragraphs = [" ".join(said)]
     if spread.low < ends[0] or spread.high > ends[1]:
-        wider = _EN("models.wider")
-        paragraphs.append(f"WARNING: {wider[0].lower()}{wider[1:]}")
+        paragraphs.append(_EN("models.wider"))
     return Section(heading, paragraphs=(*paragraphs, ALIKE))
 
 

@@ -164,7 +164,7 @@ def test_the_fit_must_be_of_the_table() -> None:
 
 def test_a_check_shows_itself() -> None:
     found = CheckResult("overlap", False, "None.")
-    assert str(found) == found.summary() == "overlap: WARNING. None."
+    assert str(found) == found.summary() == "overlap: LOOK INTO IT. None."
     assert found.to_frame().to_dict("records") == [
         {"name": "overlap", "passed": False, "text": "None."}
     ]
@@ -187,7 +187,7 @@ def test_the_test_of_fit_can_be_had_again() -> None:
 def test_a_check_without_a_warning_is_no_assurance() -> None:
     found = verdicts(FINE, mse.LogLinear("main"))
     assert "fine" not in " ".join(each.summary() for each in found.values())
-    assert "no warning" in found["overlap of lists"].summary()
+    assert "nothing found" in found["overlap of lists"].summary()
     assert "No test of fit sees those on no list" in found["the model fits"].text
 
 
