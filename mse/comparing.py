@@ -242,7 +242,8 @@ class Comparison(Drawn, Saved):
             "lower_bound",
         ]
         frame = pd.concat([each.to_frame(level) for each in self.populations])
-        columns += [name for name in ("low_alike", "high_alike") if name in frame]
+        if any(each.allowing is not None for each in self.populations):
+            columns += ["low_alike", "high_alike"]
         frame.index = pd.Index([label_of(fit.estimator) for fit in self.fits], name="estimator")
         measures = {
             name: [float(getattr(fit, name, math.nan)) for fit in self.fits]
