@@ -80,7 +80,11 @@ CASES = [
     Case("geometric, a covariate", World(2000, 0.6, 1.0, slope=0.5), S("geometric", "x")),
     Case("ones before truncation, Poisson", BEFORE, S("poisson", inflation="before")),
     Case("ones after truncation, Poisson", AFTER, S("poisson", inflation="after")),
-    Case("ones before truncation, geometric", World(4000, 0.9, 1.0, 0.1, "before"), S("geometric", inflation="before")),
+    Case(
+        "ones before truncation, geometric",
+        World(4000, 0.9, 1.0, 0.1, "before"),
+        S("geometric", inflation="before"),
+    ),
     Case("hurdle before truncation, Poisson", HURDLE, S("poisson", inflation="hurdle_before")),
     Case("negative binomial", NEGBIN, S("negative_binomial")),
     Case("Zelterman, Poisson truth", POISSON, S("zelterman")),
@@ -131,7 +135,10 @@ def of_case(case: Case, worlds: int, seed: int) -> dict[str, Any]:
 def of_clusters(worlds: int, replicates: int, seed: int) -> list[dict[str, Any]]:
     """Households that are seen together or not at all, drawn as persons and as households."""
     rows = []
-    for cluster, name in ((None, "clusters of 1 to 5, ignored"), ("case", "clusters of 1 to 5, respected")):
+    for cluster, name in (
+        (None, "clusters of 1 to 5, ignored"),
+        ("case", "clusters of 1 to 5, respected"),
+    ):
         covered = 0
         for rng in np.random.default_rng(seed).spawn(worlds):
             sizes = rng.integers(1, 6, 500)
@@ -140,7 +147,14 @@ def of_clusters(worlds: int, replicates: int, seed: int) -> list[dict[str, Any]]
             frame = pd.DataFrame({"times": times, "case": np.repeat(np.arange(500), sizes)})
             table = mse.CountTable.from_frame(frame[times > 0], "times", cluster=cluster)
             # The mixture of the cases is a negative binomial with dispersion 1/3.
-            p = mse.bootstrap(S("poisson"), table, replicates, seed=int(rng.integers(2**31)), n_jobs=1, progress=False)
+            p = mse.bootstrap(
+                S("poisson"),
+                table,
+                replicates,
+                seed=int(rng.integers(2**31)),
+                n_jobs=1,
+                progress=False,
+            )
             low, high = p.interval(LEVEL)
             expected = times.size
             covered += low <= expected <= high
@@ -159,8 +173,15 @@ def main() -> None:
     rows = of_clusters(asked.worlds, asked.replicates, asked.seed) if asked.clusters else []
     for at, case in enumerate([] if asked.clusters else CASES):
         rows.append(of_case(case, asked.worlds, asked.seed + at))
-        print({k: (round(v, 3) if isinstance(v, float) else v) for k, v in rows[-1].items()}, flush=True)
-    print(pd.DataFrame(rows).round(3).to_markdown(index=False) if False else pd.DataFrame(rows).round(3).to_string(index=False))
+        print(
+            {k: (round(v, 3) if isinstance(v, float) else v) for k, v in rows[-1].items()},
+            flush=True,
+        )
+    print(
+        pd.DataFrame(rows).round(3).to_markdown(index=False)
+        if False
+        else pd.DataFrame(rows).round(3).to_string(index=False)
+    )
     print(f"{asked.worlds:,} worlds each, {time.perf_counter() - began:.0f} s")
 
 
