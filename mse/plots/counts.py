@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _SIZE = (6.4, 4.2)
 #: Counts beyond are drawn as one.
-_MOST = 15
+_MOST = 12
 
 
 @draws(SingleRegisterFit, SingleRegisterSearchFit)
@@ -47,8 +47,8 @@ def counts(
     Returns
     -------
     Axes
-        Persons on a logarithmic scale. Counts that the family does not look at have no point; those beyond 15
-        are one bar.
+        Persons on a logarithmic scale. Counts that the family does not look at have no point; those from 12
+        on are one bar.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def counts(
         drawn.set_ylim(bottom=0.5)
         names = [text.number(each) for each in places]
         if len(frame) == _MOST:
-            names[-1] = text("counts_or_more", number=names[-1])
+            names[-1] = draw.wrapped(text("counts_or_more", number=names[-1]), 4)
         drawn.set_xticks(places, names)
         drawn.set_xlabel(text("counts_times"))
         drawn.set_ylabel(text("persons"))
@@ -142,7 +142,7 @@ def ratios(
         drawn.set_xticks(places, [text.number(each) for each in places])
         drawn.set_xlabel(text("counts_times"))
         drawn.set_ylabel(text("ratios_axis"))
-        drawn.set_ylim(bottom=0)
-        draw.number_axis(drawn.yaxis, text, kind="ratio")
+        drawn.set_yscale("log")
+        draw.number_axis(drawn.yaxis, text, log=True, kind="ratio")
         draw.headed(drawn, head, text, room)
     return drawn

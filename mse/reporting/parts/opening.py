@@ -190,7 +190,8 @@ def _asked(context: Context) -> Inline:
         monitor = context.given.monitors[0]
         names = say.listed([monitor.period, *monitor.group_names])
         return say.rich("question.monitor", subject=subject, period=names)
-    return say.rich("question.total", subject=subject)
+    one = len(context.given.lists) == 1
+    return say.rich(f"question.total{'_register' * one}", subject=subject)
 
 
 # Results of kinds that the report knows nothing of: their own summaries ---------------------------
