@@ -89,7 +89,7 @@ CASES = [
     Case("negative binomial", NEGBIN, S("negative_binomial")),
     Case("Zelterman, Poisson truth", POISSON, S("zelterman")),
     Case("Chao, Poisson truth", POISSON, S("chao")),
-    Case("zero-one truncated, ones after", AFTER, S("poisson", inflation="zero_one")),
+    Case("zero-one truncated, ones before", BEFORE, S("poisson", inflation="zero_one")),
     Case("one-inflated Chao, Poisson truth", World(2500, 0.9), S("one_inflated_chao")),
     Case("*ones before, fitted by* Poisson", BEFORE, S("poisson")),
     Case("*ones before, fitted by* Chao", BEFORE, S("chao")),
@@ -166,10 +166,13 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=200)
     parser.add_argument("--clusters", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="cases whose name holds this")
     asked = parser.parse_args()
     began = time.perf_counter()
     rows = of_clusters(asked.worlds, asked.replicates, asked.seed) if asked.clusters else []
     for at, case in enumerate([] if asked.clusters else CASES):
+        if asked.only not in case.name:
+            continue
         rows.append(of_case(case, asked.worlds, asked.seed + at))
         print(
             {k: (round(v, 3) if isinstance(v, float) else v) for k, v in rows[-1].items()},

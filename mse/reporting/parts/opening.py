@@ -127,9 +127,10 @@ def _point(context: Context, value: str) -> str:
 def _rests(context: Context, population: PopulationEstimate) -> Inline:
     say = context.say
     link = Text(say("answer.assumptions"), link="assumptions")
-    key = at_length(population.interval_given).replace("conditions.", "answer.rests_")
+    rests = f"answer.{'register_' * (len(population.lists) == 1)}rests"
+    key = at_length(population.interval_given).replace("conditions.", f"{rests}_")
     method = say.said(population.method)
-    return say.rich(key if say.has(key) else "answer.rests", method=method, assumptions=link)
+    return say.rich(key if say.has(key) else rests, method=method, assumptions=link)
 
 
 def _disagreement(context: Context, group: Group) -> Iterator[Block]:
