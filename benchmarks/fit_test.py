@@ -46,7 +46,7 @@ def main() -> None:
     rng = np.random.default_rng(3)
     for name in mse.list_datasets()["name"]:
         table = mse.load_dataset(name)
-        if not table.is_complete or table.n_lists > 6:
+        if len(table.lists) < 2 or not table.is_complete or table.n_lists > 6:
             continue
         strategy = "stepwise" if table.covariates else "exhaustive"
         best = mse.LogLinearSearch(strategy=strategy).fit(table).model

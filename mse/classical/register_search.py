@@ -127,10 +127,11 @@ class SingleRegisterSearch(Sparing):
         )
         best = fits[0]
         chosen, declared = best.population, self.method
+        named = " ".join(filter(None, (best.estimator.family, best.estimator.inflation)))
         population = replace(
             chosen,
             method=declared.name,
-            model=f"{best.estimator.family}: {self.formula}",
+            model=": ".join(filter(None, (named, chosen.model))),
             assumptions=declared.assumptions,
             references=declared.references,
             provenance={

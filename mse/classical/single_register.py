@@ -557,7 +557,7 @@ def _fit_of(
         reason,
         uncertainty=uncertainty,
         strata=strata,
-        model=estimator.formula,
+        model="" if estimator.formula.strip() == "1" else estimator.formula,
         warnings=_warnings(table),
     )
     return SingleRegisterFit(

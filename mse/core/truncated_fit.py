@@ -316,7 +316,12 @@ def hidden_persons(seen: Seen, ended: Ended, shape: str, groups: IntArray, n_gro
     free = ended.free
     part = jacobian[:, free]
     inner = ended.information[np.ix_(free, free)]
-    covariance = part @ np.linalg.solve(inner, part.T)
+    # Along a direction without a maximum the information vanishes, and so does what it says of other groups.
+    flat = ended.edge in ("separated", "certain")
+    solved = (
+        np.linalg.pinv(inner, hermitian=True) @ part.T if flat else np.linalg.solve(inner, part.T)
+    )
+    covariance = part @ solved
     spread = persons * each * (1 + each)
     if shape in ("chao", "zero_one"):
         inside = inside_chance(seen.design, ended.theta, shape)

@@ -25,6 +25,7 @@ likelihood, which is evaluated along its axis.
 from __future__ import annotations
 
 from mse.plots.checks import influence, predictive_check, residuals, validation
+from mse.plots.counts import counts, ratios
 from mse.plots.densities import density, model_uncertainty, profile_likelihood
 from mse.plots.dependence import dependence_graph
 from mse.plots.pairs import overlap_heatmap, upset
@@ -48,6 +49,7 @@ __all__ = [
     "bounds",
     "changes",
     "contrast",
+    "counts",
     "coverage",
     "density",
     "dependence_graph",
@@ -64,6 +66,7 @@ __all__ = [
     "predictive_check",
     "prior_sensitivity",
     "profile_likelihood",
+    "ratios",
     "residuals",
     "strata",
     "tipping_points",

@@ -222,7 +222,7 @@ def build_report(
     day = (date or dt.date.today()).isoformat()
     return Report(
         title=named,
-        subtitle=say("document.subtitle"),
+        subtitle=say(f"document.subtitle{'_register' * (len(evidence.lists) == 1)}"),
         language=language,
         date=day,
         disclosure=rules.name,

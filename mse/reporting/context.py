@@ -581,7 +581,9 @@ def gather(results: Reportable) -> Evidence:
     found: dict[str, list[Any]] = defaultdict(list)
     _sort(results, found)
     estimates = _distinct(found["estimates"])
-    tables = [*(each.table for each in estimates if each.table is not None), *found["tables"]]
+    # What a report shows of tables are lists and overlaps; of one register its estimates are all.
+    held = [*(each.table for each in estimates), *found["tables"]]
+    tables = [each for each in held if isinstance(each, CaptureTable)]
     evidence = Evidence(
         groups=_grouped(estimates, tables),
         tables=tuple(dict.fromkeys(tables)),

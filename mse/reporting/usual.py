@@ -9,6 +9,7 @@ import numpy as np
 from mse.bayes.heterogeneity import HeterogeneousLogLinear
 from mse.bounding import what_if
 from mse.comparing import compare, default_estimator, usual_estimators
+from mse.data.count_table import CountTable
 from mse.diagnostics import check, overlaps
 from mse.diagnostics.fit import DEFAULT_SEED
 from mse.errors import MSEError
@@ -70,6 +71,9 @@ def usual_results(
     announce("other methods")
     fits = list(_compared(table))
     fits += [fit for fit in asked if fit.estimator not in [each.estimator for each in fits]]
+    if isinstance(table, CountTable):
+        # The checks and variations are of lists.
+        return [population, *fits]
     chosen = _chosen(population, fits)
     announce("checks of the data and the model")
     # The seed of the estimate, drawn where none was named, so that the checks can be had again too.

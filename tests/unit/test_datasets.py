@@ -136,7 +136,7 @@ def test_traps_are_told(name: str, trap: str) -> None:
 
 def test_listing() -> None:
     tables = mse.list_datasets().set_index("name")
-    assert tables["observed"].to_dict() == OBSERVED
+    assert tables["observed"].to_dict() == OBSERVED | {"irregular_migrants": 1880}
     assert tables.loc["scotland_pwid", "covariates"] == "region, sex, age"
     assert tables.loc["netherlands", "lists"] == 6
     assert tables.loc["netherlands", "covariates"] == ""

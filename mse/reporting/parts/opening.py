@@ -130,9 +130,10 @@ def _point(context: Context, value: str) -> str:
 def _rests(context: Context, population: PopulationEstimate) -> Inline:
     say = context.say
     link = Text(say("answer.assumptions"), link="assumptions")
-    key = at_length(population.interval_given).replace("conditions.", "answer.rests_")
+    rests = f"answer.{'register_' * (len(population.lists) == 1)}rests"
+    key = at_length(population.interval_given).replace("conditions.", f"{rests}_")
     method = say.said(population.method)
-    return say.rich(key if say.has(key) else "answer.rests", method=method, assumptions=link)
+    return say.rich(key if say.has(key) else rests, method=method, assumptions=link)
 
 
 def _disagreement(context: Context, group: Group) -> Iterator[Block]:
@@ -192,7 +193,8 @@ def _asked(context: Context) -> Inline:
         monitor = context.given.monitors[0]
         names = say.listed([monitor.period, *monitor.group_names])
         return say.rich("question.monitor", subject=subject, period=names)
-    return say.rich("question.total", subject=subject)
+    one = len(context.given.lists) == 1
+    return say.rich(f"question.total{'_register' * one}", subject=subject)
 
 
 # Results of kinds that the report knows nothing of: their own summaries ---------------------------

@@ -77,6 +77,7 @@ def world() -> SimpleNamespace:
     few: dict[str, Any] = {
         "changes": monitor,
         "coverage": monitor,
+        "counts": mse.SingleRegister("geometric").fit(mse.load_dataset("irregular_migrants")),
         "density": boot,
         "dependence_graph": search,
         "estimate": search,
@@ -95,6 +96,7 @@ def world() -> SimpleNamespace:
         "predictive_check": check,
         "prior_sensitivity": under_priors(korea, {"as asked for": MAIN, "another one": MAIN}),
         "profile_likelihood": search,
+        "ratios": mse.load_dataset("irregular_migrants"),
         "residuals": diagnostics.residuals(search),
         "strata": monitor.population,
         "trend": monitor,
