@@ -2,7 +2,9 @@
 
     python -m benchmarks.persons doubly-robust 500
     python -m benchmarks.persons huggins-alho 500
+    python -m benchmarks.persons boosting 100
     python -m benchmarks.persons clusters 500
+    python -m benchmarks.persons clusters-drawn 200
     python -m benchmarks.persons imputed 200
     python -m benchmarks.persons reach 1000
     python -m benchmarks.persons speed
@@ -17,13 +19,15 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 import mse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 LISTS = ["a", "b"]
 Answers = dict[str, tuple[float, tuple[float, float]]]
@@ -145,8 +149,20 @@ def clusters(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tupl
             title = f"{type(estimator).__name__}, {name}"
             yield f"{title}, clusters ignored", case.size, *read(estimator.fit(free).population)
             yield f"{title}, clusters respected", case.size, *read(estimator.fit(table).population)
-        drawn = mse.bootstrap(mse.HugginsAlho("x"), table, 200, seed=1, progress=False)
-        yield f"HugginsAlho, {name}, bootstrap of clusters", case.size, *read(drawn)
+
+
+def clusters_drawn(
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+    """Cases that are found whole, by a bootstrap of persons and one of cases."""
+    sizes = rng.integers(1, 8, 400)
+    case = np.repeat(np.arange(sizes.size), sizes)
+    on = (rng.random((sizes.size, 2)) < logistic(np.array([-0.8, -1.0])))[case]
+    frame = pd.DataFrame({"a": on[:, 0] * 1, "b": on[:, 1] * 1, "case": case})[on.any(axis=1)]
+    table = mse.PersonTable.from_frame(frame, LISTS, cluster="case")
+    for name, each in (("persons", table.clustered_by(None)), ("clusters", table)):
+        drawn = mse.bootstrap(mse.HugginsAlho(), each, 200, seed=1, progress=False)
+        yield f"bootstrap of {name}", case.size, *read(drawn)
 
 
 def imputed(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
@@ -159,7 +175,7 @@ def imputed(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple
     tables = []
     for _ in range(m):
         filled = frame["x"].to_numpy().copy()
-        for _, here in frame.groupby(["a", "b"]).indices.items():
+        for here in frame.groupby(["a", "b"]).indices.values():
             known, gone = here[~lacking[here]], here[lacking[here]]
             # Normal given the history, with its mean and variance drawn from their posterior.
             values = filled[known]
@@ -208,6 +224,7 @@ STUDIES: dict[str, Callable[[np.random.Generator], Iterator[Any]]] = {
     "boosting": boosting,
     "huggins-alho": huggins_alho,
     "clusters": clusters,
+    "clusters-drawn": clusters_drawn,
     "imputed": imputed,
     "reach": reach,
 }
@@ -245,9 +262,10 @@ def speed() -> None:
         mse.DoublyRobust(),
         mse.HugginsAlho("x + z", "by list"),
     ):
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         population = estimator.fit(table).population
-        print(f"{table.n_observed:,} persons, {time.perf_counter() - start:.1f} s: {population!r}")
+        took = time.perf_counter() - start[0], time.process_time() - start[1]
+        print(f"{took[0]:.1f} s, {took[1]:.1f} s of one processor: {population!r}", flush=True)
 
 
 def main() -> None:

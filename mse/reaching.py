@@ -27,6 +27,8 @@ Missed: TypeAlias = "float | tuple[int, int]"
 
 #: Times at which a curve is given: not where it steps, since each step is a person.
 TIMES = 24
+#: Seconds in a day.
+DAY = 86400.0
 #: Words for what the shares are of.
 _OF = {"start": "of the group", "previous": "of those who reached the stage before"}
 
@@ -299,8 +301,8 @@ def reach(
     found = _registered(register, (person, date, stage), order, problems)
     problems.check()
     known = _until(group, until, found["date"].max(), members)
-    reached = _first_dates(members, found, order, earlier)
-    reached = reached.where(reached.le(known, axis=0))
+    reached = _first_days(members, found, max(len(order), 1), earlier)
+    reached[reached > known[:, None]] = math.inf
     return _answered(members, reached, known, order or ("",), (days, since, names, missed, level))
 
 
@@ -348,12 +350,14 @@ def _column_of(frame: Any, names: Sequence[str], problems: Problems) -> dict[str
     return columns
 
 
-def _dated(column: pd.Series[Any], name: str, problems: Problems) -> pd.Series[Any]:
+def _dated(column: pd.Series[Any], name: str, problems: Problems) -> FloatArray:
+    """Read dates as days since 1970."""
     try:
-        return dates(column, name)
+        found = dates(column, name)
     except InvalidTableError as error:
         problems.add(str(error))
-        return column
+        return np.zeros(len(column))
+    return ((found - pd.Timestamp(0)).dt.total_seconds() / DAY).to_numpy(np.float64)
 
 
 def _members(
@@ -374,7 +378,7 @@ def _members(
         levels = factor(held[name], name, problems)
         groups[f"by{at}"] = pd.Categorical.from_codes(levels.codes, pd.Index([*levels.levels]))
     begun = _dated(held[start], start, problems)
-    return pd.DataFrame({"person": held[person].to_numpy(), "start": begun.to_numpy(), **groups})
+    return pd.DataFrame({"person": held[person].to_numpy(), "start": begun, **groups})
 
 
 def _registered(
@@ -385,7 +389,7 @@ def _registered(
     wanted = (person, date, *([stage] if stages else []))
     held = _column_of(register, wanted, problems)
     if problems or len(held) < len(set(wanted)):
-        return pd.DataFrame({"date": pd.to_datetime([])})
+        return pd.DataFrame({"date": np.zeros(0)})
     number = np.zeros(len(held[person]), dtype=np.int64)
     if stages:
         number = pd.Index(stages).get_indexer(pd.Index(held[stage].astype(str)))
@@ -395,26 +399,28 @@ def _registered(
                 "rows: name them all in their order, or leave these rows out."
             )
     when = _dated(held[date], date, problems)
-    return pd.DataFrame(
-        {"person": held[person].to_numpy(), "date": when.to_numpy(), "stage": number}
-    )
+    return pd.DataFrame({"person": held[person].to_numpy(), "date": when, "stage": number})
 
 
-def _until(group: Any, until: Any, last: Any, members: pd.DataFrame) -> pd.Series[Any]:
-    """Until when the registrations of each person are known."""
-    problems = Problems()
+def _until(group: Any, until: Any, last: float, members: pd.DataFrame) -> FloatArray:
+    """Day until which the registrations of each person are known, (R,)."""
     if isinstance(until, str) and until in map(str, read_names(group)):
-        ends = _dated(_column_of(group, [until], problems)[until], until, problems)
+        problems = Problems()
+        found = _dated(_column_of(group, [until], problems)[until], until, problems)
         problems.check()
-        found = pd.Series(ends.to_numpy())
     else:
         try:
-            found = pd.Series(pd.Timestamp(last if until is None else until), index=members.index)
+            day = (
+                last
+                if until is None
+                else (pd.Timestamp(until) - pd.Timestamp(0)).total_seconds() / DAY
+            )
         except (ValueError, TypeError):
             raise ModelError(
                 f"until={until!r}; expected a date such as '2020-12-31', or a column of the group."
             ) from None
-    if found.isna().any():
+        found = np.full(len(members), day)
+    if np.isnan(found).any():
         raise InvalidTableError(
             "The register has no dates: say with `until` until when it is known."
         )
@@ -432,20 +438,20 @@ def read_names(frame: Any) -> Sequence[str]:
     return [*getattr(frame, "columns", getattr(frame, "column_names", ()))]
 
 
-def _first_dates(
-    members: pd.DataFrame, found: pd.DataFrame, stages: tuple[str, ...], earlier: str
-) -> pd.DataFrame:
-    """First date on which each person reached each stage, (R, stages); missing where it did not."""
-    merged = found.merge(members[["person", "start"]].assign(row=members.index), on="person")
-    before = merged["date"] < merged["start"]
+def _first_days(
+    members: pd.DataFrame, found: pd.DataFrame, n_stages: int, earlier: str
+) -> FloatArray:
+    """First day on which each person reached each stage, (R, stages); infinite where it did not."""
+    merged = found.merge(
+        members[["person", "start"]].assign(row=np.arange(len(members))), on="person"
+    )
+    first = np.full((len(members), n_stages), math.inf)
     if earlier == "ignored":
-        merged = merged[~before]
-    else:
-        merged["date"] = merged["date"].where(~before, merged["start"])
-    first = merged.pivot_table(values="date", index="row", columns="stage", aggfunc="min")
-    first = first.reindex(index=members.index, columns=range(max(len(stages), 1)))
+        merged = merged[merged["date"] >= merged["start"]]
+    place = merged["row"].to_numpy(), merged["stage"].to_numpy()
+    np.minimum.at(first, place, np.maximum(merged["date"], merged["start"]).to_numpy(np.float64))
     # Who is at a later stage reached the earlier ones by then.
-    return first.iloc[:, ::-1].cummin(axis=1).iloc[:, ::-1] if first.shape[1] > 1 else first
+    return np.asarray(np.minimum.accumulate(first[:, ::-1], axis=1)[:, ::-1].copy())
 
 
 # Curves ------------------------------------------------------------------------------------------
@@ -453,8 +459,8 @@ def _first_dates(
 
 def _answered(
     members: pd.DataFrame,
-    reached: pd.DataFrame,
-    until: pd.Series[Any],
+    reached: FloatArray,
+    until: FloatArray,
     stages: tuple[str, ...],
     asked: tuple[float, str, tuple[str, ...], Missed, float],
 ) -> Reach:
@@ -465,10 +471,11 @@ def _answered(
     curves, sizes = [], []
     for at, name in enumerate(stages):
         later = since == "previous" and at > 0
-        begun = reached[at - 1] if later else members["start"]
-        days, event = _spans(begun, reached[at], until)
+        begun = reached[:, at - 1] if later else members["start"].to_numpy(np.float64)
+        event = np.isfinite(reached[:, at])
+        days = np.where(event, reached[:, at], until) - begun
         for cell in product(*levels):
-            here = begun.notna().to_numpy()
+            here = np.isfinite(begun)
             for column, value in enumerate(cell):
                 here = here & (members[f"by{column}"] == value).to_numpy()
             key = {"stage": name, **dict(zip(by, cell, strict=True))}
@@ -486,12 +493,3 @@ def _answered(
             ]
     frames = pd.DataFrame(curves), pd.DataFrame(sizes)
     return Reach(*frames, within, stages, since, by, missed, level)
-
-
-def _spans(
-    begun: pd.Series[Any], reached: pd.Series[Any], until: pd.Series[Any]
-) -> tuple[Any, BoolArray]:
-    """Days until somebody is reached, or is no longer followed, and which of the two it is."""
-    event = reached.notna().to_numpy()
-    days = (reached.where(event, until) - begun).dt.total_seconds() / 86400
-    return days.to_numpy(np.float64), np.asarray(event, dtype=np.bool_)

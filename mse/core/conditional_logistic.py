@@ -24,6 +24,8 @@ STEPS = 100
 RANK = 1e-10
 #: Logits of a recession direction nearer to 0 than this are 0: those that are not are 1 or more.
 FLAT = 1e-6
+#: Chances are not below this, so that nothing overflows on the way to a limit.
+LEAST = 1e-100
 
 
 class Design(NamedTuple):
@@ -124,7 +126,7 @@ def _at(design: Design, face: Face, values: FloatArray) -> _Point:
     p = np.where(face.free, 1 / (1 + np.exp(-np.clip(logits, -700, 700))), 0.0)
     missed = np.where(face.free, np.logaddexp(0.0, logits), 0.0).sum(axis=1)  # minus its log
     chances = np.where(face.certain, 1.0, -np.expm1(-missed))
-    chances = np.maximum(chances, np.finfo(float).tiny)
+    chances = np.maximum(chances, LEAST)
     known = np.where(face.free & design.on, logits, 0.0).sum(axis=1) - missed - np.log(chances)
     means = p / chances[:, None]
     scores = _spread(design, np.where(face.free, design.on - means, 0.0))

@@ -254,9 +254,14 @@ class DoublyRobust:
         columns, _ = design_matrix(persons.frame, formula or "1", intercept=True)
         folds = _folds(persons, self.folds, self.seed)
         asked = _pairs(persons, self.pair)
-        # Many small fits: threads of one that wait for a busy processor cost more than they save.
+        given = self.learner if isinstance(self.learner, tuple) else (self.learner,) * 2
+        learners = [
+            _boosting() if isinstance(each, str) and each == "boosting" else each for each in given
+        ]
+        # Many small fits: threads of one that wait for a busy processor cost more than they save. Only of
+        # libraries that are loaded already the threads can be limited.
         with threadpool_limits(1):
-            found = [_of_pair(self, persons, columns, folds, each) for each in asked]
+            found = [_of_pair(self, learners, persons, columns, folds, each) for each in asked]
         return _answered(self, persons, found, formula or "1")
 
 
@@ -299,7 +304,7 @@ def _learned(
         return np.full(len(others), float(yes.any()))
     if isinstance(learner, str) and learner == "logistic":
         return logistic_chances(columns, yes, others)
-    made = _boosting() if isinstance(learner, str) else copy.deepcopy(learner)
+    made = copy.deepcopy(learner)
     if hasattr(made, "get_params") and "random_state" in (known := made.get_params()):
         made.set_params(
             random_state=seed if known["random_state"] is None else known["random_state"]
@@ -323,15 +328,13 @@ def _boosting() -> Any:
 
 def _chances(
     estimator: DoublyRobust,
+    learners: Sequence[Any],
     table: PersonTable,
     columns: FloatArray,
     folds: IntArray,
     pair: tuple[int, int],
 ) -> FloatArray:
     """Chances of being on each list of a pair among those on the other, cross-fitted, (R, 2)."""
-    learners = (
-        estimator.learner if isinstance(estimator.learner, tuple) else (estimator.learner,) * 2
-    )
     found = np.ones((len(columns), 2))
     for side, (own, other) in enumerate((pair, pair[::-1])):
         for fold in range(estimator.folds):
@@ -348,6 +351,7 @@ def _chances(
 
 def _of_pair(
     estimator: DoublyRobust,
+    learners: Sequence[Any],
     table: PersonTable,
     columns: FloatArray,
     folds: IntArray,
@@ -361,7 +365,7 @@ def _of_pair(
     if n_both == 0:
         nothing, reason = np.full(len(on), math.nan), Message("reason.pair_apart", lists=lists)
         return _Pair(lists, nothing, 0, 1.0, "not_estimable", "infinite", reason)
-    chances = _chances(estimator, table, columns, folds, pair)
+    chances = _chances(estimator, learners, table, columns, folds, pair)
     low = (chances < estimator.floor).any(axis=1) & either
     at_floor = float(table.counts[low].sum() / table.counts[either].sum())
     first, second = np.maximum(chances, estimator.floor).T

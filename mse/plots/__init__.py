@@ -29,6 +29,7 @@ from mse.plots.counts import counts, ratios
 from mse.plots.densities import density, model_uncertainty, profile_likelihood
 from mse.plots.dependence import dependence_graph
 from mse.plots.pairs import overlap_heatmap, upset
+from mse.plots.reached import reach
 from mse.plots.scenarios import (
     bounds,
     contrast,
@@ -67,6 +68,7 @@ __all__ = [
     "prior_sensitivity",
     "profile_likelihood",
     "ratios",
+    "reach",
     "residuals",
     "strata",
     "tipping_points",

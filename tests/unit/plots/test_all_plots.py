@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -58,6 +59,15 @@ def ten_lists() -> mse.CaptureTable:
     return mse.simulate.tables(effects, N=20_000, seed=4)[0]
 
 
+def reached() -> Any:
+    group = pd.DataFrame({"person": range(40), "start": "2020-01-01", "sex": ["f", "m"] * 20})
+    when = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(0, 400, 10), "D")
+    register = pd.DataFrame(
+        {"person": range(40), "date": when, "stage": ["reported", "heard"] * 20}
+    )
+    return mse.reach(group, register, by=["sex"], stages=["reported", "heard"])
+
+
 @pytest.fixture(scope="module")
 def world() -> SimpleNamespace:
     """Give something to draw for each picture: of few lists, and of ten with long names."""
@@ -97,6 +107,7 @@ def world() -> SimpleNamespace:
         "prior_sensitivity": under_priors(korea, {"as asked for": MAIN, "another one": MAIN}),
         "profile_likelihood": search,
         "ratios": mse.load_dataset("irregular_migrants"),
+        "reach": reached(),
         "residuals": diagnostics.residuals(search),
         "strata": monitor.population,
         "trend": monitor,

@@ -1,0 +1,121 @@
+"""Replicates combined: Rubin's rules, replicates without an estimate, strata and draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+import mse
+from mse.answer.intervals import LognormalInterval
+from mse.answer.population import Strata
+
+
+def estimate(
+    hidden: float, se: float, observed: int = 100, **further: object
+) -> mse.PopulationEstimate:
+    interval = LognormalInterval(hidden, se, observed)
+    return mse.PopulationEstimate(observed, hidden, "ok", "finite", "", "made", interval, **further)
+
+
+def pair(both: int) -> mse.PopulationEstimate:
+    table = mse.CaptureTable.from_counts({"10": 50, "01": 40, "11": both}, lists=["a", "b"])
+    return mse.LincolnPetersen().fit(table).population
+
+
+def test_the_rules_of_rubin() -> None:
+    hidden, se = np.array([100.0, 120.0, 150.0]), np.array([20.0, 30.0, 25.0])
+    p = mse.pool([estimate(*each) for each in zip(hidden, se, strict=True)])
+    logs, within = np.log(hidden), np.log1p((se / hidden) ** 2).mean()
+    between = (1 + 1 / 3) * logs.var(ddof=1)
+    df = 2 * (1 + within / between) ** 2
+    half = student.ppf(0.975, df) * np.sqrt(within + between)
+    assert p.hidden == pytest.approx(np.exp(logs.mean()))
+    assert p.interval() == pytest.approx(
+        tuple(100 + np.exp(logs.mean() + half * np.array([-1, 1])))
+    )
+    made = p.provenance["pooled"]
+    assert (made["within"], made["between"], made["degrees_of_freedom"]) == pytest.approx(
+        (within, between, df)
+    )
+
+
+def test_replicates_that_agree_change_nothing() -> None:
+    one = estimate(100.0, 20.0)
+    p = mse.pool([one] * 4)
+    assert (p.total, *p.interval()) == pytest.approx((one.total, *one.interval()))
+
+
+def test_a_replicate_without_an_estimate_is_reported_and_counts() -> None:
+    known = [pair(20)] * 39
+    p = mse.pool([*known, pair(0)])
+    assert p.status == "boundary"
+    assert p.reason.startswith(
+        "In 1 of 40 replicates there is no estimate: Nobody is on both lists"
+    )
+    # One in forty beyond any number is all that the upper end of a 95 % interval leaves out.
+    assert p.interval(0.95)[1] == np.inf
+    assert np.isfinite(p.interval(0.9)[1])
+    assert p.interval(0.9)[1] > mse.pool(known).interval(0.9)[1]
+    assert p.provenance["pooled"]["statuses"] == {"ok": 39, "not_estimable": 1}
+    back = mse.PopulationEstimate.from_json(p.to_json())
+    assert back.interval(0.95) == pytest.approx(p.interval(0.95))
+
+
+def test_no_replicate_with_an_estimate() -> None:
+    p = mse.pool([pair(0), pair(0)])
+    assert (p.status, p.limit) == ("not_estimable", "infinite")
+    assert "None of the 2 replicates" in p.summary()
+
+
+def test_strata_sum_to_the_total_and_draws_stay_joint() -> None:
+    rng = np.random.default_rng(1)
+    found = []
+    for shift in rng.normal(0, 0.2, 6):
+        frame = (
+            mse.load_dataset("spina_bifida")
+            .where(ethnicity=["caucasian", "afro-american"])
+            .to_frame()
+        )
+        frame["n"] = np.maximum(np.round(frame["n"] * np.exp(shift * frame["S3"])), 1).astype(int)
+        table = mse.CaptureTable.from_frame(frame, ["S1", "S2", "S3"], ["ethnicity"], count="n")
+        fit = mse.LogLinear("S1*S3 + S2 + ethnicity")
+        found.append(mse.bootstrap(fit, table, 60, seed=1))
+    p = mse.pool(found)
+    assert p.by["total"].sum() == pytest.approx(p.total)
+    assert p.by["observed"].sum() == p.observed
+    assert p.stratum_draws.sum(axis=1).to_numpy() == pytest.approx(p.draws)
+    assert len(p.draws) == 6 * 60
+    # Replicates observe others than their mean, so a draw may lie below it.
+    hidden = p.draws[p.draws > p.observed] - p.observed
+    spread = np.var(np.log(hidden))
+    made = p.provenance["pooled"]
+    assert spread == pytest.approx(made["within"] + made["between"], rel=0.5)
+    assert "mean, rounded" in p.warnings[-1]
+
+
+def test_strata_without_draws_have_intervals_of_both_variances() -> None:
+    def split(hidden: list[float]) -> mse.PopulationEstimate:
+        part = Strata(
+            {"sex": ("f", "m")},
+            np.array([60, 40]),
+            np.array(hidden),
+            ("ok",) * 2,
+            ("finite",) * 2,
+            np.diag([9.0, 16.0]),
+        )
+        return estimate(sum(hidden), 5.0, strata=part)
+
+    p = mse.pool([split([50.0, 70.0]), split([60.0, 70.0]), split([55.0, 76.0])])
+    covariance = p.strata.covariance.matrix()
+    assert covariance[0, 0] == pytest.approx(9 + 4 / 3 * 25)
+    assert p.by["low"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [([], "0 estimates"), ([pair(20)], "1 estimates"), ([pair(20), estimate(5.0, 1.0)], "lists")],
+)
+def test_what_cannot_be_pooled(given: list, word: str) -> None:
+    with pytest.raises(mse.ModelError, match=word):
+        mse.pool(given)

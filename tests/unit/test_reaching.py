@@ -1,0 +1,137 @@
+"""A known group and how far it gets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.proportion import proportion_confint
+
+import mse
+from mse.reaching import shares_reached
+
+DAY = pd.Timestamp("2020-01-01")
+
+
+def group(n: int, **columns: object) -> pd.DataFrame:
+    return pd.DataFrame({"person": [f"p{i}" for i in range(n)], "start": DAY, **columns})
+
+
+def register(days: dict[int, float], **columns: object) -> pd.DataFrame:
+    who = [f"p{i}" for i in days]
+    when = DAY + pd.to_timedelta([*days.values()], "D")
+    return pd.DataFrame({"person": who, "date": when, **columns})
+
+
+def test_without_censoring_it_is_a_share_with_its_wilson_interval() -> None:
+    found = mse.reach(group(200), register({i: i for i in range(30)}), until="2021-01-01")
+    row = found.to_frame().iloc[0]
+    assert row["share"] == pytest.approx(0.15)
+    known = proportion_confint(30, 200, method="wilson")
+    assert (row["low"], row["high"]) == pytest.approx(known)
+    assert found.sizes["followed"][0] == 200
+    at_ten = found.curves[found.curves["days"] == 7.5]
+    assert at_ten["share"].item() == pytest.approx(8 / 200)
+
+
+def test_who_is_followed_for_less_counts_until_then() -> None:
+    # By hand: of 4, one reached on day 1, one lost on day 2, one reached on day 3.
+    days, event = np.array([1.0, 2.0, 3.0, 9.0]), np.array([True, False, True, False])
+    found = shares_reached(days, event, np.array([0.5, 1.0, 3.0]), 0.0, 0.95)
+    assert [each.point for each in found] == pytest.approx([0.0, 0.25, 1 - 0.75 * 0.5])
+
+
+def test_missed_links_raise_the_share_and_widen_the_interval() -> None:
+    data = group(200), register({i: i for i in range(60)})
+    plain, stated, audited = (
+        mse.reach(*data, missed=missed, until="2021-01-01").to_frame().iloc[0]
+        for missed in (0, 0.2, (40, 200))
+    )
+    assert stated["share"] == audited["share"] == pytest.approx(plain["share"] / 0.8)
+    assert (stated["low"], stated["high"]) == pytest.approx(
+        (plain["low"] / 0.8, plain["high"] / 0.8)
+    )
+    assert audited["low"] < stated["low"]
+    assert audited["high"] > stated["high"]
+
+
+def test_nobody_and_everybody() -> None:
+    nobody = (
+        mse.reach(group(50), register({99: 5}), until="2021-01-01", missed=(3, 90))
+        .to_frame()
+        .iloc[0]
+    )
+    assert (nobody["share"], nobody["low"]) == (0, 0)
+    assert 0.05 < nobody["high"] < 0.2
+    every = mse.reach(
+        group(50), register(dict.fromkeys(range(50), 5)), until="2021-01-01", missed=0.1
+    )
+    assert every.to_frame()["share"].item() == 1
+    assert every.to_frame()["high"].item() == 1
+
+
+def test_stages_are_reached_in_their_order() -> None:
+    events = pd.concat(
+        [
+            register({0: 10, 1: 20, 2: 30}, stage="suspected"),
+            register({1: 40, 3: 50}, stage="convicted"),
+        ]
+    )
+    stages = ["suspected", "prosecuted", "convicted"]
+    found = mse.reach(group(10), events, stages=stages, until="2021-01-01").to_frame()
+    assert found["share"].tolist() == pytest.approx([0.4, 0.2, 0.2])
+    then = mse.reach(
+        group(10), events, stages=stages, since="previous", until="2021-01-01", missed=0.2
+    )
+    frame = then.to_frame()
+    assert frame["observed"].tolist() == [10, 4, 2]
+    # Who is missed is missed at all stages: the second share is of those who were found.
+    assert frame["share"].tolist() == pytest.approx([0.5, 0.5, 1.0])
+    assert "of those who reached the stage before" in then.summary().lower()
+
+
+def test_groups_and_dates_before_the_start() -> None:
+    members = group(4, sex=["f", "f", "m", "m"])
+    events = register({0: -5, 1: 3, 2: 400})
+    ignored = mse.reach(members, events, by=["sex"], until="2022-01-01").to_frame()
+    assert ignored.set_index("sex")["share"].to_dict() == {"f": 0.5, "m": 0.0}
+    counted = mse.reach(
+        members, events, by=["sex"], until="2022-01-01", earlier="counted"
+    ).to_frame()
+    assert counted.set_index("sex")["share"].to_dict() == {"f": 1.0, "m": 0.0}
+
+
+def test_each_persons_own_end() -> None:
+    members = group(3, end=DAY + pd.to_timedelta([10, 100, 400], "D"))
+    found = mse.reach(members, register({0: 20, 1: 50}), "180D", until="end")
+    # The first is no longer followed on day 10; what is registered later does not count.
+    assert found.to_frame()["share"].item() == pytest.approx(0.5)
+
+
+def test_errors_count_and_name_nobody() -> None:
+    members = pd.concat([group(3), group(1)]).assign(start=[DAY, None, DAY, DAY])
+    with pytest.raises(mse.InvalidTableError, match="missing in 1 of 4 rows"):
+        mse.reach(members, register({0: 1}))
+    with pytest.raises(mse.InvalidTableError, match="1 rows more than persons") as caught:
+        mse.reach(pd.concat([group(3), group(1)]), register({0: 1}))
+    assert "p0" not in str(caught.value)
+    with pytest.raises(mse.InvalidTableError, match="other stages"):
+        mse.reach(group(2), register({0: 1}, stage="heard"), stages=["convicted"])
+    for wrong in (
+        {"within": "soon"},
+        {"missed": 1.0},
+        {"missed": (5, 3)},
+        {"since": "then"},
+        {"earlier": "x"},
+    ):
+        with pytest.raises(mse.ModelError, match="expected"):
+            mse.reach(group(2), register({0: 1}), **wrong)
+    with pytest.raises(mse.InvalidTableError, match="start is after"):
+        mse.reach(group(2), register({0: 1}), until="2019-01-01")
+
+
+def test_what_it_shows_has_no_persons() -> None:
+    found = mse.reach(group(30), register({i: i for i in range(9)}), until="2021-01-01")
+    assert "p1" not in repr(found) + found.summary() + found.curves.to_csv()
+    # A curve at set times, not at those at which somebody was reached.
+    assert len(found.curves) == 25
