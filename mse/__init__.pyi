@@ -26,6 +26,7 @@ from mse.data.read_options import ReadOptions as ReadOptions
 from mse.data.reading import Reading as Reading
 from mse.data.reading import read as read
 from mse.data.table import CaptureTable as CaptureTable
+from mse.driving import drivers as drivers
 from mse.errors import BoundaryWarning as BoundaryWarning
 from mse.errors import ConvergenceWarning as ConvergenceWarning
 from mse.errors import InconsistentRecordsWarning as InconsistentRecordsWarning
