@@ -8,7 +8,12 @@ with a search step by step, 100 bootstrap replicates and the interval that takes
     python -m benchmarks.planned_studies                writes benchmarks/results/planned_studies.json and the tables
                                                         of docs/howto/planning.md
     python -m benchmarks.planned_studies --designs 20   fewer designs
+    python -m benchmarks.planned_studies --more         only what is missing of a study that was cut short
+    python -m benchmarks.planned_studies --plan         plans the designs again, beside the studies that were done
     python -m benchmarks.planned_studies --table        only writes the tables again
+
+Besides there are sparse designs, of three or four lists and 60 to 400 persons, of which only the chance that
+nothing is estimable is looked at.
 """
 
 from __future__ import annotations
@@ -17,7 +22,6 @@ import argparse
 import json
 import math
 import os
-import warnings
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -36,6 +40,8 @@ RESULT = ROOT / "benchmarks" / "results" / "planned_studies.json"
 PAGE = ROOT / "docs" / "howto" / "planning.md"
 #: Worlds of a design: for the chance that nothing is estimable, and those of them with an interval.
 WORLDS, INTERVALS, REPLICATES = 30, 7, 100
+#: Designs from this seed on are sparse; so many of them there are.
+SPARSE, SPARSE_DESIGNS = 1000, 60
 SEARCH = mse.LogLinearSearch(strategy="stepwise")
 #: Lists of the designs: few have six, which take long.
 LISTS = (3, 3, 3, 3, 4, 4, 4, 3, 4, 5, 3, 3, 4, 3, 4, 4, 3, 4, 5, 6)
@@ -44,12 +50,15 @@ LISTS = (3, 3, 3, 3, 4, 4, 4, 3, 4, 5, 3, 3, 4, 3, 4, 4, 3, 4, 5, 6)
 def design(seed: int) -> dict[str, Any]:
     """Draw a design."""
     rng = np.random.default_rng([2025, seed])
-    names = [f"list_{k}" for k in range(LISTS[seed % len(LISTS)])]
-    shares = np.exp(rng.uniform(math.log(0.02), math.log(0.3), len(names)))
+    sparse = seed >= SPARSE
+    names = [f"list_{k}" for k in range(3 + seed % 2 if sparse else LISTS[seed % len(LISTS)])]
+    low, high = (0.01, 0.1) if sparse else (0.02, 0.3)
+    shares = np.exp(rng.uniform(math.log(low), math.log(high), len(names)))
+    fewest, most = (60, 400) if sparse else (200, 4000)
     pairs = {"list_0:list_1": float(rng.choice([0.5, 2.0, 4.0]))} if rng.random() < 0.5 else {}
     return {
         "lists": dict(zip(names, shares.round(3).tolist(), strict=True)),
-        "N": float(round(math.exp(rng.uniform(math.log(200), math.log(4000))))),
+        "N": float(round(math.exp(rng.uniform(math.log(fewest), math.log(most))))),
         "dependence": pairs,
         "heterogeneity": float(rng.choice([0.0, 0.0, 0.5, 1.0])),
         "missed": float(rng.choice([0.0, 0.0, 0.1])),
@@ -100,7 +109,6 @@ def planned(asked: dict[str, Any], seed: int) -> planning.Outlook:
 def studied(seed: int) -> dict[str, Any]:
     """Plan a design, and do studies of it."""
     asked = design(seed)
-    first = planned(asked, seed)
     made, none, unbounded, widths, held, read = world(asked), 0, 0, [], [], 0
     for turn in range(WORLDS):
         simulation = made.draw(seed=1000 * seed + turn)
@@ -108,7 +116,7 @@ def studied(seed: int) -> dict[str, Any]:
         if table is None or SEARCH.fit(table).status not in ("ok", "boundary"):
             none += 1
             continue
-        if read == INTERVALS:
+        if read == (0 if seed >= SPARSE else INTERVALS):
             continue
         read += 1
         low, high = mse.bootstrap(SEARCH, table, REPLICATES, seed=turn).interval(0.95)
@@ -120,16 +128,20 @@ def studied(seed: int) -> dict[str, Any]:
     return {
         "seed": seed,
         "design": asked,
-        "width": first.width,
-        "no_estimate": first.no_estimate,
-        "unbounded": first.unbounded,
-        "covered": first.covered,
         "found_width": float(np.median(widths)) if widths else math.nan,
         "found_no_estimate": none / WORLDS,
         "found_unbounded": unbounded / read if read else math.nan,
         "found_covered": float(np.mean(held)) if held else math.nan,
         "widths": len(widths),
+        **predicted(seed),
     }
+
+
+def predicted(seed: int) -> dict[str, Any]:
+    """Write down what is predicted of a design."""
+    first = planned(design(seed), seed)
+    names = ("width", "no_estimate", "unbounded", "covered")
+    return {name: getattr(first, name) for name in names}
 
 
 def write_tables(found: list[dict[str, Any]]) -> None:
@@ -180,20 +192,31 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--designs", type=int, default=200)
-    parser.add_argument("--table", action="store_true")
+    for name in ("--more", "--plan", "--table"):
+        parser.add_argument(name, action="store_true")
     asked = parser.parse_args()
-    if not asked.table:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            work = Parallel(n_jobs=2, return_as="generator")(
-                delayed(studied)(seed) for seed in range(asked.designs)
-            )
-            found = []
-            for each in work:
-                found.append(each)
-                record = {"date": str(date.today()), "machine": "2 cores", "found": found}
-                RESULT.write_text(json.dumps(record), encoding="utf-8")
-    write_tables(json.loads(RESULT.read_text(encoding="utf-8"))["found"])
+    kept = asked.more or asked.plan or asked.table
+    found = json.loads(RESULT.read_text(encoding="utf-8"))["found"] if kept else []
+    if asked.plan:
+        again = _each(predicted, [each["seed"] for each in found])
+        found = [each | new for each, new in zip(found, again, strict=True)]
+        _write(found)
+    elif not asked.table:
+        seeds = [*range(SPARSE, SPARSE + SPARSE_DESIGNS), *range(asked.designs)]
+        known = {each["seed"] for each in found}
+        for each in _each(studied, [seed for seed in seeds if seed not in known]):
+            found.append(each)
+            _write(found)
+    write_tables(found)
+
+
+def _each(task: Any, seeds: list[int]) -> Any:
+    return Parallel(n_jobs=2, return_as="generator")(delayed(task)(seed) for seed in seeds)
+
+
+def _write(found: list[dict[str, Any]]) -> None:
+    record = {"date": str(date.today()), "machine": "2 cores", "found": found}
+    RESULT.write_text(json.dumps(record), encoding="utf-8")
 
 
 if __name__ == "__main__":

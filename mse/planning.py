@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 #: Points at which persons who differ are taken, a normal distribution in so many parts.
 POINTS = 9
 #: Of the tables drawn so many are drawn anew, as a bootstrap does, each so many times.
-REPEATED, AGAIN = 20, 16
+REPEATED, AGAIN = 40, 8
 #: No list is thought to reach more than this share of everybody.
 MOST_REACHED = 0.95
 #: The scenarios, in order.

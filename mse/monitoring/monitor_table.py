@@ -288,7 +288,14 @@ def monitor(
         across_scopes,
         joint,
         inhabitants,
-        (*joint.population.warnings, *_warnings(chosen, period, scopes, across_scopes)),
+        (
+            *joint.population.warnings,
+            *_warnings(chosen, period, scopes, across_scopes),
+            *(
+                Message("remark.rules_changed", rules=tuple(dict.fromkeys(each.of.values())))
+                for each in ruled
+            ),
+        ),
         (*said_of_models(table, choice, period), *_summed(table, (period, *names))),
         ruled,
     )

@@ -412,7 +412,7 @@ def plan(result: Plan, *, ax: Axes | None = None, words: Mapping[str, str] | Non
     Examples
     --------
     >>> import mse
-    >>> found = mse.plan({"police": 0.3, "care": 0.2, "other": 0.2}, 500, tables=30, seed=1)
+    >>> found = mse.plan({"police": 0.3, "care": 0.2, "other": 0.2}, 500, tables=40, seed=1)
     >>> [label.get_text() for label in mse.plots.plan(found).get_yticklabels()]
     ['as planned', 'one more list', 'larger overlap']
     """

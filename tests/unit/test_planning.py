@@ -105,7 +105,7 @@ def test_nothing_to_expect_is_no_number() -> None:
     ("asked", "told"),
     [
         ({"design": LISTS}, "N is missing"),
-        ({"design": LISTS, "N": 500, "tables": 3}, "20 or more"),
+        ({"design": LISTS, "N": 500, "tables": 3}, "40 or more"),
         ({"design": LISTS, "N": 500, "missed": 2}, "missed links"),
         ({"design": LISTS, "N": 500, "heterogeneity": -1}, "from 0 to 5"),
         ({"design": LISTS, "N": 500, "more": 0.0}, "one more list"),

@@ -100,7 +100,7 @@ def world() -> SimpleNamespace:
         "odds_ratio": sensitivity.odds_ratio(korea),
         "bounds": mse.bounds(korea, model="main"),
         "contrast": mse.contrast(monitor, "[year=2014] / [year=2013] < 1"),
-        "plan": mse.plan({"a": 0.2, "b": 0.1, "c": 0.1}, 400, missed=0.1, tables=30, seed=1),
+        "plan": mse.plan({"a": 0.2, "b": 0.1, "c": 0.1}, 400, missed=0.1, tables=40, seed=1),
         "tipping_points": mse.tipping_points(korea, 200, model="main"),
         "overlap_heatmap": korea,
         "predictive_check": check,
