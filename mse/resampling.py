@@ -382,6 +382,7 @@ def bootstrap(
     >>> 123 <= low < p.total < high, p.interval_kind, len(p.draws)
     (True, 'percentile', 200)
     """
+    _check_seed_and_workers(seed, n_jobs)
     _check_options(replicates, resampling, interval, candidates)
     table = _clustered(data_from(table), cluster)
     kept = None
@@ -537,6 +538,13 @@ def _refitter(
             "of it. Leave candidates out."
         )
     return TableRefitter(estimator, table)
+
+
+def _check_seed_and_workers(seed: Seed, n_jobs: int | None) -> None:
+    if _is_whole(seed) and seed < 0:  # type: ignore[operator]
+        raise ModelError(f"seed={seed!r}; expected a whole number of 0 or more, or none.")
+    if n_jobs == 0:
+        raise ModelError("n_jobs=0; expected a number of workers, or -1 for every core.")
 
 
 def _check_options(replicates: int, resampling: str, interval: str, candidates: int | None) -> None:

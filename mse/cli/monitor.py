@@ -186,7 +186,7 @@ def _trends(given: Sequence[str] | None) -> dict[str, int]:
     trends = {}
     for each in given or ():
         name, _, degree = each.partition("=")
-        if not degree.strip().isdigit():
+        if not degree.strip().isdecimal():
             msg = f"--trend {each!r} is not understood; expected a covariate and a degree, year=2."
             raise ModelError(msg)
         trends[name.strip()] = int(degree)

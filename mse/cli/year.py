@@ -74,7 +74,7 @@ def init_command(
         write(text, output)
         typer.echo(found.summary())
         if found.questions:
-            typer.echo("\nTo be said in [data] before it runs:")
+            typer.echo('\nTo be said in [data] before it runs (--blank 0 is blank = "0" there):')
             typer.echo("\n".join(f"  - {each}" for each in found.questions))
         typer.echo(
             f"\nthe configuration is in {output}; when it says what you want:\n  mse run {output}"

@@ -7,7 +7,7 @@ in plain words.
 
 from __future__ import annotations
 
-from mse.diagnostics.checks import CheckResult, check
+from mse.diagnostics.checks import CheckResult, Checks, check
 from mse.diagnostics.fit import (
     GoodnessOfFit,
     Influence,
@@ -21,6 +21,7 @@ from mse.diagnostics.fit import (
 
 __all__ = [
     "CheckResult",
+    "Checks",
     "GoodnessOfFit",
     "Influence",
     "Overlaps",

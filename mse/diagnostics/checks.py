@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import pandas as pd
 
+from mse._saving import Saved
 from mse.answer.goodness import MISFIT, POOR_FIT, deviance_in_words, how_tested, short_p
 from mse.comparing import NOT_APPLICABLE
 from mse.data.histories import in_words
@@ -75,9 +76,44 @@ class CheckResult:
         return self.summary()
 
 
-def check(
-    table: CaptureTable, fit: Fit | None = None, *, seed: Seed = DEFAULT_SEED
-) -> tuple[CheckResult, ...]:
+@dataclass(frozen=True, repr=False)
+class Checks(Saved):
+    """The usual worries about one table, to go through one by one, or shown together.
+
+    Attributes
+    ----------
+    results : tuple of CheckResult
+        The checks, in order.
+    """
+
+    results: tuple[CheckResult, ...]
+
+    def __iter__(self) -> Iterator[CheckResult]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __getitem__(self, at: int) -> CheckResult:
+        return self.results[at]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Show the checks as a frame, one row each."""
+        return pd.concat([each.to_frame() for each in self.results], ignore_index=True)
+
+    def summary(self) -> str:
+        """Put the checks in words, one below the other."""
+        return "\n".join(each.summary() for each in self.results)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        worries = sum(each.passed is False for each in self.results)
+        return f"<Checks: {len(self.results)} worries gone through, reason for {worries}>"
+
+
+def check(table: CaptureTable, fit: Fit | None = None, *, seed: Seed = DEFAULT_SEED) -> Checks:
     """Go through the usual worries about a table, and about an estimate from it.
 
     A check that finds nothing is no assurance: none of them can show that lists are independent, or that
@@ -96,7 +132,7 @@ def check(
 
     Returns
     -------
-    tuple of CheckResult
+    Checks
         In this order: do all pairs of lists overlap; does one list carry the estimate; does it rest
         on histories of 1 or 2 persons; are 90% or more on one list only; and with a fit, does one
         person in a larger history change it much, is there an estimate, and does the model fit.
@@ -136,7 +172,8 @@ def check(
             "the data determine an estimate": _estimable(fit),
             "the model fits": _fits(fit, seed),
         }
-    return tuple(CheckResult(Message.known(name), *verdict) for name, verdict in found.items())
+    results = (CheckResult(Message.known(name), *verdict) for name, verdict in found.items())
+    return Checks(tuple(results))
 
 
 def _overlap(table: CaptureTable) -> Verdict:

@@ -19,7 +19,7 @@ from mse.registry import estimator_of
 from mse.sensitivity import highest_order, leave_one_out, model_range
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mse._typing import Seed
     from mse.answer.population import PopulationEstimate
@@ -101,7 +101,7 @@ def _chosen(population: PopulationEstimate, fits: list[Fit]) -> Fit | None:
     return next((fit for fit in fits if repr(fit.estimator) == name), None)
 
 
-def _checks(table: CaptureTable, chosen: Fit | None, seed: Seed) -> tuple[CheckResult, ...]:
+def _checks(table: CaptureTable, chosen: Fit | None, seed: Seed) -> Iterable[CheckResult]:
     if not table.is_complete:
         return ()
     size = int(np.count_nonzero(table.counts))

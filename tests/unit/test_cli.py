@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import mse
@@ -374,3 +376,41 @@ def test_compare_is_told_where_lists_operated() -> None:
     options = (*BY_S, "--operating", "b=everywhere", "--format", "json")
     data = json.loads(run("compare", *options, stdin=YEARS))
     assert data["estimates"][0]["population"]["hidden"] == pytest.approx(1.5)
+
+
+# What people try first ---------------------------------------------------------------------------
+
+
+def commands() -> dict[str, Any]:
+    return typer.main.get_command(app).commands
+
+
+def test_version_and_short_help() -> None:
+    assert RUN.invoke(app, ["--version"]).stdout == f"mse {mse.__version__}\n"
+    for each in ([], ["estimate"]):
+        found = [RUN.invoke(app, [*each, name]).stdout for name in ("-h", "--help")]
+        assert found[0] == found[1] != ""
+
+
+def test_every_help_has_an_example_that_names_options_there_are() -> None:
+    for name, command in commands().items():
+        words = shlex.split(command.epilog.removeprefix("Example: mse "))
+        assert words[0] == name
+        known = {option for each in command.params for option in each.opts}
+        assert {each for each in words if each.startswith("-")} <= known
+
+
+def test_one_name_for_one_thing() -> None:
+    kinds: dict[str, set[str]] = {}
+    for command in commands().values():
+        for each in command.params:
+            for option in each.opts:
+                kinds.setdefault(option, set()).add(each.name)
+    for option in ("--output", "-o", "--workers", "--n-jobs", "--period", "--seed", "--disclosure"):
+        assert len(kinds[option]) == 1, option
+    assert all(
+        "-o" in option.opts
+        for command in commands().values()
+        for option in command.params
+        if "--output" in option.opts
+    )

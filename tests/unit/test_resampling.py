@@ -240,6 +240,8 @@ def test_a_worker_killed_at_once_is_an_error_that_says_what_to_do(
     ("options", "message"),
     [
         ({"replicates": 0}, "1 or more"),
+        ({"seed": -1}, "0 or more"),
+        ({"n_jobs": 0}, "-1 for every core"),
         ({"resampling": "jackknife"}, "'population'"),
         ({"interval": "t"}, "'bca'"),
         ({"candidates": 0}, "1 or more"),

@@ -147,12 +147,13 @@ def test_a_changed_caption_estimates_nothing(folder: Path, monkeypatch: pytest.M
 
 
 def test_one_total_without_a_period(folder: Path) -> None:
-    text = '[data]\nsource = "kosovo"\n[method]\nreplicates = 100\nheterogeneity = false\n'
+    text = '[data]\nsource = "kosovo"\nlists = ["EXH", "OSCE"]\n[method]\nreplicates = 100\nheterogeneity = false\n'
     path = folder / "total.toml"
     path.write_text(text + '[output]\nworkers = 1\nfigures = false\nreports = ["md"]\n', "utf-8")
     made = run(path)
     shown = json.loads((made / "result.json").read_text(encoding="utf-8"))
-    found = mse.estimate("kosovo", replicates=100, seed=1, heterogeneity=False)
+    table = mse.load_dataset("kosovo").keep_lists(["EXH", "OSCE"])
+    found = mse.estimate(table, replicates=100, seed=1, heterogeneity=False)
     assert shown["interval"] == json.loads(found.to_json())["interval"]
     assert verify(made).passes
 

@@ -33,7 +33,11 @@ def test_a_table_without_worries() -> None:
     assert list(found) == NAMES
     assert {name: each.passed for name, each in found.items()} == dict.fromkeys(NAMES, True)
     assert [each.name for each in check(FINE)] == NAMES[:4]
-    assert all(each.passed for each in check(FINE))
+    found = check(FINE)
+    assert all(each.passed for each in found)
+    assert repr(found) == "<Checks: 4 worries gone through, reason for 0>"
+    assert found.to_frame()["name"].tolist() == NAMES[:4]
+    assert found.summary().count("no warning") == len(found) == 4
 
 
 def test_pairs_without_overlap_are_named() -> None:
