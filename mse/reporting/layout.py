@@ -46,7 +46,7 @@ def as_html(report: Report, language: Language) -> str:
         return Markup('<a href="#{}">{}</a>').format(run.link, found) if run.link else found
 
     def ends(cell: Cell) -> Markup:
-        """Ends of an interval, for the slider."""
+        """Give the ends of an interval to the slider."""
         if not isinstance(cell.value, tuple):
             return Markup("")
         low, high = ("" if end is None else f"{end:.10g}" for end in cell.value)
