@@ -17,6 +17,8 @@ from mse.answer.goodness import fit_in_words
 from mse.answer.population import publications
 from mse.answer.protocols import settings_of
 from mse.disclosure.protecting import models_shown
+from mse.errors import ModelError
+from mse.registry import estimator_of
 from mse.reporting.context import from_row, label
 from mse.words.catalogue import SOURCE
 from mse.words.content import (
@@ -125,7 +127,7 @@ def _estimators(context: Context) -> Iterator[Section]:
 
 def _settings(context: Context, each: Estimated) -> Iterator[tuple[str, Inline]]:
     say, population = context.say, each.population
-    estimator = None if each.fit is None else each.fit.estimator
+    estimator = each.fit.estimator if each.fit is not None else _known(each.estimator)
     if estimator is not None and is_dataclass(estimator):
         yield say("account.class"), inline(type(estimator).__name__)
         for name, value in settings_of(estimator):
@@ -146,6 +148,14 @@ def _settings(context: Context, each: Estimated) -> Iterator[tuple[str, Inline]]
     for name, value in _flat(population.provenance, ""):
         if name not in ("estimator", "table", "software") and not name.startswith("fit."):
             yield _label(context, name), inline(_setting(context, value))
+
+
+def _known(text: str) -> object | None:
+    """Make an estimator of its text, where it is one that is known."""
+    try:
+        return estimator_of(text)
+    except ModelError:
+        return None
 
 
 def _flat(data: Mapping[str, Any], start: str) -> Iterator[tuple[str, Any]]:
