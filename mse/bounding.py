@@ -514,7 +514,7 @@ class Moved(NamedTuple):
     what: str  # `DIFFERING`, or the pair of lists
     pair: tuple[str, ...]
     steps: tuple[float, ...]  # shares of what the estimate assumes; of a pair factors
-    values: tuple[float, ...]  # odds ratios
+    odds: tuple[float, ...]  # odds ratios
     ends: tuple[tuple[float, float], ...]
 
 
@@ -544,7 +544,7 @@ class WhatIf(Result):
         rows = [
             {"quantity": each.what, "step": step, "odds_ratio": value, "low": low, "high": high}
             for each in self.moved
-            for step, value, (low, high) in zip(each.steps, each.values, each.ends, strict=True)
+            for step, value, (low, high) in zip(each.steps, each.odds, each.ends, strict=True)
         ]
         return pd.DataFrame(rows).assign(level=self.level)
 
@@ -556,7 +556,7 @@ class WhatIf(Result):
         rows = [
             [each.what, f"{value:.3g}", span(*ends)]
             for each in self.moved
-            for value, ends in zip(each.values, each.ends, strict=True)
+            for value, ends in zip(each.odds, each.ends, strict=True)
         ]
         return [Section("The total as assumptions are moved", verbatim=layout(head, rows))]
 

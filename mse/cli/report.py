@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -31,6 +31,9 @@ from mse.cli.options import (
     write,
 )
 
+if TYPE_CHECKING:
+    from mse.words.content import Report
+
 
 class ReportForm(StrEnum):
     """Forms of a report."""
@@ -38,6 +41,7 @@ class ReportForm(StrEnum):
     html = "html"
     md = "md"
     json = "json"
+    xlsx = "xlsx"
 
 
 Output: TypeAlias = Annotated[
@@ -46,7 +50,7 @@ Output: TypeAlias = Annotated[
         "--output",
         "-o",
         help="File to write to, - for standard output; by default the name of the source with "
-        "-report.html.",
+        "-report.html. Beside it stands a workbook, .xlsx, with every table.",
     ),
 ]
 FormOption: TypeAlias = Annotated[
@@ -125,13 +129,32 @@ def report_command(
         report = build_report(
             found, language=language, disclosure=shown, title=title, level=level, figures=figures
         )
-        write(as_form(report, chosen.value), target)
-    if target is not None:
-        typer.echo(f"the report is in {target}")
+        if target is None:
+            write(as_form(report, chosen.value), target)
+        else:
+            _write_files(report, target, chosen)
     if found[0].status not in ("ok", "boundary"):
         reason = "" if shown.active else found[0].reason
         typer.echo(f"mse: nothing is estimable. {reason}".rstrip(), err=True)
         raise typer.Exit(NOT_ESTIMABLE)
+
+
+def _write_files(report: Report, target: Path, form: ReportForm) -> None:
+    """Write the report and, beside one that is read, its workbook."""
+    from mse.errors import ModelError
+    from mse.reporting.writing import as_bytes
+
+    files = {target: form}
+    if form in (ReportForm.html, ReportForm.md):
+        files[target.with_suffix(".xlsx")] = ReportForm.xlsx
+    for path, each in files.items():
+        try:
+            path.write_bytes(as_bytes(report, each.value))
+        except OSError as error:
+            msg = f"{path} cannot be written: {error}. Choose another file with --output."
+            raise ModelError(msg) from error
+    names = " and its workbook in ".join(map(str, files))
+    typer.echo(f"the report is in {names}")
 
 
 def _say(text: str) -> None:

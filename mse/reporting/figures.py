@@ -14,18 +14,20 @@ from mse.answer.population import PopulationEstimate
 from mse.bounding import DIFFERING, HIGHEST, Bounds, TippingPoints
 from mse.data.table import CaptureTable
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
-from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio
+from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio, model_range
 from mse.words.catalogue import SOURCE
-from mse.words.content import Block, Figure
+from mse.words.content import Block, Cell, Column, Figure, Table
 from mse.words.monitors import SUPPRESSED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
+    from mse._typing import IntArray, Level
     from mse.data.patterns import TableInfo
     from mse.monitoring import Monitor
+    from mse.monitoring.draws import Figure as Estimated
     from mse.reporting.context import Context, Counts, Group
 
 
@@ -100,17 +102,55 @@ def _info(context: Context, info: TableInfo) -> TableInfo:
 
 #: Histories drawn, and lists beyond which a picture would be too small to read.
 MOST_HISTORIES, MOST_LISTS = 12, 14
+#: Columns behind pictures of models, and of scenarios as far as they have them.
+_OF_PAIRS = ("list_a", "list_b", "both", "expected", "odds_ratio", "low", "high")
+_OF_MODELS = ("model", "difference", "total", "status")
+_OF_SCENARIOS = (
+    *("left_out", "list_a", "list_b", "quantity", "xi", "odds_ratio", "least", "most", "smallest"),
+    *("largest", "modeled", "tips_at", "interval_from", "total", "low", "high", "status"),
+)
 #: Things named in the words of a figure.
 MOST_NAMED = 8
 
 
 def _figure(
-    context: Context, key: str, picture: tuple[str, str], alt: str = "", **fields: Any
+    context: Context,
+    key: str,
+    picture: tuple[str, str],
+    data: Iterable[Mapping[str, Any]],
+    alt: str = "",
+    **fields: Any,
 ) -> Figure:
-    """Make a figure of a picture; ``name`` is a field of the caption too."""
+    """Make a figure of a picture and the figures behind it; ``name`` is a field of the caption too."""
     svg, said = picture
     caption = ". ".join(filter(None, (context.say(f"figure.{key}", **fields), said)))
-    return Figure(caption, alt or context.say(f"alt.{key}", **fields), svg)
+    behind = _behind(context.say(f"figure.{key}", **fields), [*data])
+    return Figure(caption, alt or context.say(f"alt.{key}", **fields), svg, behind)
+
+
+def _behind(caption: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Make a table of figures, under the names that frames of results have for them."""
+    columns = tuple(Column(name) for name in (rows[0] if rows else ()))
+    cells = tuple(tuple(Cell(str(each), _plain(each)) for each in row.values()) for row in rows)
+    return Table(caption, columns, cells)
+
+
+def _plain(value: Any) -> Any:
+    """Take a number out of an array; nothing where there is none."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, int | str | None) else str(value)
+
+
+def _row(name: str, population: PopulationEstimate, context: Context) -> dict[str, Any]:
+    low, high = population.interval(context.level)
+    return {"name": name, "total": population.total, "low": low, "high": high}
+
+
+def _columns(frame: pd.DataFrame, *names: str) -> list[Any]:
+    """Take rows of a frame, as far as it has the columns."""
+    return frame[[name for name in names if name in frame]].to_dict("records")
 
 
 # Tables ------------------------------------------------------------------------------------------
@@ -124,13 +164,24 @@ def histories_figure(context: Context, counts: Counts) -> Iterator[Block]:
         yield context.left_out("figure.histories")
     elif counts.table.margins is None and len(counts.lists) <= MOST_LISTS:
         picture = drawn(context, upset, counts.table, most=MOST_HISTORIES)
-        yield _figure(context, "histories", picture, _histories_said(context, counts.table))
+        patterns, persons = _by_history(counts.table)
+        rows = [
+            {**dict(zip(counts.lists, pattern, strict=True)), "persons": n}
+            for pattern, n in zip(patterns.tolist(), persons, strict=True)
+        ]
+        said = _histories_said(context, counts.table)
+        yield _figure(context, "histories", picture, rows, said)
+
+
+def _by_history(table: CaptureTable) -> tuple[IntArray, IntArray]:
+    """Histories (H, K), -1 where membership is not known, and the persons with each."""
+    patterns, at = np.unique(table.patterns[:, : table.n_lists], axis=0, return_inverse=True)
+    return patterns, np.bincount(at.ravel(), table.low, len(patterns)).astype(np.int64)
 
 
 def _histories_said(context: Context, table: CaptureTable) -> str:
     say = context.say
-    patterns, at = np.unique(table.patterns[:, : table.n_lists], axis=0, return_inverse=True)
-    persons = np.bincount(at.ravel(), table.low, len(patterns))
+    patterns, persons = _by_history(table)
     order = np.argsort(-persons, kind="stable")
     parts = []
     for i in order[:MOST_NAMED].tolist():
@@ -158,7 +209,8 @@ def overlaps_figure(context: Context, counts: Counts) -> Iterator[Block]:
     elif counts.overlaps is not None and len(counts.lists) <= MOST_LISTS:
         for found in [each for each in context.given.overlaps if each.table == counts.table][:1]:
             picture = drawn(context, overlap_heatmap, found)
-            yield _figure(context, "overlaps", picture, _overlaps_said(context, counts))
+            rows = _columns(found.to_frame(), *_OF_PAIRS)
+            yield _figure(context, "overlaps", picture, rows, _overlaps_said(context, counts))
 
 
 def _overlaps_said(context: Context, counts: Counts) -> str:
@@ -203,6 +255,7 @@ def population_figure(context: Context, population: PopulationEstimate) -> Itera
         "estimate",
         # What its caption would say stands above it in the answer.
         (svg, ""),
+        _parts(context, population),
         observed=say.number(n),
         hidden=_said(
             context, low - n, high - n, population.hidden, lower_bound=population.lower_bound
@@ -210,6 +263,18 @@ def population_figure(context: Context, population: PopulationEstimate) -> Itera
         total=_span_said(context, population),
         level=say.level(context.level),
     )
+
+
+def _parts(context: Context, population: PopulationEstimate) -> list[dict[str, Any]]:
+    """Rows of the registered, the estimate, and what else stands in its picture."""
+    found = [_row("total", population, context)]
+    if population.allowing is not None:
+        found.append(_row("total if people were alike", population.alike, context))
+    spread = population.model_range
+    if spread is not None:
+        low, high = map(context.persons, (spread.low, spread.high))
+        found.append({"name": "models near the best", "total": None, "low": low, "high": high})
+    return [*found, {"name": "registered", "total": population.observed, "low": None, "high": None}]
 
 
 def draws_figure(context: Context, population: PopulationEstimate) -> Iterator[Block]:
@@ -225,6 +290,7 @@ def draws_figure(context: Context, population: PopulationEstimate) -> Iterator[B
         context,
         "draws",
         drawn(context, density, population, level=context.level),
+        [{"total": each} for each in np.sort(known).tolist()],
         n=known.size,
         middle=context.say.span(*map(context.persons, middle)),
         level=context.say.level(context.level),
@@ -241,14 +307,15 @@ def graph_figure(context: Context, group: Group) -> Iterator[Block]:
         return
     if not group.first.is_given:
         return
-    say, said = context.say, []
+    say, said, rows = context.say, [], []
     for name, value in fit.coefficients.items():
         pair = str(name).split(":")
         if len(pair) == 2 and set(pair) <= set(lists):
             ratio = say.general(math.exp(value))
             said.append(say("alt.odds", names=say.listed(pair), ratio=ratio))
+            rows.append({"list_a": pair[0], "list_b": pair[1], "odds_ratio": math.exp(value)})
     pairs = "; ".join(said) or say("alt.none")
-    yield _figure(context, "graph", drawn(context, dependence_graph, fit), pairs=pairs)
+    yield _figure(context, "graph", drawn(context, dependence_graph, fit), rows, pairs=pairs)
 
 
 def models_figure(context: Context, group: Group) -> Iterator[Block]:
@@ -262,6 +329,7 @@ def models_figure(context: Context, group: Group) -> Iterator[Block]:
         context,
         "models",
         drawn(context, model_uncertainty, fit, level=context.level),
+        _columns(model_range(fit, 2 * spread.within).to_frame(), *_OF_MODELS),
         n=spread.n_models,
         near=say("models.near", within=spread.within, criterion=spread.criterion),
         span=say.span(spread.low, spread.high),
@@ -283,7 +351,8 @@ def strata_figure(
         for row in frame.to_dict("records")
     ]
     svg = drawn(context, strata, population, by=name, level=context.level)
-    yield _figure(context, "strata", svg, name=name, rows=_joined(context, said))
+    rows = _columns(frame, name, "observed", "total", "low", "high", "status")
+    yield _figure(context, "strata", svg, rows, name=name, rows=_joined(context, said))
 
 
 def _joined(context: Context, said: Sequence[str], most: int = MOST_NAMED) -> str:
@@ -300,7 +369,8 @@ def methods_figure(context: Context, group: Group) -> Iterator[Block]:
     estimates = {f"{i}. {context.short(each)}": each for i, each in enumerate(populations, start=1)}
     rows = [f"{name} {_span_said(context, each)}" for name, each in estimates.items()]
     svg = drawn(context, forest, estimates, level=context.level)
-    yield _figure(context, "methods", svg, rows=_joined(context, rows, 12))
+    data = [_row(name, each, context) for name, each in estimates.items()]
+    yield _figure(context, "methods", svg, data, rows=_joined(context, rows, 12))
 
 
 # Monitor -----------------------------------------------------------------------------------------
@@ -310,14 +380,27 @@ def group_figure(context: Context, monitor: Monitor, name: str) -> Iterator[Bloc
     """Draw the estimated total of each level of a group, by period."""
     from mse.plots import trend
 
-    last = monitor.levels[-1]
+    last, levels = monitor.levels[-1], monitor.joint.strata.levels[name]
+    cells = {
+        (day, each): monitor.cells[day, ((name, each),)]
+        for each in levels
+        for day in monitor.levels
+    }
+    data = [
+        {name: each, **_period(monitor, day, cell.figures["total"])}
+        for (day, each), cell in cells.items()
+    ]
     said = []
-    for each in monitor.joint.strata.levels[name]:
-        found = monitor.cells[last, ((name, each),)].figures["total"]
+    for each in levels:
+        found = cells[last, each].figures["total"]
         said.append(f"{each} {last} {_said(context, found.low, found.high, found.point)}")
     if monitor.has_estimate and len(said) <= MOST_NAMED:
         svg, level = drawn(context, trend, monitor, group=name), context.say.level(monitor.level)
-        yield _figure(context, "group", svg, name=name, level=level, rows="; ".join(said))
+        yield _figure(context, "group", svg, data, name=name, level=level, rows="; ".join(said))
+
+
+def _period(monitor: Monitor, period: Level, figure: Estimated) -> dict[str, Any]:
+    return {monitor.period: period, "point": figure.point, "low": figure.low, "high": figure.high}
 
 
 def by_period_figure(
@@ -331,6 +414,9 @@ def by_period_figure(
     say = context.say
     span = say.share_span if quantity == "coverage" else say.span
     said = []
+    data = [
+        _period(monitor, each, monitor.cells[each, ()].figures[quantity]) for each in monitor.levels
+    ]
     for each in monitor.levels:
         point, low, high = monitor.cells[each, ()].figures[quantity]
         text = say("status.not_estimable") if math.isnan(point) else span(low, high)
@@ -339,7 +425,7 @@ def by_period_figure(
     shown = said[-2 * MOST_NAMED :]
     rows = _joined(context, [*shown, *said[: -len(shown)]], len(shown))
     svg = drawn(context, trend, monitor, quantity=quantity)
-    yield _figure(context, key, svg, level=say.level(monitor.level), rows=rows)
+    yield _figure(context, key, svg, data, level=say.level(monitor.level), rows=rows)
 
 
 # Sensitivity -------------------------------------------------------------------------------------
@@ -372,7 +458,8 @@ def sensitivity_figure(context: Context, found: Any) -> Iterator[Block]:
         for row in frame.to_dict("records")
     ]
     rows = _joined(context, said, 2 * MOST_NAMED)
-    yield _figure(context, name, drawn(context, draw, found), rows=rows, **told)
+    data = _columns(frame, *_OF_SCENARIOS)
+    yield _figure(context, name, drawn(context, draw, found), data, rows=rows, **told)
 
 
 def _ends_said(context: Context, name: str, row: Any) -> str:

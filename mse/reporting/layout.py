@@ -32,12 +32,16 @@ def as_html(report: Report, language: Language) -> str:
     """
     foreign: set[str] = set()
 
+    def breakable(text: str) -> Markup:
+        """Let a line end after the underscores of a name."""
+        return Markup("_<wbr>").join(map(escape, text.split("_")))
+
     def marked(run: Text | Cell) -> Markup:
         """Words, with their language where it is another one."""
         if not run.language:
-            return escape(run.text)
+            return breakable(run.text)
         foreign.add(run.language)
-        return Markup('<i lang="{}">{}</i>').format(run.language, run.text)
+        return Markup('<i lang="{}">{}</i>').format(run.language, breakable(run.text))
 
     def shown(run: Text) -> Markup:
         found = marked(run)
@@ -46,7 +50,7 @@ def as_html(report: Report, language: Language) -> str:
         return Markup('<a href="#{}">{}</a>').format(run.link, found) if run.link else found
 
     def ends(cell: Cell) -> Markup:
-        """Ends of an interval, for the slider."""
+        """Give the ends of an interval to the slider."""
         if not isinstance(cell.value, tuple):
             return Markup("")
         low, high = ("" if end is None else f"{end:.10g}" for end in cell.value)
@@ -56,6 +60,7 @@ def as_html(report: Report, language: Language) -> str:
     return _template().render(
         report=report,
         ends=ends,
+        breakable=breakable,
         script=Markup(script),
         # The browser runs this script and no other.
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

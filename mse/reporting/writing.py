@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMS", "Form", "as_form", "form_of", "write_report"]
 
-Form: TypeAlias = Literal["html", "md", "json"]
-FORMS: tuple[Form, ...] = ("html", "md", "json")
+Form: TypeAlias = Literal["html", "md", "json", "xlsx"]
+FORMS: tuple[Form, ...] = ("html", "md", "json", "xlsx")
 _SUFFIXES: dict[str, Form] = {
     ".html": "html",
     ".htm": "html",
     ".md": "md",
     ".markdown": "md",
     ".json": "json",
+    ".xlsx": "xlsx",
 }
 
 
@@ -61,9 +62,10 @@ def write_report(
         an object; see `mse.disclosure`.
     title : str, optional
         Title; by default it names the population.
-    form : {"html", "md", "json"}, optional
+    form : {"html", "md", "json", "xlsx"}, optional
         One HTML file that needs nothing else, Markdown, or JSON of the schema ``mse.report/1``, all
-        with the same content. By default the suffix of the path says.
+        with the same content; or a workbook with every table and the figures behind every picture. By
+        default the suffix of the path says.
     level : float, default 0.95
         Level of the intervals.
     date : datetime.date, optional
@@ -103,14 +105,25 @@ def write_report(
         figures=figures,
     )
     try:
-        target.write_text(as_form(report, chosen), encoding="utf-8")
+        target.write_bytes(as_bytes(report, chosen))
     except OSError as error:
         raise ModelError(f"{target} cannot be written: {error}. Choose another file.") from error
     return target
 
 
+def as_bytes(report: Report, form: Form) -> bytes:
+    """Lay a report out in one of the forms, as a file holds it."""
+    if form != "xlsx":
+        return as_form(report, form).encode()
+    from mse.reporting.workbook import as_workbook
+
+    return as_workbook(report, language_of(report.language))
+
+
 def as_form(report: Report, form: Form) -> str:
-    """Lay a report out in one of the forms."""
+    """Lay a report out in one of the forms that are text."""
+    if form == "xlsx":
+        raise ModelError("A workbook is no text: write it to a file, -o report.xlsx.")
     if form == "json":
         return json.dumps(report.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     language = language_of(report.language)
@@ -128,7 +141,7 @@ def form_of(path: Path) -> Form:
     found = _SUFFIXES.get(path.suffix.lower())
     if found is None:
         raise ModelError(
-            f"The suffix of {path.name!r} names no form of a report; expected .html, .md or .json, "
+            f"The suffix of {path.name!r} names no form of a report; expected .html, .md, .json or .xlsx, "
             'or say which: form="html".'
         )
     return found

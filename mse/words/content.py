@@ -126,6 +126,8 @@ class Figure:
     caption: str
     alt: str
     svg: str = field(repr=False, default="")
+    #: The figures behind it, for the workbook.
+    data: Table | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,7 @@ def _block(block: Block) -> dict[str, Any]:
                 "rows": [[_cell(cell) for cell in row] for row in rows],
                 "notes": list(notes),
             }
-        case Figure(caption, alt, svg):
+        case Figure(caption, alt, svg, _):
             return {"type": "figure", "caption": caption, "alt": alt, "svg": svg}
         case Verbatim(text, language):
             return {"type": "verbatim", "text": text, "language": language}

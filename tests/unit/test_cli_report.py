@@ -51,7 +51,10 @@ def facts(path: str) -> dict[str, Any]:
 
 
 def test_a_bundled_dataset_in_one_command() -> None:
-    assert run("korea", *QUICK[:-1]).stdout == "the report is in korea-report.html\n"
+    assert (
+        run("korea", *QUICK[:-1]).stdout
+        == "the report is in korea-report.html and its workbook in korea-report.xlsx\n"
+    )
     text = Path("korea-report.html").read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE html>")
     assert "is the estimated total (95% interval)" in text
@@ -63,7 +66,7 @@ def test_an_own_file_in_one_command() -> None:
     found = run("my.csv", *QUICK)
     for words in ("lists: police, care, border", "persons: the column n", "not used: year"):
         assert words in found.stderr
-    assert found.stdout == "the report is in my-report.html\n"
+    assert found.stdout == "the report is in my-report.html and its workbook in my-report.xlsx\n"
     text = Path("my-report.html").read_text(encoding="utf-8")
     assert "1,267 of them are registered" in text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
 from itertools import chain
@@ -16,6 +17,8 @@ from mse.answer.goodness import fit_in_words
 from mse.answer.population import publications
 from mse.answer.protocols import settings_of
 from mse.disclosure.protecting import models_shown
+from mse.errors import ModelError
+from mse.registry import estimator_of
 from mse.reporting.context import from_row, label
 from mse.words.catalogue import SOURCE
 from mse.words.content import (
@@ -33,8 +36,9 @@ from mse.words.content import (
 from mse.words.estimates import fit_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from mse.answer.population import PopulationEstimate
     from mse.reporting.context import Context, Counts, Estimated
     from mse.words.content import Inline
 
@@ -121,13 +125,13 @@ def _estimators(context: Context) -> Iterator[Section]:
 
 def _settings(context: Context, each: Estimated) -> Iterator[tuple[str, Inline]]:
     say, population = context.say, each.population
-    estimator = None if each.fit is None else each.fit.estimator
+    estimator = each.fit.estimator if each.fit is not None else _known(each.estimator)
     if estimator is not None and is_dataclass(estimator):
         yield say("account.class"), inline(type(estimator).__name__)
         for name, value in settings_of(estimator):
             if name.endswith("seed") and context.hides:
                 continue
-            yield name, inline(repr(value))
+            yield name, inline(_setting(context, value))
     elif each.estimator:
         yield say("account.class"), inline(each.estimator)
     if population.model:
@@ -141,7 +145,15 @@ def _settings(context: Context, each: Estimated) -> Iterator[tuple[str, Inline]]
         yield say("fact.fit"), inline(say.said(fit_in_words(record)))
     for name, value in _flat(population.provenance, ""):
         if name not in ("estimator", "table", "software") and not name.startswith("fit."):
-            yield _label(context, name), inline(_setting(value))
+            yield _label(context, name), inline(_setting(context, value))
+
+
+def _known(text: str) -> object | None:
+    """Make an estimator of its text, where it is one that is known."""
+    try:
+        return estimator_of(text)
+    except ModelError:
+        return None
 
 
 def _flat(data: Mapping[str, Any], start: str) -> Iterator[tuple[str, Any]]:
@@ -158,8 +170,21 @@ def _label(context: Context, name: str) -> str:
     return context.say(key) if context.say.has(key) else name
 
 
-def _setting(value: object) -> str:
-    return value if isinstance(value, str) else repr(value)
+def _setting(context: Context, value: object) -> str:
+    """Write a setting, without the marks of a programming language."""
+    say = context.say
+    match value:
+        case None | "" | () | []:
+            return say("account.unset")
+        case bool():
+            return say("rule.yes" if value else "rule.no")
+        case float():
+            return say.general(value)
+        case tuple() | list():
+            return "; ".join(_setting(context, each) for each in value)
+        case Mapping():
+            return "; ".join(f"{name}: {_setting(context, each)}" for name, each in value.items())
+    return str(value)
 
 
 # Models ------------------------------------------------------------------------------------------
@@ -197,15 +222,17 @@ def _models(context: Context) -> Iterator[Block]:
             columns = [
                 (
                     Column(say(f"column.{name}"), figures=_MODEL_COLUMNS[name] is not None),
-                    from_row(name, partial(_model_cell, context, name)),
+                    from_row(name, partial(_model_cell, context, each.population, name)),
                 )
                 for name in known
             ]
             yield context.table(caption, columns, rows, notes)
 
 
-def _model_cell(context: Context, name: str, value: Any) -> Cell:
+def _model_cell(context: Context, population: PopulationEstimate, name: str, value: Any) -> Cell:
     say, digits = context.say, _MODEL_COLUMNS[name]
+    if name == "model":
+        return Cell(context.modeled(population, str(value)), str(value))
     if name == "status":
         return say.status_cell(str(value))
     if name == "limit":

@@ -320,17 +320,19 @@ def _steps(context: Context, found: WhatIf, rows: list[Moved], name: str) -> Tab
     def what(row: Moved) -> Cell:
         if not row.pair:
             return Cell(say("what_if.total"))
-        return Cell(say("what_if.pair", names=say.listed(row.pair), ratio=row.values[MIDDLE]))
+        return Cell(say("what_if.pair", names=say.listed(row.pair), ratio=row.odds[MIDDLE]))
 
     def step(at: int) -> str:
         first = rows[0]
-        value = first.steps[at] if first.pair else first.values[at]
+        value = first.steps[at] if first.pair else first.odds[at]
         return say(f"what_if.{name}_{'estimate' if at == MIDDLE else 'step'}", value=value)
+
+    def ends(at: int, row: Moved) -> Cell:
+        return context.span_cell(*row.ends[at])
 
     columns: list[Shown] = [context.words("moved", what)]
     columns += [
-        (Column(step(at), figures=True), lambda row, at=at: context.span_cell(*row.ends[at]))
-        for at in range(len(rows[0].steps))
+        (Column(step(at), figures=True), partial(ends, at)) for at in range(len(rows[0].steps))
     ]
     level = say.level(found.level)
     made = context.table(
@@ -417,7 +419,13 @@ def _near(context: Context, found: NearModels) -> Iterator[Block]:
     say, frame = context.say, found.to_frame()
     yield range_paragraph(context, found)
     yield context.paragraph("models.alike")
-    columns = [context.words("model", from_row("model"))]
+
+    def model(row: Row) -> Cell:
+        populations = context.given.populations
+        named = context.modeled(populations[0], row["model"]) if populations else row["model"]
+        return Cell(named, row["model"])
+
+    columns = [context.words("model", model)]
     if not context.hides:
         difference = context.figures(
             "difference",

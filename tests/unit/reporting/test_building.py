@@ -66,10 +66,15 @@ def test_the_parts_come_in_the_order_in_which_they_are_read(report: Report) -> N
         "answer",
         "question",
         "lists",
+        "what-if",
+        "assumptions",
+        "worries",
+        "others",
+        "pictures",
         "overlaps",
         "estimate",
         "comparison",
-        "assumptions",
+        "further-assumptions",
         "diagnostics",
         "sensitivity",
         "missing",
@@ -275,7 +280,8 @@ def test_a_monitor(monitored: Any) -> None:
         "Is the number rising?",
     ]
     assert "2014 to 2015:" in text_of(monitor)
-    assert "By sex" in [section.heading for section in monitor.sections]
+    further = part(report, "monitor-further")
+    assert "By sex" in [section.heading for section in further.sections]
     table = tables(monitor)[0]
     assert [row[1].value for row in table.rows] == monitored.periods["observed"].tolist()
 

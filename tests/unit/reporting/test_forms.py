@@ -75,7 +75,8 @@ def test_landmarks_language_and_viewport(report: Report, dutch: Report) -> None:
         assert page.of("html")[0]["lang"] == code
         assert [len(page.of(tag)) for tag in ("main", "header", "nav", "footer")] == [1] * 4
         assert any(attrs.get("name") == "viewport" for attrs in page.of("meta"))
-        assert page.of("script") == []
+        # One script, ours, which the browser knows by its digest.
+        assert len(page.of("script")) == 1
 
 
 def test_what_is_referred_to_is_there(page: Page) -> None:
@@ -108,7 +109,7 @@ def test_text_is_escaped() -> None:
     ).with_info(population="<script>alert(1)</script>", source="a | b")
     report = quick(mse.Chapman().fit(table), title="<i>title")
     html = as_form(report, "html")
-    for tag in ("<b>police", "<script>", "<i>title"):
+    for tag in ("<b>police", "<script>alert", "<i>title"):
         assert tag not in html
     assert "\\<script\\>" in as_form(report, "md")
 
@@ -137,7 +138,7 @@ def test_markdown_has_the_same_headings_and_tables(report: Report) -> None:
             check(inner, depth + 1)
 
     for section in report.sections:
-        check(section, 2)
+        check(section, 3 if section.appendix else 2)
     for block in report.walk():
         if isinstance(block, Table):
             assert f"**{block.caption}**" in text
