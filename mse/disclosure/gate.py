@@ -30,7 +30,7 @@ _TWO_LISTS = Message("withheld.two_lists")
 _MARGIN = Message("withheld.margin")
 _COMPLEMENT = Message("withheld.complement")
 _TOGETHER = Message("withheld.together")
-#: How many times coarser a figure is made before it is withheld; at 20 the grid is as wide as the interval.
+#: How many times coarser a figure is made at most before it is withheld; at 20 the grid is as wide as the interval.
 _COARSER = (1, 2, 4, 10, 20)
 
 
@@ -141,8 +141,11 @@ def coarsened(
         if moves is None or members is None or not np.all(np.isfinite(moves)):
             continue
         spread = system.spread(moves, names)
-        for factor in _COARSER:
-            step = steps[key] * factor
+        hidden = figures.total - float(members @ system.counts)
+        # A grid coarser than the hidden number would say that there are none, or twice as many.
+        for step in (
+            steps[key] * each for each in _COARSER if each == 1 or steps[key] * each <= hidden
+        ):
             rows = figures_of(spread, members, system.counts, figures, step)
             if system.tells(rows) is None:
                 found[key] = step

@@ -217,7 +217,7 @@ def _cells(data: Mapping[str, Any]) -> Iterator[Seen]:
     for cell in data["cells"]:
         total = cell["total"] or {}
         place = ", ".join(
-            [str(cell["period"]), *(str(each) for each in (cell.get("where") or {}).values())]
+            [str(cell["period"]), *(str(each) for each in (cell.get("group") or {}).values())]
         )
         ends = {data["level"]: _ends(total)} if total.get("low") is not None else {}
         figures = _float(cell["observed"]), _float(total.get("point")), ends

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 _UNKNOWN = Message("withheld.remark")
 #: Fields of messages that say what was asked for, not what was found.
 _ASKED = frozenset({"least", "level", "most", "usual", "within"})
-#: Remarks whose being there at all says how small an overlap is.
+#: Remarks whose being there at all says how small an overlap is, or that say nothing without their numbers.
 _SILENT = frozenset(
     f"remark.{name}"
-    for name in ("unbounded", "zero", "redrawn", "many_redrawn", "undetermined", "beyond")
+    for name in (
+        *("unbounded", "zero", "redrawn", "many_redrawn", "undetermined", "beyond"),
+        # Without its numbers it says nothing; what follows from them is a sentence of its own.
+        "deviance",
+    )
 )
 
 
@@ -81,9 +85,12 @@ def info_shown(info: TableInfo, rules: Rules) -> TableInfo:
     """
     if not rules.suppresses:
         return info
-    # A message is one sentence here: its words are said in other languages as a whole.
-    whole = isinstance(info.notes, Message)
-    given = [info.notes] if whole else re.split(r"(?<=[.!?])\s+", info.notes)
+    # A message is said in other languages as a whole.
+    given = [
+        each
+        for part in sentences_of(info.notes)
+        for each in ([part] if isinstance(part, Message) else re.split(r"(?<=[.!?])\s+", part))
+    ]
     kept = [each for each in given if not re.search(r"\d", each)]
     lost = [_UNKNOWN] if len(kept) < len(given) else []
     lists = {

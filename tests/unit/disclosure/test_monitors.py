@@ -97,6 +97,10 @@ def test_no_draw_is_left(safe: ProtectedMonitor, monitor: Monitor) -> None:
     assert "table" not in safe.population.provenance
 
 
+def test_groups_are_told_apart_when_files_are_read(safe: ProtectedMonitor) -> None:
+    assert attack([safe.to_dict()], CBS).query("what == 'difference'").empty
+
+
 def test_json_and_text(safe: ProtectedMonitor) -> None:
     data = json.loads(safe.to_json())
     validator("monitor").validate(data)

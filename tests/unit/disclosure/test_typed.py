@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
 import mse
+from mse.answer.shown import Result
 from mse.comparing import Comparison
-from mse.disclosure import Rules, protect, release, rules
+from mse.disclosure import Protected, Rules, protect, release, rules
 from mse.disclosure.typed import TYPES, released_columns
 from mse.messages import Message
 from mse.monitoring.result import Cell, Change, Monitor
@@ -170,3 +172,26 @@ def test_a_new_column_of_histories_is_withheld(table: mse.CaptureTable) -> None:
     object.__setattr__(safe, "histories", histories)
     assert "smallest_cell" not in safe.to_frame()
     assert {"a", "b", "c", "n", "suppressed"} == set(safe.to_frame())
+
+
+def results() -> list[type]:
+    """All kinds of results that the library gives, apart from those that can be protected."""
+    for name in ("bounding", "contrasts", "diagnostics", "sensitivity", "validation"):
+        import_module(f"mse.{name}")
+    found, left = [], [Result]
+    while left:
+        kind = left.pop()
+        left += kind.__subclasses__()
+        if kind.__module__.startswith("mse.") and not issubclass(kind, Protected):
+            found.append(kind)
+    return [kind for kind in found if kind is not Result and kind not in KINDS]
+
+
+def test_results_of_which_nobody_knows_what_they_tell_do_not_leave() -> None:
+    kinds = results()
+    assert {"Bounds", "TippingPoints", "LeaveOneOut", "GoodnessOfFit"} <= {
+        kind.__name__ for kind in kinds
+    }
+    for kind in kinds:
+        with pytest.raises(mse.ModelError, match="cannot be protected"):
+            protect(object.__new__(kind), CBS)
