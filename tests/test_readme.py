@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
+
+from mse.cli import app
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 PERSONS = pd.DataFrame(
@@ -46,16 +47,13 @@ COMMANDS = [line for line in "".join(blocks("sh")).splitlines() if line.startswi
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_command_line_examples_run(command: str, tmp_path: Path) -> None:
-    PERSONS.to_csv(tmp_path / "persons.csv", index=False)
-    done = subprocess.run(
-        [sys.executable, "-m", "mse", *shlex.split(command)[1:]],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def test_command_line_examples_run(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    PERSONS.to_csv("persons.csv", index=False)
+    done = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert done.exit_code == 0, done.output
     assert done.stdout
 
 

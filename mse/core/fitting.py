@@ -104,14 +104,16 @@ def choose(sums, member, design, work):  # type: ignore[no-untyped-def]
     Returns the number of parameters; the face is then the observable cells that stay.
     """
     p, n_vanishing = 0, 0
+    plain, cells = design.starts.size == 0, design.cells
     for c in range(work.face.size):
         work.step[c] = 0.0
         work.face[c] = design.observable[c]
     for u in range(member.size):
         if not member[u]:
             continue
-        if is_effect(design, u) and sums[first_cell(design, u)] <= 0.0:
-            work.step[first_cell(design, u)] = 1.0
+        first = cells[u] if plain else first_cell(design, u)
+        if (plain or is_effect(design, u)) and sums[first] <= 0.0:
+            work.step[first] = 1.0
             n_vanishing += 1
         else:
             work.chosen[p] = u
@@ -335,8 +337,8 @@ def penalty_of(kind, p, n):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _floor(lacking, bounds, bound_row):  # type: ignore[no-untyped-def]
-    """Largest bound among the models that contain one, given by what it lacks."""
+def _floor(lacking, bounds, bound_row, enough):  # type: ignore[no-untyped-def]
+    """Largest bound among the models that contain one, given by what it lacks; the first that is enough."""
     floor = 0.0
     i = 0
     while lacking[i] >= 0:
@@ -344,6 +346,8 @@ def _floor(lacking, bounds, bound_row):  # type: ignore[no-untyped-def]
         j = i
         while lacking[j] >= 0:
             floor = max(floor, bounds[row[lacking[j]]])
+            if floor >= enough:
+                return floor
             j += 1
         i += 1
     return floor
@@ -366,7 +370,7 @@ def fit_each(tables, members, starts, rule, design, work, asked, out):  # type: 
                 penalty, limit = penalty_of(rule.kind, rule.sizes[m], sums[0]), best + rule.slack
                 ceiling, floor = limit - penalty, 0.0
                 if n_bounds > 0:
-                    floor = _floor(rule.lacking[m], rule.bounds, rule.bound_row)
+                    floor = _floor(rule.lacking[m], rule.bounds, rule.bound_row, ceiling)
                 if not penalty + floor < limit:
                     out.status[t, m] = PRUNED
                     continue

@@ -222,13 +222,13 @@ def smallest_pivot(factor: FloatArray, p: int) -> float:
     return float((np.diag(lower) ** 2 / (lower**2).sum(axis=1)).min(initial=1.0))
 
 
-@kernel
+@kernel(inline="always")
 def first_cell(design, u):  # type: ignore[no-untyped-def]
     """Cell of the first effect of a parameter."""
     return design.cells[design.entries[design.starts[u]] if design.starts.size > 0 else u]
 
 
-@kernel
+@kernel(inline="always")
 def is_effect(design, u):  # type: ignore[no-untyped-def]
     """Whether a parameter is one effect, not a trend over several."""
     return design.starts.size == 0 or (
@@ -236,7 +236,7 @@ def is_effect(design, u):  # type: ignore[no-untyped-def]
     )
 
 
-@kernel
+@kernel(inline="always")
 def gather(sums, design, u):  # type: ignore[no-untyped-def]
     """Entry u of X'w, from the superset sums of the weights w."""
     if design.starts.size == 0:
