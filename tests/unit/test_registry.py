@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 import mse
-from mse.cli import app
 from mse.answer.protocols import takes
+from mse.cli import app
 from mse.comparing import every_estimator
 from mse.registry import ESTIMATORS, estimator_of
 
