@@ -219,7 +219,7 @@ class Comparison(Drawn, Saved):
         Returns
         -------
         DataFrame
-            Indexed by the estimators, with the settings that are not their defaults; columns ``method``, ``model``, ``observed``,
+            Indexed by the estimators, with their models and the settings that are not default; columns ``method``, ``model``, ``observed``,
             ``hidden``, ``total``, ``low``, ``high``, ``interval_kind``, ``given``, ``status``,
             ``limit``, ``reason``, ``lower_bound``, where there is a headline ``low_alike`` and ``high_alike``,
             the interval that takes people for alike; then ``n_parameters``, ``deviance``, ``aic`` and ``bic`` of the

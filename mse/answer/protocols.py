@@ -82,7 +82,7 @@ def settings_of(estimator: Any) -> Iterator[tuple[str, Any]]:
 
 
 def label_of(estimator: Any) -> str:
-    """Write an estimator with the settings that are not its defaults: short, and read back all the same.
+    """Write an estimator with its model or criterion and what is not default: short, and read back the same.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def label_of(estimator: Any) -> str:
     for at, part in enumerate(fields(estimator)):
         usual = part.default if part.default_factory is MISSING else part.default_factory()
         value = getattr(estimator, part.name)
-        if value != usual:
+        if value != usual or (at == 0 and isinstance(value, str)):
             said.append(f"{part.name}={value!r}" if at or part.kw_only else repr(value))
     return f"{type(estimator).__name__}({', '.join(said)})"
 
