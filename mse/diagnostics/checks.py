@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mse._typing import IntArray, Seed
     from mse.answer.protocols import Fit
     from mse.data.table import CaptureTable
+    from mse.sensitivity import LeaveOneOut
 
 #: Whether a check passed, what was found, and the seed of a bootstrap behind it.
 Verdict: TypeAlias = tuple[bool | None, str] | tuple[bool | None, str, int | None]
@@ -152,12 +153,21 @@ def check(table: CaptureTable, fit: Fit | None = None, *, seed: Seed = DEFAULT_S
     small histories True
     persons on one list only False
     """
+    return checks_beside(table, fit, None, seed=seed)
+
+
+def checks_beside(
+    table: CaptureTable, fit: Fit | None, left_out: LeaveOneOut | None, *, seed: Seed
+) -> tuple[CheckResult, ...]:
+    """Go through the same worries, the estimator of the fit without each list being at hand or not."""
     complete_counts(table)
     if fit is not None and fit.table != table:
         raise ModelError("The fit is of another table; give the table it was fitted to.")
+    if fit is not None and left_out is not None and left_out.estimator != fit.estimator:
+        left_out = None
     found: dict[str, Verdict] = {
         "overlap of lists": _overlap(table),
-        "one list carries the estimate": _carried(table, fit),
+        "one list carries the estimate": _carried(table, fit, left_out),
         "small histories": _small_overlaps(table),
         "persons on one list only": _single(table),
     }
@@ -200,13 +210,13 @@ def _first(said: Sequence[str], most: int, rest: str) -> Message:
     return Message("joined.series", parts=(*said[:most], *more))
 
 
-def _carried(table: CaptureTable, fit: Fit | None) -> Verdict:
+def _carried(table: CaptureTable, fit: Fit | None, left_out: LeaveOneOut | None) -> Verdict:
     if table.n_lists < 3:
         return None, Message("found.two_carry")
     worries = [*_holds_overlaps(table)]
     judged = ""
     if fit is not None and not math.isnan(fit.population.total):
-        found = leave_one_out(fit.estimator, table)
+        found = left_out or leave_one_out(fit.estimator, table)
         asked = [each for each in found.variants if each.trial.status != NOT_APPLICABLE]
         factors = {each.lists[0]: each.trial.total / found.whole.total for each in asked}
         known = [factor for factor in factors.values() if not math.isnan(factor)]

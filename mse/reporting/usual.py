@@ -11,12 +11,13 @@ from mse.bounding import what_if
 from mse.comparing import compare, default_estimator, usual_estimators
 from mse.data.count_table import CountTable
 from mse.diagnostics import check, overlaps
+from mse.diagnostics.checks import checks_beside
 from mse.diagnostics.fit import DEFAULT_SEED
 from mse.errors import MSEError
 from mse.estimating import estimate
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.registry import estimator_of
-from mse.sensitivity import highest_order, leave_one_out, model_range
+from mse.sensitivity import LeaveOneOut, highest_order, leave_one_out, model_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -78,9 +79,11 @@ def usual_results(
     announce("checks of the data and the model")
     # The seed of the estimate, drawn where none was named, so that the checks can be had again too.
     drawn = population.provenance.get("bootstrap", {}).get("seed", seed)
-    checks = _checks(table, chosen, DEFAULT_SEED if drawn is None else drawn)
+    varied = [*_sensitivity(table, chosen)]
+    left_out = next((each for each in varied if isinstance(each, LeaveOneOut)), None)
+    checks = _checks(table, chosen, left_out, DEFAULT_SEED if drawn is None else drawn)
     announce("sensitivity")
-    varied = [*_sensitivity(table, chosen), *_what_if(table, chosen, population, heterogeneity)]
+    varied += [*_what_if(table, chosen, population, heterogeneity)]
     return [population, *fits, *checks, *varied, *_overlaps(table)]
 
 
@@ -101,7 +104,9 @@ def _chosen(population: PopulationEstimate, fits: list[Fit]) -> Fit | None:
     return next((fit for fit in fits if repr(fit.estimator) == name), None)
 
 
-def _checks(table: CaptureTable, chosen: Fit | None, seed: Seed) -> Iterable[CheckResult]:
+def _checks(
+    table: CaptureTable, chosen: Fit | None, left_out: LeaveOneOut | None, seed: Seed
+) -> Iterable[CheckResult]:
     if not table.is_complete:
         return ()
     size = int(np.count_nonzero(table.counts))
@@ -110,7 +115,7 @@ def _checks(table: CaptureTable, chosen: Fit | None, seed: Seed) -> Iterable[Che
     repeated = size <= MOST_RESELECTED and not table.covariates
     if isinstance(chosen, LogLinearSearchFit) and not repeated:
         return check(table, chosen.best, seed=seed)
-    return check(table, chosen, seed=seed)
+    return checks_beside(table, chosen, left_out, seed=seed)
 
 
 def _sensitivity(table: CaptureTable, chosen: Fit | None) -> Iterator[Any]:

@@ -117,10 +117,11 @@ def test_it_says_what_a_statistical_office_checks(korea: list[Any], report: Repo
         korea[0].provenance["table"],
         "Seed: 1",
         "Replicates: 40",
-        "criterion: 'pvalue'",
+        "criterion: pvalue",
         f"multiple-systems {mse.__version__}",
         "numpy: " + np.__version__,
         "[12,3]",
+        "threshold: 0.02",
         "No rules of disclosure were applied",
     ):
         assert needed in account

@@ -68,7 +68,7 @@ def test_large_tables_are_checked_by_themselves() -> None:
     table = mse.CaptureTable.from_array(counts, list("abcdefghi"))
     from mse.reporting.usual import _checks
 
-    names = [each.name for each in _checks(table, mse.LogLinear("main").fit(table), 1)]
+    names = [each.name for each in _checks(table, mse.LogLinear("main").fit(table), None, 1)]
     assert "the model fits" not in names
 
 
