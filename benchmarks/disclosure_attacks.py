@@ -49,6 +49,8 @@ BAYESIAN = ("HeterogeneousLogLinear()", "DecomposableGraphs()")
 FORMS = ("json", "txt", "csv", "html")
 #: The stranger reads what earlier versions published of one world in so many.
 SOME = 5
+#: Cells up to which tables that are estimated anew have whole persons from the start.
+WHOLE = 15
 #: Suppressed counts of a world that the insider looks at.
 MOST = 6
 
@@ -290,7 +292,7 @@ def _same(system: System, fits: Sequence[Any], counts: Known, wanted: Known) -> 
                 safe.rounded_to / 2,
             )
             rows.append((members, middle - 0.8 * half, middle + 0.8 * half))
-        cells = (known + Known.of(rows, size)).table(wanted.weights[0], near=system.counts)
+        cells = (known + Known.of(rows, size)).table(wanted.weights[0], system.counts, WHOLE)
         if cells is None:
             return False
         cells = np.round(cells)

@@ -72,11 +72,14 @@ class Known:
         values = self.weights @ counts
         return bool(np.all((values >= self.low - _SLACK) & (values <= self.high + _SLACK)))
 
-    def table(self, cost: FloatArray, near: FloatArray | None = None) -> FloatArray | None:
+    def table(
+        self, cost: FloatArray, near: FloatArray | None = None, most: int = _WHOLE_CELLS
+    ) -> FloatArray | None:
         """Find counts that agree, (O,), of the smallest cost; None where none is found.
 
         cost: (O,), of a person in each cell
         near: (O,), counts that it is to differ from as little as can be, relatively; in place of the cost
+        most: cells up to which persons are whole
         """
         weights, size = self.weights, len(cost)
         above = np.full(size, np.inf)
@@ -90,14 +93,14 @@ class Known:
             cost,
             constraints=LinearConstraint(weights, self.low - start, self.high - start),
             bounds=Bounds(0.0, above),
-            integrality=np.full(len(cost), int(size <= _WHOLE_CELLS)),
+            integrality=np.full(len(cost), int(size <= most)),
             # Not by the clock: the same table is always published in the same way.
             options={"node_limit": _MOST_NODES},
         )
         if found.x is None:
             return None
         counts = np.asarray(found.x if near is None else near + found.x[:size] - found.x[size:])
-        counts = np.round(counts) if size <= _WHOLE_CELLS else np.maximum(counts, 0.0)
+        counts = np.round(counts) if size <= most else np.maximum(counts, 0.0)
         return counts if self.agrees(counts) else None
 
 
