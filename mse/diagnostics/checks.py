@@ -158,7 +158,7 @@ def check(table: CaptureTable, fit: Fit | None = None, *, seed: Seed = DEFAULT_S
 
 def checks_beside(
     table: CaptureTable, fit: Fit | None, left_out: LeaveOneOut | None, *, seed: Seed
-) -> tuple[CheckResult, ...]:
+) -> Checks:
     """Go through the same worries, the estimator of the fit without each list being at hand or not."""
     complete_counts(table)
     if fit is not None and fit.table != table:
