@@ -178,7 +178,8 @@ class SingleRegister(Sparing):
         ``"hurdle_before"``, ``"hurdle_after"``
             a share of the population, or of those seen, is seen once, and nobody else is.
         ``"zero_one"``
-            those seen once are left out of the fit: they are persons, and tell nothing.
+            those seen once are left out of the fit: they are persons, and tell nothing. The total is that of
+            ``"before"``.
     interval : {"lognormal", "normal"}, default "lognormal"
         Kind of the analytic interval. Measured, the log-normal one keeps nearer to what it promises, and it
         never goes below the persons seen.
