@@ -178,10 +178,11 @@ class SingleRegister(Sparing):
         ``"hurdle_before"``, ``"hurdle_after"``
             a share of the population, or of those seen, is seen once, and nobody else is.
         ``"zero_one"``
-            those seen once are left out of the fit: they are persons, and tell nothing.
+            those seen once are left out of the fit: they are persons, and tell nothing. The total is that of
+            ``"before"``.
     interval : {"lognormal", "normal"}, default "lognormal"
-        Kind of the analytic interval. Measured, the log-normal one keeps nearer to what it promises, and it
-        never goes below the persons seen.
+        Kind of the analytic interval. The log-normal one is skewed as the hidden number is, and never goes below
+        the persons seen.
     bias_corrected : bool, default True
         Whether ``"one_inflated_chao"`` is corrected for bias.
     variance : {"complete", "singleRcapture"}, default "complete"

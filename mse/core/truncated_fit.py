@@ -229,6 +229,8 @@ class _Problem:
                 limit, edge = found
                 if limit == "indeterminate":
                     return self.none(limit, edge)
+                if limit == "infinite" and self.size == 1:
+                    return self.none(limit, "seldom")
                 return Ended(theta, value, free, information, limit, edge, converged=True)
         if not self._spanned():
             return self.none("indeterminate", "unspanned")

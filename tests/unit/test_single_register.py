@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import mse
+from mse.comparing import Bootstrapped
 from mse.errors import ModelError
 
 MIGRANTS = mse.load_dataset("irregular_migrants")
@@ -183,6 +184,8 @@ def test_estimate_and_compare_take_counts() -> None:
     shown = mse.compare("irregular_migrants", "all").to_frame()
     assert len(shown) >= 6
     assert shown["lower_bound"].sum() == 2
+    boot = Bootstrapped(mse.SingleRegister("chao"), 20)
+    assert mse.compare(PLAIN, [boot]).populations[0].interval_kind == "percentile"
 
 
 # Persons drawn anew ------------------------------------------------------------------------------

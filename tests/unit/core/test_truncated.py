@@ -145,6 +145,8 @@ def test_the_scale_of_counts_does_not_matter() -> None:
         ({1: 50}, "before", None, "infinite", "seldom"),
         ({1: 50, 2: 9}, "zero_one", 0.0, "infinite", "seldom"),
         ({1: 50}, "chao", -np.inf, "infinite", "seldom"),
+        # Twos alone beside a hurdle at one: their mean goes to zero.
+        ({1: 50, 2: 9}, "hurdle_before", -np.inf, "infinite", "seldom"),
         ({1: 1645, 2: 183, 3: 37, 4: 13, 5: 1, 6: 1}, "truncated", None, "infinite", "log_series"),
         # Fewer differ than the Poisson has it.
         ({1: 30, 2: 60, 3: 30}, "truncated", None, "finite", "poisson"),
