@@ -1,17 +1,13 @@
 """Whether intervals of estimators of persons hold the truth, in populations drawn by assumption.
 
-    python -m benchmarks.persons doubly-robust 500
-    python -m benchmarks.persons huggins-alho 500
-    python -m benchmarks.persons boosting 100
-    python -m benchmarks.persons clusters 500
-    python -m benchmarks.persons clusters-drawn 200
-    python -m benchmarks.persons imputed 200
-    python -m benchmarks.persons reach 1000
+    python -m benchmarks.persons STUDY FIRST LAST FILE     # doubly-robust 0 300 found.csv
+    python -m benchmarks.persons sum FILE...
     python -m benchmarks.persons speed
 
-Each prints a row a setting: the share of worlds with an estimate, the share of their 95 % intervals that hold the
-truth with its Monte Carlo standard error, the mean relative bias, and the mean width over the truth. The results
-are in ``docs/persons_calibration.md``.
+Worlds FIRST to LAST - 1 are drawn, each with its number as seed, and written to the file. ``sum`` prints a row a
+setting: the share of worlds with an estimate, the share of their 95 % intervals that hold the truth with its Monte
+Carlo standard error, the mean relative bias, and the mean width over the truth. The results are in
+``docs/persons_calibration.md``.
 """
 
 from __future__ import annotations
@@ -19,6 +15,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LISTS = ["a", "b"]
-Answers = dict[str, tuple[float, tuple[float, float]]]
+Found = tuple[str, float, float, tuple[float, float]]
 
 
 def logistic(values: Any) -> Any:
@@ -56,46 +53,21 @@ def read(population: Any) -> tuple[float, tuple[float, float]]:
 N = 4000
 
 
-def doubly_robust(
-    rng: np.random.Generator,
-) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+def doubly_robust(rng: np.random.Generator) -> Iterator[Found]:
     """Either model, both or neither wrong: the wrong one sees a covariate that says nothing."""
     x, noise = rng.normal(size=N), rng.normal(size=N)
-    frame = seen(rng, logistic(np.column_stack([-0.6 + x, -0.8 + x])), x=x, noise=noise)
+    frame = seen(rng, logistic(np.column_stack([-0.4 + 0.7 * x, -0.6 + 0.7 * x])), x=x, noise=noise)
     table = mse.PersonTable.from_frame(frame, LISTS, ["x", "noise"])
-    right, wrong = _Sees(0), _Sees(1)
-    for name, learner in (
-        ("both right", (right, right)),
-        ("first wrong", (wrong, right)),
-        ("second wrong", (right, wrong)),
-        ("both wrong", (wrong, wrong)),
-        ("logistic, default", "logistic"),
+    for name, formula in (
+        ("both right", ("x", "x")),
+        ("first wrong", ("noise", "x")),
+        ("second wrong", ("x", "noise")),
+        ("both wrong", ("noise", "noise")),
     ):
-        yield name, N, *read(mse.DoublyRobust(learner=learner).fit(table).population)
+        yield name, N, *read(mse.DoublyRobust(formula).fit(table).population)
 
 
-class _Sees:
-    """A logistic learner that sees one column of the covariates."""
-
-    def __init__(self, column: int) -> None:
-        self.column = column
-
-    def fit(self, columns: Any, yes: Any) -> None:
-        """Keep what is to be learned from."""
-        self.known = self._columns(columns), yes.astype(bool)
-
-    def predict_proba(self, columns: Any) -> Any:
-        """Learn, and give chances."""
-        from mse.core.logistic import logistic_chances
-
-        found = logistic_chances(*self.known, self._columns(columns))
-        return np.column_stack([1 - found, found])
-
-    def _columns(self, columns: Any) -> Any:
-        return np.column_stack([np.ones(len(columns)), columns[:, self.column]])
-
-
-def boosting(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+def boosting(rng: np.random.Generator) -> Iterator[Found]:
     """A form that no formula names, learned."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -115,7 +87,7 @@ def boosting(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tupl
 
 def huggins_alho(
     rng: np.random.Generator,
-) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+) -> Iterator[Found]:
     """The right formula, one without the covariate, and a bootstrap."""
     size = 2500
     x = rng.normal(size=size)
@@ -127,7 +99,7 @@ def huggins_alho(
     yield "formula right, bootstrap", size, *read(drawn)
 
 
-def clusters(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+def clusters(rng: np.random.Generator) -> Iterator[Found]:
     """Victims who come by case: a case is found whole, or its persons one by one."""
     sizes = rng.integers(1, 8, 800)
     case = np.repeat(np.arange(sizes.size), sizes)
@@ -153,7 +125,7 @@ def clusters(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tupl
 
 def clusters_drawn(
     rng: np.random.Generator,
-) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+) -> Iterator[Found]:
     """Cases that are found whole, by a bootstrap of persons and one of cases."""
     sizes = rng.integers(1, 8, 400)
     case = np.repeat(np.arange(sizes.size), sizes)
@@ -165,9 +137,9 @@ def clusters_drawn(
         yield f"bootstrap of {name}", case.size, *read(drawn)
 
 
-def imputed(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
-    """A covariate that three in ten lack, more often those on one list only; imputed properly, 20 times."""
-    size, m = 3000, 20
+def imputed(rng: np.random.Generator) -> Iterator[Found]:
+    """A covariate that three in ten lack, more often those on one list only; imputed properly, 5 times."""
+    size, m = 3000, 5
     x = rng.normal(size=size)
     frame = seen(rng, logistic(np.column_stack([-0.7 + 0.9 * x, -1.0 + 0.9 * x])), x=x)
     both = (frame["a"] + frame["b"]).to_numpy() == 2
@@ -184,7 +156,7 @@ def imputed(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple
             filled[gone] = rng.normal(middle, math.sqrt(variance), len(gone))
         tables.append(mse.PersonTable.from_frame(frame.assign(x=filled), LISTS, ["x"]))
     fits = [mse.HugginsAlho("x").fit(table) for table in tables]
-    yield "pooled over 20 imputations", size, *read(mse.pool(fits))
+    yield "pooled over 5 imputations", size, *read(mse.pool(fits))
     yield "the first imputation alone", size, *read(fits[0].population)
     whole = mse.PersonTable.from_frame(frame[~lacking], LISTS, ["x"])
     yield "only persons who lack nothing", size, *read(mse.HugginsAlho("x").fit(whole).population)
@@ -192,7 +164,7 @@ def imputed(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple
     yield "nothing lacking", size, *read(mse.HugginsAlho("x").fit(full).population)
 
 
-def reach(rng: np.random.Generator) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+def reach(rng: np.random.Generator) -> Iterator[Found]:
     """Suspects who come before a prosecutor, or not, with censoring and links that are missed."""
     size, within, missed = 400, 180.0, 0.15
     start = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 500, size), "D")
@@ -230,14 +202,21 @@ STUDIES: dict[str, Callable[[np.random.Generator], Iterator[Any]]] = {
 }
 
 
-def study(name: str, worlds: int) -> pd.DataFrame:
-    """Draw worlds, each with a seed of its own, and sum up what was found."""
-    rows = [
-        (setting, truth, point, *ends)
-        for seed in range(worlds)
-        for setting, truth, point, ends in STUDIES[name](np.random.default_rng(seed))
-    ]
-    frame = pd.DataFrame(rows, columns=["setting", "truth", "point", "low", "high"])
+COLUMNS = ["setting", "truth", "point", "low", "high"]
+
+
+def worlds_of(name: str, first: int, last: int, file: Path) -> None:
+    """Draw worlds, each with a seed of its own, and write what was found, world by world."""
+    for seed in range(first, last):
+        found = STUDIES[name](np.random.default_rng(seed))
+        rows = [(setting, truth, point, *ends) for setting, truth, point, ends in found]
+        frame = pd.DataFrame(rows, columns=COLUMNS)
+        frame.to_csv(file, mode="a", header=False, index=False)
+
+
+def summed(files: list[Path]) -> pd.DataFrame:
+    """Sum up what was found."""
+    frame = pd.concat(pd.read_csv(file, names=COLUMNS) for file in files)
     frame["known"] = frame["point"].notna()
     frame["holds"] = (frame["low"] <= frame["truth"]) & (frame["truth"] <= frame["high"])
     frame["bias"] = frame["point"] / frame["truth"] - 1
@@ -246,6 +225,7 @@ def study(name: str, worlds: int) -> pd.DataFrame:
     shown = found[["holds", "bias", "width"]].mean()
     shown.insert(1, "error", np.sqrt(shown["holds"] * (1 - shown["holds"]) / found.size()))
     shown.insert(0, "estimated", frame.groupby("setting", sort=False)["known"].mean())
+    shown.insert(0, "worlds", frame.groupby("setting", sort=False).size())
     return shown
 
 
@@ -269,13 +249,15 @@ def speed() -> None:
 
 
 def main() -> None:
-    """Run one study."""
-    if sys.argv[1] == "speed":
+    """Run one study, part of it, or sum up the parts."""
+    name, *further = sys.argv[1:]
+    if name == "speed":
         return speed()
-    start = time.perf_counter()
-    found = study(sys.argv[1], int(sys.argv[2]))
-    print(found.round(4).to_string())
-    print(f"{sys.argv[2]} worlds, {time.perf_counter() - start:.0f} s")
+    if name == "sum":
+        print(summed([*map(Path, further)]).round(4).to_string())
+        return None
+    first, last, file = int(further[0]), int(further[1]), Path(further[2])
+    worlds_of(name, first, last, file)
     return None
 
 

@@ -357,7 +357,7 @@ def _dated(column: pd.Series[Any], name: str, problems: Problems) -> FloatArray:
     except InvalidTableError as error:
         problems.add(str(error))
         return np.zeros(len(column))
-    return ((found - pd.Timestamp(0)).dt.total_seconds() / DAY).to_numpy(np.float64)
+    return np.asarray((found - pd.Timestamp(0)).dt.total_seconds() / DAY, dtype=np.float64)
 
 
 def _members(
@@ -449,7 +449,7 @@ def _first_days(
     if earlier == "ignored":
         merged = merged[merged["date"] >= merged["start"]]
     place = merged["row"].to_numpy(), merged["stage"].to_numpy()
-    np.minimum.at(first, place, np.maximum(merged["date"], merged["start"]).to_numpy(np.float64))
+    np.minimum.at(first, place, merged[["date", "start"]].to_numpy(np.float64).max(axis=1))
     # Who is at a later stage reached the earlier ones by then.
     return np.asarray(np.minimum.accumulate(first[:, ::-1], axis=1)[:, ::-1].copy())
 

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from mse.answer.intervals import DEFAULT_LEVEL, lognormal_interval
 from mse.answer.method import Method
 from mse.answer.protocols import suited
-from mse.core.logistic import logistic_chances
+from mse.core.logistic import Logistic, logistic_fit
 from mse.data.formulas import design_matrix
 from mse.errors import MissingDependencyError, ModelError
 from mse.individual.base import PersonsAnswered, answer_of_persons, by_stratum, covariance_of_sums
@@ -38,11 +38,12 @@ ODDS_RATIOS = (0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0)
 class _Pair(NamedTuple):
     """What a pair of lists says about the total.
 
-    Each person on either list stands for ``beside + influence`` of whom ``beside`` are seen.
+    Parts sum to the total; the influence has beside them what persons have to do with what was learned.
     """
 
     lists: tuple[str, str]
-    influence: FloatArray  # (R,) the person's part of the total
+    part: FloatArray  # (R,)
+    influence: FloatArray  # (R,)
     both: int  # persons
     at_floor: float  # share of the persons of the pair
     status: Status
@@ -117,8 +118,10 @@ class DoublyRobustFit(PersonsAnswered):
 
     def _with(self, ratio: float, seen: FloatArray, level: float) -> tuple[float, ...]:
         """Total and interval with an odds ratio between the two lists."""
-        influence = seen + ratio * (self._found.influence - seen)
-        total, variance = _total(self.table, influence)
+        part, influence = (
+            seen + ratio * (each - seen) for each in (self._found.part, self._found.influence)
+        )
+        total, variance = _total(self.table, part, influence)
         hidden, n = total - self.table.n_observed, self.table.n_observed
         if self._found.status != "ok" or hidden <= 0:
             return ratio, math.nan, math.nan, math.nan
@@ -133,8 +136,9 @@ class DoublyRobust:
 
     Parameters
     ----------
-    formula : str, optional
-        What the learners see of the covariates; all of them by default, ``"severity + age"``.
+    formula : str or pair of str, optional
+        What the learners see of the covariates; all of them by default, ``"severity + age"``. A pair is for the
+        first and the second list.
     learner : str, scikit-learn classifier, or a pair of these
         What learns the chance of being on one list among the persons on the other: ``"logistic"``, the
         default; ``"boosting"``, scikit-learn's HistGradientBoostingClassifier; or an object with ``fit`` and
@@ -167,8 +171,9 @@ class DoublyRobust:
     which is the one-step estimator of Das, Kennedy & Jewell (2021), its efficient influence function
     written in these chances. Its expectation for a person is
     :math:`1 - (1 - p_1 / \hat p_1)(1 - p_2 / \hat p_2)`: right if either of the two is right, and nearly so if
-    both are near. The variance is that of the sum of the influence function at fixed N; the interval is
-    log-normal. With a category as only covariate, its groups as columns and one fold it is the sum of
+    both are near. The variance is that of the sum of the influence function at fixed N; of logistic
+    regressions it has the part of their coefficients too, which matters where one is wrong. Of other learners
+    it takes both as learned well, and `bootstrap` repeats the learning. The interval is log-normal. With a category as only covariate, its groups as columns and one fold it is the sum of
     Lincoln-Petersen over the groups.
 
     References
@@ -185,7 +190,7 @@ class DoublyRobust:
     600
     """
 
-    formula: str | None = None
+    formula: str | tuple[str, str] | None = None
     learner: Any = "logistic"
     pair: tuple[str, str] | None = None
     folds: int = 5
@@ -203,7 +208,7 @@ class DoublyRobust:
     )
 
     def __post_init__(self) -> None:
-        for name in ("learner", "pair"):
+        for name in ("formula", "learner", "pair"):
             if isinstance(value := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(value))
         if int(self.folds) != self.folds or self.folds < 1:
@@ -214,12 +219,8 @@ class DoublyRobust:
             raise ModelError(
                 f"floor={self.floor!r}; expected a number between 0 and 1, 0.01 for instance."
             )
-        both = self.learner if isinstance(self.learner, tuple) else (self.learner,) * 2
-        if len(both) != 2:
-            raise ModelError(
-                f"learner has {len(both)} learners; expected one, or one for each list."
-            )
-        for each in both:
+        _two("formula", self.formula)
+        for each in _two("learner", self.learner):
             _check_learner(each)
 
     def fit(self, table: PersonTable) -> DoublyRobustFit:
@@ -246,23 +247,45 @@ class DoublyRobust:
             raise ModelError(
                 "DoublyRobust compares lists: expected two or more, and the table has one."
             )
-        formula = (
-            " + ".join(f"`{n}`" for n in persons.covariates)
-            if self.formula is None
-            else self.formula
-        )
-        columns, _ = design_matrix(persons.frame, formula or "1", intercept=True)
-        folds = _folds(persons, self.folds, self.seed)
-        asked = _pairs(persons, self.pair)
-        given = self.learner if isinstance(self.learner, tuple) else (self.learner,) * 2
-        learners = [
-            _boosting() if isinstance(each, str) and each == "boosting" else each for each in given
-        ]
+        every = " + ".join(f"`{name}`" for name in persons.covariates) or "1"
+        means = _Means.of(self, persons, every)
         # Many small fits: threads of one that wait for a busy processor cost more than they save. Only of
         # libraries that are loaded already the threads can be limited.
         with threadpool_limits(1):
-            found = [_of_pair(self, learners, persons, columns, folds, each) for each in asked]
-        return _answered(self, persons, found, formula or "1")
+            found = [_of_pair(self, means, persons, each) for each in _pairs(persons, self.pair)]
+        shown = [each or every for each in dict.fromkeys(_two("formula", self.formula))]
+        return _answered(self, persons, found, "; ".join(shown))
+
+
+def _two(name: str, given: Any) -> tuple[Any, Any]:
+    """One for each list of a pair."""
+    both = given if isinstance(given, tuple) else (given, given)
+    if len(both) != 2:
+        raise ModelError(
+            f"{name} has {len(both)} parts; expected one, or one for each of two lists."
+        )
+    return both
+
+
+class _Means(NamedTuple):
+    """What chances are learned with: columns and learner of each list of a pair, and who is in which part."""
+
+    columns: tuple[FloatArray, FloatArray]
+    learners: tuple[Any, Any]
+    folds: IntArray
+
+    @classmethod
+    def of(cls, estimator: DoublyRobust, table: PersonTable, formula: str) -> _Means:
+        """Make columns of the covariates, and load learners."""
+        frame = table.frame
+        asked = [each or formula for each in _two("formula", estimator.formula)]
+        made = {each: design_matrix(frame, each, intercept=True)[0] for each in dict.fromkeys(asked)}
+        learners = (
+            _boosting() if isinstance(each, str) and each == "boosting" else each
+            for each in _two("learner", estimator.learner)
+        )
+        folds = _folds(table, estimator.folds, estimator.seed)
+        return cls((made[asked[0]], made[asked[1]]), tuple(learners), folds)
 
 
 def _check_learner(learner: Any) -> None:
@@ -296,23 +319,28 @@ def _folds(table: PersonTable, n: int, seed: int) -> IntArray:
     return np.asarray(np.random.default_rng(seed).permutation(len(units)) % n)[place]
 
 
+class _Learned(NamedTuple):
+    """Chances of being on each list of a pair among those on the other, cross-fitted."""
+
+    chances: FloatArray  # (R, 2)
+    #: Of logistic regressions, by side: their rows of the part predicted, those learned from, and the fit.
+    fits: list[tuple[int, IntArray, IntArray, Logistic]]
+
+
 def _learned(
     learner: Any, columns: FloatArray, yes: BoolArray, others: FloatArray, seed: int
 ) -> FloatArray:
-    """Chances of yes at other rows (M,), learned from (R, Q)."""
+    """Chances of yes at other rows (M,), learned by another learner from (R, Q)."""
     if yes.all() or not yes.any():
         return np.full(len(others), float(yes.any()))
-    if isinstance(learner, str) and learner == "logistic":
-        return logistic_chances(columns, yes, others)
     made = copy.deepcopy(learner)
     if hasattr(made, "get_params") and "random_state" in (known := made.get_params()):
-        made.set_params(
-            random_state=seed if known["random_state"] is None else known["random_state"]
-        )
+        state = known["random_state"]
+        made.set_params(random_state=seed if state is None else state)
     # scikit-learn adds an intercept of its own.
-    made.fit(columns[:, 1:] if columns.shape[1] > 1 else columns, yes.astype(np.int64))
-    chances = made.predict_proba(others[:, 1:] if others.shape[1] > 1 else others)
-    return np.asarray(chances, dtype=np.float64)[:, 1]
+    start = 1 if columns.shape[1] > 1 else 0
+    made.fit(columns[:, start:], yes.astype(np.int64))
+    return np.asarray(made.predict_proba(others[:, start:]), dtype=np.float64)[:, 1]
 
 
 def _boosting() -> Any:
@@ -327,62 +355,86 @@ def _boosting() -> Any:
 
 
 def _chances(
-    estimator: DoublyRobust,
-    learners: Sequence[Any],
-    table: PersonTable,
-    columns: FloatArray,
-    folds: IntArray,
-    pair: tuple[int, int],
-) -> FloatArray:
-    """Chances of being on each list of a pair among those on the other, cross-fitted, (R, 2)."""
-    found = np.ones((len(columns), 2))
+    estimator: DoublyRobust, means: _Means, table: PersonTable, pair: tuple[int, int]
+) -> _Learned:
+    """Learn the chances of each list of a pair among those on the other, part by part."""
+    found, fits = np.ones((len(table.counts), 2)), []
     for side, (own, other) in enumerate((pair, pair[::-1])):
+        columns, learner = means.columns[side], means.learners[side]
         for fold in range(estimator.folds):
-            here = folds == fold
-            there = table.on[:, other] & (~here if estimator.folds > 1 else here)
+            here = np.flatnonzero(means.folds == fold)
+            there = table.on[:, other] & ((means.folds != fold) | (estimator.folds == 1))
             rows = np.repeat(np.flatnonzero(there), table.counts[there])
-            if here.any():
+            yes = table.on[rows, own]
+            if isinstance(learner, str):
+                fit = logistic_fit(columns[rows], yes)
+                found[here, side] = fit.chances(columns[here])
+                fits.append((side, here, np.flatnonzero(there), fit))
+            elif here.size:
                 found[here, side] = _learned(
-                    *(learners[side], columns[rows], table.on[rows, own], columns[here]),
-                    estimator.seed,
+                    *(learner, columns[rows], yes, columns[here]), estimator.seed
                 )
-    return found
+    return _Learned(found, fits)
+
+
+def _influence(
+    estimator: DoublyRobust,
+    means: _Means,
+    table: PersonTable,
+    pair: tuple[int, int],
+    learned: _Learned,
+) -> tuple[FloatArray, FloatArray]:
+    """Each person's part of the total, and the same with that in what was learned, (R,) each.
+
+    Where both regressions are right their coefficients move the total by nothing, to first order; where one is
+    wrong those of the other do, and persons from whom they were learned have a part in it.
+    """
+    on, counts = table.on[:, list(pair)].astype(np.float64), table.counts
+    kept = np.maximum(learned.chances, estimator.floor)
+    (one, two), (first, second), both = on.T, kept.T, on.prod(axis=1)
+    part = one / first + two / second - both / (first * second)
+    slopes = (
+        np.column_stack([both / second - one, both / first - two])
+        * (1 - kept)
+        / kept
+        * (learned.chances >= estimator.floor)
+    )
+    whole = part.copy()
+    for side, here, there, fit in learned.fits:
+        columns = means.columns[side]
+        moved = columns[here].T @ (counts[here] * slopes[here, side])
+        miss = on[there, side] - fit.chances(columns[there])
+        whole[there] += miss * (columns[there] @ (fit.inverse @ moved))
+    return part, whole
 
 
 def _of_pair(
-    estimator: DoublyRobust,
-    learners: Sequence[Any],
-    table: PersonTable,
-    columns: FloatArray,
-    folds: IntArray,
-    pair: tuple[int, int],
+    estimator: DoublyRobust, means: _Means, table: PersonTable, pair: tuple[int, int]
 ) -> _Pair:
     """Find what a pair says about the total, or why it says nothing."""
     lists = table.lists[pair[0]], table.lists[pair[1]]
-    on = table.on[:, list(pair)]
-    both, either = on.all(axis=1), on.any(axis=1)
-    n_both = int(table.counts[both].sum())
+    on, counts = table.on[:, list(pair)], table.counts
+    n_both, either = int(counts[on.all(axis=1)].sum()), on.any(axis=1)
     if n_both == 0:
         nothing, reason = np.full(len(on), math.nan), Message("reason.pair_apart", lists=lists)
-        return _Pair(lists, nothing, 0, 1.0, "not_estimable", "infinite", reason)
-    chances = _chances(estimator, learners, table, columns, folds, pair)
-    low = (chances < estimator.floor).any(axis=1) & either
-    at_floor = float(table.counts[low].sum() / table.counts[either].sum())
-    first, second = np.maximum(chances, estimator.floor).T
-    influence = on[:, 0] / first + on[:, 1] / second - both / (first * second)
+        return _Pair(lists, nothing, nothing, 0, 1.0, "not_estimable", "infinite", reason)
+    learned = _chances(estimator, means, table, pair)
+    low = (learned.chances < estimator.floor).any(axis=1) & either
+    at_floor = float(counts[low].sum() / counts[either].sum())
+    figures = lists, *_influence(estimator, means, table, pair, learned), n_both, at_floor
+    total = float(counts @ figures[1])
     if at_floor > MANY_AT_FLOOR:
         reason = Message("reason.no_positivity", share=at_floor, floor=estimator.floor, lists=lists)
-        return _Pair(lists, influence, n_both, at_floor, "not_estimable", "infinite", reason)
-    if float(table.counts @ influence) <= table.n_observed:
-        total = float(table.counts @ influence)
+        return _Pair(*figures, "not_estimable", "infinite", reason)
+    if total <= table.n_observed:
         reason = Message("reason.below_observed", total=total, observed=table.n_observed)
-        return _Pair(lists, influence, n_both, at_floor, "not_estimable", "zero", reason)
-    return _Pair(lists, influence, n_both, at_floor, "ok", "finite", "")
+        return _Pair(*figures, "not_estimable", "zero", reason)
+    return _Pair(*figures, "ok", "finite", "")
 
 
-def _total(table: PersonTable, influence: FloatArray) -> tuple[float, float]:
-    """Sum the total and its variance from each person's part of it."""
-    total = float(table.counts @ influence)
+def _total(table: PersonTable, part: FloatArray, influence: FloatArray) -> tuple[float, float]:
+    """Sum the total and its variance from each person's part of them."""
+    total = float(table.counts @ part)
     variance = covariance_of_sums(table, influence[:, None], np.array([total]))
     return total, max(float(variance[0, 0]), 0.0)
 
@@ -392,7 +444,7 @@ def _row(table: PersonTable, found: _Pair) -> tuple[Any, ...]:
     total, low, high = math.nan, math.nan, math.nan
     if found.status == "ok":
         n = table.n_observed
-        total, variance = _total(table, found.influence)
+        total, variance = _total(table, found.part, found.influence)
         low, high = lognormal_interval(total - n, math.sqrt(variance), DEFAULT_LEVEL, n)
     figures = (found.both, total, low, high, found.at_floor)
     return (*found.lists, *figures, found.status, found.reason)
@@ -408,7 +460,7 @@ def _answered(
     pairs, first = pd.DataFrame([_row(table, each) for each in found], columns=_COLUMNS), found[0]
     influence = np.zeros((len(table.counts), table.n_strata))
     influence[np.arange(len(influence)), table.strata] = first.influence
-    totals = by_stratum(table, first.influence)
+    totals = by_stratum(table, first.part)
     hidden = totals - by_stratum(table, np.ones(len(table.counts)))
     covariance = covariance_of_sums(table, influence, totals)
     warnings = [*_remarks(table, pairs, first)]
