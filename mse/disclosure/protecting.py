@@ -806,7 +806,7 @@ def monitor_with(
         period=monitor.period,
         group_names=monitor.group_names,
         scopes=monitor.scopes,
-        rules=monitor.rules,
+        group_rules=monitor.group_rules,
         level=monitor.level,
         across_scopes=monitor.across_scopes,
         # The number of draws is known, and nothing of them.

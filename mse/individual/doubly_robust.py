@@ -279,7 +279,9 @@ class _Means(NamedTuple):
         """Make columns of the covariates, and load learners."""
         frame = table.frame
         asked = [each or formula for each in _two("formula", estimator.formula)]
-        made = {each: design_matrix(frame, each, intercept=True)[0] for each in dict.fromkeys(asked)}
+        made = {
+            each: design_matrix(frame, each, intercept=True)[0] for each in dict.fromkeys(asked)
+        }
         learners = (
             _boosting() if isinstance(each, str) and each == "boosting" else each
             for each in _two("learner", estimator.learner)

@@ -132,7 +132,7 @@ def monitor(
     rates: Any = None,
     level: float = DEFAULT_LEVEL,
     scope: Mapping[Level, str] | str | None = None,
-    rules: Mapping[str, Mapping[Level, str]] | None = None,
+    group_rules: Mapping[str, Mapping[Level, str]] | None = None,
     across_scopes: bool = False,
     resampling: Resampling = "population",
     n_jobs: int | None = None,
@@ -175,7 +175,7 @@ def monitor(
         Scope of the registers from each period on, ``{2010: "older", 2016: "newer"}``; or the
         covariate that holds the scope, of which each period has one. By default ``table.info.scope``
         for all periods.
-    rules : mapping of str to mapping, optional
+    group_rules : mapping of str to mapping, optional
         Groups of which the rules of registration changed, and the rule from each period on:
         ``{"nationality=other": {2019: "narrower protection scheme"}}``. It is a break as one of the scope is,
         for the group and for all that it is part of.
@@ -256,7 +256,7 @@ def monitor(
             "not a group of persons."
         )
     inhabitants = read_inhabitants(rates, table.covariates, period)
-    ruled = tuple(_rules(table, period, rules or {}))
+    ruled = tuple(_rules(table, period, group_rules or {}))
     table, scopes = scopes_of(table, period, scope)
     if estimator is None:
         choice = default_choice(table, period, criterion, trend)
@@ -314,11 +314,11 @@ def _rules(
     for key, named in rules.items():
         if key not in groups:
             raise ModelError(
-                f"`rules` names {key!r}, which is no group of the table: expected a covariate and one of its "
+                f"`group_rules` names {key!r}, which is no group of the table: expected a covariate and one of its "
                 f"levels, such as {next(iter(groups), 'sex=female')!r}.{near(key, list(groups))}"
             )
         told = from_then_on(
-            named, table.covariates[period], f"`rules` of {key} name {{}}, which no {period}"
+            named, table.covariates[period], f"`group_rules` of {key} name {{}}, which no {period}"
         )
         yield GroupRule(*groups[key], {when: f"{key}: {each}" for when, each in told.items()})
 

@@ -267,7 +267,7 @@ class Monitor(Result):
     inhabitants: Inhabitants  # what rates are per
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what every model has that was searched, and what was summed over
-    rules: tuple[GroupRule, ...] = ()  # of registration in single groups, where they changed
+    group_rules: tuple[GroupRule, ...] = ()  # of registration in single groups, where they changed
 
     # Figures -----------------------------------------------------------------------------------
 
@@ -498,7 +498,7 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         """
         parts = list(parts)
         everybody = GroupRule("", None, self.scopes)
-        for rule in (everybody, *self.rules):
+        for rule in (everybody, *self.group_rules):
             found = dict.fromkeys(rule.of[when] for when, where in parts if rule.holds_in(where))
             if len(found) > 1:
                 return tuple(found)

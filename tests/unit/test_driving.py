@@ -87,7 +87,7 @@ def test_the_headline_holds_what_takes_people_for_alike() -> None:
 
 def test_rules_of_one_group_are_a_break_for_it_and_for_everybody() -> None:
     rules = {"sex=m": {2015: "narrower scheme"}}
-    report = monitor(rules=rules)
+    report = monitor(group_rules=rules)
     assert report.change(2014, 2015, sex="f").status == "ok"
     for where in ({}, {"sex": "m"}):
         with pytest.raises(ModelError, match="narrower scheme"):
@@ -106,7 +106,7 @@ def test_rules_of_one_group_are_a_break_for_it_and_for_everybody() -> None:
     assert broken.of(sex="f").by_size == found().of(sex="f").by_size
     assert "rules of registration changed" in " ".join(report.warnings)
     assert "across scopes" in broken.summary()
-    asked = mse.drivers(monitor(rules=rules, across_scopes=True), table(), 2014, 2015)
+    asked = mse.drivers(monitor(group_rules=rules, across_scopes=True), table(), 2014, 2015)
     assert asked.of().by_size == found().of().by_size
 
 
@@ -134,8 +134,8 @@ def test_what_is_not_there_is_refused(asked: dict[str, Any], told: str) -> None:
 
 def test_rules_name_groups_and_periods_of_the_table() -> None:
     with pytest.raises(ModelError, match="Did you mean 'sex=m'"):
-        monitor(rules={"sexm": {2015: "x"}})
+        monitor(group_rules={"sexm": {2015: "x"}})
     with pytest.raises(ModelError, match="no year"):
-        monitor(rules={"sex=m": {2020: "x"}})
+        monitor(group_rules={"sex=m": {2020: "x"}})
     with pytest.raises(ModelError, match="no contribution of sex x"):
         found().of(sex="x")
