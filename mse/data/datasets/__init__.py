@@ -11,7 +11,7 @@ import difflib
 import json
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["list_datasets", "load_dataset"]
 
 
+@overload
+def load_dataset(name: Literal["irregular_migrants"]) -> CountTable: ...  # type: ignore[overload-overlap]
+@overload
+def load_dataset(name: str) -> CaptureTable: ...
 def load_dataset(name: str) -> Any:
     """Load a published table.
 
