@@ -54,7 +54,7 @@ def estimate(
     they are and for lists that depend on each other, also as far as no table shows: a prior says by how much
     (`HeterogeneousLogLinear`). The other, ``p.interval(0.95, given="alike")``, takes people for alike, apart
     from what is modeled; it repeats the whole search in every bootstrap replicate, so it includes the choice
-    of model. The first holds the second. It had the truth inside in 98 % of simulated populations of 22 kinds,
+    of model. The first holds the second. It had the truth inside in 97 % of simulated populations of 22 kinds,
     the second in 81 % (``docs/truth.md``); what is published elsewhere is of the second kind.
 
     Parameters
