@@ -66,7 +66,7 @@ class CountTable(Drawn):
     >>> import mse
     >>> table = mse.CountTable.from_frequencies({1: 1645, 2: 183, 3: 37, 4: 13, 5: 1, 6: 1})
     >>> table
-    CountTable(register; 1,880 observed, 2,186 times)
+    CountTable(register; 1,880 observed, 2,185 times)
     """
 
     #: Of every table: nothing in it is known in part, and it has no margins.

@@ -25,11 +25,11 @@ likelihood, which is evaluated along its axis.
 from __future__ import annotations
 
 from mse.plots.checks import influence, predictive_check, residuals, validation
-from mse.plots.counts import counts, ratios
 from mse.plots.densities import density, model_uncertainty, profile_likelihood
 from mse.plots.dependence import dependence_graph
 from mse.plots.pairs import overlap_heatmap, upset
 from mse.plots.reached import reach
+from mse.plots.repeats import counts, ratios
 from mse.plots.scenarios import (
     bounds,
     contrast,
