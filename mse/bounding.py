@@ -592,7 +592,7 @@ def what_if(
     >>> fit = mse.LogLinear("main").fit(table)
     >>> found = what_if(fit, mse.estimate(table, model="main"))
     >>> [each.what for each in found.moved]
-    ['people differ', 'b, d', 'b, c', 'c, d']
+    ['people differ', 'b, c', 'b, d', 'c, d']
     """
     check_level(level)
     table, moved = fit.table, []

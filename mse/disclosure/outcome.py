@@ -53,7 +53,7 @@ def suppressions(thing: object, rules: Rules) -> pd.DataFrame:
     >>> table = mse.load_dataset("artificial_3")
     >>> found = mse.disclosure.suppressions(table, mse.disclosure.Rules(threshold=10))
     >>> found["why"].value_counts().to_dict()
-    {'own count': 3, 'complement': 1}
+    {'complement': 2, 'own count': 2}
     """
     book = Book()
     note(book, thing, rules)

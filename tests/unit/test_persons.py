@@ -97,10 +97,10 @@ def test_counted_and_fewer_lists() -> None:
 @pytest.mark.parametrize(
     ("formula", "word"),
     [
-        ("age +", "not a formula"),
+        ("age +", "cannot be read"),
         ("agee", "names agee"),
         ("severity - 1", "intercept"),
-        ("a ~ b", "names"),
+        ("a ~ b", "several parts"),
     ],
 )
 def test_formulas_that_cannot_be(formula: str, word: str) -> None:

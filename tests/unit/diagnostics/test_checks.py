@@ -37,7 +37,7 @@ def test_a_table_without_worries() -> None:
     assert all(each.passed for each in found)
     assert repr(found) == "<Checks: 4 worries gone through, reason for 0>"
     assert found.to_frame()["name"].tolist() == NAMES[:4]
-    assert found.summary().count("no warning") == len(found) == 4
+    assert found.summary().count("nothing found") == len(found) == 4
 
 
 def test_pairs_without_overlap_are_named() -> None:

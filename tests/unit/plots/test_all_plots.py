@@ -210,7 +210,7 @@ def test_every_word_is_in_some_picture() -> None:
     source = "".join(
         path.read_text(encoding="utf-8") for path in Path(plots.__file__).parent.glob("*.py")
     )
-    composed = ("status_", "title_", "miss_", "given_")
+    composed = ("status_", "title_", "miss_", "given_", "line_since_", "plan_")
     unused = [
         key
         for key in plots.ENGLISH

@@ -105,7 +105,8 @@ def test_nothing_by_which_counts_could_be_tried_out(sparse: list[Any]) -> None:
     # In the order of no criterion.
     sizes = [row[1].value for row in models.rows]
     assert sizes == sorted(sizes)
-    assert len(models.rows) == 25
+    # One of the 25 would have told a small count together with the others.
+    assert len(models.rows) == 24
     assert "Models close to the best one: left out" in text
     assert "Histories that the model describes worst: left out" in text
     # Some pair of lists shares fewer persons than may be shown, and scenarios may lean on them.
