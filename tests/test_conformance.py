@@ -139,7 +139,7 @@ def test_a_label_is_short_and_makes_the_estimator_again(case) -> None:
 def test_bootstrap_of_any_estimator(case) -> None:
     estimator, dataset = case
     table = load(dataset)
-    runs = [mse.bootstrap(estimator, table, 30, seed=1, n_jobs=n) for n in (1, 2)]
+    runs = [mse.bootstrap(estimator, table, 20, seed=1, n_jobs=n) for n in (1, 2)]
     assert (runs[0].draws == runs[1].draws).all()
     assert runs[0].total == estimator.fit(table).population.total
     assert not math.isnan(runs[0].interval()[0])
