@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from mse.data.table import CaptureTable
 from mse.disclosure.cells import REST, known_bounds
 from mse.disclosure.count_tables import UNKNOWN, history_key, list_key, pair_key
 from mse.disclosure.leaning import cell_counts
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mse._typing import FloatArray
-    from mse.data.table import CaptureTable
     from mse.disclosure.cells import Key, Publication
     from mse.disclosure.rules import Rules
 
@@ -248,7 +248,8 @@ def system_of(publication: Publication, table: CaptureTable | None) -> System | 
     """Find the system of a publication, one for all that leaves with it; None where there is no complete table."""
     if not publication.rules.suppresses or not publication.rules.secondary:
         return None
-    if table is None or not table.is_complete or table.margins is not None:
+    # Counts of one register have no histories: their figures are held by what they lean on alone.
+    if not isinstance(table, CaptureTable) or not table.is_complete or table.margins is not None:
         return None
     if math.prod(table.shape) > _MOST_CELLS:
         return None

@@ -249,3 +249,16 @@ def test_a_replicate_chooses_the_family_again() -> None:
         mse.bootstrap(search, table, 40, candidates=1, seed=1, n_jobs=1).interval_kind
         == "percentile"
     )
+
+
+def test_an_estimate_of_counts_leaves_protected() -> None:
+    p = mse.SingleRegister("geometric", "gender").fit(MIGRANTS).population
+    shown = mse.disclosure.protect(p, mse.disclosure.rules("cbs"), table=MIGRANTS)
+    assert shown.total % 5 == 0
+    assert abs(shown.total / p.total - 1) < 0.02
+    low, high = shown.interval(0.95)
+    assert low <= p.interval(0.95)[0]
+    assert high >= p.interval(0.95)[1]
+    assert "1,880" in shown.summary()
+    both = mse.compare(MIGRANTS, [mse.SingleRegister("chao"), mse.SingleRegister("zelterman")])
+    assert len(mse.disclosure.protect(both, mse.disclosure.rules("cbs")).to_frame()) == 2
