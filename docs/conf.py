@@ -38,7 +38,10 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": []}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+# Pages of the first level have no section to navigate in.
+html_sidebars = {"*": []}
 # Formulas as MathML, which browsers show by themselves: the pages ask no other host for anything.
 html_math_renderer = "mathml"
 

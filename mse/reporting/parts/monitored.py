@@ -57,6 +57,10 @@ def monitor_answer(context: Context, monitor: Monitor) -> Iterator[Block]:
     known = known_periods(monitor)
     if not known:
         subject = context.subject(monitor.population.info)
+        if SUPPRESSED in {cell.status for cell in monitor.cells.values()}:
+            # That it is withheld does not say that the data determine nothing.
+            yield Paragraph(say.rich("answer.suppressed", subject=subject), "lead")
+            return
         observed = context.counted(monitor.population.observed)
         none = Text(say("answer.none"), strong=True)
         lead = say.rich("answer.lead_none", none=none, subject=subject, observed=observed)

@@ -149,6 +149,13 @@ def test_a_monitor_is_protected(monitored: Any, yearly: mse.CaptureTable) -> Non
     assert report.disclosure == "cbs"
 
 
+def test_what_is_withheld_is_not_said_to_be_undetermined(monitored: Any) -> None:
+    # Without the table nobody can tell how few persons the figures lean on, so all of them are withheld.
+    text = text_of(quick([monitored], disclosure="cbs", language="en"))
+    assert "The estimate is not shown, to protect persons" in text
+    assert "No total can be estimated" not in text
+
+
 def test_rules_from_a_file(tmp_path: Any, sparse: list[Any]) -> None:
     path = tmp_path / "office.toml"
     path.write_text('like = "cbs"\nthreshold = 20\n', encoding="utf-8")
