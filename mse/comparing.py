@@ -513,11 +513,6 @@ class Bootstrapped:
     resampling: Resampling = "population"
     seed: int = 1
 
-    @property
-    def takes_counts(self) -> bool:
-        """Whether the estimator is for a table of counts of one register."""
-        return bool(getattr(self.estimator, "takes_counts", False))
-
     def fit(self, table: CaptureTable) -> BootstrappedFit:
         """Fit the estimator, and repeat it on resampled tables.
 

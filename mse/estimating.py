@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mse.answer.intervals import DEFAULT_LEVEL
+from mse.answer.protocols import suited
 from mse.bayes.heterogeneity import HeterogeneousLogLinear
 from mse.comparing import (
     _BOOTSTRAP_INTERVALS,
     _OWN_INTERVALS,
     BootstrappedFit,
     _made,
-    compare,
     default_estimator,
 )
 from mse.data.count_table import CountTable
@@ -154,7 +154,7 @@ def estimate(
             progress=progress,
         )
         if bootstrapped and (table.margins is None or table.margins.overlaps is None)
-        else compare(table, [chosen]).populations[0]
+        else chosen.fit(suited(chosen, table)).population
     )
     asked = estimator is None if heterogeneity is None else heterogeneity
     if isinstance(table, CountTable):

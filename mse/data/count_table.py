@@ -17,6 +17,7 @@ from mse._drawing import Drawn
 from mse._typing import FrozenDict
 from mse.data.checks import Problems, as_names, check_unknown, listed
 from mse.data.columns import count_column, factor, factorize, read_columns
+from mse.data.kinds import NoLists
 from mse.data.patterns import TableInfo
 from mse.errors import InvalidTableError
 
@@ -33,7 +34,7 @@ MOST_TIMES = 1_000_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CountTable(Drawn):
+class CountTable(NoLists, Drawn):
     """Counts of how often each person was seen in one register; those never seen are not in it.
 
     Make one with `from_frame`, `from_records` or `from_frequencies`. Rows that agree in everything are one.
@@ -69,6 +70,10 @@ class CountTable(Drawn):
     CountTable(register; 1,880 observed, 2,185 times)
     """
 
+    #: Who takes such a table.
+    _meant_for: ClassVar[str] = (
+        "mse.SingleRegister and mse.SingleRegisterSearch take it, alone, in mse.compare and in mse.bootstrap."
+    )
     #: Of every table: nothing in it is known in part, and it has no margins.
     is_complete: ClassVar[bool] = True
     margins: ClassVar[None] = None

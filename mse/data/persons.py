@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import pandas as pd
 from mse._typing import FrozenDict
 from mse.data.checks import Problems, as_names, check_names, check_unknown
 from mse.data.columns import Factor, factor, factorize, list_columns, read_columns
+from mse.data.kinds import NoLists
 from mse.data.patterns import TableInfo
 from mse.data.table import CaptureTable
 
@@ -30,7 +31,7 @@ _IMPUTE = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PersonTable:
+class PersonTable(NoLists):
     """Observed persons by the lists they are on, with covariates that may be continuous.
 
     Make one with `from_frame`. Where every covariate is a category a `CaptureTable` says the same, and
@@ -60,6 +61,11 @@ class PersonTable:
     >>> mse.PersonTable.from_frame(df, lists=["a", "b"], covariates=["age"])
     PersonTable(lists: a, b; age; 3 observed)
     """
+
+    #: Who takes such a table.
+    _meant_for: ClassVar[str] = (
+        "mse.HugginsAlho and mse.DoublyRobust take it; table.counted() is the table of its lists alone."
+    )
 
     lists: tuple[str, ...]
     on: BoolArray

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mse.comparing import compare
+from mse.data.table import CaptureTable
 from mse.disclosure.attack import attack
 from mse.errors import ModelError
 from mse.registry import estimator_of
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mse.answer.protocols import Estimator
-    from mse.data.table import CaptureTable
     from mse.disclosure.rules import Rules
 
 SCHEMA = "mse.private/1"
@@ -125,7 +125,9 @@ class Bundle:
             )
         run: dict[str, Any] = {"seed": asked, "published": dict(published)}
         if table is not None:
-            run |= {"fingerprint": table.fingerprint, "patterns": table.patterns.tolist()}
+            run["fingerprint"] = table.fingerprint
+        if isinstance(table, CaptureTable):
+            run |= {"patterns": table.patterns.tolist()}
             run |= {"low": table.low.tolist(), "high": table.high.tolist()}
         noted = replace(self, runs=(*self.runs, run))
         noted._write()

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import mse
+from mse.cli import app
 from mse.comparing import Bootstrapped
 from mse.errors import ModelError
+from tests.estimators import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MIGRANTS = mse.load_dataset("irregular_migrants")
 PLAIN = mse.CountTable.from_frequencies({1: 1645, 2: 183, 3: 37, 4: 13, 5: 1, 6: 1})
@@ -262,3 +269,30 @@ def test_an_estimate_of_counts_leaves_protected() -> None:
     assert "1,880" in shown.summary()
     both = mse.compare(MIGRANTS, [mse.SingleRegister("chao"), mse.SingleRegister("zelterman")])
     assert len(mse.disclosure.protect(both, mse.disclosure.rules("cbs")).to_frame()) == 2
+
+
+def test_who_takes_it_for_lists_is_told_so() -> None:
+    persons = load("persons")
+    wrong = (
+        lambda: mse.LogLinear("main").fit(MIGRANTS),
+        lambda: mse.LogLinear("main").fit(persons),
+        lambda: mse.estimate(persons),
+        lambda: mse.sensitivity.leave_one_out(mse.SingleRegister(), MIGRANTS),
+        lambda: mse.diagnostics.check(MIGRANTS),
+        lambda: mse.disclosure.protect(
+            mse.compare(persons, [mse.HugginsAlho()]), mse.disclosure.rules("cbs")
+        ),
+    )
+    for each in wrong:
+        with pytest.raises(ModelError, match="a CaptureTable of overlapping lists is expected"):
+            each()
+    assert not hasattr(MIGRANTS, "shape")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        MIGRANTS.nothing  # noqa: B018
+
+
+def test_a_run_on_counts_is_noted_in_the_private_bundle(tmp_path: Path) -> None:
+    options = ("--disclosure", "cbs", "--private", str(tmp_path / "kept.json"))
+    found = CliRunner().invoke(app, ["compare", "irregular_migrants", *options])
+    assert found.exit_code == 0, found.output
+    assert MIGRANTS.fingerprint in (tmp_path / "kept.json").read_text(encoding="utf-8")
