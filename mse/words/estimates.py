@@ -27,6 +27,7 @@ from mse.answer.shown import (
     words_for,
 )
 from mse.comparing import Comparison
+from mse.errors import ModelError
 from mse.messages import MARK, SOURCE, Message
 from mse.words.catalogue import language_of
 
@@ -285,13 +286,21 @@ def _strata(estimate: PopulationEstimate, level: float) -> Section:
         return Section("By stratum")
     strata = estimate.strata
     columns = [strata.names] if len(strata.cells) <= _MAX_STRATA else [(n,) for n in strata.names]
-    tables = [_layout(estimate.margin(*names, level=level)) for names in columns]
+    tables = [text for names in columns for text in _published(estimate, names, level)]
     kind, given = kind_of_parts(estimate)
     note = ", ".join(part for part in (_EN.kind(kind), given) if part)
     note = f" ({note})" if note else ""
     bound = " (at least)" * estimate.lower_bound
     heading = f"By {' and '.join(strata.names)}, estimated{bound}, {100 * level:g}% intervals{note}"
     return Section(heading, verbatim="\n\n".join(tables))
+
+
+def _published(estimate: PopulationEstimate, names: tuple[str, ...], level: float) -> Iterator[str]:
+    """Lay out the estimates by some covariates, where those of a protected one are published."""
+    try:
+        yield _layout(estimate.margin(*names, level=level))
+    except ModelError:
+        return
 
 
 def _layout(frame: pd.DataFrame) -> str:

@@ -197,21 +197,27 @@ def _table(monitor: Monitor, rows: Sequence[tuple[Cell, Sequence[Level]]], *name
 
 def _alike(monitor: Monitor) -> str:
     """Lay out the totals by period that take people for alike."""
-    ends = ((each, monitor.alike.cells[each, ()].figures["total"]) for each in monitor.levels)
-    rows = [[str(each), span(found.low, found.high), persons(found.point)] for each, found in ends]
+    rows = [[str(each), *_total(monitor.alike.cells[each, ()])] for each in monitor.levels]
     return layout([monitor.period, "estimated total", "point"], rows)
+
+
+def _total(cell: Cell) -> list[str]:
+    """Write the interval and the point of a total, or why there is none."""
+    total = cell.figures["total"]
+    if isnan(total.point):
+        blank = MARK if cell.status == SUPPRESSED else "-"
+        return [_WHY.get(cell.status, cell.status.replace("_", " ")), blank]
+    return [span(total.low, total.high), persons(total.point)]
 
 
 def _figures(monitor: Monitor, cell: Cell) -> list[str]:
     total, coverage, rate = (cell.figures[name] for name in ("total", "coverage", "rate"))
     if isnan(total.point):
-        blank = MARK if cell.status == SUPPRESSED else "-"
-        figures = [_WHY.get(cell.status, cell.status.replace("_", " ")), *([blank] * 3)]
-        return [registered(cell.observed), *figures, *([blank] * 2 * monitor.has_rates)]
+        why, blank = _total(cell)
+        return [registered(cell.observed), why, *([blank] * (3 + 2 * monitor.has_rates))]
     found = [
         registered(cell.observed),
-        span(total.low, total.high),
-        persons(total.point),
+        *_total(cell),
         _share_span(coverage),
         share(coverage.point),
     ]

@@ -154,6 +154,9 @@ def test_what_is_withheld_is_not_said_to_be_undetermined(monitored: Any) -> None
     text = text_of(quick([monitored], disclosure="cbs", language="en"))
     assert "The estimate is not shown, to protect persons" in text
     assert "No total can be estimated" not in text
+    shown = mse.disclosure.protect(monitored, mse.disclosure.rules("cbs"))
+    assert "not estimable" not in shown.summary()
+    assert "not shown" in shown.population.summary()
 
 
 def test_rules_from_a_file(tmp_path: Any, sparse: list[Any]) -> None:
