@@ -29,6 +29,7 @@ from mse.cli.options import (
     Workers,
     allowed,
     bundle_for,
+    held,
     names_in,
     operated,
     plain_errors,
@@ -136,6 +137,7 @@ def monitor_command(
         axes = [each for each in dict.fromkeys([*named, *further]) if each != period]
         read = understand(source, reading, period=period, covariates=axes)
         table = operated(table_in(read, source), operating, not_operating, period)
+        table = held(bundle, rules, table)
         found = monitor(
             table,
             period,

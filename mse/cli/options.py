@@ -393,6 +393,21 @@ def bundle_for(rules: Rules | None, path: Path | None) -> Bundle | None:
     return Bundle.at(path)
 
 
+def held(bundle: Bundle | None, rules: Rules | None, table: CaptureTable) -> CaptureTable:
+    """Take strata that changed too little since they were last published as they were, and say so to those inside."""
+    if bundle is None or rules is None:
+        return table
+    found, waits = bundle.held(table, rules)
+    if waits:
+        typer.echo(
+            f"mse: taken as last published, since fewer persons than may be shown came or went: {len(waits):,} of "
+            f"{found.n_strata:,} strata. They wait until the difference is larger; Bundle.held in Python names "
+            "them. This line stays inside.",
+            err=True,
+        )
+    return found
+
+
 def released(thing: _Thing, asked: Rules | None, **options: Any) -> _Thing:
     """Take out of a result what may not leave under the rules that were asked for."""
     from mse.disclosure import Rules, check, protect
