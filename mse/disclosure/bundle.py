@@ -9,7 +9,7 @@ import os
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mse.comparing import compare
 from mse.data.table import CaptureTable
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from mse.answer.protocols import Estimator
     from mse.disclosure.rules import Rules
+
+_Table = TypeVar("_Table")
 
 SCHEMA = "mse.private/1"
 #: Bits of the key: nobody can try them all, as they can try the seeds that people choose.
@@ -102,7 +104,7 @@ class Bundle:
             for each in found
         ]
 
-    def held(self, table: CaptureTable, rules: Rules) -> tuple[CaptureTable, tuple[str, ...]]:
+    def held(self, table: _Table, rules: Rules) -> tuple[_Table, tuple[str, ...]]:
         """Take strata that changed by fewer persons than may be shown as they were when last published.
 
         A year is published again with a few late registrations: the difference between the two publications is a
@@ -112,7 +114,7 @@ class Bundle:
         Parameters
         ----------
         table : CaptureTable
-            What is to be published now.
+            What is to be published now; tables of another kind pass.
         rules : Rules
             What is protected.
 
@@ -136,10 +138,12 @@ class Bundle:
         (203, 200)
         """
         kept = self.path is not None or self.runs
-        known = isinstance(table, CaptureTable) and table.is_complete and table.margins is None
-        if not rules.suppresses or not kept or not known or math.prod(table.shape) > _MOST_CELLS:
+        if not rules.suppresses or not kept or not isinstance(table, CaptureTable):
             return table, ()
-        return waiting(self.runs, table, rules.threshold)
+        small = math.prod(table.shape) <= _MOST_CELLS
+        if not table.is_complete or table.margins is not None or not small:
+            return table, ()
+        return cast("tuple[_Table, tuple[str, ...]]", waiting(self.runs, table, rules.threshold))
 
     def with_run(
         self,
