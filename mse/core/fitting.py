@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mse.core._compiled import kernel
-from mse.core._threads import one_thread
+from mse.core._threads import in_threads, one_thread
 from mse.core.exact_check import FACE, FIT, LIMITS_OF_MODEL, ExactCheck, ask
 from mse.core.existence import (
     FINITE,
@@ -394,6 +394,10 @@ def fit_each(tables, members, starts, rule, design, work, asked, out):  # type: 
                 out.coefficients[t, m, work.chosen[i]] = work.b[i]
 
 
+#: Models that are worth a thread.
+MODELS_FOR_A_THREAD = 1000
+
+
 def nothing_fitted(n_tables: int, n_models: int, design: Design, n_coefficients: int) -> BatchFit:
     """Make room for fits; with 0 coefficients these are not kept."""
     size = (n_tables, n_models)
@@ -430,9 +434,16 @@ def fit_models(
         return out
     design, first = with_unions(design), np.zeros(0) if start is None else start
     starts = np.repeat(first[None], len(members), axis=0)
-    work = make_workspace(design)
-    with ExactCheck(design, work) as check:
-        fit_each(tables, members, starts, rule, design, work, check.asked, out)
+
+    def fit_some(models: slice) -> None:
+        work = make_workspace(design)
+        part = BatchFit(*(each[:, models] for each in out))  # type: ignore[arg-type]
+        with ExactCheck(design, work) as check:
+            fit_each(tables, members[models], starts[models], rule, design, work, check.asked, part)
+
+    # What a rule rules out hangs on what was fitted before.
+    free = rule is NO_RULE and len(tables) == 1
+    in_threads(fit_some, len(members), MODELS_FOR_A_THREAD if free else len(members))
     return out
 
 
