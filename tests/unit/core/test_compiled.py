@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import numpy as np
 import pytest
-from numba.core.caching import IndexDataCacheFile, NullCache, NullCache
+from numba.core.caching import IndexDataCacheFile, NullCache
 
 import mse
 from mse.core import _compiled
