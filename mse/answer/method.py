@@ -61,9 +61,11 @@ class Method:
     @property
     def assumptions(self) -> tuple[str, ...]:
         """What its estimates rest on, one or two sentences for each assumption."""
-        before = Message("assumption.closed"), Message("assumption.linkage")
+        of_one = "_register" * (self.takes == "counts")
+        closed, linkage = Message(f"assumption.closed{of_one}"), Message("assumption.linkage")
         own = map(Message.known, filter(None, (self.dependence, self.homogeneity)))
-        return (*before, *own, Message("assumption.overcoverage"), Message("assumption.positive"))
+        after = (Message(f"assumption.{name}{of_one}") for name in ("overcoverage", "positive"))
+        return (closed, linkage, *own, *after)
 
 
 #: The assumptions of an estimate whose method names no others.

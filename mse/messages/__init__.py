@@ -9,11 +9,11 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from string import Formatter
-from typing import Any, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 
 from mse._typing import FrozenDict
 from mse.errors import ModelError
@@ -225,6 +225,13 @@ class Catalogue:
 
     code: str
     messages: Mapping[str, str] = field(repr=False)
+    #: Keys whose texts are others than those that results speak.
+    own: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def about(self, section: str) -> Self:
+        """Speak of a subject that has texts of its own in place of some, in a section with their keys."""
+        texts = self.section(section)
+        return replace(self, messages=FrozenDict({**self.messages, **texts}), own=frozenset(texts))
 
     def __call__(self, key: str, /, **fields: Any) -> str:
         """Fill in a text; of one for one and one for several the field ``n`` decides."""
@@ -256,9 +263,9 @@ class Catalogue:
 
     def translated(self, text: str) -> str | None:
         """Say what a result says; None where there is no text for it in this language."""
-        if self.code == SOURCE or not text.strip():
-            return text
         said = Message.known(text)
+        if not text.strip() or (self.code == SOURCE and getattr(said, "key", "") not in self.own):
+            return text
         return self(said.key, **said.fields) if self.knows(said) else None  # type: ignore[attr-defined]
 
     def knows(self, text: str) -> bool:

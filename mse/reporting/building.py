@@ -216,13 +216,15 @@ def build_report(
     say = language_of(language)
     rules = rules_of(disclosure)
     evidence = gather(results)
+    one = len(evidence.lists) == 1
+    say = say.about("one_register") if one else say
     evidence, counts = shielded(evidence, rules, level)
     context = Context(evidence, counts, say, rules, level, pictures=figures)
     named = inline(title) if title else _title(context)
     day = (date or dt.date.today()).isoformat()
     return Report(
         title=named,
-        subtitle=say(f"document.subtitle{'_register' * (len(evidence.lists) == 1)}"),
+        subtitle=say(f"document.subtitle{'_register' * one}"),
         language=language,
         date=day,
         disclosure=rules.name,
