@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise, product
 from math import isfinite, nan
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -244,6 +244,24 @@ class GroupRule:
         return self.name not in where or self.level in _several(where[self.name])
 
 
+class LatePeriod(NamedTuple):
+    """What is in of a preliminary period, and what may become of its figures."""
+
+    registered: int  # persons so far
+    expected: Figure  # persons registered in the end
+    later: Figure  # the estimate, taking people for alike, from the table as it will be
+    shares: Mapping[str, float]  # of the registrations of each list that are in
+    not_in: tuple[str, ...]  # lists of which nothing is in
+
+
+@dataclass(frozen=True)
+class Late:
+    """Registrations that are still to come, at a date."""
+
+    as_of: str
+    periods: Mapping[Level, LatePeriod]  # that are preliminary
+
+
 #: One level of one covariate; nothing for everybody.
 _Group: TypeAlias = "tuple[tuple[str, Level], ...]"
 
@@ -268,6 +286,7 @@ class Monitor(Result):
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what every model has that was searched, and what was summed over
     group_rules: tuple[GroupRule, ...] = ()  # of registration in single groups, where they changed
+    late: Late | None = None  # what is still to come, where that was asked
 
     # Figures -----------------------------------------------------------------------------------
 
@@ -285,6 +304,11 @@ class Monitor(Result):
     def replicates(self) -> int:
         """Number of draws."""
         return len(self.joint.totals)
+
+    @property
+    def preliminary(self) -> tuple[Level, ...]:
+        """Periods of which registrations are still to come."""
+        return () if self.late is None else tuple(self.late.periods)
 
     @property
     def levels(self) -> tuple[Level, ...]:
