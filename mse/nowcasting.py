@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -34,6 +35,10 @@ MONTH = 365.25 / 12
 COMPLETE = 0.995
 #: A registration that is in was possible: shares of lists that report late are at least this.
 LEAST_SHARE = 1e-3
+#: Times at which it is known how much is in: these days, then every half month.
+FIRST_DAYS = (0, 1, 4, 8, 15)
+#: Days of a month over which the share that is in is averaged.
+DAYS = 10
 #: Registrations of a list in a period from which on their mean delay tells something.
 FEW = 10
 #: Numbers in arrays of columns of the model; more do not fit in the memory of most machines.
@@ -393,6 +398,7 @@ class _Units(NamedTuple):
 
     member: BoolArray  # (U, K)
     codes: IntArray  # (U, D)
+    event: FloatArray  # (U,) day, from 1970 on
     month: IntArray  # (U,) of the event
     delay: FloatArray  # (U, K) months until they were in; NaN where they are not
 
@@ -404,7 +410,8 @@ def _units(coded: readers.Coded, rows: pd.DataFrame) -> _Units:
     codes = np.stack(coded.columns[k:], axis=1).astype(np.int64)
     date, received = rows.attrs["date"], rows.attrs["received"]
     if received is None:
-        return _Units(member, codes, np.zeros(size, dtype=np.int64), np.where(member, 0.0, np.nan))
+        nowhere = np.zeros(size)
+        return _Units(member, codes, nowhere, nowhere.astype(np.int64), np.where(member, 0.0, np.nan))
     day, came = (_days(rows[name]) for name in (date, received))
     event = np.full(size, np.inf)
     np.minimum.at(event, coded.of_row, day)
@@ -413,7 +420,7 @@ def _units(coded: readers.Coded, rows: pd.DataFrame) -> _Units:
     when = pd.to_datetime(event, unit="D")
     month = (12 * when.year + when.month - 1).to_numpy(np.int64)
     delay = np.where(member, np.maximum(first - event[:, None], 0) / MONTH, np.nan)
-    return _Units(member, codes, month, delay)
+    return _Units(member, codes, event, month, delay)
 
 
 def _days(column: pd.Series[Any]) -> FloatArray:
@@ -421,10 +428,9 @@ def _days(column: pd.Series[Any]) -> FloatArray:
     return found
 
 
-def _middle(month: IntArray) -> FloatArray:
-    """Day in the middle of each month."""
-    begin = (month // 12 - 1970).astype("datetime64[Y]").astype("datetime64[M]") + month % 12
-    return np.asarray(begin.astype("datetime64[D]").astype(np.float64) + MONTH / 2)
+def _begin(month: IntArray) -> FloatArray:
+    """First day of each month."""
+    return np.asarray((month - 12 * 1970).astype("datetime64[M]").astype("datetime64[D]").astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -477,34 +483,36 @@ class _Work:
 
     # How much is in
 
-    @property
-    def longest(self) -> int:
-        """Months after which nothing more comes."""
+    @cached_property
+    def edges(self) -> FloatArray:
+        """Times in months at which it is known how much is in: days at first, then half months."""
         seen = self.units.delay[np.isfinite(self.units.delay)]
-        most = int(np.floor(seen.max(initial=0.0))) + 1
-        return min(self.settled, most)
+        most = min(seen.max(initial=0.0) + 1 / MONTH, float(self.settled))
+        times = np.concatenate([np.array(FIRST_DAYS) / MONTH, np.arange(1, self.settled + 0.5, 0.5)])
+        return np.append(times[times < most], most)
 
     def delays(self, rng: np.random.Generator | None = None) -> FloatArray:
-        """Share of the registrations of each list that is in after whole months, (K, D + 1).
+        """Share of the registrations of each list that is in after the times `edges`, (K, E).
 
         With a generator the months of events have random weights (Rubin 1981), which holds that months differ.
         """
-        if not self.late:
-            return np.array([[0.0, 1.0]] * self.units.member.shape[1])
         months, at = np.unique(self.units.month, return_inverse=True)
         weight = np.ones(len(months)) if rng is None else rng.exponential(size=len(months))
         who, register = np.nonzero(self.units.member)
         delay = self.units.delay[who, register]
-        age = (self.day - _middle(self.units.month)[who]) / MONTH
-        # The event is in the middle of its month; what came in is never later than now.
-        known = delay < self.longest
+        known = delay < self.edges[-1]
         return late.reporting_shares(
             delay[known],
-            np.maximum(age, delay)[known],
+            self._age(who)[known],
             register[known],
             weight[at][who][known],
-            (self.units.member.shape[1], self.longest),
+            self.units.member.shape[1],
+            self.edges,
         )
+
+    def _age(self, units: Any) -> FloatArray:
+        """Months from the event to the end of the date."""
+        return np.asarray((self.day + 1 - self.units.event[units]) / MONTH)
 
     def stretch(self, preliminary: tuple[int, ...]) -> tuple[float, float]:
         """Find how far complete periods differ in how late lists report."""
@@ -513,7 +521,7 @@ class _Work:
         for t in range(periods):
             of_period = self.units.delay[self.units.codes[:, 0] == t]
             for j in range(k) if t not in preliminary else ():
-                delay = of_period[:, j][of_period[:, j] < self.longest]
+                delay = of_period[:, j][of_period[:, j] < self.edges[-1]]
                 if len(delay) >= FEW and delay.mean() > 0:
                     mean[j, t] = np.log(delay.mean())
                     variance[j, t] = delay.var() / len(delay) / delay.mean() ** 2
@@ -524,27 +532,37 @@ class _Work:
     ) -> FloatArray:
         """Draw how far the delays of each list are stretched in a period, (K,) log scale."""
         here = self.units.codes[:, 0] == t
-        age = (self.day - _middle(self.units.month[here])) / MONTH
+        age = self._age(here)
         found = np.zeros(len(delays))
         for j, shares in enumerate(delays):
             delay = self.units.delay[here, j]
-            known = delay < self.longest
-            of_list = delay[known], np.maximum(age, delay)[known]
-            found[j] = late.drawn_stretch(shares, *of_list, spread, rng)
+            known = delay < self.edges[-1]
+            found[j] = late.drawn_stretch(
+                shares, self.edges, delay[known], age[known], spread, rng
+            )
         return found
 
     def share(self, t: int, delays: FloatArray, stretch: FloatArray | None = None) -> FloatArray:
-        """Share that is in of each list, by month of a period, (K, A)."""
-        months = self.spans.first[t] + np.arange(self.spans.length[t])
-        age = (self.day - _middle(months)) / MONTH if self.late else np.ones(len(months))
-        age = np.maximum(age, 0.0)
-        ages = [age] * len(delays) if stretch is None else age * np.exp(-stretch)[:, None]
-        shares = [late.share_in(each[None], a)[0] for each, a in zip(delays, ages, strict=True)]
-        found = np.maximum(np.array(shares), LEAST_SHARE)
+        """Share that is in of each list, by month of a period, (K, A): the mean over the days of the month."""
+        months, size = int(self.spans.length[t]), len(delays)
+        if self.late:
+            begin = _begin(self.spans.first[t] + np.arange(months))
+            ages = self.day + 1 - begin[:, None] - MONTH * (np.arange(DAYS) + 0.5) / DAYS
+            ages = np.maximum(ages, 0.0) / MONTH
+            factor = np.ones(size) if stretch is None else np.exp(-stretch)
+            found = np.array(
+                [
+                    np.interp(ages * each, self.edges, shares).mean(axis=1)
+                    for each, shares in zip(factor, delays, strict=True)
+                ]
+            )
+            found = np.maximum(found, LEAST_SHARE)
+        else:
+            found = np.ones((size, months))
         found[self.absent[:, t]] = 0.0
         return found
 
-    @property
+    @cached_property
     def preliminary(self) -> tuple[int, ...]:
         """Periods of which something is still to come."""
         delays = self.delays()
@@ -585,7 +603,7 @@ class _Work:
     ) -> CaptureTable:
         """Draw a table as it will be."""
         preliminary = self.preliminary
-        delays = self.delays(rng if self.late else None)
+        delays = self.delays(rng)
         stratum = self._strata(rng)
         shares = {}
         for t in preliminary:
@@ -696,8 +714,8 @@ def _check_over(
     levels: Sequence[Level], spans: _Spans, day: float, when: pd.Timestamp, period: str
 ) -> None:
     """Refuse periods that are not over."""
-    ends = _middle(spans.first + spans.length) - MONTH / 2
-    open_ = [each for each, end in zip(levels, ends, strict=True) if end > day + 1.5]
+    ends = _begin(spans.first + spans.length)
+    open_ = [each for each, end in zip(levels, ends, strict=True) if end > day + 1]
     if open_:
         raise InvalidTableError(
             f"On {when.date()} the {period} {listed(open_)} is not over: expected a date as_of after its end, since "

@@ -23,7 +23,7 @@ DRIFT, DRIFT_WORTH = 0.25, 2.0
 STRETCH, STRETCH_WORTH = 0.1, 2.0
 #: Stretches that are tried: so many on a grid, as far as so many standard deviations.
 TRIED, FAR = 61, 4.0
-#: A share of the delays may be anything: one that was never seen so long does not rule a stretch out.
+#: A share of the delays may be anything: one that was never seen so long does not rule out that all are longer.
 ANY_DELAY = 0.01
 #: Least spread of the numbers of neighboring months, log scale.
 LEAST_MONTHLY = 0.1
@@ -39,41 +39,35 @@ def reporting_shares(
     age: FloatArray,
     register: IntArray,
     weight: FloatArray,
-    size: tuple[int, int],
+    n_lists: int,
+    edges: FloatArray,
 ) -> FloatArray:
-    """Find the share of the registrations of each list that is in after whole months, (K, D + 1).
+    """Find the share of the registrations of each list that is in after some times, (K, E).
 
-    delay, age: (R,) months from the event until the registration came in, and until now: ``delay <= age``
+    delay, age: (R,) months from the event until the registration came in, and until now: ``delay < age``
     register, weight: (R,) list of each, and how often it counts
-    size: K lists, and D months after which nothing more comes
+    edges: (E,) times in months, from 0 up to the one after which nothing more comes
 
     What came in was not later than now, so delays are truncated on the right. Looking back in time they are not:
-    of those that came within d + 1 months, the share that came in the last of these is estimated from events at
-    least so long ago, and F(d) is the product of one less those shares (Kalbfleisch & Lawless 1991; Lawless 1994).
-    A list with few registrations borrows from all of them.
+    of those that came before a time, the share that came in the last stretch before it is estimated from events at
+    least so long ago, and F is the product of one less those shares (Kalbfleisch & Lawless 1991; Lawless 1994). A
+    list with few registrations borrows from all of them.
     """
-    n_lists, longest = size
-    month = np.floor(delay).astype(np.int64)
-    came = np.zeros((n_lists, longest))
-    within = np.zeros((n_lists, longest))
-    for d in range(longest):
-        known = (age >= d + 1) & (month <= d)
+    stretches = len(edges) - 1
+    place = np.searchsorted(edges, delay, side="right") - 1
+    came, within = np.zeros((2, n_lists, stretches))
+    for d in range(stretches):
+        known = (age >= edges[d + 1]) & (place <= d)
         within[:, d] = np.bincount(register[known], weight[known], n_lists)
-        now = known & (month == d)
+        now = known & (place == d)
         came[:, d] = np.bincount(register[now], weight[now], n_lists)
     of_all = came.sum(axis=0) / np.maximum(within.sum(axis=0), 1e-12)
     hazard = (came + BORROWED * of_all) / (within + BORROWED)
-    shares = np.ones((n_lists, longest + 1))
-    for d in range(longest - 1, -1, -1):
+    shares = np.ones((n_lists, stretches + 1))
+    for d in range(stretches - 1, -1, -1):
         shares[:, d] = shares[:, d + 1] * (1 - hazard[:, d])
     shares[:, 0] = 0.0
     return shares
-
-
-def share_in(shares: FloatArray, age: FloatArray) -> FloatArray:
-    """Read off the share that is in at given ages in months, (K, A); between whole months on a line."""
-    months = np.arange(shares.shape[1])
-    return np.array([np.interp(age, months, each) for each in shares]).reshape(len(shares), -1)
 
 
 def stretch_of(mean: FloatArray, variance: FloatArray) -> tuple[float, float]:
@@ -94,26 +88,31 @@ def stretch_of(mean: FloatArray, variance: FloatArray) -> tuple[float, float]:
 
 
 def drawn_stretch(
-    shares: FloatArray, delay: FloatArray, age: FloatArray, spread: float, rng: np.random.Generator
+    shares: FloatArray,
+    edges: FloatArray,
+    delay: FloatArray,
+    age: FloatArray,
+    spread: float,
+    rng: np.random.Generator,
 ) -> float:
     """Draw how far the delays of one list are stretched in a period, log scale, given those that are in.
 
-    shares: (D + 1,) in after whole months, in all periods
-    delay, age: (R,) of the period, ``delay <= age``; spread: standard deviation before these are seen
+    shares: (E,) in after the times `edges`, in all periods
+    delay, age: (R,) of the period, ``delay < age``; spread: standard deviation before these are seen
     """
-    tried = np.linspace(-FAR, FAR, TRIED) * spread
-    months, slopes = np.arange(len(shares)), np.append(np.diff(shares), 0.0)
-    even = 1 / (len(shares) - 1)
-    weight = -0.5 * (tried / max(spread, 1e-12)) ** 2
-    for at, each in enumerate(tried):
+    standard = np.linspace(-FAR, FAR, TRIED)
+    weight = -0.5 * standard**2
+    slopes = np.append(np.diff(shares) / np.diff(edges), 0.0)
+    even = 1 / edges[-1]
+    for at, each in enumerate(standard * spread):
         x, most = delay * np.exp(-each), age * np.exp(-each)
-        density = (1 - ANY_DELAY) * slopes[np.minimum(x.astype(np.int64), len(slopes) - 1)]
-        reached = (1 - ANY_DELAY) * np.interp(most, months, shares)
-        density = density + ANY_DELAY * even
-        reached = reached + ANY_DELAY * np.maximum(np.minimum(most * even, 1.0), 1e-6)
-        weight[at] += np.log(density).sum() - each * len(x) - np.log(reached).sum()
+        density = (1 - ANY_DELAY) * slopes[np.searchsorted(edges, x, side="right") - 1]
+        reached = (1 - ANY_DELAY) * np.interp(most, edges, shares)
+        reached = reached + ANY_DELAY * np.minimum(most * even, 1.0)
+        weight[at] += np.log(density + ANY_DELAY * even).sum() - each * len(x)
+        weight[at] -= np.log(reached).sum()
     chance = np.exp(weight - weight.max())
-    return float(rng.choice(tried, p=chance / chance.sum()))
+    return float(rng.choice(standard * spread, p=chance / chance.sum()))
 
 
 # Who is on which list in the end, where some registrations are still to come ---------------------------
