@@ -52,6 +52,7 @@ _HOMES = ESTIMATORS | {
     "nowcast": "mse.nowcasting",
     "pool": "mse.pooling",
     "reach": "mse.reaching",
+    "revisions": "mse.monitoring",
     "plan": "mse.planning",
     "read": "mse.data.reading",
     "tipping_points": "mse.bounding",

@@ -77,6 +77,8 @@ class JointDraws:
     totals: FloatArray
     given: str  # what intervals from the draws take for granted
     alike: JointDraws | None = None  # that take people for alike, where these allow for others
+    # (m, S) persons registered in the end, in each of the tables that a nowcast completed.
+    registered: FloatArray | None = None
 
     def __post_init__(self) -> None:
         self.totals.setflags(write=False)
@@ -128,15 +130,27 @@ def merged_draws(found: Sequence[JointDraws], registered: CaptureTable) -> Joint
     strata = Strata(each[0].levels, observed, middle - observed, statuses, limits)
     size = max(len(one.totals) for one in found)
     drawn = [_lengthened(one.totals, size) for one in found]
-    population = _as_registered(pool(one.population for one in found), registered, strata)
+    population = _as_registered(_pooled([one.population for one in found]), registered, strata)
     alike = [one.alike for one in found if one.alike is not None]
     first = next((one for one in found if one.alike is not None), found[0])
+    in_the_end = np.array([one.observed for one in each], dtype=np.float64)
     if not alike:
-        return JointDraws(population, strata, np.concatenate(drawn), first.given)
-    bare = [one.alike or one for one in found]
-    return JointDraws(
-        population, strata, np.concatenate(drawn), first.given, merged_draws(bare, registered)
-    )
+        return JointDraws(
+            population, strata, np.concatenate(drawn), first.given, registered=in_the_end
+        )
+    bare = merged_draws([one.alike or one for one in found], registered)
+    return JointDraws(population, strata, np.concatenate(drawn), first.given, bare, in_the_end)
+
+
+def _pooled(found: Sequence[PopulationEstimate]) -> PopulationEstimate:
+    """Pool the estimates from completed tables; what several of them say in nearly the same words is said once."""
+    pooled = pool(found)
+    said = {getattr(each, "key", each): each for each in reversed(pooled.warnings)}
+    worst = joint_status([each.status for each in found])
+    own = next(each.reason for each in found if each.status == worst)
+    reason = own if worst in ("ok", "boundary") else pooled.reason
+    warnings_ = tuple(each for each in pooled.warnings if each in said.values())
+    return replace(pooled, reason=reason, warnings=warnings_)
 
 
 def strata_counts(table: CaptureTable) -> IntArray:
