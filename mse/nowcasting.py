@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -17,14 +16,13 @@ from mse.core._threads import one_thread
 from mse.data import readers
 from mse.data.checks import Problems, listed, near
 from mse.data.columns import read_columns
-from mse.data.patterns import distinct
 from mse.data.reading import Reading, dates
 from mse.data.table import CaptureTable
 from mse.errors import InvalidTableError, ModelError
 from mse.messages import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from mse._typing import BoolArray, FloatArray, IntArray, Level, Seed
     from mse.answer.shown import Section
@@ -43,13 +41,6 @@ DAYS = 10
 FEW = 10
 #: Numbers in arrays of columns of the model; more do not fit in the memory of most machines.
 MOST_NUMBERS = 1.5e8
-
-REFERENCES = (
-    "Lawless, J. F. (1994). Adjustments for reporting delays and the prediction of occurred but not reported "
-    "events. Canadian Journal of Statistics, 22(1), 15-31.",
-    "Zult, D. B., van der Heijden, P. G. M., & Bakker, B. F. M. (2025). Nowcasting in triple-system estimation. "
-    "Journal of Official Statistics, 41(1).",
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,6 +70,10 @@ class Nowcast(Result):
     """
 
     _words: ClassVar[str] = "mse.words.nowcasts"
+    references = (
+        "Lawless, J. F. (1994). Adjustments for reporting delays and the prediction of occurred but not reported events. Canadian Journal of Statistics, 22(1), 15-31.",
+        "Zult, D. B., van der Heijden, P. G. M., & Bakker, B. F. M. (2025). Nowcasting in triple-system estimation. Journal of Official Statistics, 41(1).",
+    )
 
     as_of: str
     period: str
@@ -90,7 +85,7 @@ class Nowcast(Result):
     warnings: tuple[str, ...] = ()
 
     def registered(self, level: float = 0.95) -> pd.DataFrame:
-        """Registered persons of the preliminary periods: so far, and in the end.
+        """Count the registered persons of the preliminary periods: so far, and in the end.
 
         Parameters
         ----------
@@ -243,7 +238,12 @@ def nowcast(
     absent = _absent(not_in or {}, rows, register, period)
     rows = rows[~_left_out(rows, absent, register, period)]
     coded = readers.coded_records(
-        rows, person, register, period=period, covariates=covariates, registers=_present(rows, register, lists)
+        rows,
+        person,
+        register,
+        period=period,
+        covariates=covariates,
+        registers=_present(rows, register, lists),
     )
     work = _Work.of(coded, rows, when, period, absent, settled)
     completed: tuple[CaptureTable, ...] = ()
@@ -269,14 +269,19 @@ def nowcast(
 def _of_reading(read: Reading) -> tuple[pd.DataFrame, tuple[Any, ...]]:
     """Take the registrations of a file that was read, under the names of their roles but for the period."""
     o = read.options
-    if o.date is None or o.received is None or o.period is None:
+    if o.period is None or (o.received is not None and o.date is None):
         raise InvalidTableError(
-            "Late reports need the columns of the period, of the date of the event and of the date on which "
-            "registrations came in: name them with period, date and received."
+            "Late reports need the columns of the period, and, unless lists come in whole, of the date of the event "
+            "and of the date on which registrations came in: name them with period, date and received."
         )
     further = tuple(name for name in o.covariates or () if name != o.period)
     frame = read.registrations().rename(columns={"period": o.period})
-    return frame, ("person", "register", o.period, "date", "received", further, o.lists or None)
+    for name, levels in read.table.covariates.items():
+        # Levels as the table has them: a file of text has 2015 as text.
+        known = {str(each): each for each in levels}
+        frame[name] = frame[name].astype(str).str.strip().map(known)
+    dated = ("date", "received") if o.received is not None else (None, None)
+    return frame, ("person", "register", o.period, *dated, further, o.lists or None)
 
 
 def _dated_rows(
@@ -287,7 +292,9 @@ def _dated_rows(
     *roles, date, received = columns
     further = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     if received is not None and date is None:
-        problems.add("`received` is named and `date` is not: how late a registration is takes both.")
+        problems.add(
+            "`received` is named and `date` is not: how late a registration is takes both."
+        )
     dated = [name for name in (date, received) if name is not None and received is not None]
     found = read_columns(frame, [*dict.fromkeys([*roles, *dated, *further])], problems)
     problems.check()
@@ -320,12 +327,16 @@ def _known(rows: pd.DataFrame, as_of: Any) -> tuple[pd.DataFrame, pd.Timestamp]:
         raise ModelError(f"as_of={as_of!r}: expected a date such as '2016-01-31'.") from None
     if received is None:
         if when is None:
-            raise ModelError("Without `received` no date is known: say as_of='2016-01-31'.")
+            raise ModelError(
+                "Without a column `received` no date is known: say as of when it is, as_of='2016-01-31'."
+            )
         return rows, when
     when = rows[received].max() if when is None else when
     kept = rows[rows[received] <= when]
     if kept.empty:
-        raise InvalidTableError(f"Nothing came in until {when.date()}: give a later date as `as_of`.")
+        raise InvalidTableError(
+            f"Nothing came in until {when.date()}: give a later date as `as_of`."
+        )
     kept.attrs = rows.attrs
     return kept, when
 
@@ -411,7 +422,9 @@ def _units(coded: readers.Coded, rows: pd.DataFrame) -> _Units:
     date, received = rows.attrs["date"], rows.attrs["received"]
     if received is None:
         nowhere = np.zeros(size)
-        return _Units(member, codes, nowhere, nowhere.astype(np.int64), np.where(member, 0.0, np.nan))
+        return _Units(
+            member, codes, nowhere, nowhere.astype(np.int64), np.where(member, 0.0, np.nan)
+        )
     day, came = (_days(rows[name]) for name in (date, received))
     event = np.full(size, np.inf)
     np.minimum.at(event, coded.of_row, day)
@@ -430,7 +443,9 @@ def _days(column: pd.Series[Any]) -> FloatArray:
 
 def _begin(month: IntArray) -> FloatArray:
     """First day of each month."""
-    return np.asarray((month - 12 * 1970).astype("datetime64[M]").astype("datetime64[D]").astype(np.float64))
+    return np.asarray(
+        (month - 12 * 1970).astype("datetime64[M]").astype("datetime64[D]").astype(np.float64)
+    )
 
 
 @dataclass(frozen=True)
@@ -488,7 +503,9 @@ class _Work:
         """Times in months at which it is known how much is in: days at first, then half months."""
         seen = self.units.delay[np.isfinite(self.units.delay)]
         most = min(seen.max(initial=0.0) + 1 / MONTH, float(self.settled))
-        times = np.concatenate([np.array(FIRST_DAYS) / MONTH, np.arange(1, self.settled + 0.5, 0.5)])
+        times = np.concatenate(
+            [np.array(FIRST_DAYS) / MONTH, np.arange(1, self.settled + 0.5, 0.5)]
+        )
         return np.append(times[times < most], most)
 
     def delays(self, rng: np.random.Generator | None = None) -> FloatArray:
@@ -537,9 +554,7 @@ class _Work:
         for j, shares in enumerate(delays):
             delay = self.units.delay[here, j]
             known = delay < self.edges[-1]
-            found[j] = late.drawn_stretch(
-                shares, self.edges, delay[known], age[known], spread, rng
-            )
+            found[j] = late.drawn_stretch(shares, self.edges, delay[known], age[known], spread, rng)
         return found
 
     def share(self, t: int, delays: FloatArray, stretch: FloatArray | None = None) -> FloatArray:
@@ -584,7 +599,9 @@ class _Work:
                 expected = self.share(t, delays)[k].mean() * float(np.mean(before or [0.0]))
                 if expected >= 5 and not self.units.member[when == t, k].any():
                     level = self.table.covariates[next(iter(self.table.covariates))][t]
-                    yield Message("remark.nothing_in", list=name, period=str(level), n=round(expected))
+                    yield Message(
+                        "remark.nothing_in", list=name, period=str(level), n=round(expected)
+                    )
 
     # What is still to come
 
@@ -620,12 +637,15 @@ class _Work:
         fitted = late.fit_reported(periods, self.columns, drift, monthly, start)
         p = len(self.columns.precision)
         at = fitted.mode + np.linalg.solve(fitted.root.T, rng.standard_normal(len(fitted.mode)))
-        months = dict(late._months(periods))
+        months = dict(late.months_of(periods))
         drawn = {
             t: late.completed(
                 periods[t],
                 late.cell_means(
-                    periods[t], self.columns.of_cell[t], at[:p], at[p:][months[t]] if t in months else None
+                    periods[t],
+                    self.columns.of_cell[t],
+                    at[:p],
+                    at[p:][months[t]] if t in months else None,
                 ),
                 rng,
             )
@@ -653,9 +673,7 @@ class _Work:
     def _sizes(self) -> tuple[int, ...]:
         return tuple(len(each) for each in list(self.table.covariates.values())[1:])
 
-    def _reported(
-        self, shares: Mapping[int, FloatArray], stratum: IntArray
-    ) -> list[late.Reported]:
+    def _reported(self, shares: Mapping[int, FloatArray], stratum: IntArray) -> list[late.Reported]:
         """Count what is in, by month where a period is preliminary, of which the shares that are in are given."""
         member, k = self.units.member, self.units.member.shape[1]
         history = member @ (2 ** np.arange(k)[::-1])
@@ -699,8 +717,8 @@ class _Work:
         table, k = self.table, self.table.n_lists
         old = ~np.isin(table.patterns[:, k], list(drawn))
         patterns, counts = [table.patterns[old]], [table.high[old]]
-        bits = late._axes((2,) * k)
-        strata = late._axes(self._sizes)
+        bits = late.codes_of((2,) * k)
+        strata = late.codes_of(self._sizes)
         for t, persons in drawn.items():
             history, stratum = np.nonzero(persons)
             codes = np.column_stack([np.full(len(history), t), strata[stratum]])

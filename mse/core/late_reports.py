@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -121,7 +122,7 @@ def drawn_stretch(
 class Reported(NamedTuple):
     """What is in of one period: persons by the lists that reported them, stratum and month of the event."""
 
-    counts: FloatArray  # (H, S, A) with H = 2**K histories; of complete periods A is 1
+    counts: FloatArray  # (H, S, A) with H = 2**K histories; A is 1 where months make no difference
     share: FloatArray  # (K, A) of the registrations of each list that is in
     even: FloatArray  # (A,) share of the events expected in each month
 
@@ -139,9 +140,11 @@ def two_way_columns(n_lists: int, n_periods: int, levels: tuple[int, ...]) -> Co
 
     levels: of the covariates beside the period; their product is S
     """
-    lists, strata = _axes((2,) * n_lists), _axes(levels)
+    lists, strata = codes_of((2,) * n_lists), codes_of(levels)
     n_strata = strata.shape[0]
-    dummies: list[list[FloatArray]] = [[np.eye(n_periods)[:, [t]][:, None, None, :] for t in range(n_periods)]]
+    dummies: list[list[FloatArray]] = [
+        [np.eye(n_periods)[:, [t]][:, None, None, :] for t in range(n_periods)]
+    ]
     dummies += [[lists[None, :, None, [k]].astype(float)] for k in range(n_lists)]
     dummies += [
         [(strata[:, [d]] == level)[None, None].astype(float) for level in range(1, size)]
@@ -154,7 +157,7 @@ def two_way_columns(n_lists: int, n_periods: int, levels: tuple[int, ...]) -> Co
             found += [np.broadcast_to(column, shape) for column in each]
             precision += [1e-6 if one == 0 else OTHER_PRECISION] * len(each)
         for other in range(one + 1, len(dummies)):
-            pair = 1 <= one and other <= n_lists
+            pair = one >= 1 and other <= n_lists
             for a, first in enumerate(each):
                 for second in dummies[other]:
                     if one == 0 and other <= n_lists:
@@ -166,9 +169,11 @@ def two_way_columns(n_lists: int, n_periods: int, levels: tuple[int, ...]) -> Co
     return Columns(np.concatenate(found, axis=-1), weights, drifting)
 
 
-def _axes(sizes: tuple[int, ...]) -> IntArray:
+def codes_of(sizes: tuple[int, ...]) -> IntArray:
     """Codes of the cells of a tensor, (cells, axes)."""
-    return np.indices(sizes).reshape(len(sizes), -1).T if sizes else np.zeros((1, 0), dtype=np.int64)
+    return (
+        np.indices(sizes).reshape(len(sizes), -1).T if sizes else np.zeros((1, 0), dtype=np.int64)
+    )
 
 
 def thinned(means: FloatArray, share: FloatArray) -> FloatArray:
@@ -195,13 +200,17 @@ class Fitted(NamedTuple):
 
 
 def fit_reported(
-    periods: list[Reported], columns: Columns, drift: float, monthly: float, start: FloatArray | None = None
+    periods: list[Reported],
+    columns: Columns,
+    drift: float,
+    monthly: float,
+    start: FloatArray | None = None,
 ) -> Fitted:
     """Fit who is on which list in the end to what is in, by Fisher scoring.
 
     drift, monthly: standard deviations, log scale, of the share that a list reaches between neighboring periods, and
         of the number of events in a month around the expected one
-    The months of incomplete periods have parameters of their own, after those of `columns`.
+    The months of a period, where it has several, have parameters of their own, after those of `columns`.
     """
     penalty = _penalty(periods, columns, drift, monthly)
     at = _start(periods, columns, penalty) if start is None else start
@@ -222,8 +231,8 @@ def fit_reported(
     return Fitted(at, np.linalg.cholesky(information + penalty), information)
 
 
-def _months(periods: list[Reported]) -> Iterator[tuple[int, slice]]:
-    """Find the parameters of the months of each incomplete period."""
+def months_of(periods: list[Reported]) -> Iterator[tuple[int, slice]]:
+    """Find the parameters of the months of each period that has several."""
     begin = 0
     for t, each in enumerate(periods):
         months = len(each.even)
@@ -234,13 +243,11 @@ def _months(periods: list[Reported]) -> Iterator[tuple[int, slice]]:
 
 def _penalty(periods: list[Reported], columns: Columns, drift: float, monthly: float) -> FloatArray:
     """Precision of the prior: coefficients near zero, lists that drift from period to period, months."""
-    p = len(columns.precision)
-    extra = sum(where.stop - where.start for _, where in _months(periods))
+    extra = sum(where.stop - where.start for _, where in months_of(periods))
     found = np.diag(np.concatenate([columns.precision, np.full(extra, monthly**-2)]))
     for each in columns.drifting:
-        for first, last in zip(each[:-1], each[1:], strict=True):
+        for first, last in pairwise(each):
             found[np.ix_([first, last], [first, last])] += np.array([[1, -1], [-1, 1]]) / drift**2
-    assert p <= len(found)
     return found
 
 
@@ -262,20 +269,19 @@ def _expected(
     """Log posterior, its gradient and the expected information of the data."""
     p = len(columns.precision)
     value, score, information = 0.0, np.zeros(len(at)), np.zeros((len(at), len(at)))
-    months = dict(_months(periods))
+    months = dict(months_of(periods))
     for t, each in enumerate(periods):
-        where = months.get(t)
-        mean = cell_means(each, columns.of_cell[t], at[:p], None if where is None else at[p:][where])
+        where, everything = months.get(t), bool((each.share == 1).all())
+        mean = cell_means(
+            each, columns.of_cell[t], at[:p], None if where is None else at[p:][where]
+        )
+        used = np.arange(p) if where is None else np.r_[0:p, p + where.start : p + where.stop]
         for s in range(mean.shape[1]):
-            x = columns.of_cell[t, :, s]
-            slopes = mean[:, s, :, None] * x[:, None, :]
+            fitted, slopes = mean[:, s], mean[:, s, :, None] * columns.of_cell[t, :, s][:, None, :]
             if where is not None:
-                slopes = np.concatenate([slopes, mean[:, s, :, None] * np.eye(len(each.even))], axis=2)
-            used = np.arange(p)
-            if where is not None:
-                used = np.concatenate([used, p + np.arange(where.start, where.stop)])
-            fitted = mean[:, s]
-            if where is not None:
+                of_months = fitted[..., None] * np.eye(len(each.even))
+                slopes = np.concatenate([slopes, of_months], axis=2)
+            if not everything:
                 fitted, slopes = thinned(fitted, each.share), thinned(slopes, each.share)
             mu, n = fitted[1:].ravel(), each.counts[1:, s].ravel()
             d = slopes[1:].reshape(len(mu), -1)
@@ -309,7 +315,9 @@ def drift_of(fitted: Fitted, columns: Columns, complete: BoolArray) -> tuple[flo
     covariance = np.linalg.inv(fitted.root @ fitted.root.T)
     total, number = DRIFT_WORTH * DRIFT**2, DRIFT_WORTH
     for each in columns.drifting:
-        for first, last, known in zip(each[:-1], each[1:], complete[:-1] & complete[1:], strict=True):
+        for first, last, known in zip(
+            each[:-1], each[1:], complete[:-1] & complete[1:], strict=True
+        ):
             if not known:
                 continue
             chance = covariance[first, first] + covariance[last, last] - 2 * covariance[first, last]
@@ -333,15 +341,12 @@ def monthly_of(counts: FloatArray) -> float:
     return float(max(np.sqrt(max(apart.mean(), 0.0)), LEAST_MONTHLY))
 
 
-def completed(
-    reported: Reported, mean: FloatArray, rng: np.random.Generator
-) -> IntArray:
+def completed(reported: Reported, mean: FloatArray, rng: np.random.Generator) -> IntArray:
     """Draw who is on which list in the end, given who is in, (H, S) persons.
 
     mean: (H, S, A) expected persons by history in the end
     """
-    n_histories, n_strata, months = mean.shape
-    found = np.zeros((n_histories, n_strata), dtype=np.int64)
+    found = np.zeros(mean.shape[:2], dtype=np.int64)
     chance = _reported_given(reported.share)
     missing = rng.poisson(mean * chance[0].T[:, None, :])
     found += missing.sum(axis=2)

@@ -654,7 +654,9 @@ class Coded(NamedTuple):
 
     lists: tuple[str, ...]
     levels: dict[str, tuple[Level, ...]]
-    columns: list[npt.NDArray[Any]]  # (units,) on each list or not, then the level of each covariate or -1
+    columns: list[
+        npt.NDArray[Any]
+    ]  # (units,) on each list or not, then the level of each covariate or -1
     of_row: IntArray  # (R,) unit of each registration
     register: IntArray  # (R,) its list
 

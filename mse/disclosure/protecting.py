@@ -841,9 +841,7 @@ def _late(monitor: Monitor, cells: Mapping[Any, ProtectedCell], rules: Rules) ->
         figures = (
             (NOTHING, NOTHING)
             if gone
-            else (
-                _forecast(found, cell.observed, rules) for found in (each.expected, each.later)
-            )
+            else (_forecast(found, cell.observed, rules) for found in (each.expected, each.later))
         )
         shares = {
             name: nan if gone else round(nearest(share, IN_STEP), SHARE_DIGITS)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from mse._typing import FrozenDict
 from mse.answer.intervals import TOO_FEW, holding, order_quantile
 from mse.answer.population import Strata, joint_limit, joint_status
 from mse.data.checks import Problems, listed, near
@@ -195,11 +196,10 @@ def _as_registered(
         observed=observed,
         hidden=population.total - observed,
         strata=None if population.strata is None else strata,
+        provenance=FrozenDict({**population.provenance, "table": registered.fingerprint}),
         allowing=None if allowing is None else _as_registered(allowing, registered, strata),
         warnings=tuple(
-            each
-            for each in population.warnings
-            if getattr(each, "key", "") not in _OF_ONE_TABLE
+            each for each in population.warnings if getattr(each, "key", "") not in _OF_ONE_TABLE
         ),
     )
 

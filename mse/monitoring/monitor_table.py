@@ -352,14 +352,16 @@ def late_of(nowcast: Nowcast, joints: Sequence[JointDraws], level: float) -> Lat
         expected = Figure(*(float(row[name]) for name in ("expected", "low", "high")))
         missing = tuple(name for name, when in nowcast.not_in.items() if each in when)
         periods[each] = LatePeriod(
-            int(row["registered"]), expected, _later(nowcast, joints, each, level), nowcast.shares[each], missing
+            int(row["registered"]),
+            expected,
+            _later(nowcast, joints, each, level),
+            nowcast.shares[each],
+            missing,
         )
     return Late(nowcast.as_of, FrozenDict(periods))
 
 
-def _later(
-    nowcast: Nowcast, joints: Sequence[JointDraws], period: Level, level: float
-) -> Figure:
+def _later(nowcast: Nowcast, joints: Sequence[JointDraws], period: Level, level: float) -> Figure:
     """Foresee the estimate from the table as it will be, by those from tables that it may be (Student's t, logs)."""
     place = joints[0].strata.names.index(nowcast.period)
     here = [cell[place] == period for cell in joints[0].strata.cells]

@@ -89,12 +89,14 @@ def change_between(first: Cell, last: Cell, level: float, note: str = "") -> Cha
         ratios: FloatArray = (last.draws / first.draws)[both]
         ratio = np.float64(last.total) / np.float64(first.total)
     shares = (last.coverage_draws - first.coverage_draws)[both]
+    share = figure(last.coverage - first.coverage, shares, level, -1.0, 1.0)
     return replace(
         without_figures(first, last, first.status if first.status != "ok" else last.status, note),
         difference=figure(last.total - first.total, differences, level),
         ratio=figure(float(ratio), ratios, level, least=0.0),
         rise=probability_of_rise(differences),
-        coverage_difference=figure(last.coverage - first.coverage, shares, level, -1.0, 1.0),
+        # Who is registered so far is not to be held against who is registered.
+        coverage_difference=NOTHING if first.preliminary or last.preliminary else share,
         undetermined=int(np.isnan(differences).sum() + (~both).sum()),
     )
 
@@ -149,7 +151,9 @@ class Cell:
     level: float  # of the intervals
     alike: Cell | None = field(default=None, repr=False)  # that takes people for alike
     preliminary: bool = False  # whether registrations are still to come
-    expected: FloatArray | None = field(default=None, repr=False)  # (m,) persons registered in the end
+    expected: FloatArray | None = field(
+        default=None, repr=False
+    )  # (m,) persons registered in the end
 
     @property
     def coverage(self) -> float:

@@ -164,10 +164,26 @@ def _draw(ax: Axes, monitor: Monitor, frame: pd.DataFrame, quantity: str, words:
     for run in _runs(monitor, point):
         _line(ax, places[run], point[run], early[run])
     ax.plot(
-        places[~early], point[~early], "o", ms=4.5, color=BLUE, mec="white", mew=0.6, zorder=4, gid="point"
+        places[~early],
+        point[~early],
+        "o",
+        ms=4.5,
+        color=BLUE,
+        mec="white",
+        mew=0.6,
+        zorder=4,
+        gid="point",
     )
     ax.plot(
-        places[early], point[early], "o", ms=4.5, color="white", mec=BLUE, mew=1.2, zorder=4, gid="preliminary"
+        places[early],
+        point[early],
+        "o",
+        ms=4.5,
+        color="white",
+        mec=BLUE,
+        mew=1.2,
+        zorder=4,
+        gid="preliminary",
     )
     for first, _ in monitor.breaks:
         ax.axvline(known.index(first) + 0.5, color=ink(), lw=0.9, ls=(0, (4, 3)), gid="break")
@@ -190,7 +206,9 @@ def _line(ax: Axes, places: FloatArray, point: FloatArray, early: BoolArray) -> 
     last = int(np.argmax(early)) if early.any() else len(early)
     ax.plot(places[:last], point[:last], color=BLUE, lw=1.4, gid="line")
     begin = max(last - 1, 0)
-    ax.plot(places[begin:], point[begin:], color=BLUE, lw=1.4, ls=(0, (3, 2)), gid="line_preliminary")
+    ax.plot(
+        places[begin:], point[begin:], color=BLUE, lw=1.4, ls=(0, (3, 2)), gid="line_preliminary"
+    )
 
 
 def _runs(monitor: Monitor, point: FloatArray) -> list[list[int]]:

@@ -17,7 +17,16 @@ from mse.data.table import CaptureTable
 from mse.errors import ModelError, MSEWarning
 from mse.messages import Message
 from mse.simulate.cells import Cells, check_name
-from mse.simulate.designs import Design, Dropout, Flaws, Late, Linkage, Netherlands, Population, as_tuple
+from mse.simulate.designs import (
+    Design,
+    Dropout,
+    Flaws,
+    Late,
+    Linkage,
+    Netherlands,
+    Population,
+    as_tuple,
+)
 from mse.simulate.dutch import COVARIATES, YEARS, Study
 
 if TYPE_CHECKING:

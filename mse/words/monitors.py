@@ -137,7 +137,12 @@ def late_messages(monitor: Monitor) -> Iterator[Message]:
             continue
         point, low, high = each.expected
         yield Message(
-            "late.registered", period=name, registered=each.registered, low=low, high=high, point=point
+            "late.registered",
+            period=name,
+            registered=each.registered,
+            low=low,
+            high=high,
+            point=point,
         )
         if not isnan(each.later.low):
             yield Message("late.later", period=name, low=each.later.low, high=each.later.high)

@@ -26,7 +26,11 @@ def nowcast_sections(found: Nowcast) -> list[Section]:
         for name in found.table.lists
     ]
     if not found.preliminary:
-        return [Section(_EN("late.heading"), paragraphs=(Message("late.nothing_due", as_of=found.as_of),))]
+        return [
+            Section(
+                _EN("late.heading"), paragraphs=(Message("late.nothing_due", as_of=found.as_of),)
+            )
+        ]
     return filled(
         Section(_EN("late.heading"), paragraphs=(said,)),
         Section(
