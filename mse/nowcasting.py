@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import exp, nan, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from mse._typing import FrozenDict
 from mse.answer.shown import Result, in_words
-from mse.core import late_reports as late
+from mse.core import late_reports
 from mse.core._threads import one_thread
 from mse.data import readers
 from mse.data.checks import Problems, listed, near
@@ -100,9 +102,10 @@ class Nowcast(Result):
         rows = []
         for each in self.preliminary:
             drawn = np.array([_persons(one, self.period, each) for one in self.completed])
-            low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
             so_far = _persons(self.table, self.period, each)
-            figures = {"registered": so_far, "expected": drawn.mean(), "low": low, "high": high}
+            expected, low, high = foreseen(drawn, level)
+            low = max(low, float(so_far))
+            figures = {"registered": so_far, "expected": expected, "low": low, "high": high}
             rows.append({self.period: each, **figures})
         return pd.DataFrame(rows, columns=[self.period, "registered", "expected", "low", "high"])
 
@@ -122,6 +125,23 @@ class Nowcast(Result):
 
     def _sections(self) -> list[Section]:
         return list(in_words(self))
+
+
+def foreseen(drawn: FloatArray, level: float) -> tuple[float, float, float]:
+    """Point and ends of the interval in which a further draw lies, of positive numbers (Student's t of logs).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [round(each) for each in foreseen(np.array([90.0, 100.0, 111.0]), 0.95)]
+    [100, 59, 169]
+    """
+    logs, m = np.log(drawn), len(drawn)
+    if not np.isfinite(logs).all():
+        return nan, nan, nan
+    wide = float(stdtrit(m - 1, (1 + level) / 2)) * float(logs.std(ddof=1)) * sqrt(1 + 1 / m)
+    middle = float(logs.mean())
+    return exp(middle), exp(middle - wide), exp(middle + wide)
 
 
 def _persons(table: CaptureTable, period: str, each: Level) -> int:
@@ -426,7 +446,7 @@ def _units(coded: readers.Coded, rows: pd.DataFrame) -> _Units:
             member, codes, nowhere, nowhere.astype(np.int64), np.where(member, 0.0, np.nan)
         )
     day, came = (_days(rows[name]) for name in (date, received))
-    event = np.full(size, np.inf)
+    event: FloatArray = np.full(size, np.inf)
     np.minimum.at(event, coded.of_row, day)
     first = np.full((size, k), np.inf)
     np.minimum.at(first, (coded.of_row, coded.register), came)
@@ -437,8 +457,8 @@ def _units(coded: readers.Coded, rows: pd.DataFrame) -> _Units:
 
 
 def _days(column: pd.Series[Any]) -> FloatArray:
-    found: FloatArray = ((column - pd.Timestamp(0)) / pd.Timedelta("1D")).to_numpy(np.float64)
-    return found
+    days = (column - pd.Timestamp(0)) / pd.Timedelta("1D")
+    return np.asarray(days.to_numpy(np.float64))
 
 
 def _begin(month: IntArray) -> FloatArray:
@@ -459,7 +479,7 @@ class _Work:
     absent: BoolArray  # (K, T) lists that are not in
     settled: int
     late: bool  # whether registrations come in late
-    columns: late.Columns
+    columns: late_reports.Columns
 
     @classmethod
     def of(
@@ -493,7 +513,7 @@ class _Work:
             )
         gone = np.array([[each in absent.get(name, ()) for each in levels] for name in coded.lists])
         table = CaptureTable._of(readers.counted(coded))
-        columns = late.two_way_columns(len(coded.lists), len(levels), sizes)
+        columns = late_reports.two_way_columns(len(coded.lists), len(levels), sizes)
         return cls(table, units, spans, float(day), gone, settled, is_late, columns)
 
     # How much is in
@@ -518,7 +538,7 @@ class _Work:
         who, register = np.nonzero(self.units.member)
         delay = self.units.delay[who, register]
         known = delay < self.edges[-1]
-        return late.reporting_shares(
+        return late_reports.reporting_shares(
             delay[known],
             self._age(who)[known],
             register[known],
@@ -542,7 +562,7 @@ class _Work:
                 if len(delay) >= FEW and delay.mean() > 0:
                     mean[j, t] = np.log(delay.mean())
                     variance[j, t] = delay.var() / len(delay) / delay.mean() ** 2
-        return late.stretch_of(mean, variance)
+        return late_reports.stretch_of(mean, variance)
 
     def stretched(
         self, t: int, delays: FloatArray, spread: float, rng: np.random.Generator
@@ -554,7 +574,9 @@ class _Work:
         for j, shares in enumerate(delays):
             delay = self.units.delay[here, j]
             known = delay < self.edges[-1]
-            found[j] = late.drawn_stretch(shares, self.edges, delay[known], age[known], spread, rng)
+            found[j] = late_reports.drawn_stretch(
+                shares, self.edges, delay[known], age[known], spread, rng
+            )
         return found
 
     def share(self, t: int, delays: FloatArray, stretch: FloatArray | None = None) -> FloatArray:
@@ -595,7 +617,7 @@ class _Work:
         delays = self.delays()
         for t in self.preliminary:
             for k, name in enumerate(self.table.lists):
-                before = [int(self.units.member[when == s, k].sum()) for s in range(t)]
+                before = [float(self.units.member[when == s, k].sum()) for s in range(t)]
                 expected = self.share(t, delays)[k].mean() * float(np.mean(before or [0.0]))
                 if expected >= 5 and not self.units.member[when == t, k].any():
                     level = self.table.covariates[next(iter(self.table.covariates))][t]
@@ -612,8 +634,10 @@ class _Work:
         shares = {t: self.share(t, delays) for t in preliminary}
         periods = self._reported(shares, self._strata(rng))
         complete = np.array([t not in preliminary for t in range(len(periods))])
-        first = late.fit_reported(periods, self.columns, 2 * late.DRIFT, self._monthly(preliminary))
-        return first.mode, *late.drift_of(first, self.columns, complete)
+        first = late_reports.fit_reported(
+            periods, self.columns, 2 * late_reports.DRIFT, self._monthly(preliminary)
+        )
+        return first.mode, *late_reports.drift_of(first, self.columns, complete)
 
     def completed(
         self, rng: np.random.Generator, begin: tuple[FloatArray, float, float]
@@ -634,14 +658,14 @@ class _Work:
         monthly = self._monthly(preliminary)
         start, squares, worth = begin
         drift = float(np.sqrt(squares / rng.chisquare(worth)))
-        fitted = late.fit_reported(periods, self.columns, drift, monthly, start)
+        fitted = late_reports.fit_reported(periods, self.columns, drift, monthly, start)
         p = len(self.columns.precision)
         at = fitted.mode + np.linalg.solve(fitted.root.T, rng.standard_normal(len(fitted.mode)))
-        months = dict(late.months_of(periods))
+        months = dict(late_reports.months_of(periods))
         drawn = {
-            t: late.completed(
+            t: late_reports.completed(
                 periods[t],
-                late.cell_means(
+                late_reports.cell_means(
                     periods[t],
                     self.columns.of_cell[t],
                     at[:p],
@@ -673,7 +697,9 @@ class _Work:
     def _sizes(self) -> tuple[int, ...]:
         return tuple(len(each) for each in list(self.table.covariates.values())[1:])
 
-    def _reported(self, shares: Mapping[int, FloatArray], stratum: IntArray) -> list[late.Reported]:
+    def _reported(
+        self, shares: Mapping[int, FloatArray], stratum: IntArray
+    ) -> list[late_reports.Reported]:
         """Count what is in, by month where a period is preliminary, of which the shares that are in are given."""
         member, k = self.units.member, self.units.member.shape[1]
         history = member @ (2 ** np.arange(k)[::-1])
@@ -688,9 +714,9 @@ class _Work:
             np.add.at(counts, (history[here], stratum[here], month), 1)
             if t in shares:
                 even = profile if len(profile) == months else np.full(months, 1 / months)
-                found.append(late.Reported(counts, shares[t], even))
+                found.append(late_reports.Reported(counts, shares[t], even))
             else:
-                found.append(late.Reported(counts, np.ones((k, 1)), np.ones(1)))
+                found.append(late_reports.Reported(counts, np.ones((k, 1)), np.ones(1)))
         return found
 
     def _by_month(self, preliminary: tuple[int, ...]) -> FloatArray:
@@ -710,15 +736,15 @@ class _Work:
         return np.asarray((shares.sum(axis=0) + 1 / counts.shape[1]) / (len(counts) + 1))
 
     def _monthly(self, preliminary: tuple[int, ...]) -> float:
-        return late.monthly_of(self._by_month(preliminary))
+        return late_reports.monthly_of(self._by_month(preliminary))
 
     def _table(self, drawn: Mapping[int, IntArray]) -> CaptureTable:
         """Put drawn periods in the place of those that are preliminary."""
         table, k = self.table, self.table.n_lists
         old = ~np.isin(table.patterns[:, k], list(drawn))
         patterns, counts = [table.patterns[old]], [table.high[old]]
-        bits = late.codes_of((2,) * k)
-        strata = late.codes_of(self._sizes)
+        bits = late_reports.codes_of((2,) * k)
+        strata = late_reports.codes_of(self._sizes)
         for t, persons in drawn.items():
             history, stratum = np.nonzero(persons)
             codes = np.column_stack([np.full(len(history), t), strata[stratum]])

@@ -196,7 +196,6 @@ class Fitted(NamedTuple):
 
     mode: FloatArray  # (P,)
     root: FloatArray  # lower triangle L of the precision L L'
-    information: FloatArray  # (P, P) of the data alone
 
 
 def fit_reported(
@@ -228,7 +227,7 @@ def fit_reported(
         else:
             break
         at, value, score, information = at + step, reached, its_score, its_information
-    return Fitted(at, np.linalg.cholesky(information + penalty), information)
+    return Fitted(at, np.asarray(np.linalg.cholesky(information + penalty)))
 
 
 def months_of(periods: list[Reported]) -> Iterator[tuple[int, slice]]:

@@ -838,16 +838,17 @@ def _late(monitor: Monitor, cells: Mapping[Any, ProtectedCell], rules: Rules) ->
     for period, each in late.periods.items():
         cell = cells[period, ()]
         gone = cell.status == SUPPRESSED
-        figures = (
-            (NOTHING, NOTHING)
-            if gone
-            else (_forecast(found, cell.observed, rules) for found in (each.expected, each.later))
+        expected, later = (
+            NOTHING if gone else _forecast(found, cell.observed, rules)
+            for found in (each.expected, each.later)
         )
         shares = {
             name: nan if gone else round(nearest(share, IN_STEP), SHARE_DIGITS)
             for name, share in each.shares.items()
         }
-        periods[period] = LatePeriod(cell.observed, *figures, FrozenDict(shares), each.not_in)
+        periods[period] = LatePeriod(
+            cell.observed, expected, later, FrozenDict(shares), each.not_in
+        )
     return Late(late.as_of, FrozenDict(periods))
 
 

@@ -160,7 +160,7 @@ def strata_counts(table: CaptureTable) -> IntArray:
     codes, persons = table.patterns[:, table.n_lists :], table.high
     known = (codes >= 0).all(axis=1)
     where = np.ravel_multi_index(tuple(codes[known].T), sizes)
-    found = np.bincount(where, persons[known], int(np.prod(sizes)))
+    found = np.bincount(where, persons[known], int(np.prod(sizes))).astype(np.float64)
     cells = np.indices(sizes).reshape(len(sizes), -1).T
     for row, number in zip(codes[~known], persons[~known], strict=True):
         alike = ((row < 0) | (cells == row)).all(axis=1)

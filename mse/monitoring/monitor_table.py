@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, TOO_FEW, check_level
@@ -29,7 +28,7 @@ from mse.monitoring.draws import (
     scopes_of,
 )
 from mse.monitoring.result import GroupRule, Late, LatePeriod, Monitor, check_names
-from mse.nowcasting import Nowcast
+from mse.nowcasting import Nowcast, foreseen
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
@@ -277,9 +276,10 @@ def monitor(
         )
     inhabitants = read_inhabitants(rates, table.covariates, period)
     ruled = tuple(_rules(table, period, group_rules or {}))
-    tables = (table,) if nowcast is None else nowcast.completed or (table,)
+    completed = () if nowcast is None else nowcast.completed
     scopes = scopes_of(table, period, scope)[1]
-    table, *tables = (scopes_of(each, period, scope)[0] for each in (table, *tables))
+    table, *tables = (scopes_of(each, period, scope)[0] for each in (table, *completed))
+    tables = tables or [table]
     if estimator is None:
         choice = default_choice(tables[0], period, criterion, trend)
     elif criterion != "bic" or trend:
@@ -345,10 +345,9 @@ def _tasks(
 
 def late_of(nowcast: Nowcast, joints: Sequence[JointDraws], level: float) -> Late:
     """Say of each preliminary period what is in, and what may become of its figures."""
-    registered = nowcast.registered(level).set_index(nowcast.period)
+    registered = nowcast.registered(level).to_dict("records")
     periods = {}
-    for each in nowcast.preliminary:
-        row = registered.loc[each]
+    for each, row in zip(nowcast.preliminary, registered, strict=True):
         expected = Figure(*(float(row[name]) for name in ("expected", "low", "high")))
         missing = tuple(name for name, when in nowcast.not_in.items() if each in when)
         periods[each] = LatePeriod(
@@ -362,16 +361,12 @@ def late_of(nowcast: Nowcast, joints: Sequence[JointDraws], level: float) -> Lat
 
 
 def _later(nowcast: Nowcast, joints: Sequence[JointDraws], period: Level, level: float) -> Figure:
-    """Foresee the estimate from the table as it will be, by those from tables that it may be (Student's t, logs)."""
+    """Foresee the estimate from the table as it will be, by those from tables that it may be."""
     place = joints[0].strata.names.index(nowcast.period)
     here = [cell[place] == period for cell in joints[0].strata.cells]
     bare = [one.alike or one for one in joints]
-    logs = np.log([(one.strata.observed + one.strata.hidden)[here].sum() for one in bare])
-    if not np.isfinite(logs).all():
-        return Figure()
-    m, middle = len(logs), float(logs.mean())
-    wide = float(stdtrit(m - 1, (1 + level) / 2)) * float(logs.std(ddof=1)) * math.sqrt(1 + 1 / m)
-    return Figure(*(math.exp(each) for each in (middle, middle - wide, middle + wide)))
+    totals = [(one.strata.observed + one.strata.hidden)[here].sum() for one in bare]
+    return Figure(*foreseen(np.array(totals), level))
 
 
 def _rules(

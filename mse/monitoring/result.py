@@ -437,13 +437,11 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         alike = None if self.alike is self else self.alike._cell(period, group)
         told = status, limit, reason, self.level
         late = any(each in self.preliminary for each in spans)
-        named = FrozenDict(where), scope
         expected = self.joint.registered
         if expected is not None:
             expected = expected[:, members].sum(axis=1)
-        return Cell(
-            period, *named, *figures, *told, alike=alike, preliminary=late, expected=expected
-        )
+        cell = Cell(period, FrozenDict(where), scope, *figures, *told, alike=alike)
+        return replace(cell, preliminary=late, expected=expected)
 
     @property
     def periods(self) -> pd.DataFrame:

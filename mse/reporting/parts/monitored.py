@@ -151,7 +151,9 @@ def _sections(context: Context, monitor: Monitor, i: int) -> Iterator[Section]:
         return blocks if context.pictures else iter(())
 
     changes = (_change(context, monitor, each) for each in compared(monitor))
-    rows = [(monitor.cells[each, ()], [period_name(say, monitor, each)]) for each in monitor.levels]
+    rows: list[tuple[Figures, list[Level]]] = [
+        (monitor.cells[each, ()], [period_name(say, monitor, each)]) for each in monitor.levels
+    ]
     late = _bullets(inline(say.said(each)) for each in late_messages(monitor))
     yield part("late", say("late.heading"), *late)
     table = _table(context, monitor, rows, [monitor.period])
