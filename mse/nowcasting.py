@@ -74,7 +74,7 @@ class Nowcast(Result):
     _words: ClassVar[str] = "mse.words.nowcasts"
     references = (
         "Lawless, J. F. (1994). Adjustments for reporting delays and the prediction of occurred but not reported events. Canadian Journal of Statistics, 22(1), 15-31.",
-        "Zult, D. B., van der Heijden, P. G. M., & Bakker, B. F. M. (2025). Nowcasting in triple-system estimation. Journal of Official Statistics, 41(1).",
+        "Zult, D. B., van der Heijden, P. G. M., & Bakker, B. F. M. (2025). Nowcasting in triple-system estimation. Journal of Official Statistics. doi:10.1177/0282423X241311751.",
     )
 
     as_of: str
@@ -231,7 +231,7 @@ def nowcast(
     Canadian Journal of Statistics, 22(1), 15-31.
 
     Zult, D. B., van der Heijden, P. G. M., & Bakker, B. F. M. (2025). Nowcasting in triple-system estimation.
-    Journal of Official Statistics, 41(1).
+    Journal of Official Statistics. doi:10.1177/0282423X241311751.
 
     Examples
     --------

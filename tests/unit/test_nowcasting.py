@@ -305,7 +305,9 @@ def test_what_is_to_come_is_said_in_every_language() -> None:
 
 def test_reports_mark_preliminary_periods(tmp_path: Any) -> None:
     for language, word in (("en", "preliminary"), ("nl", "voorlopig")):
-        text = mse.write_report([monitored()], language=language, format="markdown", figures=False)
+        path = tmp_path / f"{language}.md"
+        mse.write_report([monitored()], path, language=language, figures=False)
+        text = path.read_text(encoding="utf-8")
         assert f"2015 ({word})" in text
         assert f"2014 ({word})" not in text
 
@@ -382,10 +384,10 @@ def test_revisions_are_said_in_every_language() -> None:
     assert "as of 2014-12-31" in section.bullets[0]
 
 
-def test_reports_under_rules_leave_revisions_out() -> None:
-    text = mse.write_report(
-        [monitored(), revised()], format="markdown", figures=False, disclosure="cbs"
-    )
+def test_reports_under_rules_leave_revisions_out(tmp_path: Any) -> None:
+    path = tmp_path / "report.md"
+    mse.write_report([monitored(), revised()], path, figures=False, disclosure="cbs")
+    text = path.read_text(encoding="utf-8")
     assert "Revisions: left out under the rules of disclosure" in text
     assert "as of 2014-12-31" not in text
     with pytest.raises(mse.ModelError, match="cannot be protected"):
