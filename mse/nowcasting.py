@@ -136,7 +136,8 @@ def foreseen(drawn: FloatArray, level: float) -> tuple[float, float, float]:
     >>> [round(each) for each in foreseen(np.array([90.0, 100.0, 111.0]), 0.95)]
     [100, 59, 169]
     """
-    logs, m = np.log(drawn), len(drawn)
+    with np.errstate(divide="ignore"):
+        logs, m = np.log(drawn), len(drawn)
     if not np.isfinite(logs).all():
         return nan, nan, nan
     wide = float(stdtrit(m - 1, (1 + level) / 2)) * float(logs.std(ddof=1)) * sqrt(1 + 1 / m)
@@ -321,7 +322,7 @@ def _dated_rows(
     rows = pd.DataFrame({name: column.reset_index(drop=True) for name, column in found.items()})
     rows.attrs = {"date": date, "received": received}
     for name in dated:
-        rows[name] = dates(rows[name], name)
+        rows[name] = dates(rows[name], name).dt.normalize()
         missing = int(rows[name].isna().sum())
         if missing:
             problems.add(
@@ -396,7 +397,7 @@ def _left_out(
 def _present(rows: pd.DataFrame, register: str, lists: Sequence[str]) -> list[str]:
     """Keep the lists, in order, of which something is in at all; others come to light as problems."""
     names = set(rows[register].astype(str))
-    return [name for name in lists if name in names] + sorted(names - set(lists))
+    return [name for name in lists if name in names]
 
 
 # Tables completed ----------------------------------------------------------------------------------------
@@ -621,9 +622,8 @@ class _Work:
                 expected = self.share(t, delays)[k].mean() * float(np.mean(before or [0.0]))
                 if expected >= 5 and not self.units.member[when == t, k].any():
                     level = self.table.covariates[next(iter(self.table.covariates))][t]
-                    yield Message(
-                        "remark.nothing_in", list=name, period=str(level), n=round(expected)
-                    )
+                    said = {"list": name, "period": str(level), "level": repr(level)}
+                    yield Message("remark.nothing_in", **said, n=round(expected))
 
     # What is still to come
 
@@ -679,16 +679,24 @@ class _Work:
 
     def _strata(self, rng: np.random.Generator) -> IntArray:
         """Stratum of each person by the covariates but the period, unknown ones drawn like those of others."""
-        codes, sizes = self.units.codes[:, 1:].copy(), self._sizes
+        codes, sizes = self.units.codes.copy(), self._sizes
         unknown = np.flatnonzero((codes < 0).any(axis=1))
-        whole = np.flatnonzero((codes >= 0).all(axis=1))
-        for each in unknown:
-            at = codes[each] >= 0
-            alike = whole[(codes[whole][:, at] == codes[each, at]).all(axis=1)]
-            same = alike[self.units.codes[alike, 0] == self.units.codes[each, 0]]
-            donors = next((d for d in (same, alike, whole) if d.size), np.zeros(0, dtype=np.int64))
-            filled = codes[rng.choice(donors)] if donors.size else rng.integers(sizes)
-            codes[each] = np.where(at, codes[each], filled)
+        whole = codes[(codes >= 0).all(axis=1)]
+        patterns, which = np.unique(codes[unknown], axis=0, return_inverse=True)
+        for number, row in enumerate(patterns):
+            at = row >= 0
+            # Those of the same period, if there are any, come first.
+            alike = whole[(whole[:, 1:] == row[1:])[:, at[1:]].all(axis=1)]
+            same = alike[alike[:, 0] == row[0]]
+            donors = next((each for each in (same, alike, whole) if len(each)), codes[:0])
+            size = int((which == number).sum())
+            drawn = (
+                donors[rng.integers(len(donors), size=size)]
+                if len(donors)
+                else rng.integers((1, *sizes), size=(size, len(row)))
+            )
+            codes[unknown[which == number]] = np.where(at, row, drawn)
+        codes = codes[:, 1:]
         if not sizes:
             return np.zeros(len(codes), dtype=np.int64)
         return np.asarray(np.ravel_multi_index(tuple(codes.T), sizes))

@@ -195,7 +195,7 @@ def _as_registered(
         population,
         observed=observed,
         hidden=population.total - observed,
-        strata=None if population.strata is None else strata,
+        strata=strata,
         provenance=FrozenDict({**population.provenance, "table": registered.fingerprint}),
         allowing=None if allowing is None else _as_registered(allowing, registered, strata),
         warnings=tuple(

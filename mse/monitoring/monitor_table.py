@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -291,25 +292,16 @@ def monitor(
         choice = Choice(estimator)
     chosen = choice.estimator
     allowed = estimator is None if heterogeneity is None else heterogeneity
+    size = replicates if len(tables) == 1 else max(math.ceil(replicates / len(tables)), TOO_FEW)
+    run = partial(
+        bootstrap, replicates=size, resampling=resampling, n_jobs=n_jobs, progress=progress
+    )
     joints = [
-        joint_draws(
-            bootstrap(
-                chosen,
-                each,
-                max(math.ceil(replicates / len(tables)), TOO_FEW),
-                resampling,
-                seed=its,
-                n_jobs=n_jobs,
-                progress=progress,
-                checkpoint=where,
-            ),
-            chosen,
-            each,
-            allowed,
-        )
+        joint_draws(run(chosen, each, seed=its, checkpoint=where), chosen, each, allowed)
         for each, its, where in _tasks(tables, seed, checkpoint)
     ]
     joint = joints[0] if len(joints) == 1 else merged_draws(joints, table)
+    told = () if nowcast is None else nowcast.warnings
     return Monitor(
         period,
         names,
@@ -320,11 +312,8 @@ def monitor(
         inhabitants,
         (
             *joint.population.warnings,
-            *_warnings(chosen, period, scopes, across_scopes),
-            *(
-                Message("remark.rules_changed", rules=tuple(dict.fromkeys(each.of.values())))
-                for each in ruled
-            ),
+            *told,
+            *_warnings(chosen, period, scopes, across_scopes, ruled),
         ),
         (*said_of_models(tables[0], choice, period), *_summed(table, (period, *names))),
         ruled,
@@ -399,15 +388,19 @@ def _summed(table: CaptureTable, reported: tuple[str, ...]) -> Iterator[str]:
 
 
 def _warnings(
-    estimator: Estimator, period: str, scopes: Mapping[Level, str], across: bool
+    estimator: Estimator,
+    period: str,
+    scopes: Mapping[Level, str],
+    across: bool,
+    rules: Sequence[GroupRule],
 ) -> Iterator[str]:
-    """Sentences about breaks of the scope."""
-    breaks = breaks_in(scopes)
-    if not breaks:
-        return
-    where = [Message("joined.and", parts=tuple(map(str, pair))) for pair in breaks]
-    if across:
-        yield Message("remark.scope_across", where=where)
-    trend = getattr(estimator, "trend", {})
-    if isinstance(trend, Mapping) and period in trend:
-        yield Message("remark.trend_across", period=period, where=where)
+    """Sentences about breaks of the scope, and of rules of one group."""
+    if breaks := breaks_in(scopes):
+        where = [Message("joined.and", parts=tuple(map(str, pair))) for pair in breaks]
+        if across:
+            yield Message("remark.scope_across", where=where)
+        trend = getattr(estimator, "trend", {})
+        if isinstance(trend, Mapping) and period in trend:
+            yield Message("remark.trend_across", period=period, where=where)
+    for each in rules:
+        yield Message("remark.rules_changed", rules=tuple(dict.fromkeys(each.of.values())))
