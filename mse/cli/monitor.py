@@ -94,7 +94,7 @@ AsOf: TypeAlias = Annotated[
         "--received; may be repeated, to see how figures moved up to the last date.",
     ),
 ]
-NotIn: TypeAlias = Annotated[
+StillToCome: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--not-in", help="With --as-of: a list that is not in yet, care=2015; may be repeated."
@@ -123,7 +123,7 @@ def monitor_command(
     scope_column: ScopeColumn = None,
     across_scopes: AcrossScopes = False,
     as_of: AsOf = None,
-    not_in: NotIn = None,
+    not_in: StillToCome = None,
     heterogeneity: Heterogeneity = None,
     replicates: Replicates = 1000,
     workers: Workers = -1,

@@ -69,6 +69,8 @@ def monitor_answer(context: Context, monitor: Monitor) -> Iterator[Block]:
         yield Paragraph(lead, "lead")
         return
     yield Paragraph(_lead(context, monitor, known[-1]), "lead")
+    if monitor.preliminary:
+        yield Paragraph(inline(say.said(next(late_messages(monitor)))), "warning")
     yield Facts(tuple(_key_facts(context, monitor, known)), key=True)
     method = say.said(monitor.population.method)
     link = Text(say("answer.assumptions"), link="assumptions")
