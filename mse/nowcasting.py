@@ -134,7 +134,7 @@ def foreseen(drawn: FloatArray, level: float) -> tuple[float, float, float]:
     --------
     >>> import numpy as np
     >>> [round(each) for each in foreseen(np.array([90.0, 100.0, 111.0]), 0.95)]
-    [100, 59, 169]
+    [100, 59, 168]
     """
     with np.errstate(divide="ignore"):
         logs, m = np.log(drawn), len(drawn)
