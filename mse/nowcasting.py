@@ -290,6 +290,8 @@ def nowcast(
 def _of_reading(read: Reading) -> tuple[pd.DataFrame, tuple[Any, ...]]:
     """Take the registrations of a file that was read, under the names of their roles but for the period."""
     o = read.options
+    if read.table is None:
+        raise InvalidTableError(read.questions)
     if o.period is None or (o.received is not None and o.date is None):
         raise InvalidTableError(
             "Late reports need the columns of the period, and, unless lists come in whole, of the date of the event "
@@ -322,7 +324,7 @@ def _dated_rows(
     rows = pd.DataFrame({name: column.reset_index(drop=True) for name, column in found.items()})
     rows.attrs = {"date": date, "received": received}
     for name in dated:
-        rows[name] = dates(rows[name], name).dt.normalize()
+        rows[name] = dates(rows[name], name).dt.tz_localize(None).dt.normalize()
         missing = int(rows[name].isna().sum())
         if missing:
             problems.add(
@@ -343,7 +345,7 @@ def _known(rows: pd.DataFrame, as_of: Any) -> tuple[pd.DataFrame, pd.Timestamp]:
     """Keep what came in until a date."""
     received = rows.attrs["received"]
     try:
-        when = None if as_of is None else pd.Timestamp(as_of)
+        when = None if as_of is None else pd.Timestamp(as_of).tz_localize(None).normalize()
     except (ValueError, TypeError):
         raise ModelError(f"as_of={as_of!r}: expected a date such as '2016-01-31'.") from None
     if received is None:

@@ -64,6 +64,14 @@ def test_what_is_in_is_what_was_received_until_the_date() -> None:
     assert now().preliminary == (2015,)
 
 
+def test_the_whole_day_counts() -> None:
+    timed = records().copy()
+    timed["received"] = (timed["received"] + pd.Timedelta("14h")).dt.tz_localize("Europe/Amsterdam")
+    assert now(frame=timed).table == now().table == now(pd.Timestamp(f"{ON} 09:00")).table
+    day = str(records()["received"].max().date())
+    assert now(None).as_of == day
+
+
 def test_what_is_in_stays_and_complete_periods_are_as_they_are() -> None:
     for table in found().completed:
         assert table.where(year=[2013, 2014]) == found().table.where(year=[2013, 2014])
@@ -154,6 +162,12 @@ def test_registrations_of_a_file_are_taken_with_their_roles() -> None:
     options = {"person": "person", "register": "register", "period": "year"}
     read = Reading.of(text, **options, date="date", received="received", covariates=["sex"])
     assert mse.nowcast(read, ON, imputations=2, seed=1).table == found().table
+    unclear = Reading.of(b"a,b\n1,2\n")
+    with pytest.raises(mse.InvalidTableError):
+        mse.nowcast(unclear, ON)
+    undated = Reading.of(text, **options)
+    with pytest.raises(mse.ModelError, match="no date is known"):
+        mse.nowcast(undated, not_in={"care": 2015})
 
 
 @pytest.mark.parametrize(
@@ -345,6 +359,10 @@ def test_what_is_suppressed_has_no_forecast() -> None:
     late = safe.late.periods[2015]
     assert np.isnan(late.expected.point)
     assert all(np.isnan(share) for share in late.shares.values())
+    data = json.loads(safe.to_json())["late"]["periods"][0]
+    assert data["expected"]["point"] is data["later"]["low"] is data["in"][0]["share"] is None
+    text = " ".join(safe.summary().split())
+    assert "2015: how many are registered so far is not shown" in text
 
 
 # Revisions ---------------------------------------------------------------------------------------
