@@ -46,6 +46,7 @@ from mse.cli.options import (
     Workers,
     allowed,
     bundle_for,
+    held,
     json_text,
     operated,
     plain_errors,
@@ -145,7 +146,7 @@ def estimate_command(
         rules = rules_asked(disclosure)
         bundle = bundle_for(rules, private)
         table = read_table(source, reading)
-        table = operated(table, operating, not_operating)
+        table = held(bundle, rules, operated(table, operating, not_operating))
         population = estimate(
             table,
             model=model,
@@ -198,7 +199,7 @@ def compare_command(
         rules = rules_asked(disclosure)
         bundle = bundle_for(rules, private)
         table = read_table(source, reading)
-        table = operated(table, operating, not_operating)
+        table = held(bundle, rules, operated(table, operating, not_operating))
         chosen = _estimators(
             table,
             model or (),

@@ -29,6 +29,7 @@ from mse.cli.options import (
     Workers,
     allowed,
     bundle_for,
+    held,
     names_in,
     operated,
     plain_errors,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from mse.answer.protocols import Estimator
     from mse.data.reading import Reading
     from mse.data.table import CaptureTable
-    from mse.disclosure import Rules
+    from mse.disclosure import Bundle, Rules
     from mse.monitoring import Monitor
     from mse.nowcasting import Nowcast
 
@@ -160,8 +161,11 @@ def monitor_command(
         its_seed = seed if bundle is None else bundle.seed(seed)
         _check_dates(as_of, not_in, [*(operating or ()), *(not_operating or ())], rules)
         monitors = []
+        table = table if as_of else held(bundle, rules, table)
         for each in _as_it_stood(read, table, as_of, not_in, its_seed):
-            table = each.table if isinstance(each, Nowcast) else each
+            if isinstance(each, Nowcast):
+                table = each.table
+                _check_waiting(bundle, rules, table)
             found = monitor(
                 each,
                 period,
@@ -213,6 +217,15 @@ def _check_dates(
         raise ModelError(
             "The tables of two dates differ by few persons, so how figures moved stays inside: name one date with "
             "--as-of, or leave out --disclosure."
+        )
+
+
+def _check_waiting(bundle: Bundle | None, rules: Rules | None, table: CaptureTable) -> None:
+    """Refuse a table of which strata would have to wait: what is to come of them was drawn from what came."""
+    if held(bundle, rules, table) != table:
+        raise ModelError(
+            "Since this was last published fewer persons came or went than may be shown, and a nowcast cannot leave them "
+            "out: wait until the difference is larger, or leave out --as-of."
         )
 
 

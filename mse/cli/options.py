@@ -393,8 +393,25 @@ def bundle_for(rules: Rules | None, path: Path | None) -> Bundle | None:
     return Bundle.at(path)
 
 
+def held(bundle: Bundle | None, rules: Rules | None, table: CaptureTable) -> CaptureTable:
+    """Take strata that changed too little since they were last published as they were, and say so to those inside."""
+    if bundle is None or rules is None:
+        return table
+    found, waits = bundle.held(table, rules)
+    if waits:
+        typer.echo(
+            f"mse: taken as last published, since fewer persons than may be shown came or went: {len(waits):,} of "
+            f"{found.n_strata:,} strata. They wait until the difference is larger; Bundle.held in Python names "
+            "them. This line stays inside.",
+            err=True,
+        )
+    return found
+
+
 def released(thing: _Thing, asked: Rules | None, **options: Any) -> _Thing:
     """Take out of a result what may not leave under the rules that were asked for."""
+    if asked is None and _has_no_small_part(thing):
+        return thing
     from mse.disclosure import Rules, check, protect
 
     if asked is not None:
@@ -409,6 +426,16 @@ def released(thing: _Thing, asked: Rules | None, **options: Any) -> _Thing:
             err=True,
         )
     return thing
+
+
+def _has_no_small_part(thing: Any) -> bool:
+    """Whether an estimate is seen at a glance to have no count below `SMALL`: the rules take long to load."""
+    from mse.answer.population import PopulationEstimate
+
+    if not isinstance(thing, PopulationEstimate):
+        return False
+    parts = [] if thing.strata is None else thing.strata.observed.tolist()
+    return all(n == 0 or n >= SMALL for n in (thing.observed, *parts))
 
 
 def reason_of(found: PopulationEstimate, shown: PopulationEstimate) -> str:

@@ -41,9 +41,6 @@ def read_command(source: Source, *, reading: Mapping[str, Any], output: Output =
             typer.echo(f"\nthe options are in {target}")
         command = f"mse report {shlex.quote(source)}"
         command += f" --options {shlex.quote(str(target))}" if target is not None else ""
-        if found.questions:
-            typer.echo("\nBefore there is a table:")
-            typer.echo("\n".join(f"  - {question}" for question in found.questions))
         typer.echo("\n".join(["", *_offers(found, command)]))
     if found.questions:
         raise typer.Exit(BAD_INPUT)

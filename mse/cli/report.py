@@ -23,6 +23,7 @@ from mse.cli.options import (
     Workers,
     allowed,
     bundle_for,
+    held,
     operated,
     plain_errors,
     table_in,
@@ -114,7 +115,7 @@ def report_command(
         target, chosen = _target(source, output, form)
         said = {"population": about, "period": when, "scope": scope, "source": data_source}
         table = table_in(understand(source, reading), source, announce=True)
-        table = operated(table, operating, not_operating)
+        table = held(bundle, shown, operated(table, operating, not_operating))
         table = table.with_info(**{name: text for name, text in said.items() if text is not None})
         found = usual_results(
             table,
@@ -129,6 +130,8 @@ def report_command(
         report = build_report(
             found, language=language, disclosure=shown, title=title, level=level, figures=figures
         )
+        if bundle is not None:
+            bundle.with_run(report.to_dict(), shown, table, seed)
         if target is None:
             write(as_form(report, chosen.value), target)
         else:

@@ -1,6 +1,6 @@
 """Kernels: how they are compiled, where machine code is kept, and what is said meanwhile.
 
-Every compiled function of the package is a `Kernel`, which differs from a function of numba in four ways:
+Every compiled function of the package is a `Kernel`, which differs from a function of numba in five ways:
 
 * where neither the installation nor the home can be written to, machine code is kept in a temporary folder
   of the user, or not at all;
@@ -8,6 +8,8 @@ Every compiled function of the package is a `Kernel`, which differs from a funct
   signature is named by the signature (numba numbers them, so that one file could come under two names);
 * an array that is read-only, frozen by a class or mapped into memory by joblib, has the type of one that is
   not, so that workers use the machine code that there is;
+* it is compiled once for the types of its arguments, whatever constants it is called with, and for other kernels
+  without what Python needs to call it;
 * a line on standard error says that a compilation is going on, and how far it is.
 """
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISDIR
@@ -22,7 +25,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import config
+from numba import config, types
 from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 from numba.core.registry import CPUDispatcher
@@ -48,12 +51,10 @@ class _File(IndexDataCacheFile):  # type: ignore[misc]
 class _Cache(FunctionCache):  # type: ignore[misc]
     """Cache of one function."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], ending: str) -> None:
         super().__init__(function)
-        locator = self._impl.locator
-        self._cache_file = _File(
-            self._cache_path, self._impl.filename_base, locator.get_source_stamp()
-        )
+        name, stamp = self._impl.filename_base + ending, self._impl.locator.get_source_stamp()
+        self._cache_file = _File(self._cache_path, name, stamp)
 
 
 def _temporary_folder() -> str | None:
@@ -70,10 +71,10 @@ def _temporary_folder() -> str | None:
     return str(folder) if S_ISDIR(found.st_mode) and mine else None
 
 
-def _cache(function: Callable[..., Any]) -> Any:
+def _cache(function: Callable[..., Any], ending: str) -> Any:
     """Return the cache of a function: in its package, in the user's folder, in a temporary one, or none."""
     try:
-        return _Cache(function)
+        return _Cache(function, ending)
     except RuntimeError:
         folder, given = _temporary_folder(), config.CACHE_DIR
     NOTICE.kept = folder or ""
@@ -81,7 +82,7 @@ def _cache(function: Callable[..., Any]) -> Any:
         return NullCache()
     config.CACHE_DIR = folder
     try:
-        return _Cache(function)
+        return _Cache(function, ending)
     finally:
         config.CACHE_DIR = given
 
@@ -108,16 +109,57 @@ class _Mutable:
         self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 
-class Kernel(CPUDispatcher):  # type: ignore[misc]
-    """A compiled function."""
+class _Compiled(CPUDispatcher):  # type: ignore[misc]
+    """A function that is compiled on its first use, and whose machine code is kept."""
+
+    #: What the names of its files end in, to tell them from those of others of the same function.
+    _ending = ""
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Type a call from another kernel: a constant has the type of any other number.
+
+        Otherwise a function would be compiled once more for each constant that it is called with.
+        """
+        named = {name: types.unliteral(each) for name, each in kws.items()}
+        return super().get_call_template(tuple(map(types.unliteral, args)), named)
+
+    def enable_caching(self) -> None:
+        """Keep machine code between processes."""
+        self._cache = _cache(self.py_func, self._ending)
+
+
+class _Inner(_Compiled):
+    """A kernel as other kernels call it."""
+
+    _ending = "-inner"
+
+
+class Kernel(_Compiled):
+    """A compiled function.
+
+    Other kernels call a twin of it, without what only Python needs to call it: to unpack some thirty arrays from their
+    tuples takes up to a third of the compilation, and most kernels are called by kernels alone.
+    """
 
     def __call__(self, *values: Any) -> Any:
         """Run the function, compiled for the types of these values."""
         return super().__call__(*map(_as_mutable, values))
 
-    def enable_caching(self) -> None:
-        """Keep machine code between processes."""
-        self._cache = _cache(self.py_func)
+    @cached_property
+    def inner(self) -> _Inner:
+        """The twin that other kernels call."""
+        without = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        made = _Inner(self.py_func, targetoptions=self.targetoptions | without)
+        made.enable_caching()
+        return made
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Type a call from another kernel, of the twin."""
+        return self.inner.get_call_template(args, kws)
+
+    def get_overload(self, signature: Any) -> Any:
+        """Find what another kernel calls."""
+        return self.inner.get_overload(signature)
 
 
 def kernel(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -151,7 +193,7 @@ class _Notice(event.Listener):  # type: ignore[misc]
 
     def on_start(self, event: Any) -> None:
         """Say that a function is compiled; those that it calls are compiled within."""
-        if not isinstance(event.data["dispatcher"], Kernel):
+        if not isinstance(event.data["dispatcher"], _Compiled):
             return
         if self.depth == 0:
             self.began = monotonic()
@@ -162,7 +204,7 @@ class _Notice(event.Listener):  # type: ignore[misc]
 
     def on_end(self, event: Any) -> None:
         """Say how many functions are done; the line goes with the last one."""
-        if not isinstance(event.data["dispatcher"], Kernel):
+        if not isinstance(event.data["dispatcher"], _Compiled):
             return
         self.depth -= 1
         self.done += 1

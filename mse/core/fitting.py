@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mse.core._compiled import kernel
-from mse.core._threads import one_thread
+from mse.core._threads import in_threads, one_thread
 from mse.core.exact_check import FACE, FIT, LIMITS_OF_MODEL, ExactCheck, ask
 from mse.core.existence import (
     FINITE,
@@ -274,46 +274,42 @@ def fit_one(counts, sums, member, start, ceiling, steps, design, work, asked, hi
 CRITERIA = ("bic", "aic", "aicc")
 BIC, AIC, AICC = 0, 1, 2
 
-#: Newton steps spent on a bound; from a warm start two or three bring it within a fraction of 1.
-BOUND_STEPS = 3
+#: Newton steps spent on a bound: from a warm start a third one costs more than it saves.
+BOUND_STEPS = 2
 
 
 class Rule(NamedTuple):
     """Which of G + M models need not be fitted: those that are sure not to be the best of a table.
 
-    A model that lacks two terms has a deviance at least that of the largest model that lacks them, and a
-    Newton step bounds the deviance it leads to from below (`mse.core.newton.deviance_below`).
+    A model has a deviance at least that of every model that contains it. A Newton step bounds the deviance it leads
+    to from below (`mse.core.newton.deviance_below`); so each model that is fitted, or given up on the way, rules out
+    models within it. The first G are there for nothing else.
 
     kind: code of the criterion, see `CRITERIA`
     sizes: (G + M,), parameters of each model
-    lacking: (G + M, T + 1), positions of the interactions that a model lacks, -1 after the last
-    bounds: (G,), The first G models are not fitted; this receives what their deviances are certain
-        to end above. Without any, all models are fitted.
+    lacks: (G + M,), interactions that a model lacks, each a bit. Without any, no model is ruled out by another one.
+    n_bounds: G
     values: (G + M,), receives the criterion of each model that was fitted
-    bound_row: (T, T), which of these is the largest model without interactions i and j
+    known, bounds: (G + M,), room for what models lacked that were fitted to a table, and for what their deviances are
+        certain to end above
     best: the lowest criterion known before
     slack: models are fitted that may be above the best one by no more
     """
 
     kind: int
     sizes: IntArray
-    lacking: IntArray
-    bounds: FloatArray
+    lacks: IntArray
+    n_bounds: int
     values: FloatArray
-    bound_row: IntArray
+    known: IntArray
+    bounds: FloatArray
     best: float = np.inf
     slack: float = 0.0
 
 
 #: Every model is fitted.
-NO_RULE = Rule(
-    BIC,
-    np.zeros(0, dtype=np.int64),
-    np.zeros((0, 0), dtype=np.int64),
-    np.zeros(0),
-    np.zeros(0),
-    np.zeros((0, 0), dtype=np.int64),
-)
+_NOTHING = np.zeros(0, dtype=np.int64)
+NO_RULE = Rule(BIC, _NOTHING, _NOTHING, 0, np.zeros(0), _NOTHING, np.zeros(0))
 
 
 def near_the_best(kind: int, sizes: IntArray, best: float, slack: float) -> Rule:
@@ -337,41 +333,39 @@ def penalty_of(kind, p, n):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _floor(lacking, bounds, bound_row, enough):  # type: ignore[no-untyped-def]
-    """Largest bound among the models that contain one, given by what it lacks; the first that is enough."""
-    floor = 0.0
-    i = 0
-    while lacking[i] >= 0:
-        row = bound_row[lacking[i]]
-        j = i
-        while lacking[j] >= 0:
-            floor = max(floor, bounds[row[lacking[j]]])
-            if floor >= enough:
-                return floor
-            j += 1
-        i += 1
-    return floor
+def _ruled_out(lacks, n_known, rule, ceiling):  # type: ignore[no-untyped-def]
+    """Whether a model that contains one is certain to end above a deviance; that one is asked first from then on."""
+    for i in range(n_known - 1, -1, -1):
+        known, bound = rule.known[i], rule.bounds[i]
+        if bound >= ceiling and lacks & known == known:
+            for j in range(i, n_known - 1):
+                rule.known[j], rule.bounds[j] = rule.known[j + 1], rule.bounds[j + 1]
+            rule.known[n_known - 1], rule.bounds[n_known - 1] = known, bound
+            return True
+    return False
 
 
 @kernel
 def fit_each(tables, members, starts, rule, design, work, asked, out):  # type: ignore[no-untyped-def]  # noqa: C901
     """Fit one model after the other to each table, unless the rule says that it is not the best."""
-    sums, n_bounds = np.zeros(tables.shape[1]), rule.bounds.size
+    sums, penalties = np.zeros(tables.shape[1]), np.zeros(members.shape[1] + 1)
     for t in range(tables.shape[0]):
         for c in range(sums.size):
             sums[c] = tables[t, c]
         superset_sum(sums, design.shape)
-        best = rule.best
+        for p in range(penalties.size):
+            penalties[p] = penalty_of(rule.kind, p, sums[0])
+        best, n_known = rule.best, 0
         for m in range(members.shape[0]):
             penalty, ceiling, steps = 0.0, np.inf, MAX_ITERATIONS
-            if m < n_bounds:
+            if m < rule.n_bounds:
                 steps = BOUND_STEPS
             elif rule.sizes.size > 0:
-                penalty, limit = penalty_of(rule.kind, rule.sizes[m], sums[0]), best + rule.slack
-                ceiling, floor = limit - penalty, 0.0
-                if n_bounds > 0:
-                    floor = _floor(rule.lacking[m], rule.bounds, rule.bound_row, ceiling)
-                if not penalty + floor < limit:
+                penalty, limit = penalties[rule.sizes[m]], best + rule.slack
+                ceiling = limit - penalty
+                if not penalty < limit or (
+                    n_known > 0 and _ruled_out(rule.lacks[m], n_known, rule, ceiling)
+                ):
                     out.status[t, m] = PRUNED
                     continue
             status, p, deviance = fit_one(
@@ -387,16 +381,21 @@ def fit_each(tables, members, starts, rule, design, work, asked, out):  # type: 
                 out.hidden[t, m],
                 out.limits[t, m],
             )
-            if m < n_bounds:
-                rule.bounds[m] = deviance
-            elif rule.sizes.size > 0:
+            if m >= rule.n_bounds and rule.sizes.size > 0:
                 rule.values[m] = deviance + penalty
                 if status <= BOUNDARY:
                     best = min(best, rule.values[m])
+            if rule.lacks.size > 0 and deviance > 0.0:
+                rule.known[n_known], rule.bounds[n_known] = rule.lacks[m], deviance
+                n_known += 1
             out.status[t, m], out.rank[t, m], out.deviance[t, m] = status, p, deviance
             out.n_face[t, m] = work.face.sum()
             for i in range(min(p, out.coefficients.shape[2])):
                 out.coefficients[t, m, work.chosen[i]] = work.b[i]
+
+
+#: Models that are worth a thread.
+MODELS_FOR_A_THREAD = 1000
 
 
 def nothing_fitted(n_tables: int, n_models: int, design: Design, n_coefficients: int) -> BatchFit:
@@ -435,9 +434,16 @@ def fit_models(
         return out
     design, first = with_unions(design), np.zeros(0) if start is None else start
     starts = np.repeat(first[None], len(members), axis=0)
-    work = make_workspace(design)
-    with ExactCheck(design, work) as check:
-        fit_each(tables, members, starts, rule, design, work, check.asked, out)
+
+    def fit_some(models: slice) -> None:
+        work = make_workspace(design)
+        part = BatchFit(*(each[:, models] for each in out))  # type: ignore[arg-type]
+        with ExactCheck(design, work) as check:
+            fit_each(tables, members[models], starts[models], rule, design, work, check.asked, part)
+
+    # What a rule rules out hangs on what was fitted before.
+    free = rule is NO_RULE and len(tables) == 1
+    in_threads(fit_some, len(members), MODELS_FOR_A_THREAD if free else len(members))
     return out
 
 

@@ -1,9 +1,10 @@
 """The best of a catalogue of models, for many tables: selection repeated in every replicate.
 
-The answer is that of fitting every model. Most are ruled out before: a model that lacks two
-terms has a deviance at least that of the largest model that lacks them, and a Newton step
-bounds the deviance it leads to from below (`mse.core.newton.deviance_below`). Branch and bound
-with the first bound is that of Furnival & Wilson (1974, Technometrics 16, 499-511).
+The answer is that of fitting every model. Most are ruled out before: a model has a deviance at least that
+of any model that contains it, and a Newton step bounds the deviance it leads to from below
+(`mse.core.newton.deviance_below`). So the largest models without one or two interactions are bounded first, and
+whatever is fitted or given up on the way rules out what it contains. Branch and bound with the first bound is that
+of Furnival & Wilson (1974, Technometrics 16, 499-511).
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
     from mse.core.exact_check import Asked
     from mse.core.fitting import BatchFit
+
+
+#: Models from which on it is worth while to bound others first.
+MANY_MODELS = 1000
 
 
 class Candidates(NamedTuple):
@@ -98,19 +103,16 @@ def make_candidates(
     above[~single] = False
     pairs = [(i, j) for i in range(terms.size) for j in range(i, terms.size)]
     bounding = np.asarray([full & ~above[:, i] & ~above[:, j] for i, j in pairs] or [full])
-    bounding, rows = np.unique(bounding, axis=0, return_inverse=True)
-    bound_row = np.zeros((terms.size, terms.size), dtype=np.int64)
-    for (i, j), row in zip(pairs, rows.ravel(), strict=False):
-        bound_row[i, j] = bound_row[j, i] = row
-    near = fit_models(counts[None], bounding, design).coefficients[0]
+    bounding = np.unique(bounding[: 0 if len(members) < MANY_MODELS else None], axis=0)
+    fits = fit_models(counts[None], bounding, design)
+    # What does not outweigh a parameter here hardly ever rules anything out in tables like this one.
+    strong = np.flatnonzero(fits.deviance[0] >= penalty_of(kind, 1, float(counts.sum())))
+    near, bounding = fits.coefficients[0, strong], bounding[strong]
     everything = np.concatenate([bounding, members])
-    lacking = np.full((len(everything), terms.size + 1), -1, dtype=np.int64)
-    for m, row in enumerate(~everything[:, terms]):
-        found = np.flatnonzero(row)
-        lacking[m, : found.size] = found
+    lacks = ~everything[:, terms] @ (1 << np.arange(terms.size))
     sizes = everything.sum(axis=1, dtype=np.int64)
-    nothing = np.zeros(0)
-    rule = Rule(kind, sizes, lacking, np.zeros(len(bounding)), nothing, bound_row)
+    none = np.zeros(0)
+    rule = Rule(kind, sizes, lacks.astype(np.int64), len(bounding), none, lacks[:0], none)
     return Candidates(everything, np.concatenate([near, starts]), rule)
 
 
@@ -132,8 +134,9 @@ def select(
         np.full(size, INDETERMINATE, dtype=np.int8),
         np.zeros(size[0], dtype=np.bool_),
     )
+    n = len(candidates.members)
     rule = candidates.rule._replace(
-        bounds=np.zeros_like(candidates.rule.bounds), values=np.zeros(len(candidates.members))
+        values=np.zeros(n), known=np.zeros(n, dtype=np.int64), bounds=np.zeros(n)
     )
     fits = nothing_fitted(1, len(candidates.members), design, 0)
     work = make_workspace(design)
@@ -155,7 +158,7 @@ def select(
 
 def _record(out: Selection, t: int, fits: BatchFit, rule: Rule, checkpoints: IntArray) -> None:
     """Record the best of the models that were fitted to a table, up to each checkpoint."""
-    first = rule.bounds.size
+    first = rule.n_bounds
     fitted = np.flatnonzero(fits.status[0, first:] != PRUNED)
     status, values = fits.status[0, first:][fitted], rule.values[first:][fitted]
     ends = np.searchsorted(fitted, checkpoints)

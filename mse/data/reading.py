@@ -126,7 +126,7 @@ class Reading:
         return SYNTHETIC in self.columns
 
     def summary(self) -> str:
-        """Say what was understood, as text."""
+        """Say what was understood, as text, and what has to be said before there is a table."""
         head = self.kind
         if self.sheet is not None and not self.sheet.lazy:
             head += f", {len(self.sheet.frame):,} rows"
@@ -135,7 +135,10 @@ class Reading:
             )
         if self.table is not None:
             head += f", {self.table.n_observed:,} persons"
-        return "\n  ".join([head, *self.notes])
+        text = "\n  ".join([head, *self.notes])
+        if self.questions:
+            text += "\n\n" + "\n  - ".join(["Before there is a table:", *self.questions])
+        return text
 
     def registrations(self) -> pd.DataFrame:
         """Rows of registrations under the names of their roles, identifiers among them.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mse.comparing import compare
 from mse.data.table import CaptureTable
 from mse.disclosure.attack import attack
+from mse.disclosure.waiting import noted, waiting
 from mse.errors import ModelError
 from mse.registry import estimator_of
 
@@ -22,9 +24,13 @@ if TYPE_CHECKING:
     from mse.answer.protocols import Estimator
     from mse.disclosure.rules import Rules
 
+_Table = TypeVar("_Table")
+
 SCHEMA = "mse.private/1"
 #: Bits of the key: nobody can try them all, as they can try the seeds that people choose.
 _BITS = 128
+#: Cells up to which tables are compared with what was published before.
+_MOST_CELLS = 10_000_000
 
 
 @dataclass(frozen=True, repr=False)
@@ -98,6 +104,47 @@ class Bundle:
             for each in found
         ]
 
+    def held(self, table: _Table, rules: Rules) -> tuple[_Table, tuple[str, ...]]:
+        """Take strata that changed by fewer persons than may be shown as they were when last published.
+
+        A year is published again with a few late registrations: the difference between the two publications is a
+        small count. Such a stratum waits, with all its histories, until the difference is large enough. Between two
+        publications a stratum then does not differ, or by at least the threshold.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            What is to be published now; tables of another kind pass.
+        rules : Rules
+            What is protected.
+
+        Returns
+        -------
+        CaptureTable
+            The table to estimate from and to publish, with a sentence that strata may wait in its notes; the same one
+            where persons are not known cell by cell, or nothing is kept.
+        tuple of str
+            The strata that wait. For those inside: it tells that few persons came or went.
+
+        Examples
+        --------
+        >>> import mse
+        >>> counts = {"11": 40, "10": 90, "01": 70}
+        >>> table = mse.CaptureTable.from_counts(counts, lists=["police", "care"])
+        >>> later = mse.CaptureTable.from_counts({**counts, "10": 93}, lists=["police", "care"])
+        >>> ten = mse.disclosure.rules("ten")
+        >>> bundle = Bundle.at(None).with_run({}, ten, table, None)
+        >>> later.n_observed, bundle.held(later, ten)[0].n_observed
+        (203, 200)
+        """
+        kept = self.path is not None or self.runs
+        if not rules.suppresses or not kept or not isinstance(table, CaptureTable):
+            return table, ()
+        small = math.prod(table.shape) <= _MOST_CELLS
+        if not table.is_complete or table.margins is not None or not small:
+            return table, ()
+        return cast("tuple[_Table, tuple[str, ...]]", waiting(self.runs, table, rules.threshold))
+
     def with_run(
         self,
         published: Mapping[str, Any],
@@ -120,18 +167,17 @@ class Bundle:
         if len(told):
             raise ModelError(
                 f"Together with what was published before this gives away how many persons are "
-                f"{', '.join(dict.fromkeys(told['cell']))}. Publish the same lists and persons as before, or wait "
-                "until the difference is larger."
+                f"{', '.join(dict.fromkeys(told['cell']))}. Publish the same lists and persons as before (Bundle.held "
+                "takes strata that changed little as they were), or wait until the difference is larger."
             )
         run: dict[str, Any] = {"seed": asked, "published": dict(published)}
         if table is not None:
             run["fingerprint"] = table.fingerprint
         if isinstance(table, CaptureTable):
-            run |= {"patterns": table.patterns.tolist()}
-            run |= {"low": table.low.tolist(), "high": table.high.tolist()}
-        noted = replace(self, runs=(*self.runs, run))
-        noted._write()
-        return noted
+            run |= noted(table)
+        more = replace(self, runs=(*self.runs, run))
+        more._write()
+        return more
 
     def _write(self) -> None:
         """Write the file, for its owner only."""

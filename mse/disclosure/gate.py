@@ -34,13 +34,22 @@ _TOGETHER = Message("withheld.together")
 _COARSER = (1, 2, 4, 10, 20)
 
 
-def why_withheld(estimate: PopulationEstimate, rules: Rules, table: CaptureTable | None) -> str:
-    """Say why no estimate may be shown whatever its counts; empty if it may."""
+def why_withheld(
+    estimate: PopulationEstimate,
+    rules: Rules,
+    table: CaptureTable | None,
+    system: System | None = None,
+) -> str:
+    """Say why no estimate may be shown whatever its counts; empty if it may.
+
+    system: all that leaves with it, which is asked besides
+    """
     if not rules.suppresses or math.isnan(estimate.hidden):
         return ""
     if len(estimate.lists) == 2 and (table is None or table.margins is not None):
         return _TWO_LISTS
-    few = Leaning(estimate, table).persons() < rules.threshold
+    leaning = Leaning(estimate, table, jointly=system is not None)
+    few = leaning.persons() < rules.threshold
     return (_TWO_LISTS if len(estimate.lists) == 2 else _MARGIN) if few else ""
 
 
@@ -88,18 +97,19 @@ def gate_of(
     whole = _row_of(estimate)
     steps = {key: rules.step(row["high"] - row["low"], row["hidden"]) for key, row in rows.items()}
     steps[()] = rules.step(whole["high"] - whole["low"], whole["hidden"])
-    reason = why_withheld(estimate, rules, table)
+    system = system_of(publication, table)
+    reason = why_withheld(estimate, rules, table, system)
     if not rules.suppresses or (reason and len(estimate.lists) == 2):
         return Gate(publication, dict.fromkeys([(), *rows], reason) if reason else {}, steps)
     why: dict[Key, str] = {(): reason} if reason else {}
-    leaning = Leaning(estimate, table)
+    leaning = Leaning(estimate, table, jointly=system is not None)
     for key, row in rows.items():
         known = publication.value(key) is not None and not math.isnan(row["hidden"])
         if known and leaning.persons(members_of(estimate, key), row) < rules.threshold:
             why[key] = _MARGIN
     why = _with_complements(why, {**rows, (): whole}, publication)
     given = [key for key in steps if key not in why and publication.value(key) is not None]
-    if (system := system_of(publication, table)) is not None and given:
+    if system is not None and given:
         raw = _raw(estimate, margins, levels)
         given.sort(key=len)
         coarser, told = coarsened(leaning, system, {key: raw[key] for key in given}, steps)
@@ -212,11 +222,12 @@ def gate_of_monitor(monitor: Monitor, publication: Publication, table: CaptureTa
     steps = {key: rules.step(row["high"] - row["low"], row["hidden"]) for key, row in rows.items()}
     if not rules.suppresses:
         return Gate(publication, {}, steps)
-    if (reason := why_withheld(estimate, rules, table)) and len(estimate.lists) == 2:
+    system = system_of(publication, table)
+    if (reason := why_withheld(estimate, rules, table, system)) and len(estimate.lists) == 2:
         # With two lists the estimates of all periods are withheld where that of all persons is.
         return Gate(publication, dict.fromkeys(rows, reason), steps)
     why: dict[Key, str] = {}
-    leaning = Leaning(estimate, table)
+    leaning = Leaning(estimate, table, jointly=system is not None)
     for key, row in rows.items():
         if publication.value(key) is None or math.isnan(row["hidden"]):
             continue
@@ -224,7 +235,7 @@ def gate_of_monitor(monitor: Monitor, publication: Publication, table: CaptureTa
         if leaning.persons(members, row) < rules.threshold:
             why[key] = _MARGIN
     why = _with_complements(why, rows, publication)
-    if (system := system_of(publication, table)) is not None:
+    if system is not None:
         raw = {
             key_of(monitor, *at): Raw(cell.total, (cell.figures["total"][1:],))
             for at, cell in monitor.cells.items()

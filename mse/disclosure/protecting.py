@@ -615,7 +615,7 @@ def models_shown(frame: pd.DataFrame, table: CaptureTable | None, rules: Rules) 
             low, high = population.interval(DEFAULT_LEVEL)
         except ModelError:
             continue
-        leaning = Leaning(population, table)
+        leaning = Leaning(population, table, jointly=system is not None)
         steps = {(): rules.step(high - low, population.hidden)}
         if leaning.persons() < rules.threshold:
             continue
@@ -800,8 +800,16 @@ def monitor_with(
     """Protect a monitor whose counts are published already."""
     population = protect_with(monitor.population, publication, table=table)
     gate = gate_of_monitor(monitor, publication, table)
+    alone = monitor.alike is monitor
+    conditional = None if alone else monitor_with(monitor.alike, publication, table=table)
+    # The wider interval has the coarser grid: the point is the one that leaves beside the other interval.
+    points = (
+        {} if conditional is None else {at: each.total for at, each in conditional.shown.items()}
+    )
     cells = {
-        (period, group): _cell(cell, gate, key_of(monitor, period, group))
+        (period, group): _cell(
+            cell, gate, key_of(monitor, period, group), points.get((period, group), nan)
+        )
         for (period, group), cell in monitor.cells.items()
     }
     return ProtectedMonitor(
@@ -825,9 +833,7 @@ def monitor_with(
         publication=publication,
         shown=FrozenDict(cells),
         between=FrozenDict(_changes(monitor, cells, publication.rules)),
-        conditional=None
-        if monitor.alike is monitor
-        else monitor_with(monitor.alike, publication, table=table),
+        conditional=conditional,
     )
 
 
@@ -918,8 +924,11 @@ def _names_only(strata: Strata) -> Strata:
     )
 
 
-def _cell(cell: Cell, gate: Gate, key: Key) -> ProtectedCell:
-    """Round the figures of a cell, or leave them out."""
+def _cell(cell: Cell, gate: Gate, key: Key, leaves: float) -> ProtectedCell:
+    """Round the figures of a cell, or leave them out.
+
+    leaves: its total as it leaves elsewhere, NaN if it does not
+    """
     rules, count = gate.publication.rules, gate.publication.value(key)
     gone = count is None or key in gate.why
     observed = cast("int", nan if count is None else count)
@@ -927,7 +936,9 @@ def _cell(cell: Cell, gate: Gate, key: Key) -> ProtectedCell:
     if not rules.active:
         figures = cell.figures
     elif not gone and count is not None:
-        figures = _figures(cell.figures["total"], count, cell.inhabitants, gate.step(key), rules)
+        figures = _figures(
+            cell.figures["total"], count, cell.inhabitants, gate.step(key), rules, leaves
+        )
     return ProtectedCell(
         period=cell.period,
         where=cell.where,
@@ -948,11 +959,13 @@ def _cell(cell: Cell, gate: Gate, key: Key) -> ProtectedCell:
 
 
 def _figures(
-    total: Figure, count: int, inhabitants: float, step: float, rules: Rules
+    total: Figure, count: int, inhabitants: float, step: float, rules: Rules, leaves: float
 ) -> dict[str, Figure]:
     """Round the total, its interval outward, and compute the other figures from what was rounded."""
     point = max(nearest(total.point, step), count) if total.point == total.point else nan
     low, high = outward(total.low, total.high, step, count)
+    if leaves == leaves:
+        point = min(max(leaves, low), high) if low == low else leaves
     if rules.suppresses and math.isinf(high):
         low = high = nan
     rounded = Figure(point, low, high)

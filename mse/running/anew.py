@@ -138,6 +138,8 @@ def _read(asked: Configuration, *, command: bool) -> tuple[Inputs, Bundle | None
         private = asked.path(asked.disclosure.private)
         made_private(private.parent) if not private.parent.exists() else None
         bundle = Bundle.at(private)
+        # What changed too little since it was last published waits.
+        table, _ = bundle.held(table, rules)
     seed = asked.method.seed if bundle is None else bundle.seed(asked.method.seed)
     people = asked.scope.inhabitants
     rates = None if people is None else frame_of(str(asked.path(people)), command=command)

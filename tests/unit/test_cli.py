@@ -199,7 +199,9 @@ def test_compare_two_lists_shows_the_classics() -> None:
     arguments = ["compare", "-", "--lists", "P,Q", "--count", "n", "--format", "csv"]
     frame = pd.read_csv(StringIO(run(*arguments, stdin=two)))
     assert frame["estimator"].tolist()[:2] == ["LincolnPetersen()", "Chapman()"]
-    assert frame["total"].round().tolist() == [336.0, 334.0, 336.0, 417.0]
+    assert frame["total"].round().tolist()[:3] == [336.0, 334.0, 336.0]
+    # Drawn from a posterior.
+    assert frame["total"][3] == pytest.approx(417, rel=0.03)
 
 
 def test_compare_chosen_models_and_searches() -> None:

@@ -205,3 +205,35 @@ def test_warnings_on_the_error_stream_name_no_counts(
             warnings.warn(said, MSEWarning, stacklevel=1)
             warnings.warn("plain words with 12 persons", MSEWarning, stacklevel=1)
         assert ("12" in capsys.readouterr().err) == shown
+
+
+def test_a_report_is_noted_and_checked_against_the_next(tmp_path: Path) -> None:
+    private = tmp_path / "inside.json"
+    command = (
+        "report",
+        "--summed",
+        "--covariates",
+        "year",
+        "--replicates",
+        "100",
+        "--workers",
+        "1",
+        "--no-figures",
+    )
+    options = (
+        "--disclosure",
+        "cbs",
+        "--private",
+        str(private),
+        "--estimator",
+        "LogLinear('a*year+b*year+c*year')",
+    )
+    for at, late in enumerate((40, 44)):
+        path = tmp_path / f"{late}.csv"
+        path.write_text(COUNTS.replace("2014,f,40", f"2014,f,{late}"), encoding="utf-8")
+        told = run((*command, "-o", str(tmp_path / "report.md")), path, *options)
+        assert told.exit_code == 0, told.stderr
+        kept = json.loads(private.read_text())["runs"]
+        assert len(kept) == at + 1
+        assert kept[at]["published"]["schema"] == "mse.report/1"
+        assert sum(kept[at]["low"]) == sum(kept[0]["low"])

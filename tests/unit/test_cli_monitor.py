@@ -334,3 +334,13 @@ def test_dates_that_do_not_go_together_are_refused(
     found = RUN.invoke(app, ["monitor", str(dated), *DATED, *options])
     assert found.exit_code == 2
     assert wrong in " ".join(found.stderr.split())
+
+
+def test_a_nowcast_waits_where_too_few_came_since_it_was_published(
+    dated: Path, tmp_path: Path
+) -> None:
+    asked = (*DATED, "--disclosure", "cbs", "--private", tmp_path / "bundle.json")
+    run(dated, *asked, "--as-of", "2015-12-31")
+    found = RUN.invoke(app, ["monitor", *map(str, (dated, *asked, "--as-of", "2016-01-03"))])
+    assert found.exit_code == 2
+    assert "fewer persons came or went than may be shown" in " ".join(found.stderr.split())

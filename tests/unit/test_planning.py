@@ -16,13 +16,17 @@ LISTS = {"police": 0.25, "care": 0.2, "other": 0.1}
 
 
 def test_two_lists_have_the_width_of_the_asymptotic_interval() -> None:
-    found = mse.plan({"a": 0.3, "b": 0.25}, 4000, estimator="LincolnPetersen()", tables=200, seed=1)
+    design = {"a": 0.3, "b": 0.25}
+    plans = [mse.plan(design, 4000, estimator="LincolnPetersen()", seed=each) for each in range(12)]
     # Variance of log N-hat of two independent lists, Sekar & Deming 1949: q1 q2 / (N p1 p2).
     width = 2 * 1.959964 * math.sqrt(0.7 * 0.75 / (4000 * 0.3 * 0.25))
-    assert found["as planned"].width == pytest.approx(width, rel=0.15)
+    widths = [each["as planned"].width for each in plans]
+    # That of one plan varies by some 8 %, since few tables are drawn again.
+    assert np.mean(widths) == pytest.approx(width, rel=0.15)
+    found = plans[0]
     assert found["as planned"].registered == pytest.approx(4000 * (1 - 0.7 * 0.75))
     assert found["as planned"].overlapping == pytest.approx(4000 * 0.3 * 0.25)
-    assert found["as planned"].covered > 0.88
+    assert np.mean([each["as planned"].covered for each in plans]) > 0.87
 
 
 def test_two_lists_without_overlap_have_no_estimate() -> None:

@@ -218,3 +218,27 @@ def test_workers_need_no_machine_code_of_their_own(tmp_path: Path) -> None:
     assert not arrays.flags.writeable
     np.testing.assert_array_equal(mapped(arrays).hidden, expected.hidden)
     assert signatures() == before
+
+
+@kernel
+def _power(x: Any, n: Any, options: Any) -> Any:
+    total = 1.0
+    for _ in range(n + options[0]):
+        total *= x
+    return total
+
+
+@kernel
+def _powers(x: Any) -> Any:
+    n = int(x)
+    return _power(x, 2, (1, True)) + _power(x, 3, (0, False)) + _power(x, n, (n, n > 1))
+
+
+def test_constants_and_callers_have_one_function_compiled() -> None:
+    _powers._cache = NullCache()
+    assert _powers(2.0) == 8.0 + 8.0 + 16.0
+    assert len(_power.inner.signatures) == 1
+    # Python has not called it, and what it would need for that is not made.
+    assert not _power.signatures
+    assert _power(2.0, 2, (1, True)) == 8.0
+    assert len(_power.signatures) == 1

@@ -6,6 +6,7 @@ import json
 import stat
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -59,6 +60,68 @@ def test_a_year_later_few_were_added(table: mse.CaptureTable) -> None:
         bundle.with_run(published(later), TEN, later, None)
     many = mse.CaptureTable.from_counts({**COUNTS, "100": 94}, lists=["a", "b", "c"])
     bundle.with_run(published(many), TEN, many, None)
+
+
+def by_year(late: int = 0, moved: int = 0) -> mse.CaptureTable:
+    counts = np.array([[[0, 0], [70, 90]], [[60, 80], [40, 50]]])
+    counts[1, 0, 0] += late
+    counts[[1, 0, 1], [0, 1, 1], 0] += moved * np.array([-1, -1, 1])
+    return mse.CaptureTable.from_array(counts, ["a", "b"], {"year": [2018, 2019]})
+
+
+@pytest.mark.parametrize(
+    ("late", "moved", "waits"),
+    [(0, 0, 0), (3, 0, 1), (9, 0, 1), (10, 0, 0), (0, 4, 1), (-3, 0, 1), (25, 12, 0), (15, 12, 1)],
+)
+def test_years_that_changed_little_wait(tmp_path: Path, late: int, moved: int, waits: int) -> None:
+    path = tmp_path / "inside.json"
+    Bundle.at(path).with_run({}, TEN, by_year(), None)
+    later = by_year(late, moved)
+    held, names = Bundle.at(path).held(later, TEN)
+    assert names == ("2018",) * waits
+    assert (held.counts == (by_year() if waits else later).counts).all()
+    # That they may wait is said always: that one does would be a small count.
+    assert "since they were last published" in held.info.notes
+
+
+def test_a_new_year_and_other_axes_do_not_wait() -> None:
+    bundle = Bundle.at(None).with_run({}, TEN, by_year().where(year=[2018]), None)
+    held, names = bundle.held(by_year(3), TEN)
+    assert names == ("2018",)
+    assert held.where(year=[2019]).n_observed == by_year().where(year=[2019]).n_observed
+    other = by_year(3).collapse("year")
+    assert bundle.held(other, TEN) == (other, ())
+    assert bundle.held(by_year(3), mse.disclosure.rules("none")) == (by_year(3), ())
+
+
+def test_a_monitor_of_the_next_year_passes_the_bundle(tmp_path: Path) -> None:
+    def files(late: int) -> Path:
+        path = tmp_path / f"{late}.csv"
+        by_year(late).to_frame().to_csv(path, index=False)
+        return path
+
+    base = [
+        "--lists",
+        "a,b",
+        "--count",
+        "n",
+        "--replicates",
+        "100",
+        "--workers",
+        "1",
+        "--seed",
+        "1",
+    ]
+    base += ["--disclosure", "cbs", "--private", str(tmp_path / "inside.json"), "--format", "json"]
+    base += ["--heterogeneity", "no", "--model", "a*year + b*year"]
+    first = CliRunner().invoke(app, ["monitor", str(files(0)), *base])
+    again = CliRunner().invoke(app, ["monitor", str(files(4)), *base])
+    assert first.exit_code == again.exit_code == 0, again.stderr
+    assert "1 of 2 strata" in again.stderr
+    assert "of 2 strata" not in again.stdout
+    shown = [json.loads(each.stdout) for each in (first, again)]
+    assert shown[0]["periods"] == shown[1]["periods"]
+    assert shown[0]["changes"] == shown[1]["changes"]
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ def test_e1_the_overlap_is_in_the_estimate_whatever_the_format(name: str) -> Non
     assert one(found[found["what"] == "closed form"]) == (4, 4, True)
 
 
+# Published with another version's generator: no shifted one draws it again.
+@pytest.mark.fixed_seed
 def test_e2_a_printed_seed_tells_every_history() -> None:
     found = left(PUBLISHED / "e2.json", Rules(threshold=10))
     seeds = found[found["what"] == "seed"]

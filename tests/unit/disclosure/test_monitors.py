@@ -28,6 +28,9 @@ def table() -> mse.CaptureTable:
     counts[0, 0, 1] = [[20, 10], [20, 15], [12, 2]]
     counts[1, 1, 0] = [[16, 14], [13, 12], [12, 1]]
     counts[1, 1, 1] = [[1, 0], [1, 0], [1, 0]]
+    # All but the small group: so many that what leaves of the others does not hang on the draws.
+    counts[..., :2, :] *= 5
+    counts[..., 2, 0] *= 5
     covariates = {"year": [2014, 2015, 2016], "sex": ["f", "m"]}
     return mse.CaptureTable.from_array(counts, ["police", "care", "kmar"], covariates)
 
