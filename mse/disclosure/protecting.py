@@ -34,7 +34,7 @@ from mse.disclosure.count_tables import (
     refuse_identifiers,
     table_with,
 )
-from mse.disclosure.gate import Gate, coarsened, gate_of, gate_of_monitor, key_of
+from mse.disclosure.gate import Gate, coarsened, gate_of, gate_of_monitor, key_of, late_shown
 from mse.disclosure.jointly import Raw, nearest, outward, system_about
 from mse.disclosure.leaning import Leaning
 from mse.disclosure.scrubbing import info_shown, withheld_from
@@ -44,7 +44,7 @@ from mse.errors import ModelError
 from mse.loglinear import LogLinear
 from mse.messages import Message
 from mse.monitoring.draws import PER, Figure, JointDraws
-from mse.monitoring.result import NOTHING, Cell, Late, LatePeriod, Monitor
+from mse.monitoring.result import Cell, Monitor
 from mse.words.monitors import SUPPRESSED
 
 if TYPE_CHECKING:
@@ -634,8 +634,6 @@ def models_shown(frame: pd.DataFrame, table: CaptureTable | None, rules: Rules) 
 # Monitors made fit to leave: figures by period and group, and their changes -----------------------
 
 NOT_SHOWN = Message("withheld.shown")
-#: Shares of registrations that are in are told to so much: further digits would tell of single registrations.
-IN_STEP = 0.05
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -829,42 +827,12 @@ def monitor_with(
         inhabitants=monitor.inhabitants,
         warnings=_told(monitor.warnings, publication.rules),
         notes=_told(monitor.notes, publication.rules),
-        late=None if monitor.late is None else _late(monitor, cells, publication.rules),
+        late=late_shown(monitor.late, cells, publication.rules),
         publication=publication,
         shown=FrozenDict(cells),
         between=FrozenDict(_changes(monitor, cells, publication.rules)),
         conditional=conditional,
     )
-
-
-def _late(monitor: Monitor, cells: Mapping[Any, ProtectedCell], rules: Rules) -> Late:
-    """Round what is still to come, or leave it out where the period is."""
-    late = cast("Late", monitor.late)
-    periods = {}
-    for period, each in late.periods.items():
-        cell = cells[period, ()]
-        gone = cell.status == SUPPRESSED
-        expected, later = (
-            NOTHING if gone else _forecast(found, cell.observed, rules)
-            for found in (each.expected, each.later)
-        )
-        shares = {
-            name: nan if gone else round(nearest(share, IN_STEP), SHARE_DIGITS)
-            for name, share in each.shares.items()
-        }
-        periods[period] = LatePeriod(
-            cell.observed, expected, later, FrozenDict(shares), each.not_in
-        )
-    return Late(late.as_of, FrozenDict(periods))
-
-
-def _forecast(found: Figure, count: int, rules: Rules) -> Figure:
-    """Round a forecast of a number of persons, its interval outward and not below those who are counted."""
-    if math.isnan(found.point):
-        return NOTHING
-    step = rules.step(found.high - found.low, found.point - count)
-    low, high = outward(found.low, found.high, step, count)
-    return Figure(max(nearest(found.point, step), count), low, high)
 
 
 def _told(texts: Iterable[str], rules: Rules) -> tuple[str, ...]:
