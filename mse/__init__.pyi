@@ -49,6 +49,9 @@ from mse.loglinear import LogLinear as LogLinear
 from mse.loglinear import LogLinearSearch as LogLinearSearch
 from mse.models.terms import HierarchicalModel as HierarchicalModel
 from mse.monitoring import monitor as monitor
+from mse.monitoring import revisions as revisions
+from mse.nowcasting import Nowcast as Nowcast
+from mse.nowcasting import nowcast as nowcast
 from mse.planning import plan as plan
 from mse.pooling import pool as pool
 from mse.reaching import reach as reach

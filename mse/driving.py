@@ -232,6 +232,12 @@ def drivers(
     missing = [each for each in (first, last) if each not in report.levels]
     if missing:
         raise ModelError(f"The monitor has no {report.period} {missing[0]!r}.")
+    early = [str(each) for each in (first, last) if each in report.preliminary]
+    if early:
+        raise ModelError(
+            f"{report.period} {early[0]} is preliminary: a change of the persons registered so far is one of how much "
+            "is in. Compare periods that are complete."
+        )
     levels = report.joint.strata.levels
     groups = [dict(zip(names, each, strict=True)) for each in product(*(levels[n] for n in names))]
     cells = [_Group.of(report, counts, each, (first, last)) for each in groups]

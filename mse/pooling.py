@@ -20,7 +20,7 @@ from mse.messages import Message, joined
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mse._typing import FloatArray, Limit, Status
+    from mse._typing import FloatArray, IntArray, Limit, Status
     from mse.answer.protocols import Fit
 
 RUBIN = "Rubin, D. B. (1987). Multiple Imputation for Nonresponse in Surveys. Wiley, New York."
@@ -264,7 +264,7 @@ def _strata(known: Sequence[PopulationEstimate], observed: int, parts: _Parts) -
     first = each[0]
     if first is None:
         return None
-    seen = _apportioned(np.mean([s.observed for s in each if s is not None], axis=0), observed)
+    seen = apportioned(np.mean([s.observed for s in each if s is not None], axis=0), observed)
     hidden = np.array([s.observed + s.hidden - seen for s in each if s is not None])
     with np.errstate(divide="ignore", invalid="ignore"):
         middle = np.where(
@@ -284,7 +284,7 @@ def _strata(known: Sequence[PopulationEstimate], observed: int, parts: _Parts) -
     return Strata(first.levels, seen, middle * scale, statuses, limits, covariance)
 
 
-def _apportioned(means: FloatArray, total: int) -> Any:
+def apportioned(means: FloatArray, total: int) -> IntArray:
     """Whole numbers that sum to a total and are nearest to means, by the largest remainders."""
     found = np.floor(means).astype(np.int64)
     order = np.argsort(found - means, kind="stable")

@@ -45,8 +45,11 @@ from mse.errors import ModelError
 
 if TYPE_CHECKING:
     from mse.answer.protocols import Estimator
+    from mse.data.reading import Reading
     from mse.data.table import CaptureTable
+    from mse.disclosure import Bundle, Rules
     from mse.monitoring import Monitor
+    from mse.nowcasting import Nowcast
 
 Period: TypeAlias = Annotated[
     str | None, typer.Option(help="Column of the period; year by default.")
@@ -84,6 +87,20 @@ Inhabitants: TypeAlias = Annotated[
         "for rates per 100,000."
     ),
 ]
+AsOf: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--as-of",
+        help="Complete the last periods by what is still to come after this date, from registrations with --date and "
+        "--received; may be repeated, to see how figures moved up to the last date.",
+    ),
+]
+StillToCome: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--not-in", help="With --as-of: a list that is not in yet, care=2015; may be repeated."
+    ),
+]
 ShowChanges: TypeAlias = Annotated[
     bool, typer.Option("--changes", help="With --format csv: the changes, not the figures.")
 ]
@@ -106,6 +123,8 @@ def monitor_command(
     scope_break: ScopeBreak = None,
     scope_column: ScopeColumn = None,
     across_scopes: AcrossScopes = False,
+    as_of: AsOf = None,
+    not_in: StillToCome = None,
     heterogeneity: Heterogeneity = None,
     replicates: Replicates = 1000,
     workers: Workers = -1,
@@ -123,7 +142,8 @@ def monitor_command(
     """
     with plain_errors(disclosure):
         from mse.data.reading import frame_of
-        from mse.monitoring import monitor
+        from mse.monitoring import monitor, revisions
+        from mse.nowcasting import Nowcast
 
         if scope_break and scope_column:
             msg = "--scope-break and --scope-column both say where scopes change; leave out one."
@@ -137,34 +157,99 @@ def monitor_command(
         axes = [each for each in dict.fromkeys([*named, *further]) if each != period]
         read = understand(source, reading, period=period, covariates=axes)
         table = operated(table_in(read, source), operating, not_operating, period)
-        table = held(bundle, rules, table)
-        found = monitor(
-            table,
-            period,
-            named,
-            _model(model, criterion, trends),
-            replicates,
-            seed if bundle is None else bundle.seed(seed),
-            rates=None if inhabitants is None else frame_of(inhabitants, command=True),
-            level=level,
-            scope=_scope(table, period, scope_break) if scope_column is None else scope_column,
-            across_scopes=across_scopes,
-            n_jobs=workers,
-            criterion=criterion.value,
-            trend=trends if model is None else None,
-            heterogeneity=allowed(heterogeneity),
-        )
+        rates = None if inhabitants is None else frame_of(inhabitants, command=True)
+        its_seed = seed if bundle is None else bundle.seed(seed)
+        _check_dates(as_of, not_in, [*(operating or ()), *(not_operating or ())], rules)
+        monitors = []
+        table = table if as_of else held(bundle, rules, table)
+        for each in _as_it_stood(read, table, as_of, not_in, its_seed):
+            if isinstance(each, Nowcast):
+                table = each.table
+                _check_waiting(bundle, rules, table)
+            found = monitor(
+                each,
+                period,
+                named,
+                _model(model, criterion, trends),
+                replicates,
+                its_seed,
+                rates=rates,
+                level=level,
+                scope=_scope(table, period, scope_break) if scope_column is None else scope_column,
+                across_scopes=across_scopes,
+                n_jobs=workers,
+                criterion=criterion.value,
+                trend=trends if model is None else None,
+                heterogeneity=allowed(heterogeneity),
+            )
+            monitors.append(found)
         found = replace(found, notes=(*found.notes, *_not_named(read.unused)))
         shown = released(found, rules, table=table)
         if bundle is not None and rules is not None:
             bundle.with_run(shown.to_dict(), rules, table, seed)
-        write(_text(shown, form, changes=changes), output)
+        text = _text(shown, form, changes=changes)
+        if len(monitors) > 1 and form is Form.text:
+            text = f"{text.rstrip()}\n\n{revisions(monitors).summary()}"
+        write(text, output)
     if not found.has_estimate:
         typer.echo(
             f"mse: nothing is estimable. {reason_of(found.population, shown.population)}".rstrip(),
             err=True,
         )
         raise typer.Exit(NOT_ESTIMABLE)
+
+
+def _check_dates(
+    as_of: Sequence[str] | None,
+    not_in: Sequence[str] | None,
+    operating: Sequence[str],
+    rules: Rules | None,
+) -> None:
+    """Refuse options about dates that do not go together."""
+    if not_in and not as_of:
+        raise ModelError("--not-in says what is still to come after a date: name it with --as-of.")
+    if as_of and operating:
+        raise ModelError(
+            "--as-of completes registrations, and --operating and --not-operating say where there were none: leave "
+            "one of them out. A list that is still to come is --not-in."
+        )
+    if as_of is not None and len(as_of) > 1 and rules is not None and rules.active:
+        raise ModelError(
+            "The tables of two dates differ by few persons, so how figures moved stays inside: name one date with "
+            "--as-of, or leave out --disclosure."
+        )
+
+
+def _check_waiting(bundle: Bundle | None, rules: Rules | None, table: CaptureTable) -> None:
+    """Refuse a table of which strata would have to wait: what is to come of them was drawn from what came."""
+    if held(bundle, rules, table) != table:
+        raise ModelError(
+            "Since this was last published fewer persons came or went than may be shown, and a nowcast cannot leave them "
+            "out: wait until the difference is larger, or leave out --as-of."
+        )
+
+
+def _as_it_stood(
+    read: Reading,
+    table: CaptureTable,
+    as_of: Sequence[str] | None,
+    not_in: Sequence[str] | None,
+    seed: Any,
+) -> Iterator[CaptureTable | Nowcast]:
+    """Complete the registrations of each date, the last one last; without dates the table is all there is."""
+    from mse.nowcasting import nowcast
+
+    if not as_of:
+        yield table
+        return
+    levels = {str(each): each for each in table.covariates[str(read.options.period)]}
+    absent: dict[str, list[Any]] = {}
+    for each in not_in or ():
+        name, _, when = (part.strip() for part in each.partition("="))
+        absent.setdefault(name, []).extend(levels.get(one, one) for one in names_in(when))
+    for date in sorted(as_of):
+        last = date == max(as_of)
+        yield nowcast(read, date, not_in=absent if last else None, seed=seed)
 
 
 def _period(period: str | None, reading: Mapping[str, Any]) -> str:

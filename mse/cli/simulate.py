@@ -74,6 +74,12 @@ Suppress: TypeAlias = Annotated[
         "it is 5."
     ),
 ]
+Late: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--late", help="Registrations with dates, which come in 1 to 9 months after the event."
+    ),
+]
 Truth: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="File for the true number of persons by stratum: .csv or .parquet."),
@@ -92,6 +98,7 @@ def simulate_command(
     dependence: Dependence = None,
     overcoverage: Overcoverage = None,
     suppress: Suppress = None,
+    late: Late = False,
     form: Annotated[FileForm, typer.Option("--format", help="Form of the output.")] = FileForm.csv,
     output: Output = None,
     truth: Truth = None,
@@ -114,6 +121,7 @@ def simulate_command(
             linkage=_linkage(linkage),
             overcoverage=_numbers(overcoverage, "--overcoverage"),
             suppress=suppress,
+            late=late,
         ).draw(seed)
         if truth is not None:
             _write(simulation.truth, _form_of(truth), truth)

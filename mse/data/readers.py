@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -649,6 +649,18 @@ class Units:
     size: int
 
 
+class Coded(NamedTuple):
+    """Registrations as codes of units, a person in a period, and of lists."""
+
+    lists: tuple[str, ...]
+    levels: dict[str, tuple[Level, ...]]
+    columns: list[
+        npt.NDArray[Any]
+    ]  # (units,) on each list or not, then the level of each covariate or -1
+    of_row: IntArray  # (R,) unit of each registration
+    register: IntArray  # (R,) its list
+
+
 def from_records(
     frame: Any,
     person: str,
@@ -663,12 +675,49 @@ def from_records(
 ) -> Observations:
     """Count units (a person in a period) by the registers that reported them.
 
+    operating: where lists operated, see `mse.data.operating.read_operating`
+    and what `coded_records` takes, raises and warns
+    """
+    coded = coded_records(
+        frame,
+        person,
+        register,
+        period=period,
+        covariates=covariates,
+        registers=registers,
+        entries=entries,
+        voice=voice,
+    )
+    return finish(counted(coded), operating)
+
+
+def counted(coded: Coded) -> Observations:
+    """Count units that are alike."""
+    sizes = [2] * len(coded.lists) + [len(each) for each in coded.levels.values()]
+    group = distinct(coded.columns, sizes)
+    counts = np.bincount(group.member).astype(np.int64)
+    patterns = rows_of(coded.columns, group.first)
+    return Observations(coded.lists, coded.levels, patterns, counts, counts)
+
+
+def coded_records(
+    frame: Any,
+    person: str,
+    register: str,
+    *,
+    period: str | None = None,
+    covariates: object = (),
+    registers: object = None,
+    entries: Entries = PLAIN,
+    voice: Voice | None = None,
+) -> Coded:
+    """Put registrations in codes, unit by unit.
+
     frame: one row per registration
     person, register, period: columns
     covariates: Columns. A missing value next to a known one of the same unit is the known one;
         values that disagree become unknown.
     registers: names of all registers, in the order wanted
-    operating: where lists operated, see `mse.data.operating.read_operating`
     entries, voice: how entries are written, and how problems are told
     Raises InvalidTableError: with every problem found in the data
     Warns InconsistentRecordsWarning: when covariates disagree within units, with the number of
@@ -701,13 +750,11 @@ def from_records(
         check_nobody(lists, somebody.tolist(), problems)
     problems.check()
     units = _units(persons, factors[period] if period is not None else None)
-    coded = _columns_of_units(units, len(lists), codes, factors)
-    group = distinct(coded, [2] * len(lists) + [len(column.levels) for column in factors.values()])
-    counts = np.bincount(group.member).astype(np.int64)
+    member = np.zeros((len(lists), units.size), dtype=bool)
+    member.ravel()[codes * units.size + units.of_row] = True
+    settled_codes = (column.codes for column in _factors_of_units(units, factors).values())
     levels = {name: column.levels for name, column in factors.items()}
-    return finish(
-        Observations(lists, levels, rows_of(coded, group.first), counts, counts), operating
-    )
+    return Coded(lists, levels, [*member, *settled_codes], units.of_row, codes)
 
 
 def check_exchanged(registers: int, persons: int, problems: Problems) -> bool:
@@ -843,16 +890,6 @@ def _units(persons: IntArray, period: Factor | None) -> Units:
     seen[key] = True
     number = np.cumsum(seen)
     return Units(number[key] - 1, int(number[-1]))
-
-
-def _columns_of_units(
-    units: Units, n_lists: int, sources: IntArray, factors: dict[str, Factor]
-) -> list[npt.NDArray[Any]]:
-    """Make a column per list (on it or not) and per covariate (level or -1), over the units."""
-    member = np.zeros((n_lists, units.size), dtype=bool)
-    member.ravel()[sources * units.size + units.of_row] = True
-    settled = _factors_of_units(units, factors)
-    return [*member, *(column.codes for column in settled.values())]
 
 
 def _factors_of_units(units: Units, factors: dict[str, Factor]) -> dict[str, Factor]:

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL
-from mse.disclosure.jointly import Raw, figures_of, system_of
+from mse.disclosure.jointly import Raw, figures_of, nearest, outward, system_of
 from mse.disclosure.leaning import Leaning
 from mse.errors import ModelError
 from mse.messages import Message
+from mse.monitoring.draws import Figure
+from mse.monitoring.result import NOTHING, Late, LatePeriod
+from mse.words.monitors import SUPPRESSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,12 +28,14 @@ if TYPE_CHECKING:
     from mse.disclosure.cells import Key, Publication
     from mse.disclosure.jointly import System
     from mse.disclosure.rules import Rules
-    from mse.monitoring.result import Monitor
+    from mse.monitoring.result import Cell, Monitor
 
 _TWO_LISTS = Message("withheld.two_lists")
 _MARGIN = Message("withheld.margin")
 _COMPLEMENT = Message("withheld.complement")
 _TOGETHER = Message("withheld.together")
+#: Shares of registrations that are in are told to so much: further digits would tell of single registrations.
+IN_STEP = 0.05
 #: How many times coarser a figure is made at most before it is withheld; at 20 the grid is as wide as the interval.
 _COARSER = (1, 2, 4, 10, 20)
 
@@ -252,3 +258,33 @@ def key_of(
 ) -> tuple[Any, ...]:
     """Name the cell of a period and a group."""
     return (*(() if period is None else ((monitor.period, period),)), *group)
+
+
+def late_shown(late: Late | None, cells: Mapping[Any, Cell], rules: Rules) -> Late | None:
+    """Round what is still to come of preliminary periods, or leave it out where the period is.
+
+    cells: figures by period and group, as they leave
+    """
+    if late is None:
+        return None
+    periods = {}
+    for period, each in late.periods.items():
+        cell = cells[period, ()]
+        gone = cell.status == SUPPRESSED
+        expected, later = (
+            NOTHING if gone else _forecast(found, cell.observed, rules)
+            for found in (each.expected, each.later)
+        )
+        shares = {k: nan if gone else nearest(v, IN_STEP) for k, v in each.shares.items()}
+        told = {name: round(share, 2) for name, share in shares.items()}
+        periods[period] = LatePeriod(cell.observed, expected, later, FrozenDict(told), each.not_in)
+    return Late(late.as_of, FrozenDict(periods))
+
+
+def _forecast(found: Figure, count: int, rules: Rules) -> Figure:
+    """Round a forecast of a number of persons, its interval outward and not below those who are counted."""
+    if math.isnan(found.point):
+        return NOTHING
+    step = rules.step(found.high - found.low, found.point - count)
+    low, high = outward(found.low, found.high, step, count)
+    return Figure(max(nearest(found.point, step), count), low, high)

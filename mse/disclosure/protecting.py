@@ -34,7 +34,7 @@ from mse.disclosure.count_tables import (
     refuse_identifiers,
     table_with,
 )
-from mse.disclosure.gate import Gate, coarsened, gate_of, gate_of_monitor, key_of
+from mse.disclosure.gate import Gate, coarsened, gate_of, gate_of_monitor, key_of, late_shown
 from mse.disclosure.jointly import Raw, nearest, outward, system_about
 from mse.disclosure.leaning import Leaning
 from mse.disclosure.scrubbing import info_shown, withheld_from
@@ -827,6 +827,7 @@ def monitor_with(
         inhabitants=monitor.inhabitants,
         warnings=_told(monitor.warnings, publication.rules),
         notes=_told(monitor.notes, publication.rules),
+        late=late_shown(monitor.late, cells, publication.rules),
         publication=publication,
         shown=FrozenDict(cells),
         between=FrozenDict(_changes(monitor, cells, publication.rules)),
@@ -918,6 +919,7 @@ def _cell(cell: Cell, gate: Gate, key: Key, leaves: float) -> ProtectedCell:
         limit=cast("str", None) if gone else cell.limit,
         reason=gate.why.get(key, NOT_SHOWN) if gone else withheld_from(cell.reason, rules),
         level=cell.level,
+        preliminary=cell.preliminary,
         published=FrozenDict(figures),
         # How often chance leaves no overlap says how small it is.
         lost=(None, None) if gone or rules.suppresses else (cell.infinite, cell.undetermined),

@@ -30,12 +30,14 @@ TYPES: Mapping[str, Collection[str]] = {
         "low",
         "high",
         "point",
+        "expected",
+        "later",
         "difference",
         "low_alike",
         "high_alike",
     ),
     # Computed from released numbers, or rounded outward as they are.
-    "share": ("coverage", "rate", "ratio", "coverage_difference", "rise"),
+    "share": ("coverage", "rate", "ratio", "coverage_difference", "rise", "share"),
     # What was asked for, or is known of the method.
     "setting": (
         *("schema", "level", "within", "interval_level", "replicates", "resampling", "candidates"),
@@ -50,6 +52,7 @@ TYPES: Mapping[str, Collection[str]] = {
             "interval_kind",
         ),
         *("given", "method", "model", "first", "last", "interval", "references", "assumptions"),
+        *("as_of", "preliminary"),
         # Inhabitants, who were not counted here.
         "population",
     ),
@@ -68,7 +71,7 @@ TYPES: Mapping[str, Collection[str]] = {
             "scope",
             "breaks",
         ),
-        *("info", "covariates", "groups", "where", "left_out", "source", "notes", "list"),
+        *("info", "covariates", "groups", "where", "left_out", "source", "notes", "list", "not_in"),
     ),
     # Sentences: each is a message whose numbers were withheld.
     "message": ("warnings", "messages", "note", "text"),

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from mse.monitoring.monitor_table import monitor
-from mse.monitoring.result import MONITOR_SCHEMA, Change, Monitor
+from mse.monitoring.result import MONITOR_SCHEMA, Change, Late, LatePeriod, Monitor
+from mse.monitoring.revisions import Revisions, revisions
 
-__all__ = ["MONITOR_SCHEMA", "Change", "Monitor", "monitor"]
+__all__ = [
+    "MONITOR_SCHEMA",
+    "Change",
+    "Late",
+    "LatePeriod",
+    "Monitor",
+    "Revisions",
+    "monitor",
+    "revisions",
+]

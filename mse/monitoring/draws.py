@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, nan
@@ -10,17 +11,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from mse._typing import FrozenDict
 from mse.answer.intervals import TOO_FEW, holding, order_quantile
+from mse.answer.population import Strata, joint_limit, joint_status
 from mse.data.checks import Problems, listed, near
 from mse.errors import ModelError
 from mse.estimating import allowing_for_heterogeneity
+from mse.pooling import apportioned, pool
 
 if TYPE_CHECKING:
-    from mse._typing import FloatArray, Level
-    from mse.answer.population import PopulationEstimate, Strata
+    from mse._typing import FloatArray, IntArray, Level, Limit, Status
+    from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Estimator
     from mse.bayes.heterogeneity import HeterogeneousLogLinear
     from mse.data.table import CaptureTable
+
+
+#: Said of each completed table, and not of all together: how few its draws are, and that registered persons differ.
+_OF_ONE_TABLE = frozenset({"remark.few_replicates", "remark.pooled_observed"})
 
 
 class Figure(NamedTuple):
@@ -70,6 +78,8 @@ class JointDraws:
     totals: FloatArray
     given: str  # what intervals from the draws take for granted
     alike: JointDraws | None = None  # that take people for alike, where these allow for others
+    # (m, S) persons registered in the end, in each of the tables that a nowcast completed.
+    registered: FloatArray | None = None
 
     def __post_init__(self) -> None:
         self.totals.setflags(write=False)
@@ -103,6 +113,95 @@ def joint_draws(
         return replace(alike, population=population)
     wide = allowing.stratum_draws.to_numpy(np.float64)
     return JointDraws(population, strata, wide.copy(), allowing.interval_given, alike)
+
+
+def merged_draws(found: Sequence[JointDraws], registered: CaptureTable) -> JointDraws:
+    """Put the draws of several completed tables together: what differs between these is a part of them.
+
+    found: of each table; registered: the table as it stands, whose persons are the observed ones
+    """
+    each = [one.strata for one in found]
+    totals = np.array([one.observed + one.hidden for one in each])
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # strata that no table determines
+        middle = np.exp(np.nanmean(np.log(totals), axis=0))
+    observed = strata_counts(registered)
+    cells = range(len(middle))
+    statuses, limits = zip(*(_of_tables(each, at) for at in cells), strict=True)
+    strata = Strata(each[0].levels, observed, middle - observed, statuses, limits)
+    size = max(len(one.totals) for one in found)
+    drawn = [_lengthened(one.totals, size) for one in found]
+    population = _as_registered(_pooled([one.population for one in found]), registered, strata)
+    alike = [one.alike for one in found if one.alike is not None]
+    first = next((one for one in found if one.alike is not None), found[0])
+    in_the_end = np.array([one.observed for one in each], dtype=np.float64)
+    if not alike:
+        return JointDraws(
+            population, strata, np.concatenate(drawn), first.given, registered=in_the_end
+        )
+    bare = merged_draws([one.alike or one for one in found], registered)
+    return JointDraws(population, strata, np.concatenate(drawn), first.given, bare, in_the_end)
+
+
+def _pooled(found: Sequence[PopulationEstimate]) -> PopulationEstimate:
+    """Pool the estimates from completed tables; what several of them say in nearly the same words is said once."""
+    pooled = pool(found)
+    said = {getattr(each, "key", each): each for each in reversed(pooled.warnings)}
+    worst = joint_status([each.status for each in found])
+    own = next(each.reason for each in found if each.status == worst)
+    reason = own if worst in ("ok", "boundary") else pooled.reason
+    warnings_ = tuple(each for each in pooled.warnings if each in said.values())
+    return replace(pooled, reason=reason, warnings=warnings_)
+
+
+def strata_counts(table: CaptureTable) -> IntArray:
+    """Persons in each stratum, (S,), in C order; those whose stratum is not known are spread like the others."""
+    sizes = [len(levels) for levels in table.covariates.values()]
+    codes, persons = table.patterns[:, table.n_lists :], table.high
+    known = (codes >= 0).all(axis=1)
+    where = np.ravel_multi_index(tuple(codes[known].T), sizes)
+    found = np.bincount(where, persons[known], int(np.prod(sizes))).astype(np.float64)
+    cells = np.indices(sizes).reshape(len(sizes), -1).T
+    for row, number in zip(codes[~known], persons[~known], strict=True):
+        alike = ((row < 0) | (cells == row)).all(axis=1)
+        share = np.where(alike, found + 1e-9, 0.0)
+        found = found + number * share / share.sum()
+    return apportioned(found, int(persons.sum()))
+
+
+def _of_tables(each: Sequence[Strata], at: int) -> tuple[Status, Limit]:
+    """Status and limit of a stratum in several tables: estimable if it is in one of them."""
+    statuses = [one.status[at] for one in each]
+    if all(status == "ok" for status in statuses):
+        return "ok", "finite"
+    if any(status in ("ok", "boundary") for status in statuses):
+        return "boundary", "finite"
+    return joint_status(statuses), joint_limit([one.limit[at] for one in each])
+
+
+def _lengthened(totals: FloatArray, size: int) -> FloatArray:
+    """Count draws that there are not as undetermined, so that each table counts alike."""
+    missing = np.full((size - len(totals), totals.shape[1]), nan)
+    return np.concatenate([totals, missing])
+
+
+def _as_registered(
+    population: PopulationEstimate, registered: CaptureTable, strata: Strata
+) -> PopulationEstimate:
+    """Tell the total of pooled tables beside the persons who are registered so far."""
+    observed = registered.n_observed
+    allowing = population.allowing
+    return replace(
+        population,
+        observed=observed,
+        hidden=population.total - observed,
+        strata=strata,
+        provenance=FrozenDict({**population.provenance, "table": registered.fingerprint}),
+        allowing=None if allowing is None else _as_registered(allowing, registered, strata),
+        warnings=tuple(
+            each for each in population.warnings if getattr(each, "key", "") not in _OF_ONE_TABLE
+        ),
+    )
 
 
 # Inhabitants by period and group, from what the user has ------------------------------------------

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from mse._typing import FrozenDict
-from mse.answer.intervals import DEFAULT_LEVEL, check_level
+from mse.answer.intervals import DEFAULT_LEVEL, TOO_FEW, check_level
 from mse.comparing import default_estimator
 from mse.data.checks import near
 from mse.data.datasets import table_from
 from mse.errors import ModelError
 from mse.messages import Message
-from mse.monitoring.draws import breaks_in, from_then_on, joint_draws, read_inhabitants, scopes_of
-from mse.monitoring.result import GroupRule, Monitor, check_names
+from mse.monitoring.draws import (
+    Figure,
+    breaks_in,
+    from_then_on,
+    joint_draws,
+    merged_draws,
+    read_inhabitants,
+    scopes_of,
+)
+from mse.monitoring.result import GroupRule, Late, LatePeriod, Monitor, check_names
+from mse.nowcasting import Nowcast, foreseen
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from mse._typing import Level, Seed
     from mse.answer.protocols import Estimator
@@ -28,6 +41,7 @@ if TYPE_CHECKING:
     from mse.comparing import Criterion
     from mse.data.table import CaptureTable
     from mse.loglinear import LogLinearSearch
+    from mse.monitoring.draws import JointDraws
     from mse.redrawing import Resampling
 
 
@@ -120,7 +134,7 @@ def _reporting(table: CaptureTable, period: str) -> tuple[str, ...]:
 
 
 def monitor(
-    table: CaptureTable,
+    table: CaptureTable | Nowcast,
     period: str = "year",
     groups: Sequence[str] = (),
     estimator: Estimator | None = None,
@@ -147,9 +161,10 @@ def monitor(
 
     Parameters
     ----------
-    table : CaptureTable
+    table : CaptureTable or Nowcast
         With the period among its covariates. Covariates that are neither the period nor a group are
-        modeled all the same and summed over.
+        modeled all the same and summed over. A `Nowcast` stands for the tables that it completed, each of which is
+        estimated; its last periods are marked preliminary.
     period : str, default "year"
         The covariate that is the period; its levels are in order of time.
     groups : sequence of str
@@ -247,7 +262,12 @@ def monitor(
     (160, True)
     """
     check_level(level)
-    table = table_from(table)
+    nowcast = table if isinstance(table, Nowcast) else None
+    table = table_from(table) if nowcast is None else nowcast.table
+    if nowcast is not None and nowcast.period != period:
+        raise ModelError(
+            f"The nowcast is by {nowcast.period}, and period={period!r}: expected the same."
+        )
     names = (groups,) if isinstance(groups, str) else tuple(groups)
     check_names(period, names, table.covariates)
     if isinstance(scope, str) and scope in names:
@@ -257,9 +277,12 @@ def monitor(
         )
     inhabitants = read_inhabitants(rates, table.covariates, period)
     ruled = tuple(_rules(table, period, group_rules or {}))
-    table, scopes = scopes_of(table, period, scope)
+    completed = () if nowcast is None else nowcast.completed
+    scopes = scopes_of(table, period, scope)[1]
+    table, *tables = (scopes_of(each, period, scope)[0] for each in (table, *completed))
+    tables = tables or [table]
     if estimator is None:
-        choice = default_choice(table, period, criterion, trend)
+        choice = default_choice(tables[0], period, criterion, trend)
     elif criterion != "bic" or trend:
         raise ModelError(
             f"estimator={estimator!r} is given, and criterion or trend of the default search as well; leave "
@@ -268,18 +291,17 @@ def monitor(
     else:
         choice = Choice(estimator)
     chosen = choice.estimator
-    drawn = bootstrap(
-        chosen,
-        table,
-        replicates,
-        resampling,
-        seed=seed,
-        n_jobs=n_jobs,
-        progress=progress,
-        checkpoint=checkpoint,
-    )
     allowed = estimator is None if heterogeneity is None else heterogeneity
-    joint = joint_draws(drawn, chosen, table, allowed)
+    size = replicates if len(tables) == 1 else max(math.ceil(replicates / len(tables)), TOO_FEW)
+    run = partial(
+        bootstrap, replicates=size, resampling=resampling, n_jobs=n_jobs, progress=progress
+    )
+    joints = [
+        joint_draws(run(chosen, each, seed=its, checkpoint=where), chosen, each, allowed)
+        for each, its, where in _tasks(tables, seed, checkpoint)
+    ]
+    joint = joints[0] if len(joints) == 1 else merged_draws(joints, table)
+    told = () if nowcast is None else nowcast.warnings
     return Monitor(
         period,
         names,
@@ -290,15 +312,50 @@ def monitor(
         inhabitants,
         (
             *joint.population.warnings,
-            *_warnings(chosen, period, scopes, across_scopes),
-            *(
-                Message("remark.rules_changed", rules=tuple(dict.fromkeys(each.of.values())))
-                for each in ruled
-            ),
+            *told,
+            *_warnings(chosen, period, scopes, across_scopes, ruled),
         ),
-        (*said_of_models(table, choice, period), *_summed(table, (period, *names))),
+        (*said_of_models(tables[0], choice, period), *_summed(table, (period, *names))),
         ruled,
+        late=None if nowcast is None else late_of(nowcast, joints, level),
     )
+
+
+def _tasks(
+    tables: Sequence[CaptureTable], seed: Seed, checkpoint: str | Path | None
+) -> Iterator[tuple[CaptureTable, Seed, str | Path | None]]:
+    """Give each of several tables a seed and a folder of its own; one alone has those that were given."""
+    if len(tables) == 1:
+        yield tables[0], seed, checkpoint
+        return
+    for at, rng in enumerate(np.random.default_rng(seed).spawn(len(tables))):
+        yield tables[at], rng, None if checkpoint is None else Path(checkpoint) / f"table-{at + 1}"
+
+
+def late_of(nowcast: Nowcast, joints: Sequence[JointDraws], level: float) -> Late:
+    """Say of each preliminary period what is in, and what may become of its figures."""
+    registered = nowcast.registered(level).to_dict("records")
+    periods = {}
+    for each, row in zip(nowcast.preliminary, registered, strict=True):
+        expected = Figure(*(float(row[name]) for name in ("expected", "low", "high")))
+        missing = tuple(name for name, when in nowcast.not_in.items() if each in when)
+        periods[each] = LatePeriod(
+            int(row["registered"]),
+            expected,
+            _later(nowcast, joints, each, level),
+            nowcast.shares[each],
+            missing,
+        )
+    return Late(nowcast.as_of, FrozenDict(periods))
+
+
+def _later(nowcast: Nowcast, joints: Sequence[JointDraws], period: Level, level: float) -> Figure:
+    """Foresee the estimate from the table as it will be, by those from tables that it may be."""
+    place = joints[0].strata.names.index(nowcast.period)
+    here = [cell[place] == period for cell in joints[0].strata.cells]
+    bare = [one.alike or one for one in joints]
+    totals = [(one.strata.observed + one.strata.hidden)[here].sum() for one in bare]
+    return Figure(*foreseen(np.array(totals), level))
 
 
 def _rules(
@@ -331,15 +388,19 @@ def _summed(table: CaptureTable, reported: tuple[str, ...]) -> Iterator[str]:
 
 
 def _warnings(
-    estimator: Estimator, period: str, scopes: Mapping[Level, str], across: bool
+    estimator: Estimator,
+    period: str,
+    scopes: Mapping[Level, str],
+    across: bool,
+    rules: Sequence[GroupRule],
 ) -> Iterator[str]:
-    """Sentences about breaks of the scope."""
-    breaks = breaks_in(scopes)
-    if not breaks:
-        return
-    where = [Message("joined.and", parts=tuple(map(str, pair))) for pair in breaks]
-    if across:
-        yield Message("remark.scope_across", where=where)
-    trend = getattr(estimator, "trend", {})
-    if isinstance(trend, Mapping) and period in trend:
-        yield Message("remark.trend_across", period=period, where=where)
+    """Sentences about breaks of the scope, and of rules of one group."""
+    if breaks := breaks_in(scopes):
+        where = [Message("joined.and", parts=tuple(map(str, pair))) for pair in breaks]
+        if across:
+            yield Message("remark.scope_across", where=where)
+        trend = getattr(estimator, "trend", {})
+        if isinstance(trend, Mapping) and period in trend:
+            yield Message("remark.trend_across", period=period, where=where)
+    for each in rules:
+        yield Message("remark.rules_changed", rules=tuple(dict.fromkeys(each.of.values())))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise, product
 from math import isfinite, nan
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -89,12 +89,14 @@ def change_between(first: Cell, last: Cell, level: float, note: str = "") -> Cha
         ratios: FloatArray = (last.draws / first.draws)[both]
         ratio = np.float64(last.total) / np.float64(first.total)
     shares = (last.coverage_draws - first.coverage_draws)[both]
+    share = figure(last.coverage - first.coverage, shares, level, -1.0, 1.0)
     return replace(
         without_figures(first, last, first.status if first.status != "ok" else last.status, note),
         difference=figure(last.total - first.total, differences, level),
         ratio=figure(float(ratio), ratios, level, least=0.0),
         rise=probability_of_rise(differences),
-        coverage_difference=figure(last.coverage - first.coverage, shares, level, -1.0, 1.0),
+        # Who is registered so far is not to be held against who is registered.
+        coverage_difference=NOTHING if first.preliminary or last.preliminary else share,
         undetermined=int(np.isnan(differences).sum() + (~both).sum()),
     )
 
@@ -148,6 +150,10 @@ class Cell:
     reason: str  # why it is not estimable
     level: float  # of the intervals
     alike: Cell | None = field(default=None, repr=False)  # that takes people for alike
+    preliminary: bool = False  # whether registrations are still to come
+    expected: FloatArray | None = field(
+        default=None, repr=False
+    )  # (m,) persons registered in the end
 
     @property
     def coverage(self) -> float:
@@ -170,8 +176,11 @@ class Cell:
     @cached_property
     def figures(self) -> dict[str, Figure]:
         """Total, hidden, coverage and rate, with their intervals."""
-        n, known = float(self.observed), self.determined
-        total = figure(self.total, self.draws[known], self.level, least=n)
+        n, known, least = float(self.observed), self.determined, float(self.observed)
+        if self.expected is not None:
+            # Nor does the total lie below those who will be registered.
+            least = max(n, float(np.quantile(self.expected, (1 - self.level) / 2)))
+        total = figure(self.total, self.draws[known], self.level, least=least)
         rate = NOTHING
         if isfinite(self.inhabitants):
             rate = Figure(*(PER * each / self.inhabitants for each in total))
@@ -244,6 +253,39 @@ class GroupRule:
         return self.name not in where or self.level in _several(where[self.name])
 
 
+class LatePeriod(NamedTuple):
+    """What is in of a preliminary period, and what may become of its figures."""
+
+    registered: int  # persons so far
+    expected: Figure  # persons registered in the end
+    later: Figure  # the estimate, taking people for alike, from the table as it will be
+    shares: Mapping[str, float]  # of the registrations of each list that are in
+    not_in: tuple[str, ...]  # lists of which nothing is in
+
+
+@dataclass(frozen=True)
+class Late:
+    """Registrations that are still to come, at a date."""
+
+    as_of: str
+    periods: Mapping[Level, LatePeriod]  # that are preliminary
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write it for JSON."""
+        periods = [
+            {
+                "period": period,
+                "observed": each.registered,
+                "expected": _encode(each.expected),
+                "later": _encode(each.later),
+                "in": [{"list": name, "share": share} for name, share in each.shares.items()],
+                "not_in": each.not_in,
+            }
+            for period, each in self.periods.items()
+        ]
+        return {"as_of": self.as_of, "periods": periods}
+
+
 #: One level of one covariate; nothing for everybody.
 _Group: TypeAlias = "tuple[tuple[str, Level], ...]"
 
@@ -268,6 +310,7 @@ class Monitor(Result):
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what every model has that was searched, and what was summed over
     group_rules: tuple[GroupRule, ...] = ()  # of registration in single groups, where they changed
+    late: Late | None = None  # what is still to come, where that was asked
 
     # Figures -----------------------------------------------------------------------------------
 
@@ -285,6 +328,11 @@ class Monitor(Result):
     def replicates(self) -> int:
         """Number of draws."""
         return len(self.joint.totals)
+
+    @property
+    def preliminary(self) -> tuple[Level, ...]:
+        """Periods of which registrations are still to come."""
+        return () if self.late is None else tuple(self.late.periods)
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -388,7 +436,12 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         figures = observed, total, self.joint.totals[:, members].sum(axis=1), inhabitants
         alike = None if self.alike is self else self.alike._cell(period, group)
         told = status, limit, reason, self.level
-        return Cell(period, FrozenDict(where), scope, *figures, *told, alike=alike)
+        late = any(each in self.preliminary for each in spans)
+        expected = self.joint.registered
+        if expected is not None:
+            expected = expected[:, members].sum(axis=1)
+        cell = Cell(period, FrozenDict(where), scope, *figures, *told, alike=alike)
+        return replace(cell, preliminary=late, expected=expected)
 
     @property
     def periods(self) -> pd.DataFrame:
@@ -397,7 +450,8 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         Columns: the period; ``scope``; ``observed``; ``low``, ``high`` and ``total``, estimated; the
         same of ``hidden``, ``coverage`` (observed / total) and, where inhabitants are given, ``rate``
         per 100,000 of the ``population``; ``infinite`` and ``undetermined``, draws in which the total
-        has no bound or is not determined; ``status``, ``limit``, ``reason``.
+        has no bound or is not determined; ``status``, ``limit``, ``reason``; of a nowcast ``preliminary``,
+        whether registrations are still to come.
         """
         return self._frame((each, ()) for each in self.levels)
 
@@ -424,12 +478,16 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         """Everybody, and each level of each group."""
         return [(), *(group for name in self.group_names for group in self._of(name))]
 
+    def _row(self, cell: Cell) -> dict[str, Any]:
+        """Put the figures of a cell in a row, with whether they are preliminary where that was asked."""
+        row = cell.to_row(rates=self.has_rates)
+        return row if self.late is None else row | {"preliminary": cell.preliminary}
+
     def _frame(self, keys: Iterable[tuple[Level, _Group]]) -> pd.DataFrame:
         rows = []
         for period, group in keys:
             head = {} if period is None else {self.period: period}
-            row = self.cells[period, group].to_row(rates=self.has_rates)
-            rows.append(head | dict(group) | row)
+            rows.append(head | dict(group) | self._row(self.cells[period, group]))
         return pd.DataFrame(rows)
 
     # Changes -----------------------------------------------------------------------------------
@@ -594,7 +652,7 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         for (period, group), cell in self.cells.items():
             name, each = group[0] if group else (None, None)
             head = {"period": period, "group": name, "group_level": each}
-            rows.append(head | cell.to_row(rates=self.has_rates))
+            rows.append(head | self._row(cell))
         frame = pd.DataFrame(rows)
         for name in ("period", "group", "group_level"):
             # As objects: a year beside a missing one would become a fraction.
@@ -623,6 +681,8 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
             "warnings": self.warnings,
             "provenance": population.provenance,
         }
+        if self.late is not None:
+            data["late"] = self.late.to_dict()
         data["messages"] = encode_messages(data)
         encoded: dict[str, Any] = jsonable(data)
         return encoded
@@ -631,7 +691,11 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         """Encode the figures with what their intervals take for granted."""
         return {
             "given": self.joint.given,
-            "cells": [_encode_cell(cell) for cell in self.cells.values()],
+            "cells": [
+                _encode_cell(cell)
+                | ({} if self.late is None else {"preliminary": cell.preliminary})
+                for cell in self.cells.values()
+            ],
             "changes": [_encode_change(each) for each in self._changes(self._groups)],
         }
 

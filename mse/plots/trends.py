@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from mse._typing import FloatArray, Level
+    from mse._typing import BoolArray, FloatArray, Level
 
 Quantity: TypeAlias = Literal["total", "hidden", "coverage", "rate"]
 
@@ -130,6 +130,7 @@ def _lines(monitor: Monitor, quantity: str, words: Words) -> tuple[str, ...]:
     return (
         words("trend_bands", level=level, given=words.given(monitor.joint.given)),
         words("trend_observed") if quantity == "total" else "",
+        words("trend_preliminary") if monitor.preliminary else "",
         *breaks,
     )
 
@@ -158,9 +159,32 @@ def _draw(ax: Axes, monitor: Monitor, frame: pd.DataFrame, quantity: str, words:
         ax.plot(places, observed, "s", ls="--", ms=4, color=GRAY, lw=1, gid="observed")
     for run in _runs(monitor, point):
         ax.fill_between(places[run], low[run], high[run], color=SKY, alpha=0.35, lw=0, gid="band")
-        ax.plot(places[run], point[run], color=BLUE, lw=1.4, gid="line")
-    ax.plot(places, point, "o", ms=4.5, color=BLUE, mec="white", mew=0.6, zorder=4, gid="point")
     known = list(monitor.levels)
+    early = np.array([each in monitor.preliminary for each in known])
+    for run in _runs(monitor, point):
+        _line(ax, places[run], point[run], early[run])
+    ax.plot(
+        places[~early],
+        point[~early],
+        "o",
+        ms=4.5,
+        color=BLUE,
+        mec="white",
+        mew=0.6,
+        zorder=4,
+        gid="point",
+    )
+    ax.plot(
+        places[early],
+        point[early],
+        "o",
+        ms=4.5,
+        color="white",
+        mec=BLUE,
+        mew=1.2,
+        zorder=4,
+        gid="preliminary",
+    )
     for first, _ in monitor.breaks:
         ax.axvline(known.index(first) + 0.5, color=ink(), lw=0.9, ls=(0, (4, 3)), gid="break")
     thin: Look = {"lw": 1, "solid_capstyle": "projecting"}
@@ -175,6 +199,16 @@ def _draw(ax: Axes, monitor: Monitor, frame: pd.DataFrame, quantity: str, words:
             draw.interval(ax, place, ends, upright=True, strokes=(5, 1), arrow=6, **thin)
     _name_periods(ax, [str(each) for each in monitor.levels])
     draw.number_axis(ax.yaxis, words, kind="share" if quantity == "coverage" else "number")
+
+
+def _line(ax: Axes, places: FloatArray, point: FloatArray, early: BoolArray) -> None:
+    """Draw the line of a run of periods, dashed where it leads to a preliminary one."""
+    last = int(np.argmax(early)) if early.any() else len(early)
+    ax.plot(places[:last], point[:last], color=BLUE, lw=1.4, gid="line")
+    begin = max(last - 1, 0)
+    ax.plot(
+        places[begin:], point[begin:], color=BLUE, lw=1.4, ls=(0, (3, 2)), gid="line_preliminary"
+    )
 
 
 def _runs(monitor: Monitor, point: FloatArray) -> list[list[int]]:

@@ -17,7 +17,7 @@ from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio, model_range
 from mse.words.catalogue import SOURCE
 from mse.words.content import Block, Cell, Column, Figure, Table
-from mse.words.monitors import SUPPRESSED
+from mse.words.monitors import SUPPRESSED, period_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -420,7 +420,7 @@ def by_period_figure(
     for each in monitor.levels:
         point, low, high = monitor.cells[each, ()].figures[quantity]
         text = say("status.not_estimable") if math.isnan(point) else span(low, high)
-        said.append(f"{each} {text}")
+        said.append(f"{period_name(say, monitor, each)} {text}")
     # The last periods are named; those before them are counted.
     shown = said[-2 * MOST_NAMED :]
     rows = _joined(context, [*shown, *said[: -len(shown)]], len(shown))

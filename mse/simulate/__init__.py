@@ -16,12 +16,13 @@ Simulation(SYNTHETIC netherlands, seed 1: 60,692 persons, 12,330 registered, 13,
 from __future__ import annotations
 
 from mse.simulate.cells import tables
-from mse.simulate.designs import Dropout, Flaws, Linkage, Netherlands, Population
+from mse.simulate.designs import Dropout, Flaws, Late, Linkage, Netherlands, Population
 from mse.simulate.worlds import Simulation, World, netherlands, population
 
 __all__ = [
     "Dropout",
     "Flaws",
+    "Late",
     "Linkage",
     "Netherlands",
     "Population",

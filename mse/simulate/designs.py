@@ -94,6 +94,52 @@ class Linkage:
 
 
 @dataclass(frozen=True)
+class Late:
+    """Registrations that come in late.
+
+    Each has the date of the event, at any time of its year, and comes in some months after that, spread evenly
+    between the least and the most.
+
+    Parameters
+    ----------
+    months : tuple of float
+        Least and most months.
+    lists : mapping of str to tuple of float
+        The same of lists that differ.
+    drift : float
+        Standard deviation, on the log scale, of how the months of a list are stretched in each year.
+
+    Examples
+    --------
+    >>> import mse
+    >>> mse.simulate.Late(lists={"police": (0, 3)})
+    Late(months=(1.0, 9.0), lists={'police': (0.0, 3.0)}, drift=0.0)
+    """
+
+    months: tuple[float, float] = (1.0, 9.0)
+    lists: Mapping[str, tuple[float, float]] = field(default_factory=FrozenDict)
+    drift: float = 0.0
+
+    def __post_init__(self) -> None:
+        lists = FrozenDict({name: _range(each) for name, each in self.lists.items()})
+        _settle(self, months=_range(self.months), lists=lists)
+        check_share(self.drift, "drift of how late registrations are", 2.0)
+
+
+def _range(months: Any) -> tuple[float, float]:
+    """Take the least and the most months that registrations are late by."""
+    try:
+        low, high = map(float, months)
+    except (TypeError, ValueError):
+        low, high = math.nan, math.nan
+    if not 0 <= low <= high < math.inf:
+        raise ModelError(
+            f"Registrations are late by {months!r}: expected the least and the most months, such as (1, 9)."
+        )
+    return low, high
+
+
+@dataclass(frozen=True, repr=False)
 class Flaws:
     """Everything that can be wrong with the registrations of a world; by default nothing is.
 
@@ -111,6 +157,8 @@ class Flaws:
         are on no other list.
     suppress : int, optional
         Counts of 1 to `suppress` - 1 are not published; ``"<5"`` stands for them when it is 5.
+    late : Late, optional
+        Registrations have the date of the event and the one on which they came in.
     """
 
     dropout: Dropout | None = None
@@ -118,6 +166,12 @@ class Flaws:
     linkage: Linkage = field(default_factory=Linkage)
     overcoverage: Mapping[str, float] = field(default_factory=FrozenDict)
     suppress: int | None = None
+    late: Late | None = None
+
+    def __repr__(self) -> str:
+        # Settings that came later are told where they are used: texts of earlier worlds stay as they were.
+        shown = [each.name for each in fields(self) if each.name != "late" or self.late is not None]
+        return f"Flaws({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def __post_init__(self) -> None:
         for name, most in (("missing", MOST_MISSING), ("overcoverage", 0.9)):
@@ -139,7 +193,13 @@ class Flaws:
         """Read what `dataclasses.asdict` and JSON made of it."""
         dropout, linkage = data["dropout"], Linkage(**data["linkage"])
         settings = {name: data[name] for name in ("missing", "overcoverage", "suppress")}
-        return cls(None if dropout is None else Dropout(**dropout), linkage=linkage, **settings)
+        late = data.get("late")
+        return cls(
+            None if dropout is None else Dropout(**dropout),
+            linkage=linkage,
+            **settings,
+            late=None if late is None else Late(**late),
+        )
 
 
 def _settle(settings: object, **parts: object) -> None:

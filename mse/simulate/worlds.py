@@ -17,7 +17,16 @@ from mse.data.table import CaptureTable
 from mse.errors import ModelError, MSEWarning
 from mse.messages import Message
 from mse.simulate.cells import Cells, check_name
-from mse.simulate.designs import Design, Dropout, Flaws, Linkage, Netherlands, Population, as_tuple
+from mse.simulate.designs import (
+    Design,
+    Dropout,
+    Flaws,
+    Late,
+    Linkage,
+    Netherlands,
+    Population,
+    as_tuple,
+)
 from mse.simulate.dutch import COVARIATES, YEARS, Study
 
 if TYPE_CHECKING:
@@ -31,6 +40,10 @@ if TYPE_CHECKING:
 # What came of one draw: registrations, the truth behind them, and tables made of them -------------
 
 PERSON, REGISTER, PERIOD = "pseudonym", "register", "year"
+#: The date of the event, and the one on which its registration came in.
+DATE, RECEIVED = "date", "received"
+#: Days of a month, on average.
+MONTH = 365.25 / 12
 #: Begins every pseudonym, so that no row can pass for a real one.
 PREFIX = "SYN-"
 
@@ -47,8 +60,8 @@ class Simulation:
         The seed that gives this draw again; None when a generator was given.
     records : DataFrame
         One row for each registration: ``pseudonym``, ``register``, and a column for each covariate,
-        missing where it is not known. Sorted by year and pseudonym, which says nothing: pseudonyms
-        are numbers at random.
+        missing where it is not known; with late registrations the ``date`` of the event and the one on which it
+        was ``received``. Sorted by year and pseudonym, which says nothing: pseudonyms are numbers at random.
     truth : DataFrame
         One row for each stratum: its levels; ``persons``, how many there are; and ``registered``, how
         many of these have a registration.
@@ -158,6 +171,8 @@ def simulation_of(world: World, drawn: Drawn, seed: int | None) -> Simulation:
         known = np.where(drawn.missing[axis], -1, codes[axis][drawn.stratum])
         columns[name] = _labeled(known, levels)
         truth[name] = _labeled(codes[axis], levels)
+    if drawn.days is not None:
+        columns |= _dated(world, drawn)
     records = pd.DataFrame(columns)
     order = [name for name in (PERIOD, PERSON, REGISTER) if name in records]
     records = records.sort_values(order, ignore_index=True)
@@ -170,6 +185,18 @@ def _pseudonyms(drawn: Drawn) -> npt.NDArray[np.str_]:
         return np.zeros(0, dtype=np.str_)
     digits = max(len(str(drawn.n_persons)), 6)
     return np.char.add(PREFIX, np.char.zfill(drawn.person.astype(np.str_), digits))
+
+
+def _dated(world: World, drawn: Drawn) -> dict[str, Any]:
+    """Date of the event and of coming in, of each registration."""
+    if drawn.days is None:
+        return {}
+    codes = world.cells.codes[list(world.cells.covariates).index(PERIOD)][drawn.stratum]
+    years = np.array(world.cells.covariates[PERIOD])[codes]
+    begin = pd.to_datetime(pd.Series(years).astype(str) + "-01-01")
+    day, late = (pd.to_timedelta(np.floor(each), unit="D") for each in drawn.days)
+    date = begin + day
+    return {DATE: date, RECEIVED: date + late}
 
 
 def _labeled(codes: IntArray, levels: Sequence[Level]) -> pd.Series[Any]:
@@ -218,6 +245,7 @@ class Drawn(NamedTuple):
     stratum: IntArray  # (R,) in which stratum
     missing: BoolArray  # (D, R) whether it lacks each covariate
     n_persons: int  # numbers of persons are below this
+    days: FloatArray | None = None  # (2, R) of the event within its year, and until it came in
 
 
 def draw_registrations(cells: Cells, flaws: Flaws, rng: np.random.Generator) -> Drawn:
@@ -227,7 +255,7 @@ def draw_registrations(cells: Cells, flaws: Flaws, rng: np.random.Generator) -> 
     random numbers of its own, so that with one seed the persons are the same whatever goes wrong with
     their registrations.
     """
-    persons, dropping, outside, leaving, linking, naming = rng.spawn(6)
+    persons, dropping, outside, leaving, linking, naming, delaying = rng.spawn(7)
     counts = persons.poisson(cells.expected).astype(np.int64)
     drawn = _registered(cells, counts, _kept(cells, flaws.dropout), dropping)
     for position, name in enumerate(cells.lists):
@@ -235,6 +263,8 @@ def draw_registrations(cells: Cells, flaws: Flaws, rng: np.random.Generator) -> 
     rates = np.array([flaws.missing.get(name, 0.0) for name in cells.covariates])
     chance = missing_chances(drawn.register, rates, len(cells.lists))
     drawn = drawn._replace(missing=leaving.random(chance.shape) < chance)
+    if flaws.late is not None:
+        drawn = drawn._replace(days=_days(cells, flaws.late, drawn, delaying))
     person = _linked(drawn, flaws.linkage, linking)
     _, numbers = np.unique(person, return_inverse=True)
     names = naming.permutation(int(numbers.max(initial=-1)) + 1)
@@ -286,6 +316,18 @@ def _outsiders(drawn: Drawn, register: int, share: float, rng: np.random.Generat
         stratum=np.append(drawn.stratum, rng.choice(own, number)),
         n_persons=drawn.n_persons + number,
     )
+
+
+def _days(cells: Cells, late: Late, drawn: Drawn, rng: np.random.Generator) -> FloatArray:
+    """Day of the event of each person within the year, and days until each registration comes in, (2, R)."""
+    ranges = np.array([late.lists.get(name, late.months) for name in cells.lists])
+    years = len(cells.covariates[PERIOD])
+    stretched = np.exp(late.drift * rng.standard_normal((len(ranges), years)))
+    event = np.floor(365 * rng.random(drawn.n_persons))[drawn.person]
+    year = cells.codes[list(cells.covariates).index(PERIOD)][drawn.stratum]
+    low, high = ranges[drawn.register].T
+    months = low + (high - low) * rng.random(drawn.register.size)
+    return np.stack([event, MONTH * months * stretched[drawn.register, year]])
 
 
 def missing_chances(register: IntArray, rates: FloatArray, n_lists: int) -> FloatArray:
@@ -374,8 +416,11 @@ class World:
             check_name(name, covariates, "covariate that can be missing")
         for name in flaws.overcoverage:
             check_name(name, cells.lists, "list")
-        if flaws.dropout is not None:
+        if flaws.dropout is not None or flaws.late is not None:
             check_name("year", list(cells.covariates), "covariate")
+        for name in () if flaws.late is None else flaws.late.lists:
+            check_name(name, cells.lists, "list")
+        if flaws.dropout is not None:
             for name in flaws.dropout.lists:
                 check_name(name, cells.lists, "list")
 
@@ -417,7 +462,10 @@ class World:
             shares = self.design.covariates.items()
             design["covariates"] = {name: list(map(list, each.items())) for name, each in shares}
         head = {"schema": WORLD_SCHEMA, "synthetic": True, "kind": self.design.kind}
-        return {**head, "design": design, "flaws": _plain(self.flaws)}
+        flaws = _plain(self.flaws)
+        if self.flaws.late is None:
+            del flaws["late"]
+        return {**head, "design": design, "flaws": flaws}
 
     def to_json(self) -> str:
         """Write the settings as JSON."""
@@ -470,6 +518,7 @@ def netherlands(
     linkage: Linkage | float = 0.0,
     overcoverage: Mapping[str, float] | None = None,
     suppress: int | None = None,
+    late: Late | bool = False,
 ) -> World:
     """Make a synthetic Netherlands: presumed victims of human trafficking, with a known truth.
 
@@ -499,6 +548,8 @@ def netherlands(
         List to the share of its registrations that is about persons outside the population.
     suppress : int, optional
         Smallest count that is published in tables.
+    late : Late or bool
+        Registrations come in late; True for 1 to 9 months after the event, see :class:`Late`.
 
     Returns
     -------
@@ -522,7 +573,7 @@ def netherlands(
     """
     design = Netherlands(as_tuple(years), study, dependence or {}, scale)
     names = [name for name in COVARIATES if name != "year"]
-    return World(design, _flaws(names, dropout, missing, linkage, overcoverage, suppress))
+    return World(design, _flaws(names, dropout, missing, linkage, overcoverage, suppress, late))
 
 
 def population(
@@ -536,6 +587,7 @@ def population(
     linkage: Linkage | float = 0.0,
     overcoverage: Mapping[str, float] | None = None,
     suppress: int | None = None,
+    late: Late | bool = False,
 ) -> World:
     """Make a synthetic population with given shares on each list.
 
@@ -550,7 +602,7 @@ def population(
     dependence : mapping of str to float, optional
         Odds ratios: ``"police:care"`` between two lists given everything else, ``"police:sex=male"``
         between a list and a level, ``"police:care:sex=male"`` of both in a group.
-    dropout, missing, linkage, overcoverage, suppress
+    dropout, missing, linkage, overcoverage, suppress, late
         As in :func:`netherlands`.
 
     Returns
@@ -574,7 +626,7 @@ def population(
     """
     design = Population(lists, size, covariates or {}, dependence or {})
     names = [name for name in design.covariates if name != "year"]
-    return World(design, _flaws(names, dropout, missing, linkage, overcoverage, suppress))
+    return World(design, _flaws(names, dropout, missing, linkage, overcoverage, suppress, late))
 
 
 @lru_cache(maxsize=16)
@@ -589,6 +641,7 @@ def _flaws(
     linkage: Linkage | float,
     overcoverage: Mapping[str, float] | None,
     suppress: int | None,
+    late: Late | bool,
 ) -> Flaws:
     """Spell out the short forms of the switches."""
     absent = (Dropout() if dropout else None) if isinstance(dropout, bool) else dropout
@@ -596,7 +649,8 @@ def _flaws(
         missing = dict.fromkeys(covariates, missing) if missing else {}
     if not isinstance(linkage, Linkage):
         linkage = Linkage(missed=linkage)
-    return Flaws(absent, missing, linkage, overcoverage or {}, suppress)
+    delays = (Late() if late else None) if isinstance(late, bool) else late
+    return Flaws(absent, missing, linkage, overcoverage or {}, suppress, delays)
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from mse.answer.shown import (
     span,
     words_for,
 )
-from mse.messages import MARK, SOURCE
+from mse.messages import MARK, SOURCE, Message
 from mse.monitoring.draws import PER
 from mse.monitoring.result import ACROSS_SCOPES, Cell, Monitor
 from mse.words.catalogue import language_of
@@ -116,6 +116,47 @@ def lost_cells(monitor: Monitor) -> Iterator[tuple[str, Cell]]:
             yield ", ".join(labels), cell
 
 
+def period_name(say: Language, monitor: Monitor, period: Level) -> str:
+    """Name a period, and mark it where it is preliminary."""
+    return say("late.period", period=period) if period in monitor.preliminary else str(period)
+
+
+def late_messages(monitor: Monitor) -> Iterator[Message]:
+    """Say what is still to come of each preliminary period, and what may become of its figures."""
+    late = monitor.late
+    if late is None:
+        return
+    if not late.periods:
+        yield Message("late.nothing_due", as_of=late.as_of)
+        return
+    yield Message("late.as_of", as_of=late.as_of, periods=tuple(map(str, late.periods)))
+    for period, each in late.periods.items():
+        name = str(period)
+        if isnan(each.expected.point):
+            yield Message("late.registered_withheld", period=name)
+            continue
+        point, low, high = each.expected
+        yield Message(
+            "late.registered",
+            period=name,
+            registered=each.registered,
+            low=low,
+            high=high,
+            point=point,
+        )
+        if not isnan(each.later.low):
+            yield Message("late.later", period=name, low=each.later.low, high=each.later.high)
+        partly = {k: v for k, v in each.shares.items() if k not in each.not_in and v < 1}
+        if partly:
+            shares = tuple(Message("late.share", list=k, share=v) for k, v in partly.items())
+            yield Message("late.shares", period=name, shares=shares)
+        if each.not_in:
+            yield Message("late.not_in", period=name, names=each.not_in)
+    yield Message("late.so_far")
+    if any(0 < v < 1 for each in late.periods.values() for v in each.shares.values()):
+        yield Message("late.rests")
+
+
 def verdict(say: Language, monitor: Monitor, change: Change) -> str:
     """Say whether a change is a rise, a fall, or neither clearly."""
     if change.difference.low > 0:
@@ -146,9 +187,10 @@ def monitor_sections(monitor: Monitor) -> list[Section]:
     """All parts of the summary, in the order in which they are read."""
     population = monitor.population
     percent = _EN.level(monitor.level)
-    rows = [(monitor.cells[each, ()], [each]) for each in monitor.levels]
+    rows = [(monitor.cells[each, ()], [period_name(_EN, monitor, each)]) for each in monitor.levels]
     return filled(
         Section("Question", paragraphs=(_question(monitor),)),
+        Section(_EN("late.heading"), bullets=tuple(late_messages(monitor))),
         Section(
             f"How many? Estimated by {monitor.period}, {percent} intervals",
             verbatim=_table(monitor, rows),
@@ -197,7 +239,10 @@ def _table(monitor: Monitor, rows: Sequence[tuple[Cell, Sequence[Level]]], *name
 
 def _alike(monitor: Monitor) -> str:
     """Lay out the totals by period that take people for alike."""
-    rows = [[str(each), *_total(monitor.alike.cells[each, ()])] for each in monitor.levels]
+    rows = [
+        [period_name(_EN, monitor, each), *_total(monitor.alike.cells[each, ()])]
+        for each in monitor.levels
+    ]
     return layout([monitor.period, "estimated total", "point"], rows)
 
 
@@ -240,7 +285,10 @@ def _decimal(value: float) -> str:
 
 def _group(monitor: Monitor, name: str) -> Section:
     found = rows_by(monitor, name)
-    rows = [(cell, ["all" if period is None else period, each]) for cell, period, each in found]
+    rows = [
+        (cell, ["all" if period is None else period_name(_EN, monitor, period), each])
+        for cell, period, each in found
+    ]
     text = _table(monitor, rows[:_MAX_ROWS], name)
     if len(rows) > _MAX_ROWS:
         text += f"\n... and {len(rows) - _MAX_ROWS:,} more rows: see to_frame()."
@@ -253,7 +301,7 @@ def _group(monitor: Monitor, name: str) -> Section:
 
 
 def _change(monitor: Monitor, change: Change) -> str:
-    between = f"{change.first} to {change.last}"
+    between = " to ".join(period_name(_EN, monitor, each) for each in (change.first, change.last))
     if change.status == ACROSS_SCOPES:
         return f"{between}: not compared, the scopes differ."
     if change.status == SUPPRESSED:
@@ -284,7 +332,7 @@ def _seen(monitor: Monitor) -> Iterable[str]:
             yield f"{each}: estimated {share(coverage.point)}, without an interval."
             continue
         yield (
-            f"{each}: between {share(coverage.low)} and {share(coverage.high)} of the estimated total "
+            f"{period_name(_EN, monitor, each)}: between {share(coverage.low)} and {share(coverage.high)} of the estimated total "
             f"was registered, estimated {share(coverage.point)} ({persons(cell.observed)} persons)."
         )
     if len(known) < 2:
@@ -303,6 +351,8 @@ def _seen(monitor: Monitor) -> Iterable[str]:
 def cell_sentences(cell: Cell) -> str:
     """Say what share of some part of the population is registered, and how many there are."""
     parts = [] if cell.period is None else [str(cell.period)]
+    if cell.preliminary and parts:
+        parts = [_EN("late.period", period=cell.period)]
     for name, levels in cell.where.items():
         many = levels if isinstance(levels, tuple) else (levels,)
         parts.append(f"{name} {' or '.join(map(str, many))}")

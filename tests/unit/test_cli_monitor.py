@@ -275,3 +275,72 @@ def test_a_list_that_did_not_operate(counts: Path) -> None:
     assert json.loads(text)["cells"] == json.loads(found.to_json())["cells"]
     for wrong, told in (("c", "expected"), ("c=2013", "expected"), ("d=2015", "no list 'd'")):
         assert told in run(counts, *OPTIONS, "--not-operating", wrong, status=2)
+
+
+# Late reports ------------------------------------------------------------------------------------
+
+DATED = (
+    *("--person", "pseudonym", "--register", "register", "--period", "year", "--date", "date"),
+    *("--received", "received", "--model", "police*year + care*year + other*year"),
+    *("--replicates", "100", "--seed", "1", "--workers", "1"),
+)
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lists = {"police": 0.25, "care": 0.2, "other": 0.15}
+    years = {"year": {2014: 0.5, 2015: 0.5}}
+    world = mse.simulate.population(lists, 3000, covariates=years, late=True)
+    path = tmp_path_factory.mktemp("late") / "registrations.csv"
+    world.draw(1).records.to_csv(path, index=False)
+    return path
+
+
+def test_the_last_periods_are_completed_after_a_date(dated: Path) -> None:
+    data = json.loads(run(dated, *DATED, "--as-of", "2015-12-31", "--format", "json"))
+    assert not list(validator("monitor").iter_errors(data))
+    (late,) = data["late"]["periods"]
+    assert (late["period"], data["late"]["as_of"]) == (2015, "2015-12-31")
+    assert late["expected"]["point"] > 1.2 * late["observed"]
+    text = run(dated, *DATED, "--as-of", "2015-12-31", "--not-in", "care=2015")
+    assert "2015 (preliminary)" in text
+    assert "nothing of care is in yet" in " ".join(text.split())
+    assert "HOW FIGURES MOVED" not in text
+
+
+def test_several_dates_show_how_figures_moved(dated: Path) -> None:
+    dates = ("--as-of", "2016-12-31", "--as-of", "2015-12-31")
+    text = run(dated, *DATED, *dates)
+    assert "no figure is preliminary" in " ".join(text.split())
+    assert "2015, as of 2015-12-31" in text.split("HOW FIGURES MOVED")[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        (["--not-in", "care=2015"], "name it with --as-of"),
+        (["--as-of", "2015-12-31", "--not-operating", "care=2015"], "leave one of them out"),
+        (
+            ["--as-of", "2015-12-31", "--as-of", "2016-12-31", "--disclosure", "cbs"],
+            "how figures moved stays inside",
+        ),
+        (["--as-of", "2015-12-31", "--not-in", "care=2018"], "names the year '2018'"),
+        (["--as-of", "2015-06-30"], "is not over"),
+    ],
+)
+def test_dates_that_do_not_go_together_are_refused(
+    dated: Path, options: list[str], wrong: str
+) -> None:
+    found = RUN.invoke(app, ["monitor", str(dated), *DATED, *options])
+    assert found.exit_code == 2
+    assert wrong in " ".join(found.stderr.split())
+
+
+def test_a_nowcast_waits_where_too_few_came_since_it_was_published(
+    dated: Path, tmp_path: Path
+) -> None:
+    asked = (*DATED, "--disclosure", "cbs", "--private", tmp_path / "bundle.json")
+    run(dated, *asked, "--as-of", "2015-12-31")
+    found = RUN.invoke(app, ["monitor", *map(str, (dated, *asked, "--as-of", "2016-01-03"))])
+    assert found.exit_code == 2
+    assert "fewer persons came or went than may be shown" in " ".join(found.stderr.split())

@@ -412,6 +412,40 @@ def test_overcoverage_adds_persons_who_are_not_in_the_truth(full: Simulation) ->
     pd.testing.assert_frame_equal(over.truth, full.truth)
 
 
+def test_late_registrations_come_in_when_they_should() -> None:
+    late = mse.simulate.Late(months=(2, 6), lists={"police": (0, 1)})
+    settings: dict[str, Any] = {"years": [2014, 2015]}
+    records = netherlands(**settings, late=late).draw(seed=4).records
+    assert (records["date"].dt.year == records["year"]).all()
+    months = (records["received"] - records["date"]).dt.days / (365.25 / 12)
+    police = records["register"] == "police"
+    assert months[police].between(-0.04, 1.001).all()
+    assert months[~police].between(1.96, 6.001).all()
+    assert months[~police].mean() == pytest.approx(4, abs=0.1)
+    # A person has one event in a year, and the persons are those of a world without dates.
+    assert records.groupby(["pseudonym", "year"])["date"].nunique().max() == 1
+    plain = netherlands(**settings).draw(seed=4).records
+    pd.testing.assert_frame_equal(records.drop(columns=["date", "received"]), plain)
+
+
+def test_late_registrations_drift_by_list_and_year() -> None:
+    late = mse.simulate.Late(months=(4, 4), drift=0.5)
+    world = netherlands(years=[2013, 2014, 2015], late=late)
+    assert World.from_json(world.to_json()) == world
+    records = world.draw(seed=5).records
+    records["days"] = (records["received"] - records["date"]).dt.days
+    by_list = records.groupby(["register", "year"])["days"]
+    assert by_list.nunique().max() == 1
+    spread = np.log(by_list.mean() / (4 * 365.25 / 12)).std()
+    assert 0.3 < spread < 0.8
+
+
+@pytest.mark.parametrize("months", [(3, 1), (-1, 2), "soon", (1, 2, 3)])
+def test_months_that_cannot_be_are_refused(months: Any) -> None:
+    with pytest.raises(ModelError, match="expected the least and the most months"):
+        mse.simulate.Late(months=months)
+
+
 def test_suppression_hides_small_counts_in_tables_and_frames(full: Simulation) -> None:
     hidden = netherlands(suppress=5).draw(SEED)
     frame, exact = hidden.to_frame(), full.to_frame()

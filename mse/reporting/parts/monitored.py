@@ -28,6 +28,8 @@ from mse.words.monitors import (
     compared,
     compared_by,
     known_periods,
+    late_messages,
+    period_name,
     relative,
     rows_by,
     scope_starts,
@@ -67,6 +69,8 @@ def monitor_answer(context: Context, monitor: Monitor) -> Iterator[Block]:
         yield Paragraph(lead, "lead")
         return
     yield Paragraph(_lead(context, monitor, known[-1]), "lead")
+    if monitor.preliminary:
+        yield Paragraph(inline(say.said(next(late_messages(monitor)))), "warning")
     yield Facts(tuple(_key_facts(context, monitor, known)), key=True)
     method = say.said(monitor.population.method)
     link = Text(say("answer.assumptions"), link="assumptions")
@@ -88,7 +92,7 @@ def _lead(context: Context, monitor: Monitor, period: Level) -> Inline:
         "monitor.lead",
         span=Text(span, strong=True),
         level=say.level(monitor.level),
-        period=str(period),
+        period=period_name(say, monitor, period),
         subject=context.subject(monitor.population.info),
         observed=context.counted(cell.observed),
     )
@@ -97,13 +101,14 @@ def _lead(context: Context, monitor: Monitor, period: Level) -> Inline:
 def _key_facts(context: Context, monitor: Monitor, known: list[Level]) -> Iterator[Fact]:
     say, (first, last) = context.say, (known[0], known[-1])
     cell = monitor.cells[last, ()]
-    yield say("monitor.fact_registered", period=last), inline(context.counted(cell.observed))
+    name = period_name(say, monitor, last)
+    yield say("monitor.fact_registered", period=name), inline(context.counted(cell.observed))
     share = cell.figures["coverage"]
     if not math.isnan(share.low):
-        yield say("monitor.fact_share", period=last), inline(_share(context, share))
+        yield say("monitor.fact_share", period=name), inline(_share(context, share))
     if first != last:
         change = _short(context, monitor, monitor.compare(first, last, ()))
-        yield say("monitor.fact_change", first=first, last=last), inline(change)
+        yield say("monitor.fact_change", first=first, last=name), inline(change)
 
 
 def _share(context: Context, each: Estimated) -> str:
@@ -148,7 +153,11 @@ def _sections(context: Context, monitor: Monitor, i: int) -> Iterator[Section]:
         return blocks if context.pictures else iter(())
 
     changes = (_change(context, monitor, each) for each in compared(monitor))
-    rows = [(monitor.cells[each, ()], [each]) for each in monitor.levels]
+    rows: list[tuple[Figures, list[Level]]] = [
+        (monitor.cells[each, ()], [period_name(say, monitor, each)]) for each in monitor.levels
+    ]
+    late = _bullets(inline(say.said(each)) for each in late_messages(monitor))
+    yield part("late", say("late.heading"), *late)
     table = _table(context, monitor, rows, [monitor.period])
     heading = say("monitor.by_period", period=monitor.period)
     yield part(
@@ -248,7 +257,7 @@ def _table(
 def _group(context: Context, monitor: Monitor, name: str) -> Iterator[Block]:
     everything = context.say("monitor.all")
     rows: list[tuple[Figures, list[Level]]] = [
-        (cell, [each, everything if period is None else period])
+        (cell, [each, everything if period is None else period_name(context.say, monitor, period)])
         for cell, period, each in rows_by(monitor, name)
     ]
     yield _table(context, monitor, rows, [name, monitor.period])
@@ -263,7 +272,8 @@ def _group(context: Context, monitor: Monitor, name: str) -> Iterator[Block]:
 
 def _change(context: Context, monitor: Monitor, change: Change) -> str:
     say = context.say
-    between = say("change.between", first=change.first, last=change.last)
+    first, last = (period_name(say, monitor, each) for each in (change.first, change.last))
+    between = say("change.between", first=first, last=last)
     if change.status == ACROSS_SCOPES:
         return f"{between}: {say('change.scopes')}"
     if change.status == SUPPRESSED:
@@ -296,7 +306,7 @@ def _seen(context: Context, monitor: Monitor) -> Iterator[Inline]:
     known = known_periods(monitor, "coverage")
     for each in dict.fromkeys([*known[:1], *known[-1:]]):
         share = _share(context, monitor.cells[each, ()].figures["coverage"])
-        yield inline(say("monitor.seen", period=each, share=share))
+        yield inline(say("monitor.seen", period=period_name(say, monitor, each), share=share))
     if len(known) < 2:
         return
     first, last = known[0], known[-1]

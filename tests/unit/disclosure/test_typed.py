@@ -98,8 +98,10 @@ KNOWN = {
     mse.PopulationEstimate: "observed hidden status limit reason method uncertainty strata draws stratum_draws "
     "model model_range assumptions warnings lists info provenance references lower_bound allowing",
     Comparison: "table fits left_out",
-    Monitor: "period group_names scopes group_rules level across_scopes joint inhabitants warnings notes",
-    Cell: "period where scope observed total draws inhabitants status limit reason level alike",
+    Monitor: "period group_names scopes group_rules level across_scopes joint inhabitants warnings notes "
+    "late",
+    Cell: "period where scope observed total draws inhabitants status limit reason level alike "
+    "preliminary expected",
     Change: "first last where totals difference ratio coverage_difference rise undetermined level status reason",
 }
 
