@@ -11,8 +11,8 @@ import numpy as np
 
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.disclosure.jointly import Raw, figures_of, system_of
-from mse.disclosure.leaning import Leaning
 from mse.errors import ModelError
+from mse.leaning import Leaning
 from mse.messages import Message
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from mse.answer.intervals import TOO_FEW, holding, order_quantile
 from mse.data.checks import Problems, listed, near
 from mse.errors import ModelError
 from mse.estimating import allowing_for_heterogeneity
+from mse.leaning import leaning_on
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray, Level
@@ -97,6 +98,7 @@ def joint_draws(
     # Of the strata: where one has no estimate, the total has no interval that could tell.
     given = getattr(strata.intervals, "given", population.interval_given)
     alike = JointDraws(population, strata, totals.copy(), given)
+    population = replace(population, support=leaning_on(population, table))
     population = allowing_for_heterogeneity(population, table, heterogeneity)
     allowing = population.allowing
     if allowing is None or allowing.stratum_draws is None:

@@ -21,8 +21,8 @@ from mse.data.datasets import list_datasets
 from mse.data.table import CaptureTable
 from mse.diagnostics import CheckResult, GoodnessOfFit, Influence, Overlaps, Residuals
 from mse.disclosure.jointly import magnitude
-from mse.disclosure.leaning import smallest_overlap
 from mse.errors import ModelError
+from mse.leaning import smallest_overlap
 from mse.messages import MARK, Message
 from mse.monitoring import Monitor
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio
