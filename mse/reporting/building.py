@@ -28,6 +28,7 @@ from mse.reporting.parts.account import account, citation
 from mse.reporting.parts.changed import changed
 from mse.reporting.parts.checked import diagnostics, sensitivity, validation, what_if, worries
 from mse.reporting.parts.estimates import comparison, estimates, others, strata
+from mse.reporting.parts.graded import graded
 from mse.reporting.parts.lists import lists, overlaps
 from mse.reporting.parts.monitored import monitored, monitored_further
 from mse.reporting.parts.opening import (
@@ -180,6 +181,7 @@ _APPENDIX = (
     pictures,
     overlaps,
     estimates,
+    graded,
     comparison,
     monitored_further,
     further_assumptions,

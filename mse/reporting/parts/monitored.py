@@ -9,6 +9,7 @@ from mse.monitoring.draws import PER
 from mse.monitoring.result import ACROSS_SCOPES
 from mse.reporting.context import from_row
 from mse.reporting.figures import by_period_figure
+from mse.reporting.parts.graded import graded_in
 from mse.words.content import (
     Block,
     Bullets,
@@ -104,6 +105,7 @@ def _key_facts(context: Context, monitor: Monitor, known: list[Level]) -> Iterat
     if first != last:
         change = _short(context, monitor, monitor.compare(first, last, ()))
         yield say("monitor.fact_change", first=first, last=last), inline(change)
+    yield say("monitor.fact_grade", period=last), graded_in(context, cell.grade)
 
 
 def _share(context: Context, each: Estimated) -> str:
@@ -239,6 +241,7 @@ def _table(
         point = of("rate", lambda each: say.decimal_cell(each.point, 1))
         columns.append(context.figures("rate", rate, per=say.number(PER), level=level))
         columns.append(context.figures("point", point))
+    columns.append(context.words("grade", lambda row: say.grade_cell(row[0].grade.letter)))
     suppressed = any(cell.status == SUPPRESSED for cell, _ in rows)
     notes = (*context.rest(rows, MOST_ROWS), *context.marked(suppressed=suppressed))
     caption = say("caption.monitor", names=say.listed(names))
