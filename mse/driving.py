@@ -96,6 +96,13 @@ class Drivers(Result):
     given: str
 
     @property
+    def largest(self) -> tuple[Contribution, ...]:
+        """Contributions of a group at a register, the largest change, up or down, first."""
+        registers = len({each.register for each in self.contributions} - {""})
+        groups = len(self.contributions) // (registers + 1) - 1
+        return self.contributions[: groups * registers]
+
+    @property
     def leading(self) -> Contribution:
         """The group at a register of which the registered persons changed most, up or down."""
         return self.contributions[0]

@@ -70,7 +70,17 @@ TYPES: Mapping[str, Collection[str]] = {
             "scope",
             "breaks",
         ),
-        *("info", "covariates", "groups", "where", "left_out", "source", "notes", "list"),
+        *(
+            "info",
+            "covariates",
+            "groups",
+            "where",
+            "left_out",
+            "source",
+            "notes",
+            "list",
+            "group_rules",
+        ),
     ),
     # Sentences: each is a message whose numbers were withheld.
     "message": ("warnings", "messages", "note", "text"),

@@ -687,6 +687,10 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
             "periods": [{"period": each, "scope": scope} for each, scope in self.scopes.items()],
             "groups": [{"name": name, "levels": levels[name]} for name in self.group_names],
             "breaks": self.breaks,
+            "group_rules": [
+                {"name": each.name, "level": each.level, "rules": [*each.of.values()]}
+                for each in self.group_rules
+            ],
             "across_scopes": self.across_scopes,
             "level": self.level,
             "replicates": self.replicates,

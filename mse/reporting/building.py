@@ -27,6 +27,7 @@ from mse.reporting.context import Context, Counts, Estimated, Evidence, Group, c
 from mse.reporting.parts.account import account, citation
 from mse.reporting.parts.changed import changed
 from mse.reporting.parts.checked import diagnostics, sensitivity, validation, what_if, worries
+from mse.reporting.parts.driven import driven
 from mse.reporting.parts.estimates import comparison, estimates, others, strata
 from mse.reporting.parts.graded import graded
 from mse.reporting.parts.lists import lists, overlaps
@@ -168,6 +169,7 @@ _SYNTHETIC = "SYNTHETIC: "
 _FRONT = (
     answer,
     monitored,
+    driven,
     changed,
     question,
     lists,
