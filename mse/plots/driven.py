@@ -70,7 +70,7 @@ def drivers(
     shown = found.largest[:most]
     far = _FAR * max((abs(each.change) for each in shown), default=1.0) or 1.0
     lines = (text("drivers_explained"), text("interval", level=text.share(found.level)))
-    head = Head(text("title_drivers", first=found.first, last=found.last), lines)
+    head = Head(text("title_drivers", first=found.first, last=found.last), lines, found.info)
     with draw.canvas(ax, (_SIZE, 1.7 + _ROW * len(shown)), 2.2) as (drawn, room):
         drawn.axvline(0, color=ink(), lw=0.8)
         for row, each in enumerate(shown):

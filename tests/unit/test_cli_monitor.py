@@ -275,3 +275,59 @@ def test_a_list_that_did_not_operate(counts: Path) -> None:
     assert json.loads(text)["cells"] == json.loads(found.to_json())["cells"]
     for wrong, told in (("c", "expected"), ("c=2013", "expected"), ("d=2015", "no list 'd'")):
         assert told in run(counts, *OPTIONS, "--not-operating", wrong, status=2)
+
+
+# What drives a change ----------------------------------------------------------------------------
+
+
+def test_drivers_are_told_at_the_command_line(tmp_path: Path) -> None:
+    source = tmp_path / "t.csv"
+    source.write_text(COUNTS, encoding="utf-8")
+    asked = [
+        "monitor",
+        str(source),
+        "--count",
+        "n",
+        "--groups",
+        "sex",
+        "--replicates",
+        "40",
+        "--seed",
+        "1",
+    ]
+    told = RUN.invoke(app, [*asked, "--drivers", "2014:2015"])
+    assert told.exit_code == 0, told.output
+    assert "WHAT DRIVES THE CHANGE FROM 2014 TO 2015" in told.output
+    frame = pd.read_csv(
+        StringIO(RUN.invoke(app, [*asked, "--drivers", "2014:2015", "--format", "csv"]).output)
+    )
+    assert {"sex", "register", "change", "by_size", "by_share"} <= set(frame.columns)
+    ruled = RUN.invoke(
+        app, [*asked, "--drivers", "2014:2015", "--group-rule", "sex=f:2015=narrower scheme"]
+    )
+    assert "across scopes" in ruled.output
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--groups", "sex", "--drivers", "2014"], "two periods"),
+        (
+            ["--groups", "sex", "--drivers", "2014:2015", "--disclosure", "cbs"],
+            "rules of disclosure",
+        ),
+        (["--drivers", "2014:2015"], "no --groups"),
+        (["--groups", "sex", "--drivers", "2014:2015", "--format", "json"], "--format json"),
+        (["--groups", "sex", "--drivers", "2014:2099"], "2099"),
+        (["--groups", "sex", "--group-rule", "sex=f"], "not understood"),
+        (["--groups", "sex", "--group-rule", "sex=q:2015=x"], "no group of the table"),
+    ],
+)
+def test_drivers_that_cannot_be_told_are_refused(
+    tmp_path: Path, more: list[str], said: str
+) -> None:
+    source = tmp_path / "t.csv"
+    source.write_text(COUNTS, encoding="utf-8")
+    told = RUN.invoke(app, ["monitor", str(source), "--count", "n", "--replicates", "40", *more])
+    assert told.exit_code == 2
+    assert said in " ".join(told.output.split())

@@ -221,6 +221,7 @@ def _table(
     ]
     columns += [
         context.figures("registered", lambda row: context.observed_cell(row[0].observed)),
+        context.words("grade", lambda row: say.grade_cell(row[0].grade.letter)),
         context.figures("total_interval", of("total", total), level=level),
         *(
             [context.figures("alike_interval", alike, level=level)]
@@ -241,7 +242,6 @@ def _table(
         point = of("rate", lambda each: say.decimal_cell(each.point, 1))
         columns.append(context.figures("rate", rate, per=say.number(PER), level=level))
         columns.append(context.figures("point", point))
-    columns.append(context.words("grade", lambda row: say.grade_cell(row[0].grade.letter)))
     suppressed = any(cell.status == SUPPRESSED for cell, _ in rows)
     notes = (*context.rest(rows, MOST_ROWS), *context.marked(suppressed=suppressed))
     caption = say("caption.monitor", names=say.listed(names))

@@ -18,12 +18,12 @@ from mse.reporting.parts.account import account
 from mse.reporting.parts.changed import changed
 from mse.reporting.parts.checked import diagnostics, sensitivity, validation, worries
 from mse.reporting.parts.driven import driven
-from mse.reporting.parts.estimates import comparison, estimates, others
+from mse.reporting.parts.estimates import comparison, estimates, others, range_paragraph
 from mse.reporting.parts.graded import graded
 from mse.reporting.parts.lists import lists, overlaps
 from mse.reporting.parts.monitored import monitored, monitored_further
 from mse.reporting.parts.opening import assumptions, further_assumptions, missing, question
-from mse.words.content import Block, Bullets, Paragraph, Section, inline
+from mse.words.content import Block, Bullets, Facts, Paragraph, Section, inline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -43,6 +43,20 @@ def intervals(context: Context) -> Section:
             said[context.kind(each)] = conditions
     items = tuple(inline(f"{kind}: ", text) for kind, text in said.items())
     return Section("intervals", "", (Bullets(items),) if items else ())
+
+
+def chosen(context: Context) -> Section:
+    """Say how the model of each answer was found, and how far those near it lie apart."""
+    say = context.say
+    blocks: list[Block] = []
+    for each in dict.fromkeys(context.given.populations):
+        rows = [(say("fact.method"), inline(say.said(each.method)))]
+        if each.model:
+            rows.append((say("fact.model"), inline(each.model)))
+        blocks.append(Facts(tuple(rows)))
+        if each.model_range is not None and each.model_range.n_models > 1:
+            blocks.append(range_paragraph(context, each.model_range))
+    return Section("chosen", "", tuple(blocks))
 
 
 def unit(context: Context) -> Section:
@@ -110,7 +124,7 @@ SCHEMES: Mapping[str, tuple[Item, ...]] = FrozenDict(
             Item("8"),
             Item("9", (steps,), author=False),
             Item("10", (METHODS,)),
-            Item("11", (MODELS, comparison), author=False),
+            Item("11", (chosen, MODELS, comparison), author=False),
             Item("12", (worries, diagnostics, sensitivity, validation), author=False),
             Item("13", (intervals,), author=False),
             Item("14", (SOFTWARE,)),
@@ -149,7 +163,7 @@ SCHEMES: Mapping[str, tuple[Item, ...]] = FrozenDict(
             Item("17", (changed,)),
             Item("18.1", (lists, overlaps, DATA)),
             Item("18.4", (worries, diagnostics)),
-            Item("18.5", (steps, METHODS, MODELS, SOFTWARE), author=False),
+            Item("18.5", (steps, chosen, METHODS, MODELS, SOFTWARE), author=False),
             Item("18.6"),
             Item("19"),
         ),
