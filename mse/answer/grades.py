@@ -63,33 +63,37 @@ RULES: Mapping[str, Rule] = FrozenDict(
         for rule in (
             Rule(
                 "width",
-                (1.5, 2.5, 5.0),
+                (2.0, 4.0, 10.0),
                 at_least=False,
-                why="Ratio of the ends of the 95 % interval of the total, or of the ratio of two totals.",
+                why="Upper end of the 95 % interval of the total over the lower one, or of the ratio of two totals. "
+                "Set: what a reader can act on; beyond ten the interval spans more than an order of magnitude.",
             ),
             Rule(
                 "persons",
-                (100.0, 30.0, 10.0),
+                (100.0, 100.0, 10.0),
                 at_least=True,
-                why="Persons in the smallest part of the overlap that moves the hidden number at least half as much as it changes itself.",
+                why="Persons in the smallest part of the overlaps that moves the hidden number at least half as much as it "
+                "changes itself. Chosen on simulated populations, beside the next one.",
             ),
             Rule(
                 "models",
-                (1.25, 2.0, 4.0),
+                (1.25, 1.5, 3.0),
                 at_least=False,
-                why="Ratio of the largest to the smallest total of the models near the best one, and of the model in which people differ.",
+                why="Largest over smallest total of the models near the best one and of the model in which people differ. "
+                "Chosen on simulated populations, so that nine of ten totals are within a factor 1.25, 1.5 and 2.25.",
             ),
             Rule(
                 "allowance",
                 (0.0, 0.0, 1.0),
                 at_least=False,
-                why="1 where the interval takes people for alike, or the figure is a lower bound.",
+                why="1 where the interval takes people for alike, or the figure is a lower bound. Set: such intervals missed "
+                "the truth in one of four simulated populations, and oftenest where they are narrow.",
             ),
             Rule(
                 "preliminary",
                 (0.0, 1.0, 1.0),
                 at_least=False,
-                why="1 where reports are still to come.",
+                why="1 where reports are still to come. Set: the figure will be revised.",
             ),
         )
     }
@@ -222,8 +226,8 @@ def grade(point: float, ratio: float, known: Known) -> Grade:
 
     Examples
     --------
-    >>> print(grade(1_200.0, 3.2, Known(persons=40, allowance=0)))
-    C. The upper end of the 95% interval is 3.2 times the lower one.
+    >>> print(grade(1_200.0, 3.2, Known(persons=400, allowance=0)))
+    B. The upper end of the 95% interval is 3.2 times the lower one.
     """
     if math.isnan(point):
         return Grade()
