@@ -288,6 +288,8 @@ def test_drivers_are_told_at_the_command_line(tmp_path: Path) -> None:
         str(source),
         "--count",
         "n",
+        "--lists",
+        "a,b,c",
         "--groups",
         "sex",
         "--replicates",
@@ -328,6 +330,9 @@ def test_drivers_that_cannot_be_told_are_refused(
 ) -> None:
     source = tmp_path / "t.csv"
     source.write_text(COUNTS, encoding="utf-8")
-    told = RUN.invoke(app, ["monitor", str(source), "--count", "n", "--replicates", "100", *more])
+    told = RUN.invoke(
+        app,
+        ["monitor", str(source), "--count", "n", "--lists", "a,b,c", "--replicates", "100", *more],
+    )
     assert told.exit_code == 2
     assert said in " ".join(told.output.split())
