@@ -57,6 +57,7 @@ _HOMES = ESTIMATORS | {
     "read": "mse.data.reading",
     "tipping_points": "mse.bounding",
     "validate": "mse.validation",
+    "quality_account": "mse.reporting",
     "write_report": "mse.reporting",
 }
 

@@ -55,6 +55,7 @@ from mse.nowcasting import nowcast as nowcast
 from mse.planning import plan as plan
 from mse.pooling import pool as pool
 from mse.reaching import reach as reach
+from mse.reporting import quality_account as quality_account
 from mse.reporting import write_report as write_report
 from mse.resampling import bootstrap as bootstrap
 from mse.validation import validate as validate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import pandas as pd
 from mse._typing import FrozenDict
 from mse.answer.intervals import TOO_FEW
 from mse.answer.shown import Result, Section, layout
+from mse.data.patterns import TableInfo
 from mse.errors import ModelError
 from mse.messages import Message
 from mse.monitoring.draws import Figure, figure, holding_both
@@ -83,6 +84,8 @@ class Drivers(Result):
         Of the intervals.
     given : str
         What they take for granted.
+    info : TableInfo
+        What the table is about.
     """
 
     references = (
@@ -94,6 +97,14 @@ class Drivers(Result):
     last: Level
     level: float
     given: str
+    info: TableInfo = field(default_factory=TableInfo)
+
+    @property
+    def largest(self) -> tuple[Contribution, ...]:
+        """Contributions of a group at a register, the largest change, up or down, first."""
+        registers = len({each.register for each in self.contributions} - {""})
+        groups = len(self.contributions) // (registers + 1) - 1
+        return self.contributions[: groups * registers]
 
     @property
     def leading(self) -> Contribution:
@@ -244,7 +255,8 @@ def drivers(
     kinds = [report.joint, *([] if report.joint.alike is None else [report.joint.alike])]
     found = [_contributions(report, cells, each, table.lists) for each in kinds]
     whole = found[0] if len(found) == 1 else tuple(map(_holding, *found))
-    return Drivers(whole, first, last, report.level, report.joint.given)
+    info = report.population.info
+    return Drivers(whole, first, last, report.level, report.joint.given, info)
 
 
 def _names(report: Monitor, by: str | Sequence[str] | None) -> tuple[str, ...]:

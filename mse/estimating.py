@@ -18,6 +18,7 @@ from mse.comparing import (
 from mse.data.count_table import CountTable
 from mse.data.datasets import data_from
 from mse.errors import ModelError
+from mse.leaning import leaning_on
 from mse.messages import Message, joined
 from mse.resampling import bootstrap
 
@@ -157,6 +158,7 @@ def estimate(
         else chosen.fit(suited(chosen, table)).population
     )
     asked = estimator is None if heterogeneity is None else heterogeneity
+    found = replace(found, support=leaning_on(found, table))
     if isinstance(table, CountTable):
         # How people differ is what the families of counts say.
         return found

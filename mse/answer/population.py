@@ -23,8 +23,10 @@ from mse._saving import Saved
 from mse._schemas import check_schema, loaded
 from mse._typing import FrozenDict
 from mse._versions import release
+from mse.answer.grades import Grade, Known, apart, grade, letters, widths
 from mse.answer.intervals import (
     DEFAULT_LEVEL,
+    GIVEN_PRIOR,
     REFERENCES,
     STORED_LEVELS,
     IntervalMethod,
@@ -313,7 +315,7 @@ def jsonable(value: object) -> Any:
 
 
 #: Parts of an encoded estimate in which messages stand.
-_TOLD = ("info", "method", "reason", "interval", "alike", "assumptions", "warnings")
+_TOLD = ("info", "method", "reason", "interval", "alike", "assumptions", "warnings", "grade")
 
 
 def encode_population(
@@ -341,6 +343,10 @@ def encode_population(
         "warnings": estimate.warnings,
         "references": publications([estimate]),
         "provenance": estimate.provenance,
+        "grade": estimate.grade.to_dict(),
+        "support": [
+            {"covariates": names, "persons": persons} for names, persons in estimate.support.items()
+        ],
     }
     wide = estimate.allowing
     data["alike"] = None if wide is None else _alike(estimate.alike, levels)
@@ -389,11 +395,15 @@ def _encode_strata(estimate: PopulationEstimate) -> dict[str, Any] | None:
     if strata is None or frame is None:
         return None
     figures = ["observed", "hidden", "total", "coverage", "low", "high", "status", "limit"]
+    rows = frame[figures].itertuples(index=False, name=None)
     cells = [
-        {"levels": cell, **dict(zip(figures, row, strict=True)), "unbounded": math.isinf(row[5])}
-        for cell, row in zip(
-            strata.cells, frame[figures].itertuples(index=False, name=None), strict=True
-        )
+        {
+            "levels": cell,
+            **dict(zip(figures, row, strict=True)),
+            "unbounded": math.isinf(row[5]),
+            "grade": each.to_dict(),
+        }
+        for cell, row, each in zip(strata.cells, rows, estimate.grades(*strata.names), strict=True)
     ]
     covariance, kind = None, None if strata.intervals is None else strata.intervals.kind
     if strata.covariance is not None and strata.observed.size <= MOST_IN_MATRIX:
@@ -485,6 +495,13 @@ def _decode(data: Mapping[str, Any]) -> dict[str, Any]:
         "allowing": PopulationEstimate.from_dict(data["allowing"])
         if data.get("allowing")
         else None,
+        # Absent in files that were written before figures had grades.
+        "support": FrozenDict(
+            {
+                tuple(each["covariates"]): tuple(map(_number, each["persons"]))
+                for each in data.get("support") or ()
+            }
+        ),
     }
 
 
@@ -630,6 +647,9 @@ class PopulationEstimate(Drawn, Saved):
     allowing : PopulationEstimate, optional
         The same population by a method that allows for people who differ. Its intervals are the
         headline; those of `uncertainty` take people for alike, apart from what is modeled.
+    support : mapping, optional
+        Persons that figures lean on, of the total under ``()`` and of strata and their sums by the names of
+        covariates, in C order; NaN where that is not known.
 
     Raises
     ------
@@ -678,6 +698,7 @@ class PopulationEstimate(Drawn, Saved):
     references: tuple[str, ...] = ()
     lower_bound: bool = False
     allowing: PopulationEstimate | None = None
+    support: Mapping[tuple[str, ...], tuple[float, ...]] = field(default_factory=FrozenDict)
 
     def __post_init__(self) -> None:
         hidden = float(self.hidden)
@@ -808,6 +829,81 @@ class PopulationEstimate(Drawn, Saved):
             return None
         return (self if given == "alike" or self.allowing is None else self.allowing).draws
 
+    # Grades ------------------------------------------------------------------------------------
+
+    @property
+    def grade(self) -> Grade:
+        """How far the total carries, by the rules of `mse.answer.grades`, and why no further."""
+        others = [] if self.allowing is None else [self.allowing.total]
+        if self.model_range is not None:
+            others += [self.model_range.low, self.model_range.high]
+        return grade(self.total, self._width(), self._known((), [self.total], [others])[0])
+
+    def _width(self) -> float:
+        """Ratio of the ends of the 95% interval of the total; by another level where it is not at hand."""
+        for level in (DEFAULT_LEVEL, *STORED_LEVELS):
+            try:
+                return float(widths(*self.interval(level), level).item())
+            except ModelError:
+                # An estimate that was read from JSON, or is protected, knows some levels only.
+                continue
+        return math.nan
+
+    def grades(self, *names: str) -> tuple[Grade, ...]:
+        """Grades of the estimates by some covariates, one for each row of `margin`, with reasons.
+
+        Parameters
+        ----------
+        *names : str
+            Covariates to keep.
+
+        Raises
+        ------
+        ModelError
+            As of `margin`.
+        """
+        frame = self.margin(*names)
+        wide = None if self.allowing is None else self.allowing.margin(*names)
+        totals, ratios = frame["total"].tolist(), widths(frame["low"], frame["high"])
+        others = [()] * len(totals) if wide is None else [(each,) for each in wide["total"]]
+        known = self._known(names, totals, others)
+        return tuple(map(grade, totals, ratios.tolist(), known))
+
+    def _known(
+        self, names: Sequence[str], totals: Sequence[float], others: Sequence[Sequence[float]]
+    ) -> list[Known]:
+        """Say what is known of totals by some covariates beside their intervals; others are those of other models."""
+        allows = self.allowing is not None or self.interval_given == GIVEN_PRIOR
+        allowance = float(self.lower_bound or not allows)
+        found = []
+        for persons, total, of_others in zip(
+            self._supported(names, len(totals)), totals, others, strict=True
+        ):
+            models = apart((total, *of_others))
+            found.append(Known(persons, models, allowance, bound=self.lower_bound))
+        return found
+
+    def _supported(self, names: Sequence[str], size: int) -> Sequence[float]:
+        """Persons that figures by some covariates lean on, NaN where that is not known."""
+        inside = () if self.strata is None else self.strata.names
+        ordered = tuple(name for name in inside if name in names)
+        if ordered not in self.support or self.strata is None:
+            return self.support.get(ordered, (math.nan,) * size)
+        sizes = [len(self.strata.levels[name]) for name in ordered]
+        kept = np.reshape(self.support[ordered], sizes)
+        return kept.transpose([ordered.index(name) for name in names]).ravel().tolist()
+
+    def _graded(
+        self, names: Sequence[str], frame: pd.DataFrame, level: float, wide: pd.DataFrame | None
+    ) -> pd.DataFrame:
+        """Put the grade of each figure beside it; wide are those of the model in which people differ."""
+        totals = frame["total"].tolist()
+        others = [()] * len(totals) if wide is None else [(each,) for each in wide["total"]]
+        known = self._known(names, totals, others)
+        return frame.assign(
+            grade=letters(totals, widths(frame["low"], frame["high"], level), known)
+        )
+
     # Strata ------------------------------------------------------------------------------------
 
     @property
@@ -834,7 +930,7 @@ class PopulationEstimate(Drawn, Saved):
         -------
         DataFrame
             One row per combination of levels: the covariates, then ``observed``, ``hidden``,
-            ``total``, ``coverage``, ``low``, ``high``, ``status``, ``limit``. A sum over a
+            ``total``, ``coverage``, ``low``, ``high``, ``status``, ``limit``, ``grade``. A sum over a
             stratum that is not estimable is NaN.
 
         Raises
@@ -851,22 +947,24 @@ class PopulationEstimate(Drawn, Saved):
         draws = None if self.stratum_draws is None else self.stratum_draws.to_numpy(np.float64)
         frame = strata_frame(self.strata, names, level, draws)
         if self._given(given) is self.uncertainty:
-            return frame
+            return self.alike._graded(names, frame, level, None)
         if self.allowing is None:
-            return frame.assign(low=math.nan, high=math.nan)
+            return frame.assign(low=math.nan, high=math.nan, grade="")
         wide, total = self.allowing.margin(*names, level=level), frame["total"].to_numpy(float)
         # Not of sums without a number, or without an end: NaN stays NaN.
         low, high = np.minimum(wide["low"], total), np.maximum(wide["high"], total)
-        return frame.assign(
+        both = frame.assign(
             low=low.where(low.isna(), np.fmin(low, frame["low"])),
             high=high.where(high.isna(), np.fmax(high, frame["high"])),
         )
+        return self._graded(names, both, level, wide)
 
     # Other shapes ------------------------------------------------------------------------------
 
     def to_frame(self, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
         """Show the estimate as a DataFrame of one row, with both intervals."""
         (low, high), (first, last) = self.interval(level), self.interval(level, "alike")
+        found = self.grade
         row = {
             "method": self.method,
             "model": self.model,
@@ -885,6 +983,8 @@ class PopulationEstimate(Drawn, Saved):
             "limit": self.limit,
             "reason": self.reason,
             "lower_bound": self.lower_bound,
+            "grade": found.letter,
+            "grade_reason": " ".join(found.reasons),
         }
         return pd.DataFrame([row])
 

@@ -104,6 +104,22 @@ StillToCome: TypeAlias = Annotated[
 ShowChanges: TypeAlias = Annotated[
     bool, typer.Option("--changes", help="With --format csv: the changes, not the figures.")
 ]
+GroupRules: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group-rule",
+        help="A group of which the rules of registration changed, from which period on, and the rule: "
+        "'nationality=other:2019=narrower protection scheme'; may be repeated.",
+    ),
+]
+DriversOf: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--drivers",
+        help="What drives the change of registered persons between two periods, 2014:2015: which groups and "
+        "registers, by size and by share registered. Needs --groups. Not under rules of disclosure.",
+    ),
+]
 
 
 @takes_table
@@ -125,6 +141,8 @@ def monitor_command(
     across_scopes: AcrossScopes = False,
     as_of: AsOf = None,
     not_in: StillToCome = None,
+    group_rule: GroupRules = None,
+    drivers: DriversOf = None,
     heterogeneity: Heterogeneity = None,
     replicates: Replicates = 1000,
     workers: Workers = -1,
@@ -153,6 +171,7 @@ def monitor_command(
         named = names_in(groups)
         further = [*names_in(covariates), *([scope_column] if scope_column else [])]
         trends = _trends(trend)
+        _check_drivers(drivers, named, rules, form, changes=changes)
         period = _period(period, reading)
         axes = [each for each in dict.fromkeys([*named, *further]) if each != period]
         read = understand(source, reading, period=period, covariates=axes)
@@ -176,6 +195,7 @@ def monitor_command(
                 rates=rates,
                 level=level,
                 scope=_scope(table, period, scope_break) if scope_column is None else scope_column,
+                group_rules=_group_rules(table, period, group_rule),
                 across_scopes=across_scopes,
                 n_jobs=workers,
                 criterion=criterion.value,
@@ -190,7 +210,7 @@ def monitor_command(
         text = _text(shown, form, changes=changes)
         if len(monitors) > 1 and form is Form.text:
             text = f"{text.rstrip()}\n\n{revisions(monitors).summary()}"
-        write(text, output)
+        write(text if drivers is None else _driven(found, table, drivers, form), output)
     if not found.has_estimate:
         typer.echo(
             f"mse: nothing is estimable. {reason_of(found.population, shown.population)}".rstrip(),
@@ -311,6 +331,55 @@ def _scope(
             raise ModelError(msg)
         scopes[levels[first]] = name or f"from {first}"
     return scopes
+
+
+def _check_drivers(
+    asked: str | None, groups: Sequence[str], rules: Rules | None, form: Form, *, changes: bool
+) -> None:
+    """Refuse what drivers cannot be told with, before anything is estimated."""
+    if asked is None:
+        return
+    if rules is not None and rules.active:
+        raise ModelError(
+            "--drivers shows counts of groups at registers: under rules of disclosure it is not given. Leave "
+            "--disclosure out for use inside, or --drivers."
+        )
+    if not groups or changes or form is Form.json:
+        what = "--changes" if changes else "--format json" if groups else "no --groups"
+        raise ModelError(
+            f"--drivers is asked for with {what}: it needs --groups, and is text or --format csv."
+        )
+    if asked.count(":") != 1:
+        raise ModelError(f"--drivers {asked!r} is not understood; expected two periods, 2014:2015.")
+
+
+def _driven(found: Monitor, table: CaptureTable, asked: str, form: Form) -> str:
+    """Tell what drives a change between two periods."""
+    from mse.driving import drivers
+
+    known = {str(each): each for each in found.levels}
+    ends = [each.strip() for each in asked.split(":")]
+    first, last = (known.get(each, each) for each in ends)
+    told = drivers(found, table, first, last)
+    return csv_text(told.to_frame()) if form is Form.csv else told.summary()
+
+
+def _group_rules(
+    table: CaptureTable, period: str, given: Sequence[str] | None
+) -> dict[str, dict[Any, str]]:
+    """Read groups of which the rules changed; `mse.monitor` checks their names."""
+    levels = {str(each): each for each in table.covariates.get(period, ())}
+    found: dict[str, dict[Any, str]] = {}
+    for each in given or ():
+        group, _, rest = each.partition(":")
+        when, _, rule = (part.strip() for part in rest.partition("="))
+        if not (when and rule):
+            raise ModelError(
+                f"--group-rule {each!r} is not understood; expected a group, a period and the rule from then on: "
+                "'nationality=other:2019=narrower protection scheme'."
+            )
+        found.setdefault(group.strip(), {})[levels.get(when, when)] = rule
+    return found
 
 
 def _text(found: Monitor, form: Form, *, changes: bool) -> str:

@@ -70,6 +70,13 @@ About: TypeAlias = Annotated[
 When: TypeAlias = Annotated[str | None, typer.Option(help="When, such as '2024'.")]
 Which: TypeAlias = Annotated[str | None, typer.Option(help="Which part of them, by which rules.")]
 Where: TypeAlias = Annotated[str | None, typer.Option(help="Where the data come from.")]
+AccountOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="In place of the report an account in the headings of gather (18 items) or sims (European quality "
+        "reports), empty where only the author can write."
+    ),
+]
 Figures: TypeAlias = Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")]
 
 
@@ -96,13 +103,16 @@ def report_command(
     workers: Workers = -1,
     level: Level = 0.95,
     figures: Figures = True,
+    account: AccountOption = None,
     seed: SeedOption = None,
 ) -> None:
     """Write a report: the answer first, then everything that it rests on."""
     with plain_errors(disclosure):
         from mse.answer.intervals import check_level
         from mse.disclosure import rules
+        from mse.errors import ModelError
         from mse.reporting import build_report
+        from mse.reporting.parts.quality import SCHEMES
         from mse.reporting.usual import usual_results
         from mse.reporting.writing import as_form
         from mse.words.catalogue import language_of
@@ -112,7 +122,11 @@ def report_command(
         language_of(language)
         shown = rules(disclosure)
         bundle = bundle_for(shown, private)
-        target, chosen = _target(source, output, form)
+        if account is not None and account not in SCHEMES:
+            raise ModelError(
+                f"--account {account!r} is not known; expected {' or '.join(SCHEMES)}."
+            )
+        target, chosen = _target(source, output, form, account or "report")
         said = {"population": about, "period": when, "scope": scope, "source": data_source}
         table = table_in(understand(source, reading), source, announce=True)
         table = held(bundle, shown, operated(table, operating, not_operating))
@@ -128,7 +142,13 @@ def report_command(
         )
         _say("writing the report")
         report = build_report(
-            found, language=language, disclosure=shown, title=title, level=level, figures=figures
+            found,
+            language=language,
+            disclosure=shown,
+            title=title,
+            level=level,
+            figures=figures and account is None,
+            account=account,
         )
         if bundle is not None:
             bundle.with_run(report.to_dict(), shown, table, seed)
@@ -165,7 +185,7 @@ def _say(text: str) -> None:
 
 
 def _target(
-    source: str, output: str | None, form: ReportForm | None
+    source: str, output: str | None, form: ReportForm | None, what: str
 ) -> tuple[Path | None, ReportForm]:
     """Where to write, None for standard output, and in which form."""
     from mse.reporting.writing import form_of
@@ -176,4 +196,4 @@ def _target(
         return Path(output), form or ReportForm(form_of(Path(output)))
     chosen = form or ReportForm.html
     stem = "mse" if source == "-" else Path(source).stem
-    return Path(f"{stem}-report.{chosen.value}"), chosen
+    return Path(f"{stem}-{what}.{chosen.value}"), chosen

@@ -264,8 +264,11 @@ def _best_change(counts, sums, state, positions, exchange, value, kind, design, 
 
 
 @kernel
-def _descend(counts, sums, state, positions, kind, design, work, asked):  # type: ignore[no-untyped-def]
-    """Follow the best changes from the model of `state`; the criterion at the end."""
+def _descend(counts, sums, state, end, positions, kind, design, work, asked):  # type: ignore[no-untyped-def]
+    """Follow the best changes from the model of `state`; the criterion at the end.
+
+    A descent that comes to `end`, (U,) bool, is given up: an earlier one found that no change of it is better.
+    """
     cold = np.zeros(0)
     failed = False
     value = _try(counts, sums, state, cold, np.inf, kind, design, work, asked, -1, -1)
@@ -287,36 +290,49 @@ def _descend(counts, sums, state, positions, kind, design, work, asked):  # type
         value = best
         _flip(state.member, positions, state.change[0], state.change[1])
         state.b[:] = state.trial
+        if np.array_equal(state.member, end):
+            return np.inf, failed
 
 
 @kernel
 def _search_many(tables, starts, positions, kind, design, work, asked, out):  # type: ignore[no-untyped-def]
-    n_parameters = starts.shape[1]
+    n_parameters = starts.shape[2]
     for t in range(tables.shape[0]):
         sums = tables[t].copy()
         superset_sum(sums, design.shape)
         best = np.inf
-        for s in range(starts.shape[0]):
+        end = np.zeros(n_parameters, dtype=np.bool_)
+        own = starts[t % starts.shape[0]]
+        for s in range(own.shape[0]):
             state = Descent(
-                starts[s].copy(),
+                own[s].copy(),
                 np.zeros(n_parameters),
                 np.zeros(n_parameters),
                 np.zeros(2, dtype=np.int64),
                 np.full(1, np.nan),
                 np.full(1, INDETERMINATE, dtype=np.int8),
             )
-            value, failed = _descend(tables[t], sums, state, positions, kind, design, work, asked)
+            value, failed = _descend(
+                tables[t], sums, state, end, positions, kind, design, work, asked
+            )
             if failed:
                 out.failed[t] = True
             if value < best:
                 best = value
+                end[:] = state.member
                 out.hidden[t] = state.hidden[0]
                 out.limits[t] = FINITE
                 for i in range(positions.size):
                     out.added[t, i] = i if state.member[positions[i]] else -1
 
 
-def descend(tables: FloatArray, pairs: IntArray, kind: int, design: Design) -> Paths:
+def descend(
+    tables: FloatArray,
+    pairs: IntArray,
+    kind: int,
+    design: Design,
+    near: BoolArray | None = None,
+) -> Paths:
     """Search from independent lists and from all pairs, and keep the better end.
 
     Each step takes the change of one pair that lowers the criterion most; where there is none,
@@ -326,6 +342,7 @@ def descend(tables: FloatArray, pairs: IntArray, kind: int, design: Design) -> P
     pairs: (T,), cells of the pairs
     kind: code of the criterion, see `mse.core.fitting.CRITERIA`
     design: axes and parameters; the pairs among them
+    near: (B, T) bool, pairs of a model of each table from which to start in place of all pairs
     Returns ``added`` holds the pairs of the chosen model in their order, -1 for those outside
     """
     size = tables.shape[0]
@@ -338,7 +355,11 @@ def descend(tables: FloatArray, pairs: IntArray, kind: int, design: Design) -> P
     order = np.argsort(design.cells)
     positions = order[np.searchsorted(design.cells, pairs, sorter=order)]
     main = np.bitwise_count(design.cells) <= 1
-    starts = np.stack([main, np.bitwise_count(design.cells) <= 2])
+    starts = np.stack([main, np.bitwise_count(design.cells) <= 2])[None]
+    if near is not None:
+        starts = np.repeat(starts, size, axis=0)
+        starts[:, 1] = main
+        starts[:, 1, positions] = near
     work: Workspace = make_workspace(design)
     with ExactCheck(design, work) as check:
         _search_many(tables, starts, positions, kind, design, work, check.asked, out)

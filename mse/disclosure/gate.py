@@ -12,8 +12,8 @@ import numpy as np
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.disclosure.jointly import Raw, figures_of, nearest, outward, system_of
-from mse.disclosure.leaning import Leaning
 from mse.errors import ModelError
+from mse.leaning import Leaning
 from mse.messages import Message
 from mse.monitoring.draws import Figure
 from mse.monitoring.result import NOTHING, Late, LatePeriod

@@ -21,7 +21,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from mse.data.table import CaptureTable
 from mse.disclosure.cells import REST, known_bounds
 from mse.disclosure.count_tables import UNKNOWN, history_key, list_key, pair_key
-from mse.disclosure.leaning import cell_counts
+from mse.leaning import cell_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

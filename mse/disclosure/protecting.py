@@ -36,11 +36,11 @@ from mse.disclosure.count_tables import (
 )
 from mse.disclosure.gate import Gate, coarsened, gate_of, gate_of_monitor, key_of, late_shown
 from mse.disclosure.jointly import Raw, nearest, outward, system_about
-from mse.disclosure.leaning import Leaning
 from mse.disclosure.scrubbing import info_shown, withheld_from
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import release, released_columns
 from mse.errors import ModelError
+from mse.leaning import Leaning
 from mse.loglinear import LogLinear
 from mse.messages import Message
 from mse.monitoring.draws import PER, Figure, JointDraws
@@ -129,7 +129,8 @@ class ProtectedPopulation(PopulationEstimate, Protected):
             return self.conditional.margin(*names, level=level)
         for (known, at), frame in self.frames.items():
             if known == names and math.isclose(at, level, abs_tol=1e-9):
-                return frame.copy()
+                wide = None if self.allowing is None else self.allowing.margin(*names, level=level)
+                return self._graded(names, frame, level, wide)
         published = dict.fromkeys(" and ".join(known) for known, _ in self.frames)
         levels = dict.fromkeys(f"{at:g}" for _, at in self.frames)
         raise ModelError(
@@ -921,6 +922,8 @@ def _cell(cell: Cell, gate: Gate, key: Key, leaves: float) -> ProtectedCell:
         level=cell.level,
         preliminary=cell.preliminary,
         published=FrozenDict(figures),
+        # A grade is computed of what leaves: one that knew counts, or totals that are not shown, would tell of them.
+        known=cell.known.without_counts(),
         # How often chance leaves no overlap says how small it is.
         lost=(None, None) if gone or rules.suppresses else (cell.infinite, cell.undetermined),
     )
@@ -950,6 +953,7 @@ def _change(change: Change, cells: tuple[Cell, Cell], rules: Rules) -> Change:
     """Round a change, or leave it out."""
     first, last = cells
     totals = (first.total, last.total)
+    change = replace(change, known=change.known.without_counts() if rules.active else change.known)
     if SUPPRESSED in (first.status, last.status):
         return _refused(change, totals)
     if not rules.active or change.difference.point != change.difference.point:

@@ -58,6 +58,8 @@ TYPES: Mapping[str, Collection[str]] = {
     ),
     # Whether there is a figure, and why not.
     "status": ("status", "limit", "reason", "suppressed", "unbounded", "unbounded_below"),
+    # Computed of what leaves, by stated rules.
+    "grade": ("grade", "marks", "reasons", "grade_reason"),
     # Names of lists, levels and parts, and words that were given with the data.
     "name": (
         *(
@@ -71,12 +73,23 @@ TYPES: Mapping[str, Collection[str]] = {
             "scope",
             "breaks",
         ),
-        *("info", "covariates", "groups", "where", "left_out", "source", "notes", "list", "not_in"),
+        *(
+            "info",
+            "covariates",
+            "groups",
+            "where",
+            "left_out",
+            "source",
+            "notes",
+            "list",
+            "group_rules",
+            "not_in",
+        ),
     ),
     # Sentences: each is a message whose numbers were withheld.
     "message": ("warnings", "messages", "note", "text"),
     # Nothing of these is given under rules that suppress; their place is kept.
-    "nothing": ("covariance", "infinite", "undetermined", "draws", "stratum_draws"),
+    "nothing": ("covariance", "infinite", "undetermined", "draws", "stratum_draws", "support"),
 }
 _TYPE_OF = {name: kind for kind, names in TYPES.items() for name in names}
 #: Fields below which names are those of lists or covariates, or what was made of released messages.
@@ -164,6 +177,8 @@ def _fits(value: Any, kind: str | None, rules: Rules) -> bool:
     """Whether a value is one that its type allows."""
     if kind in (None, "nothing"):
         return False
+    if kind == "grade":
+        return isinstance(value, str)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return kind not in ("count", "estimate", "share") or not isinstance(value, str)
     if kind == "count":

@@ -189,22 +189,33 @@ class PathRefitter:
 
     def __call__(self, counts: FloatArray) -> Refits:
         """Refit to counts of shape (B, C), persons by cell."""
+        return self.searched(counts)[0]
+
+    def searched(
+        self, counts: FloatArray, near: BoolArray | None = None
+    ) -> tuple[Refits, BoolArray]:
+        """Refit, and say which pairs each model has, (B, T).
+
+        near: pairs of a model of each table that a search by a criterion starts from, in place of all pairs
+        """
         if self.kind is None:
             paths = forward_paths(counts, self.pairs, self.threshold, self.design)
         else:
-            paths = descend(counts, self.pairs, self.kind, self.design)
+            paths = descend(counts, self.pairs, self.kind, self.design, near)
         failed = paths.failed & np.isnan(paths.hidden)
         limits = paths.limits.copy()
         limits[failed] = INDETERMINATE
         hidden = np.where(limits == FINITE, paths.hidden, np.nan)
         size = len(counts)
-        return Refits(
+        refits = Refits(
             hidden[:, None],
             limits[:, None],
             failed,
             np.full(size, -1, np.int64),
             np.zeros((size, 0)),
         )
+        # By a criterion a pair stands in its place, by p-value in the order in which it was added.
+        return refits, (paths.added[:, :, None] == np.arange(self.pairs.size)).any(axis=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,8 +27,8 @@ MARK = "x"
 _SEVERAL = "joined.sentences"
 #: Sections of the catalogue whose texts results hold; the others are words around them.
 SPOKEN = (
-    *("assumption", "check", "described", "found", "given", "late", "method", "model", "modeled"),
-    *("nobody", "reason", "remark", "withheld"),
+    *("assumption", "check", "described", "found", "given", "grade", "late", "method", "model"),
+    *("modeled", "nobody", "reason", "remark", "withheld"),
 )
 
 #: What a field holds: a name or words as they stand, a number, another message, several of these, or None

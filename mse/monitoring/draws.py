@@ -17,6 +17,7 @@ from mse.answer.population import Strata, joint_limit, joint_status
 from mse.data.checks import Problems, listed, near
 from mse.errors import ModelError
 from mse.estimating import allowing_for_heterogeneity
+from mse.leaning import leaning_on
 from mse.pooling import apportioned, pool
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def joint_draws(
     # Of the strata: where one has no estimate, the total has no interval that could tell.
     given = getattr(strata.intervals, "given", population.interval_given)
     alike = JointDraws(population, strata, totals.copy(), given)
+    population = replace(population, support=leaning_on(population, table))
     population = allowing_for_heterogeneity(population, table, heterogeneity)
     allowing = population.allowing
     if allowing is None or allowing.stratum_draws is None:

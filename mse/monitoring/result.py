@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 from mse._typing import FrozenDict
+from mse.answer.grades import NOT_KNOWN, Grade, Known, apart, grade, widths, worse
+from mse.answer.intervals import DEFAULT_LEVEL, GIVEN_PRIOR
 from mse.answer.population import joint_limit, joint_status, jsonable
 from mse.answer.shown import Result, in_words
 from mse.data.checks import listed, near
@@ -58,9 +60,17 @@ class Change:
     undetermined: int = 0
     status: str = "ok"  # or "boundary"; as of a period; "across_scopes" where the scopes differ
     reason: str = ""  # why there are no figures; or which scopes they go across
+    level: float = DEFAULT_LEVEL  # of the intervals
+    known: Known = NOT_KNOWN  # what grades look at beside the interval
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "where", FrozenDict(self.where))
+
+    @property
+    def grade(self) -> Grade:
+        """How far the ratio carries, by the rules of `mse.answer.grades`."""
+        ratio = self.ratio
+        return grade(ratio.point, widths(ratio.low, ratio.high, self.level).item(), self.known)
 
     def to_row(self) -> dict[str, Any]:
         """Figures as one row of a frame; the ends of intervals have names with ``_low``, ``_high``."""
@@ -68,13 +78,24 @@ class Change:
         for name in ("difference", "ratio", "coverage_difference"):
             row |= columns(name, getattr(self, name))
         row |= {"rise": self.rise, "undetermined": self.undetermined}
-        return row | {"status": self.status, "reason": self.reason}
+        return row | {"status": self.status, "reason": self.reason} | grade_columns(self.grade)
 
 
 def without_figures(first: Cell, last: Cell, status: str, reason: str) -> Change:
     """Put a group in two periods beside each other, and say why there are no figures of its change."""
     totals = first.total, last.total
-    return Change(first.period, last.period, first.where, totals, status=status, reason=reason)
+    known = worse(first.known, last.known)
+    ratios = (
+        each[1] / each[0] if each[0] > 0 else nan for each in (totals, _differing(first, last))
+    )
+    known = known._replace(models=apart(ratios))
+    named = first.period, last.period, first.where
+    return Change(*named, totals, status=status, reason=reason, level=first.level, known=known)
+
+
+def _differing(first: Cell, last: Cell) -> tuple[float, float]:
+    """Totals of two cells by the model in which people differ."""
+    return first.differing, last.differing
 
 
 def change_between(first: Cell, last: Cell, level: float, note: str = "") -> Change:
@@ -123,13 +144,23 @@ def columns(quantity: str, each: Figure) -> dict[str, float]:
     return {low: each.low, high: each.high, quantity: each.point}
 
 
+def grade_columns(found: Grade) -> dict[str, str]:
+    """Put a grade in columns of a frame."""
+    return {"grade": found.letter, "grade_reason": " ".join(found.reasons)}
+
+
 _QUANTITIES = ("total", "hidden", "coverage", "rate")
-#: What a frame says of a cell after its figures.
+#: What a frame says of a cell after its figures, and before its grade.
 _ENDING = ("infinite", "undetermined", "status", "limit", "reason")
 #: Columns of a cell: nothing else in a frame may bear these names.
-FIGURES = {"scope", "observed", "population", *_QUANTITIES, *_ENDING}.union(
-    *(ends_of(each) for each in _QUANTITIES)
-)
+FIGURES = {
+    "scope",
+    "observed",
+    "population",
+    *_QUANTITIES,
+    *_ENDING,
+    *grade_columns(Grade()),
+}.union(*(ends_of(each) for each in _QUANTITIES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +185,15 @@ class Cell:
     expected: FloatArray | None = field(
         default=None, repr=False
     )  # (m,) persons registered in the end
+    known: Known = NOT_KNOWN  # what grades look at beside the interval
+    differing: float = nan  # the total by the model in which people differ, where there is one
+
+    @property
+    def grade(self) -> Grade:
+        """How far the total carries, by the rules of `mse.answer.grades`."""
+        total = self.figures["total"]
+        known = self.known._replace(models=apart((self.total, self.differing)))
+        return grade(total.point, widths(total.low, total.high, self.level).item(), known)
 
     @property
     def coverage(self) -> float:
@@ -217,7 +257,8 @@ class Cell:
                 row["population"] = self.inhabitants
             if name != "rate" or rates:
                 row |= columns(name, each)
-        return row | {name: getattr(self, name) for name in _ENDING}
+        row |= {name: getattr(self, name) for name in _ENDING}
+        return row | grade_columns(self.grade)
 
 
 def _reason(strata: Strata, members: Sequence[int], limit: Limit) -> str:
@@ -440,8 +481,41 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         expected = self.joint.registered
         if expected is not None:
             expected = expected[:, members].sum(axis=1)
+        known = self._known(fixed, spans), self._differing(members, observed)
         cell = Cell(period, FrozenDict(where), scope, *figures, *told, alike=alike)
-        return replace(cell, preliminary=late, expected=expected)
+        return replace(
+            cell, preliminary=late, expected=expected, known=known[0], differing=known[1]
+        )
+
+    def _known(self, fixed: Mapping[str, Any], spans: Sequence[Level]) -> Known:
+        """Say what grades look at of some strata."""
+        strata, support = self.joint.strata, self.population.support
+        names = tuple(name for name in strata.names if name in fixed)
+        levels = [strata.levels[name] for name in names]
+        one = all(len(_several(fixed[name])) == 1 for name in names)
+        persons = nan
+        if one and names in support:
+            at = [
+                known.index(_several(fixed[name])[0])
+                for name, known in zip(names, levels, strict=True)
+            ]
+            sizes = tuple(map(len, levels))
+            persons = support[names][int(np.ravel_multi_index(at, sizes)) if names else 0]
+        allows = self.joint.given == GIVEN_PRIOR
+        bound = self.population.lower_bound
+        return Known(
+            persons,
+            allowance=float(bound or not allows),
+            preliminary=float(any(each in self.preliminary for each in spans)),
+            bound=bound,
+        )
+
+    def _differing(self, members: Sequence[int], observed: int) -> float:
+        """Total of some strata by the model in which people differ; NaN where figures are not of it."""
+        wide = self.population.allowing
+        if self.joint.alike is None or wide is None or wide.strata is None:
+            return nan
+        return float(observed + wide.strata.hidden[members].sum())
 
     @property
     def periods(self) -> pd.DataFrame:
@@ -450,8 +524,8 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         Columns: the period; ``scope``; ``observed``; ``low``, ``high`` and ``total``, estimated; the
         same of ``hidden``, ``coverage`` (observed / total) and, where inhabitants are given, ``rate``
         per 100,000 of the ``population``; ``infinite`` and ``undetermined``, draws in which the total
-        has no bound or is not determined; ``status``, ``limit``, ``reason``; of a nowcast ``preliminary``,
-        whether registrations are still to come.
+        has no bound or is not determined; ``status``, ``limit``, ``reason``, ``grade``, ``grade_reason``; of a
+        nowcast ``preliminary``, whether registrations are still to come.
         """
         return self._frame((each, ()) for each in self.levels)
 
@@ -604,7 +678,8 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         DataFrame
             ``first``, ``last``, the group, ``total_first``, ``total_last``, then ``difference``,
             ``ratio`` and ``coverage_difference`` with their intervals, ``rise`` (probability),
-            ``undetermined`` (draws), ``status`` (``across_scopes`` where the scopes differ), ``reason``.
+            ``undetermined`` (draws), ``status`` (``across_scopes`` where the scopes differ), ``reason``,
+            ``grade`` (of the ratio), ``grade_reason``.
         """
         if group is not None:
             levels = self.joint.strata.levels.get(group, (None,))
@@ -670,6 +745,10 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
             "periods": [{"period": each, "scope": scope} for each, scope in self.scopes.items()],
             "groups": [{"name": name, "levels": levels[name]} for name in self.group_names],
             "breaks": self.breaks,
+            "group_rules": [
+                {"name": each.name, "level": each.level, "rules": [*each.of.values()]}
+                for each in self.group_rules
+            ],
             "across_scopes": self.across_scopes,
             "level": self.level,
             "replicates": self.replicates,
@@ -763,11 +842,12 @@ def _encode_group(where: Mapping[str, Level]) -> dict[str, Any] | None:
 def _encode_cell(cell: Cell) -> dict[str, Any]:
     row = {"period": cell.period, "group": _encode_group(cell.where)}
     row |= _parts(cell, "scope", "observed") | {"population": cell.inhabitants}
-    row |= _parts(cell, *_ENDING)
+    row |= _parts(cell, *_ENDING) | {"grade": cell.grade.to_dict()}
     return row | {name: _encode(each) for name, each in cell.figures.items()}
 
 
 def _encode_change(change: Change) -> dict[str, Any]:
     row = _parts(change, "first", "last") | {"group": _encode_group(change.where)}
     row |= _parts(change, "difference", "ratio", "coverage_difference")
-    return row | _parts(change, "rise", "undetermined", "status", "reason")
+    row |= _parts(change, "rise", "undetermined", "status", "reason")
+    return row | {"grade": change.grade.to_dict()}

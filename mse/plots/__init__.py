@@ -27,6 +27,7 @@ from __future__ import annotations
 from mse.plots.checks import influence, predictive_check, residuals, validation
 from mse.plots.densities import density, model_uncertainty, profile_likelihood
 from mse.plots.dependence import dependence_graph
+from mse.plots.driven import drivers
 from mse.plots.pairs import overlap_heatmap, upset
 from mse.plots.reached import reach
 from mse.plots.repeats import counts, ratios
@@ -54,6 +55,7 @@ __all__ = [
     "coverage",
     "density",
     "dependence_graph",
+    "drivers",
     "estimate",
     "forest",
     "highest_order",

@@ -6,8 +6,8 @@ figures (`mse.words.content`), from which HTML, Markdown and JSON are laid out.
 
 from __future__ import annotations
 
-from mse.reporting.building import build_report
+from mse.reporting.building import build_report, quality_account
 from mse.reporting.writing import write_report
 from mse.words.content import Report
 
-__all__ = ["Report", "build_report", "write_report"]
+__all__ = ["Report", "build_report", "quality_account", "write_report"]

@@ -24,10 +24,13 @@ from mse.disclosure.protecting import (
 from mse.disclosure.scrubbing import info_shown
 from mse.disclosure.suppression import publish
 from mse.reporting.context import Context, Counts, Estimated, Evidence, Group, counts_of, gather
-from mse.reporting.parts.account import account, citation
+from mse.reporting.parts.account import account as methods
+from mse.reporting.parts.account import citation
 from mse.reporting.parts.changed import changed
 from mse.reporting.parts.checked import diagnostics, sensitivity, validation, what_if, worries
+from mse.reporting.parts.driven import driven
 from mse.reporting.parts.estimates import comparison, estimates, others, strata
+from mse.reporting.parts.graded import graded
 from mse.reporting.parts.lists import lists, overlaps
 from mse.reporting.parts.monitored import monitored, monitored_further
 from mse.reporting.parts.opening import (
@@ -39,6 +42,7 @@ from mse.reporting.parts.opening import (
     question,
 )
 from mse.reporting.parts.pictures import pictures
+from mse.reporting.parts.quality import SCHEMES, quality_sections
 from mse.words.catalogue import language_of
 from mse.words.content import Inline, Report, inline
 
@@ -167,6 +171,7 @@ _SYNTHETIC = "SYNTHETIC: "
 _FRONT = (
     answer,
     monitored,
+    driven,
     changed,
     question,
     lists,
@@ -180,6 +185,7 @@ _APPENDIX = (
     pictures,
     overlaps,
     estimates,
+    graded,
     comparison,
     monitored_further,
     further_assumptions,
@@ -188,7 +194,7 @@ _APPENDIX = (
     validation,
     missing,
     further,
-    account,
+    methods,
 )
 
 
@@ -201,6 +207,7 @@ def build_report(
     level: float = DEFAULT_LEVEL,
     date: dt.date | None = None,
     figures: bool = True,
+    account: str | None = None,
 ) -> Report:
     """Make the content of a report from results; parameters as of `mse.write_report`.
 
@@ -221,6 +228,10 @@ def build_report(
     evidence, counts = shielded(evidence, rules, level)
     context = Context(evidence, counts, say, rules, level, pictures=figures)
     named = inline(title) if title else _title(context)
+    if account is not None and not title:
+        named = (
+            inline(named, f": {say(f'quality.title_{account}')}") if account in SCHEMES else named
+        )
     day = (date or dt.date.today()).isoformat()
     return Report(
         title=named,
@@ -228,7 +239,73 @@ def build_report(
         language=language,
         date=day,
         disclosure=rules.name,
-        sections=tuple(_sections(context, named, day)),
+        sections=tuple(
+            _sections(context, named, day)
+            if account is None
+            else quality_sections(context, account)
+        ),
+    )
+
+
+def quality_account(
+    results: Reportable,
+    scheme: str = "gather",
+    *,
+    language: str = "en",
+    disclosure: str | Path | Rules = "none",
+    title: str | None = None,
+    level: float = DEFAULT_LEVEL,
+    date: dt.date | None = None,
+) -> Report:
+    """Account for results in the headings of GATHER or of the European quality reports.
+
+    Under each heading stands what is known of the results; where only the author can write it says so. It is content,
+    ``.to_dict()`` for JSON; `mse.write_report` with ``account="gather"`` writes it as HTML, Markdown or JSON.
+
+    Parameters
+    ----------
+    results : result, or iterable or mapping of results
+        As of `mse.write_report`; the more is given (table, checks, validation, sensitivity), the less is left to write.
+    scheme : {"gather", "sims"}, default "gather"
+        The 18 items of GATHER (Stevens and others 2016), or concepts of the Single Integrated Metadata Structure,
+        SIMS 2.0, that a quality report asks for.
+    language : str, default "en"
+        ``"en"`` or ``"nl"``.
+    disclosure : str, Path or Rules, default "none"
+        Rules that everything in it goes through, as in a report.
+    title : str, optional
+        Title; by default it names the population and the scheme.
+    level : float, default 0.95
+        Level of the intervals.
+    date : datetime.date, optional
+        Date; today by default.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ModelError
+        If the scheme, the language or the rules are not known, or a result cannot be reported.
+
+    Examples
+    --------
+    >>> import mse
+    >>> fit = mse.LogLinear("main").fit(mse.load_dataset("korea"))
+    >>> found = mse.quality_account(fit)
+    >>> [section.heading for section in found.sections][:2]
+    ['1. Indicator, populations and periods', '2. Funding']
+    """
+    return build_report(
+        results,
+        language=language,
+        disclosure=disclosure,
+        title=title,
+        level=level,
+        date=date,
+        figures=False,
+        account=scheme,
     )
 
 

@@ -21,8 +21,9 @@ from mse.data.datasets import list_datasets
 from mse.data.table import CaptureTable
 from mse.diagnostics import CheckResult, GoodnessOfFit, Influence, Overlaps, Residuals
 from mse.disclosure.jointly import magnitude
-from mse.disclosure.leaning import smallest_overlap
+from mse.driving import Drivers
 from mse.errors import ModelError
+from mse.leaning import smallest_overlap
 from mse.messages import MARK, Message
 from mse.monitoring import Monitor
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio
@@ -374,6 +375,7 @@ def counts_of(table: CaptureTable) -> Counts:
 _PLACES: dict[str, tuple[type, ...]] = {
     "monitors": (Monitor,),
     "since": (Since,),
+    "drivers": (Drivers,),
     "validations": (Validation,),
     "checks": (CheckResult,),
     "overlaps": (Overlaps,),
@@ -503,6 +505,7 @@ class Evidence:
     diagnostics: tuple[Result, ...] = ()
     sensitivities: tuple[Result, ...] = ()
     since: tuple[Since, ...] = ()
+    drivers: tuple[Drivers, ...] = ()
     what_ifs: tuple[WhatIf, ...] = ()
     others: tuple[Result, ...] = ()
 

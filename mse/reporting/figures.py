@@ -14,6 +14,7 @@ from mse.answer.population import PopulationEstimate
 from mse.bounding import DIFFERING, HIGHEST, Bounds, TippingPoints
 from mse.data.table import CaptureTable
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
+from mse.monitoring.result import columns
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio, model_range
 from mse.words.catalogue import SOURCE
 from mse.words.content import Block, Cell, Column, Figure, Table
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from mse._typing import IntArray, Level
     from mse.data.patterns import TableInfo
+    from mse.driving import Drivers
     from mse.monitoring import Monitor
     from mse.monitoring.draws import Figure as Estimated
     from mse.reporting.context import Context, Counts, Group
@@ -426,6 +428,28 @@ def by_period_figure(
     rows = _joined(context, [*shown, *said[: -len(shown)]], len(shown))
     svg = drawn(context, trend, monitor, quantity=quantity)
     yield _figure(context, key, svg, data, level=say.level(monitor.level), rows=rows)
+
+
+def drivers_figure(context: Context, found: Drivers) -> Iterator[Block]:
+    """Draw the largest contributions to a change."""
+    from mse.plots import drivers
+
+    data = [
+        {
+            "where": each.label,
+            "change": each.change,
+            **columns("by_size", each.by_size),
+            **columns("by_share", each.by_share),
+        }
+        for each in found.largest[:MOST_NAMED]
+    ]
+    rows = [
+        f"{each.label} {context.say.signed(each.change)}" for each in found.largest[:MOST_NAMED]
+    ]
+    svg = drawn(context, drivers, found)
+    yield _figure(
+        context, "drivers", svg, data, rows="; ".join(rows), first=found.first, last=found.last
+    )
 
 
 # Sensitivity -------------------------------------------------------------------------------------

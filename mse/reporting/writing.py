@@ -43,6 +43,7 @@ def write_report(
     level: float = DEFAULT_LEVEL,
     date: dt.date | None = None,
     figures: bool = True,
+    account: str | None = None,
 ) -> Path:
     """Write a report that people can act on: the answer first, then everything it rests on.
 
@@ -72,6 +73,8 @@ def write_report(
         Date of the report; today by default.
     figures : bool, default True
         Draw figures.
+    account : {"gather", "sims"}, optional
+        Write an account in the headings of others in place of the report, see `mse.quality_account`.
 
     Returns
     -------
@@ -102,7 +105,8 @@ def write_report(
         title=title,
         level=level,
         date=date,
-        figures=figures,
+        figures=figures and account is None,
+        account=account,
     )
     try:
         target.write_bytes(as_bytes(report, chosen))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import TYPE_CHECKING
 
 from mse.answer.goodness import short_p
 from mse.messages import SOURCE, Catalogue, catalogue_of, fields_of, languages, template
 from mse.words.content import Cell, Inline, Text, inline
+
+if TYPE_CHECKING:
+    from mse.answer.grades import Grade
 
 __all__ = ["SOURCE", "Language", "fields_of", "language_of", "languages"]
 
@@ -74,6 +78,15 @@ class Language(Catalogue):
         """Make a cell with the status of an estimate."""
         key = f"status.{status}"
         return Cell(self(key) if self.has(key) else status.replace("_", " "), status)
+
+    def grade_cell(self, letter: str) -> Cell:
+        """Make a cell with a grade; a dash where there is none."""
+        return Cell(letter or "-", letter or None)
+
+    def graded(self, found: Grade) -> str:
+        """Say a grade, and what keeps it from a better one."""
+        head = f"{found.letter}, {self(f'grade_word.{found.letter}')}."
+        return " ".join((head, *(self.said(each).text for each in found.reasons)))
 
 
 def finite(value: float | int) -> float | int | None:

@@ -215,6 +215,7 @@ def _answer(estimate: PopulationEstimate, ends: tuple[float, float], level: floa
         "dependence": dependence_in_words(estimate.model, estimate.lists),
         "fit": fit_in_words(record) if record else "",
         "status": _status(estimate),
+        "grade": _EN.graded(estimate.grade) if estimate.grade.letter else "",
     }
     rows += [(_EN(f"fact.{name}"), text) for name, text in said.items()]
     return Section("Answer", rows=tuple(row for row in rows if row[1]))
@@ -310,12 +311,13 @@ def _layout(frame: pd.DataFrame) -> str:
         shown[column] = [_figure(value) for value in frame[column].astype("float64")]
     shown["observed"] = shown["observed"].mask(frame["observed"].isna(), MARK)
     estimated = ["low", "high", "total", "hidden", "coverage"]
+    shown["grade"] = shown["grade"].replace("", "-")
     shown[estimated] = shown[estimated].mask(frame["status"] == "suppressed", MARK)
     head = [column for column in frame if column not in (*_FIGURES, "limit")]
     return shown[[*head, *_FIGURES]].to_string(index=False)
 
 
-_FIGURES = ("observed", "low", "high", "total", "hidden", "coverage", "status")
+_FIGURES = ("observed", "low", "high", "total", "hidden", "coverage", "grade", "status")
 
 
 def _figure(value: float) -> str:

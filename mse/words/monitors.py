@@ -199,6 +199,7 @@ def monitor_sections(monitor: Monitor) -> list[Section]:
             f"The same if people were alike, apart from what is modeled, {percent} intervals",
             verbatim="" if monitor.alike is monitor else _alike(monitor),
         ),
+        Section("What keeps the grades from being better", bullets=tuple(_graded(monitor))),
         Section("Is it rising?", bullets=tuple(_change(monitor, c) for c in compared(monitor))),
         Section("What share do we see?", bullets=tuple(_seen(monitor))),
         *(_group(monitor, name) for name in monitor.group_names),
@@ -234,7 +235,11 @@ def _table(monitor: Monitor, rows: Sequence[tuple[Cell, Sequence[Level]]], *name
     head = [*head, "registered", "estimated total", "point", "share registered", "point"]
     if monitor.has_rates:
         head += [f"per {PER:,}", "point"]
-    return layout(head, [[*map(str, labels), *_figures(monitor, cell)] for cell, labels in rows])
+    shown = (
+        [*map(str, labels), *_figures(monitor, cell), cell.grade.letter or "-"]
+        for cell, labels in rows
+    )
+    return layout([*head, "grade"], [*shown])
 
 
 def _alike(monitor: Monitor) -> str:
@@ -244,6 +249,14 @@ def _alike(monitor: Monitor) -> str:
         for each in monitor.levels
     ]
     return layout([monitor.period, "estimated total", "point"], rows)
+
+
+def _graded(monitor: Monitor) -> Iterator[str]:
+    """Say the grade of each period, and why it is no better."""
+    for each in monitor.levels:
+        found = monitor.cells[each, ()].grade
+        if found.reasons:
+            yield f"{each}: {_EN.graded(found)}"
 
 
 def _total(cell: Cell) -> list[str]:

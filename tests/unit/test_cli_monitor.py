@@ -344,3 +344,64 @@ def test_a_nowcast_waits_where_too_few_came_since_it_was_published(
     found = RUN.invoke(app, ["monitor", *map(str, (dated, *asked, "--as-of", "2016-01-03"))])
     assert found.exit_code == 2
     assert "fewer persons came or went than may be shown" in " ".join(found.stderr.split())
+
+
+# What drives a change ----------------------------------------------------------------------------
+
+
+def test_drivers_are_told_at_the_command_line(tmp_path: Path) -> None:
+    source = tmp_path / "t.csv"
+    source.write_text(COUNTS, encoding="utf-8")
+    asked = [
+        "monitor",
+        str(source),
+        "--count",
+        "n",
+        "--lists",
+        "a,b,c",
+        "--groups",
+        "sex",
+        "--replicates",
+        "100",
+        "--seed",
+        "1",
+    ]
+    told = RUN.invoke(app, [*asked, "--drivers", "2014:2015"])
+    assert told.exit_code == 0, told.output
+    assert "WHAT DRIVES THE CHANGE FROM 2014 TO 2015" in told.output
+    frame = pd.read_csv(
+        StringIO(RUN.invoke(app, [*asked, "--drivers", "2014:2015", "--format", "csv"]).output)
+    )
+    assert {"sex", "register", "change", "by_size", "by_share"} <= set(frame.columns)
+    ruled = RUN.invoke(
+        app, [*asked, "--drivers", "2014:2015", "--group-rule", "sex=f:2015=narrower scheme"]
+    )
+    assert "across scopes" in ruled.output
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--groups", "sex", "--drivers", "2014"], "two periods"),
+        (
+            ["--groups", "sex", "--drivers", "2014:2015", "--disclosure", "cbs"],
+            "rules of disclosure",
+        ),
+        (["--drivers", "2014:2015"], "no --groups"),
+        (["--groups", "sex", "--drivers", "2014:2015", "--format", "json"], "--format json"),
+        (["--groups", "sex", "--drivers", "2014:2099"], "2099"),
+        (["--groups", "sex", "--group-rule", "sex=f"], "not understood"),
+        (["--groups", "sex", "--group-rule", "sex=q:2015=x"], "no group of the table"),
+    ],
+)
+def test_drivers_that_cannot_be_told_are_refused(
+    tmp_path: Path, more: list[str], said: str
+) -> None:
+    source = tmp_path / "t.csv"
+    source.write_text(COUNTS, encoding="utf-8")
+    told = RUN.invoke(
+        app,
+        ["monitor", str(source), "--count", "n", "--lists", "a,b,c", "--replicates", "100", *more],
+    )
+    assert told.exit_code == 2
+    assert said in " ".join(told.output.split())

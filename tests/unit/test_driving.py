@@ -139,3 +139,45 @@ def test_rules_name_groups_and_periods_of_the_table() -> None:
         monitor(group_rules={"sex=m": {2020: "x"}})
     with pytest.raises(ModelError, match="no contribution of sex x"):
         found().of(sex="x")
+
+
+# Shown -------------------------------------------------------------------------------------------
+
+
+def test_the_largest_come_first_and_are_of_a_group_at_a_register() -> None:
+    shown = found().largest
+    assert len(shown) == 4
+    assert all(each.group and each.register for each in shown)
+    changes = [abs(each.change) for each in shown]
+    assert changes == sorted(changes, reverse=True)
+
+
+def test_the_picture_has_a_row_for_each_and_marks_at_the_changes() -> None:
+    ax = found().plot(most=3)
+    marks = [line.get_xdata()[0] for line in ax.lines if line.get_gid() == "change"]
+    assert marks == [each.change for each in found().largest[:3]]
+    labels = [each.get_text().replace("\n", " ") for each in ax.get_yticklabels()]
+    assert labels == [each.label for each in found().largest[:3]]
+    with pytest.raises(ModelError, match="1 or more"):
+        found().plot(most=0)
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "By size"), ("nl", "Door omvang")])
+def test_a_report_tells_drivers_in_both_languages(language: str, said: str) -> None:
+    report = mse.reporting.build_report(
+        [monitor(), table(), found()], language=language, figures=False
+    )
+    section = next(each for each in report.sections if each.id == "drivers")
+    shown = next(each for each in section.blocks if hasattr(each, "columns"))
+    assert shown.columns[2].heading.startswith(said)
+    assert shown.rows[0][0].text == found().leading.label
+    assert shown.rows[0][1].value == found().leading.change
+
+
+def test_under_rules_a_report_leaves_drivers_out() -> None:
+    report = mse.reporting.build_report(
+        [monitor(), table(), found()], disclosure="cbs", figures=False
+    )
+    section = next(each for each in report.sections if each.id == "drivers")
+    assert len(section.blocks) == 1
+    assert not hasattr(section.blocks[0], "rows")

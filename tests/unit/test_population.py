@@ -191,6 +191,7 @@ def test_by_has_a_row_for_every_stratum() -> None:
     assert frame is not None
     assert frame.columns.tolist() == [
         "year", "sex", "observed", "hidden", "total", "coverage", "low", "high", "status", "limit",
+        "grade",
     ]  # fmt: skip
     assert frame[["year", "sex"]].to_numpy().tolist() == [
         [2014, "f"],
@@ -290,7 +291,7 @@ def test_strata_of_another_length_are_refused() -> None:
 
 def test_to_frame_is_one_row() -> None:
     frame = make().to_frame(0.8)
-    assert frame.shape == (1, 17)
+    assert frame.shape == (1, 19)
     row = frame.iloc[0]
     assert (row["low"], row["high"]) == make().interval(0.8)
     assert (row["low_alike"], row["high_alike"]) == make().interval(0.8, given="alike")

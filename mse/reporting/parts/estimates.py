@@ -86,6 +86,7 @@ def _rows(context: Context, population: PopulationEstimate) -> Iterator[Fact]:
         "fit": "" if record is None else say.said(fit_in_words(record)),
         "status": say(f"status.{population.status}"),
         "reason": say.said(population.reason) if population.reason else "",
+        "grade": say.graded(population.grade) if population.grade.letter else "",
     }
     yield from ((say(f"fact.{name}"), inline(text)) for name, text in said.items() if text)
 
@@ -183,6 +184,7 @@ def _strata_table(
         context.figures("total_point", lambda row: shown(row, say.count_cell(row["total"]))),
         context.figures("hidden_point", lambda row: shown(row, say.count_cell(row["hidden"]))),
         context.figures("share_point", lambda row: shown(row, say.share_cell(row["coverage"]))),
+        context.words("grade", lambda row: say.grade_cell(row["grade"])),
         context.status_column(),
     ]
     notes = [
@@ -292,6 +294,7 @@ def method_table(context: Context, estimates: Sequence[Estimated]) -> Table:
             level=say.level(context.level),
         ),
         context.figures("point", point),
+        context.words("grade", lambda each: say.grade_cell(each.population.grade.letter)),
         context.words("interval_kind", kind),
         context.words("dependence", lambda each: Cell(context.modeled(each.population) or "-")),
         context.words("fit", lambda each: _fit_cell(context, each.population)),

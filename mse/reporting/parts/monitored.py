@@ -9,6 +9,7 @@ from mse.monitoring.draws import PER
 from mse.monitoring.result import ACROSS_SCOPES
 from mse.reporting.context import from_row
 from mse.reporting.figures import by_period_figure
+from mse.reporting.parts.graded import graded_in
 from mse.words.content import (
     Block,
     Bullets,
@@ -109,6 +110,7 @@ def _key_facts(context: Context, monitor: Monitor, known: list[Level]) -> Iterat
     if first != last:
         change = _short(context, monitor, monitor.compare(first, last, ()))
         yield say("monitor.fact_change", first=first, last=name), inline(change)
+    yield say("monitor.fact_grade", period=name), graded_in(context, cell.grade)
 
 
 def _share(context: Context, each: Estimated) -> str:
@@ -228,6 +230,7 @@ def _table(
     ]
     columns += [
         context.figures("registered", lambda row: context.observed_cell(row[0].observed)),
+        context.words("grade", lambda row: say.grade_cell(row[0].grade.letter)),
         context.figures("total_interval", of("total", total), level=level),
         *(
             [context.figures("alike_interval", alike, level=level)]

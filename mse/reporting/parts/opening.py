@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mse.answer.goodness import fit_warnings
 from mse.reporting.figures import population_figure
 from mse.reporting.parts.estimates import spread_of
+from mse.reporting.parts.graded import graded_in
 from mse.reporting.parts.monitored import monitor_answer
 from mse.sensitivity import LeaveOneOut, MergedLists
 from mse.words.catalogue import SOURCE
@@ -121,6 +122,7 @@ def _key_facts(context: Context, group: Group) -> Iterator[Fact]:
     if population.allowing is not None and not math.isnan(low):
         alike = say.span_cell(*population.interval(context.level, "alike"))
         yield fact(say("fact.alike_interval", level=say.level(context.level)), alike)
+    yield say("fact.grade"), graded_in(context, population.grade)
 
 
 def _point(context: Context, value: str) -> str:

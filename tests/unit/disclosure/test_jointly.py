@@ -13,7 +13,7 @@ from mse.disclosure import Rules, attack, protect_comparison, protect_together, 
 from mse.disclosure.cells import Book, label, published
 from mse.disclosure.count_tables import note_table
 from mse.disclosure.jointly import Known, Raw, System, figures_of, outward, system_of
-from mse.disclosure.leaning import Leaning
+from mse.leaning import Leaning
 
 CBS, TEN = rules("cbs"), Rules(threshold=10)
 #: 94 are on b and c, with or without a, and 275 on c; three on a and c and not on b.

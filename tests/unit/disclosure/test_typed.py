@@ -96,13 +96,13 @@ def test_a_new_field_of_a_result_is_not_copied(kind: type, table: mse.CaptureTab
 #: Fields of results, each as it is protected; a further one has to be looked at first.
 KNOWN = {
     mse.PopulationEstimate: "observed hidden status limit reason method uncertainty strata draws stratum_draws "
-    "model model_range assumptions warnings lists info provenance references lower_bound allowing",
+    "model model_range assumptions warnings lists info provenance references lower_bound allowing support",
     Comparison: "table fits left_out",
     Monitor: "period group_names scopes group_rules level across_scopes joint inhabitants warnings notes "
     "late",
     Cell: "period where scope observed total draws inhabitants status limit reason level alike "
-    "preliminary expected",
-    Change: "first last where totals difference ratio coverage_difference rise undetermined level status reason",
+    "preliminary expected known differing",
+    Change: "first last where totals difference ratio coverage_difference rise undetermined level status reason known",
 }
 
 

@@ -90,6 +90,7 @@ def world() -> SimpleNamespace:
         "counts": mse.SingleRegister("geometric").fit(mse.load_dataset("irregular_migrants")),
         "density": boot,
         "dependence_graph": search,
+        "drivers": mse.drivers(monitor, table, 2013, 2015, by="sex"),
         "estimate": search,
         "forest": mse.compare(korea, [MAIN, mse.LogLinear("[12,23]"), mse.SampleCoverage()]),
         "highest_order": sensitivity.highest_order(search),
@@ -187,7 +188,7 @@ def test_labels_of_ten_lists_with_long_names_do_not_meet(name: str, world: Simpl
 
 
 def test_the_title_says_that_data_are_synthetic(world: SimpleNamespace) -> None:
-    for name in ("trend", "changes", "coverage", "strata"):
+    for name in ("trend", "changes", "coverage", "strata", "drivers"):
         assert title(drawing(name)(world.few[name])).startswith("SYNTHETIC DATA: ")
     for name in ("upset", "overlap_heatmap", "leave_one_out", "validation", "estimate"):
         assert title(drawing(name)(world.many[name])).startswith("SYNTHETIC DATA: ")

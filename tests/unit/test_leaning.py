@@ -12,7 +12,7 @@ import pytest
 
 import mse
 from mse.disclosure import Rules, attack, protect, rules
-from mse.disclosure.leaning import Leaning, leaned_on
+from mse.leaning import Leaning, leaned_on
 
 CBS = rules("cbs")
 LISTS = ["a", "b", "c"]

@@ -16,11 +16,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtri
 
+from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.data.count_table import CountTable
 from mse.errors import MSEError
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mse._typing import BoolArray, FloatArray, IntArray
-    from mse.answer.population import PopulationEstimate
+    from mse.answer.population import PopulationEstimate, Strata
     from mse.data.table import CaptureTable
 
 #: Relative change of the hidden number for that of a set of persons, from which it leans on them; and for that of a
@@ -73,6 +75,18 @@ class Leaning:
             return asked
         # Of other methods nobody knows the form: they rest on all overlaps, or as their interval says.
         return max(self.smallest_overlap(members), self._by_width(row))
+
+    def known(self, members: Sequence[int] | None = None) -> float:
+        """Count as `persons` does, all at most; NaN where nothing but the width of the interval tells.
+
+        members: positions of strata, of a sum of them; all without
+        """
+        if self._model is not None:
+            found = self._by_model(members)
+        else:
+            asked = self._by_asking if members is None else None
+            found = math.nan if asked is None else asked
+        return min(found, float(self.estimate.observed)) if found == found else found
 
     @cached_property
     def summed(self) -> CaptureTable | None:
@@ -278,3 +292,48 @@ def leaned_on(moves: FloatArray, counts: FloatArray, *, margins: bool = False) -
                     smallest = min(smallest, float(persons[part].sum()))
             begin = end
     return smallest
+
+
+#: Figures up to which it is written down on how many persons each leans.
+_MOST_FIGURES = 3000
+
+
+def leaning_on(
+    estimate: PopulationEstimate, table: CaptureTable | CountTable, order: int = 2
+) -> FrozenDict[tuple[str, ...], tuple[float, ...]]:
+    """Count the persons that the total leans on, that strata do, and that sums of them by a few covariates do.
+
+    table: what it was estimated from
+    order: covariates up to which sums are counted, beside the strata themselves
+
+    Examples
+    --------
+    >>> import mse
+    >>> table = mse.load_dataset("kosovo")
+    >>> leaning_on(mse.LogLinear("main").fit(table).population, table)
+    FrozenDict({(): (355.0,)})
+    """
+    leaning, strata = Leaning(estimate, table), estimate.strata
+    if not math.isfinite(estimate.hidden) and strata is None:
+        return FrozenDict()
+    found: dict[tuple[str, ...], tuple[float, ...]] = {(): (leaning.known(),)}
+    names = () if strata is None else strata.names
+    chosen = [each for n in range(1, order + 1) for each in combinations(names, n)]
+    for each in dict.fromkeys((*chosen, *([names] if names else []))):
+        groups, size = _groups(strata, each)  # type: ignore[arg-type]
+        if sum(map(len, found.values())) + size <= _MOST_FIGURES:
+            parts = (np.flatnonzero(groups == at).tolist() for at in range(size))
+            found[each] = tuple(leaning.known(part) for part in parts)
+    told = {names: counts for names, counts in found.items() if not np.isnan(counts).all()}
+    return FrozenDict(told)
+
+
+def _groups(strata: Strata, names: Sequence[str]) -> tuple[IntArray, int]:
+    """Say which sum by some covariates each stratum is in, (S,), and how many sums there are."""
+    sizes = [len(levels) for levels in strata.levels.values()]
+    codes = dict(
+        zip(strata.names, np.unravel_index(np.arange(math.prod(sizes)), sizes), strict=True)
+    )
+    kept = [len(strata.levels[name]) for name in names]
+    groups = np.ravel_multi_index(tuple(codes[name] for name in names), kept)
+    return np.asarray(groups), math.prod(kept)

@@ -1,0 +1,96 @@
+"""What drives a change of registered persons: how much, where, and how far by size and by share registered."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mse.monitoring.result import ACROSS_SCOPES
+from mse.reporting.figures import drivers_figure
+from mse.words.content import Block, Cell, Column, Section
+from mse.words.estimates import at_length
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mse.driving import Contribution, Drivers
+    from mse.monitoring.draws import Figure as Estimated
+    from mse.reporting.context import Context
+
+__all__ = ["driven"]
+
+#: Contributions of a group at a register that are printed, the largest ones.
+MOST_ROWS = 12
+
+
+def driven(context: Context) -> Section:
+    """Say what drives the changes that were asked about; nothing of it is shown under rules of disclosure."""
+    say, asked = context.say, context.given.drivers
+    heading = say("heading.drivers")
+    if asked and context.hides:
+        # Parts of a change are differences of counts at one register, of which each would have to be protected.
+        return Section("drivers", heading, (context.left_out("heading.drivers"),))
+    blocks = [block for each in asked for block in _of(context, each)]
+    return Section("drivers", heading, tuple(blocks))
+
+
+def _of(context: Context, found: Drivers) -> Iterator[Block]:
+    say, whole, most = context.say, found.of(), found.leading
+    yield context.paragraph(
+        "drivers.lead",
+        first=str(found.first),
+        last=str(found.last),
+        before=say.number(whole.first),
+        after=say.number(whole.last),
+        change=say.signed(whole.change),
+        where=named(context, most),
+        most=say.signed(most.change),
+    )
+    rows = [*found.largest[:MOST_ROWS], *found.contributions[len(found.largest) :]]
+    level = say.level(found.level)
+    columns = [
+        (Column(say("drivers.where")), lambda each: Cell(named(context, each))),
+        (Column(say("column.change"), figures=True), lambda each: _counted(context, each)),
+        (
+            Column(say("drivers.by_size", level=level), True),
+            lambda each: _part(context, each, each.by_size),
+        ),
+        (
+            Column(say("drivers.by_share", level=level), True),
+            lambda each: _part(context, each, each.by_share),
+        ),
+    ]
+    ends = {"first": str(found.first), "last": str(found.last)}
+    rest = context.rest(found.largest, MOST_ROWS)
+    yield context.table(say("caption.drivers", **ends), columns, rows, rest)
+    if context.pictures:
+        yield from drivers_figure(context, found)
+    yield context.paragraph("drivers.read")
+    key = at_length(found.given)
+    if say.has(key):
+        yield context.paragraph(key)
+
+
+def named(context: Context, each: Contribution) -> str:
+    """Name a group, a register, both, or everybody."""
+    parts = [f"{name} {level}" for name, level in each.group.items()]
+    return ", ".join([*parts, *filter(None, [each.register])]) or context.say("drivers.everybody")
+
+
+def _counted(context: Context, each: Contribution) -> Cell:
+    return Cell(context.say.signed(each.change), each.change)
+
+
+def _part(context: Context, each: Contribution, part: Estimated) -> Cell:
+    """Write a part of a change, its interval before its point."""
+    say = context.say
+    if math.isnan(part.point):
+        known = each.status == ACROSS_SCOPES
+        return Cell(say("status.across_scopes" if known else "status.not_estimable"))
+    point = say("number.point", value=say.signed(part.point))
+    if math.isnan(part.low):
+        return Cell(point, part.point)
+    low, high = (
+        say.signed(end) if math.isfinite(end) else say("number.without_bound") for end in part[1:]
+    )
+    return Cell(f"{say('number.span', low=low, high=high)} ({point})", part.point)
