@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -13,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mse
+from mse._typing import FrozenDict
 from mse.answer.grades import LETTERS, RULES, Known, grade, letters, widths
 from mse.disclosure import protect, rules
 from mse.messages import Message, catalogue_of
+from mse.monitoring.draws import Figure
+from mse.monitoring.result import Late, LatePeriod
 from tests.json_schemas import validator
 
 CBS = rules("cbs")
@@ -184,15 +188,12 @@ def test_a_year_leans_on_the_persons_that_its_strata_do() -> None:
 
 
 def test_preliminary_periods_are_no_better_than_the_rule_says() -> None:
-    found = report()
-    object.__setattr__(found, "preliminary", (2015,))
-    try:
-        late = found._cell(2015, ())
-        assert late.grade.marks["preliminary"] == LETTERS[int(RULES["preliminary"].marks([1.0])[0])]
-        assert found._cell(2014, ()).grade.marks["preliminary"] == "A"
-        assert found._cell(None, (("sex", "f"),)).known.preliminary == 1.0
-    finally:
-        object.__delattr__(found, "preliminary")
+    to_come = LatePeriod(100, Figure(120.0, 110.0, 130.0), Figure(), FrozenDict(), ())
+    found = replace(report(), late=Late("2015-12-31", FrozenDict({2015: to_come})))
+    late = found._cell(2015, ())
+    assert late.grade.marks["preliminary"] == LETTERS[int(RULES["preliminary"].marks([1.0])[0])]
+    assert found._cell(2014, ()).grade.marks["preliminary"] == "A"
+    assert found._cell(None, (("sex", "f"),)).known.preliminary == 1.0
 
 
 # What a grade may not tell -----------------------------------------------------------------------
