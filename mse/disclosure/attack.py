@@ -16,7 +16,6 @@ from mse.disclosure.cells import Book, label
 from mse.disclosure.count_tables import cells_of_frame, has_marks, printed, stacked
 from mse.disclosure.gate import why_withheld
 from mse.disclosure.inversion import Range, inverted
-from mse.disclosure.jointly import system_about
 from mse.disclosure.printed import Printed, read_printed
 from mse.disclosure.protecting import note
 from mse.disclosure.rules import rules as rules_of
@@ -375,7 +374,7 @@ def _estimates(
         )
         yield Violation("derived", "total, hidden and coverage", text)
     for population in populations:
-        reason = why_withheld(population, rules, table, system_about(table, rules))
+        reason = why_withheld(population, rules, table)
         if reason:
             yield Violation("derived", population.method, reason)
     if any("table" in population.provenance for population in populations):

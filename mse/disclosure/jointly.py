@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from mse._typing import FloatArray
     from mse.disclosure.cells import Key, Publication
-    from mse.disclosure.rules import Rules
 
 #: Cells up to which persons are whole; with more there are so many tables that fractions tell no less.
 _WHOLE_CELLS = 7
@@ -256,12 +255,6 @@ def system_of(publication: Publication, table: CaptureTable | None) -> System | 
     if publication not in _SYSTEMS:
         _SYSTEMS[publication] = System(publication, table)
     return _SYSTEMS[publication]
-
-
-def system_about(table: CaptureTable | None, rules: Rules) -> System | None:
-    """Find the system of what leaves about a table, whichever publication it is of; None where there is none."""
-    found = (each for known, each in _SYSTEMS.items() if known.rules == rules)
-    return next((each for each in found if each.table == table), None)
 
 
 def figures_of(

@@ -34,8 +34,14 @@ from mse.disclosure.count_tables import (
     refuse_identifiers,
     table_with,
 )
+<<<<<<< Updated upstream
 from mse.disclosure.gate import Gate, coarsened, gate_of, gate_of_monitor, key_of, late_shown
 from mse.disclosure.jointly import Raw, nearest, outward, system_about
+=======
+from mse.disclosure.gate import Gate, coarsened, gate_of, gate_of_monitor, key_of
+from mse.disclosure.jointly import Raw, nearest, outward, system_of
+from mse.disclosure.leaning import Leaning
+>>>>>>> Stashed changes
 from mse.disclosure.scrubbing import info_shown, withheld_from
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import release, released_columns
@@ -603,13 +609,16 @@ def _without_counts(table: Any, rules: Rules) -> Any:
     return CaptureTable(table.lists, table.covariates, patterns, nobody, nobody, info=info)
 
 
-def models_shown(frame: pd.DataFrame, table: CaptureTable | None, rules: Rules) -> pd.DataFrame:
+def models_shown(
+    frame: pd.DataFrame, table: CaptureTable | None, publication: Publication
+) -> pd.DataFrame:
     """Keep the models of a search whose totals may be shown, rounded, in an order that no criterion gave.
 
     frame: ``model`` and ``n_parameters`` of each, as in the table of models of a search
     table: what was searched; without it there is none
+    publication: what leaves with them
     """
-    rows, system = [], system_about(table, rules)
+    rows, system, rules = [], system_of(publication, table), publication.rules
     for row in frame.to_dict(orient="records") if table is not None and table.is_complete else ():
         try:
             population = LogLinear(str(row["model"])).fit(cast("CaptureTable", table)).population

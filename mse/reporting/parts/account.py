@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mse.answer.population import PopulationEstimate
+    from mse.disclosure.protecting import ProtectedPopulation
     from mse.reporting.context import Context, Counts, Estimated
     from mse.words.content import Inline
 
@@ -208,7 +209,8 @@ def _models(context: Context) -> Iterator[Block]:
             rows = frame.head(MOST_MODELS)
             if context.rules.suppresses:
                 known = ["model", "n_parameters", "total", "status"]
-                lost, rows = len(rows), models_shown(rows, group.table, context.rules)
+                publication = cast("ProtectedPopulation", each.population).publication
+                lost, rows = len(rows), models_shown(rows, group.table, publication)
                 lost -= len(rows)
                 notes = [say("disclosure.models")]
                 notes += [say("disclosure.models_lost", n=lost)] if lost else []
