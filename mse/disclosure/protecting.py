@@ -34,14 +34,8 @@ from mse.disclosure.count_tables import (
     refuse_identifiers,
     table_with,
 )
-<<<<<<< Updated upstream
 from mse.disclosure.gate import Gate, coarsened, gate_of, gate_of_monitor, key_of, late_shown
-from mse.disclosure.jointly import Raw, nearest, outward, system_about
-=======
-from mse.disclosure.gate import Gate, coarsened, gate_of, gate_of_monitor, key_of
 from mse.disclosure.jointly import Raw, nearest, outward, system_of
-from mse.disclosure.leaning import Leaning
->>>>>>> Stashed changes
 from mse.disclosure.scrubbing import info_shown, withheld_from
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import release, released_columns
