@@ -308,14 +308,16 @@ def _hidden_limit(tableau, pivoted, verdict, column, limit):  # type: ignore[no-
         moves = moves or (not pivoted[i] and tableau[i, column] != 0)
     if not moves:
         return FINITE
+    found = INDETERMINATE
     for answer in (INFINITE, ZERO):
         system = _equations(tableau, pivoted, verdict, column, answer)
         can = np.zeros(system.shape[1], dtype=np.int8)
         if not nonnegative_support(system, can, limit):
             return -1
         if can[can.size - 1] == INSIDE:
-            return answer
-    return INDETERMINATE
+            # Where bounds of coefficients keep it from going either way it is free between them.
+            found = answer if found == INDETERMINATE else INDETERMINATE
+    return found
 
 
 @kernel

@@ -593,3 +593,12 @@ def test_an_average_over_forms() -> None:
     p = fit.average()
     low, high = p.interval()
     assert low < fit.population.total < high
+
+
+def test_between_two_bounds_a_hidden_count_is_not_determined() -> None:
+    """No direction leads it up or down without end, and yet no data tell it: strengths are not below zero."""
+    counts = np.zeros((2, 2, 2, 2, 2), dtype=int)
+    counts[0, 0, :, 1, 1] = counts[1, 1, 0, :, 1] = counts[0, 1, 1, 0, 0] = 1
+    model = "a + b + c + d + c*d + a*b + a*sex"
+    fit = mse.LogLinear(model, heterogeneity="chao*sex", nonnegative=True).fit(table_of(counts, 4))
+    assert list(fit._limits) == ["zero", "indeterminate"]
