@@ -81,6 +81,10 @@ class Leaning:
 
         members: positions of strata, of a sum of them; all without
         """
+        text = str(self.estimate.provenance.get("estimator", ""))
+        if "heterogeneity=" in text and "heterogeneity=None" not in text:
+            # The model that is fitted again has no such term.
+            return math.nan
         if self._model is not None:
             found = self._by_model(members)
         else:

@@ -310,7 +310,7 @@ def _layout(frame: pd.DataFrame) -> str:
     for column in ("observed", "low", "high", "total", "hidden"):
         shown[column] = [_figure(value) for value in frame[column].astype("float64")]
     shown["observed"] = shown["observed"].mask(frame["observed"].isna(), MARK)
-    estimated = ["low", "high", "total", "hidden", "coverage"]
+    estimated = ["low", "high", "total", "hidden", "coverage", "grade"]
     shown["grade"] = shown["grade"].replace("", "-")
     shown[estimated] = shown[estimated].mask(frame["status"] == "suppressed", MARK)
     head = [column for column in frame if column not in (*_FIGURES, "limit")]

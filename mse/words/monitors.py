@@ -236,7 +236,7 @@ def _table(monitor: Monitor, rows: Sequence[tuple[Cell, Sequence[Level]]], *name
     if monitor.has_rates:
         head += [f"per {PER:,}", "point"]
     shown = (
-        [*map(str, labels), *_figures(monitor, cell), cell.grade.letter or "-"]
+        [*map(str, labels), *_figures(monitor, cell), cell.grade.letter or _total(cell)[-1]]
         for cell, labels in rows
     )
     return layout([*head, "grade"], [*shown])

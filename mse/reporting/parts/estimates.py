@@ -184,7 +184,7 @@ def _strata_table(
         context.figures("total_point", lambda row: shown(row, say.count_cell(row["total"]))),
         context.figures("hidden_point", lambda row: shown(row, say.count_cell(row["hidden"]))),
         context.figures("share_point", lambda row: shown(row, say.share_cell(row["coverage"]))),
-        context.words("grade", lambda row: say.grade_cell(row["grade"])),
+        context.words("grade", lambda row: shown(row, say.grade_cell(row["grade"]))),
         context.status_column(),
     ]
     notes = [

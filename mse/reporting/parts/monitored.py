@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mse.messages import MARK
 from mse.monitoring.draws import PER
 from mse.monitoring.result import ACROSS_SCOPES
 from mse.reporting.context import from_row
@@ -230,7 +231,12 @@ def _table(
     ]
     columns += [
         context.figures("registered", lambda row: context.observed_cell(row[0].observed)),
-        context.words("grade", lambda row: say.grade_cell(row[0].grade.letter)),
+        context.words(
+            "grade",
+            lambda row: (
+                Cell(MARK) if row[0].status == SUPPRESSED else say.grade_cell(row[0].grade.letter)
+            ),
+        ),
         context.figures("total_interval", of("total", total), level=level),
         *(
             [context.figures("alike_interval", alike, level=level)]

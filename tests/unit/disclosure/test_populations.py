@@ -112,7 +112,7 @@ def test_text_and_html_mark_what_is_missing(estimate: mse.PopulationEstimate) ->
     safe = protect_population(estimate, CBS)
     text = safe.summary()
     lines = [line.split() for line in text.splitlines() if "suppressed" in line and "2016" in line]
-    assert [line[2:] for line in lines] == [["x"] * 6 + ["-", "suppressed"]] * 2
+    assert [line[2:] for line in lines] == [["x"] * 7 + ["suppressed"]] * 2
     assert "DISCLOSURE CONTROL" in text
     assert "cbs" in safe._repr_html_()
     assert "suppressed" in repr(safe)

@@ -73,6 +73,7 @@ def test_the_parts_come_in_the_order_in_which_they_are_read(report: Report) -> N
         "pictures",
         "overlaps",
         "estimate",
+        "grades",
         "comparison",
         "further-assumptions",
         "diagnostics",
