@@ -13,7 +13,7 @@ for people who differ (``headline``).
     python -m benchmarks.late_worlds                      writes benchmarks/results/late_worlds.json and the table of
                                                           docs/howto/late.md
     python -m benchmarks.late_worlds --worlds 10          fewer worlds
-    python -m benchmarks.late_worlds --headline --worlds 20
+    python -m benchmarks.late_worlds --headline --worlds 30    with the headline intervals
     python -m benchmarks.late_worlds --table              only writes the table again
 """
 
