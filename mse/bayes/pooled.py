@@ -206,7 +206,7 @@ DIAGNOSED = 20
 MANY_DIVERGING = 0.005
 #: Smallest numbers of draws that a sampler adapts in, and that diagnostics make sense of.
 FEWEST = {"draws": 50, "tune": 100, "chains": 1}
-SAMPLERS = ("nutpie", "pymc")
+SAMPLERS = ("interwoven", "nutpie", "pymc")
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,7 @@ class PooledLogLinear:
     variation: float = 0.7
     dependence_variation: float = 0.3
     size_variation: float = 2.0
-    sampler: Literal["nutpie", "pymc"] = "nutpie"
+    sampler: Literal["interwoven", "nutpie", "pymc"] = "interwoven"
     draws: int = 1500
     tune: int = 1000
     chains: int = 4
@@ -304,7 +304,7 @@ class PooledLogLinear:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", (float(self.rate[0]), float(self.rate[1])))
         if self.sampler not in SAMPLERS:
-            raise ModelError(f"sampler={self.sampler!r} is not known; expected 'nutpie' or 'pymc'.")
+            raise ModelError(f"sampler={self.sampler!r} is not known; expected 'interwoven', 'nutpie' or 'pymc'.")
         mean, sd = self.rate
         if not (abs(mean) < inf and 0 < sd < inf):
             raise ModelError(

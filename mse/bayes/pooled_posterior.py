@@ -9,13 +9,15 @@ import warnings
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from mse._notice import in_notebook
+from mse._progress import track
 from mse.core.pooled import Parameters, Pooled, Prior, density, log_posterior
+from mse.core.pooled_chain import advance, begin
 from mse.errors import ModelError
 from mse.loglinear.partly_known import is_vague, look_at
 
@@ -392,6 +394,8 @@ def _operation(layout: Layout) -> Any:
 
 # Samplers of the posterior of `PooledLogLinear`: nutpie's and PyMC's No-U-Turn sampler ------------
 
+#: Draws that a chain makes before it waits for the others, and can be interrupted.
+TOGETHER = 25
 #: Chains start within this distance of the middle of the prior, in each coordinate.
 JITTER = 1.0
 
@@ -410,7 +414,7 @@ def sample(estimator: _Settings, layout: Layout) -> Sampled:
     estimator: settings
     layout: table and settings as arrays
     """
-    run = _with_nutpie if estimator.sampler == "nutpie" else _with_pymc
+    run = _SAMPLERS[estimator.sampler]
     seed = int(np.random.SeedSequence(estimator.seed).generate_state(1)[0])
     return run(estimator, layout, seed)
 
@@ -421,6 +425,33 @@ def _shown() -> bool:
 
 def _cores(estimator: _Settings) -> int:
     return min(estimator.chains, os.cpu_count() or 1)
+
+
+def _interwoven(estimator: _Settings, layout: Layout, seed: int) -> Sampled:
+    """Move the chains of `mse.core.pooled_chain` on side by side: compiled code needs no lock."""
+    import joblib
+
+    streams = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(estimator.chains)]
+    states = [begin(_start(layout, rng), estimator.tune) for rng in streams]
+    shape = (estimator.chains, estimator.tune + estimator.draws)
+    # The warm-up is overwritten: only its last round is held.
+    points, stats = np.zeros((shape[0], estimator.draws, layout.dimension)), np.zeros((*shape, 2))
+    spare = np.zeros((shape[0], TOGETHER, layout.dimension))
+
+    def move(chain: int, start: int, stop: int) -> None:
+        warming = start < estimator.tune
+        kept = spare[chain, : stop - start] if warming else points[chain, start - estimator.tune : stop - estimator.tune]
+        advance(
+            streams[chain], *states[chain], layout.prior, layout.data, estimator.target_accept, kept, stats[chain, start:stop]
+        )
+
+    cuts = [*range(0, estimator.tune, TOGETHER), *range(estimator.tune, shape[1], TOGETHER), shape[1]]
+    rounds = [*pairwise(cuts)]
+    with joblib.Parallel(n_jobs=_cores(estimator), require="sharedmem") as parallel:
+        for span in track(rounds, len(rounds), "PooledLogLinear"):
+            parallel(joblib.delayed(move)(chain, *span) for chain in range(shape[0]))
+    drawn = stats[:, estimator.tune :]
+    return Sampled(points, drawn[:, :, 0] > 0, drawn[:, :, 1])
 
 
 def _with_nutpie(estimator: _Settings, layout: Layout, seed: int) -> Sampled:
@@ -505,3 +536,10 @@ def _with_pymc(estimator: _Settings, layout: Layout, seed: int) -> Sampled:
     points = np.concatenate([found["level"], logs, y, found["r"]], axis=2)
     diverging = np.asarray(trace.sample_stats["diverging"].values, dtype=np.bool_)
     return Sampled(points, diverging, np.asarray(trace.sample_stats["n_steps"].values, np.float64))
+
+
+_SAMPLERS: dict[str, Callable[[Any, Layout, int], Sampled]] = {
+    "interwoven": _interwoven,
+    "nutpie": _with_nutpie,
+    "pymc": _with_pymc,
+}

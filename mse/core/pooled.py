@@ -605,7 +605,8 @@ class Populations(NamedTuple):
 
 
 @kernel(error_model="numpy")
-def _parameters(x, prior):  # type: ignore[no-untyped-def]
+def parameters(x, prior):  # type: ignore[no-untyped-def]
+    """Take a point of a sampler apart, into what `density` takes."""
     cuts = prior.cuts
     scales = np.zeros(cuts[1] - cuts[0])
     for i in range(scales.size):
@@ -613,12 +614,12 @@ def _parameters(x, prior):  # type: ignore[no-untyped-def]
     z = x[cuts[1] : cuts[2]].copy()
     for i in range(z.size):
         if prior.degree[i] > 0.0:
-            z[i] *= np.exp(-_log_width(x, prior, i))
+            z[i] *= np.exp(-log_width(x, prior, i))
     return Parameters(x[: cuts[0]], scales, z, x[cuts[2] :])
 
 
 @kernel(error_model="numpy")
-def _log_width(x, prior, i):  # type: ignore[no-untyped-def]
+def log_width(x, prior, i):  # type: ignore[no-untyped-def]
     """Log of y over z."""
     scale = prior.owner[i]
     away = max(min(x[prior.cuts[0] + scale] - prior.usual[scale], LARGEST_LOG), -LARGEST_LOG)
@@ -635,7 +636,7 @@ def log_posterior(x, prior, data, gradient):  # type: ignore[no-untyped-def]
     gradient: float64 array, receives the gradient
     """
     cuts = prior.cuts
-    point = _parameters(x, prior)
+    point = parameters(x, prior)
     for i in range(x.size):
         gradient[i] = 0.0
     slopes = Parameters(
@@ -660,7 +661,7 @@ def log_posterior(x, prior, data, gradient):  # type: ignore[no-untyped-def]
         gradient[at] -= z
         if prior.degree[i] > 0.0:
             # A larger scale makes z smaller at the same y, and y more dispersed.
-            width, scale = _log_width(x, prior, i), cuts[0] + prior.owner[i]
+            width, scale = log_width(x, prior, i), cuts[0] + prior.owner[i]
             value -= width
             gradient[scale] -= prior.degree[i] * (z * gradient[at] + 1.0)
             gradient[at] *= np.exp(-width)
@@ -741,7 +742,7 @@ def _populations(rng, points, prior, data, drawn, seen):  # type: ignore[no-unty
     kinds = np.zeros(data.n_kinds[0])
     n_strata, n_cells = data.counts.shape
     for m in range(points.shape[0]):
-        point = _parameters(points[m], prior)
+        point = parameters(points[m], prior)
         effects_of(point, data, effects)
         log_means(point, data, effects, cells)
         log_shares(point.z, kinds)
@@ -778,7 +779,7 @@ def populations(
 @kernel(error_model="numpy")
 def _common(points, prior, data, out):  # type: ignore[no-untyped-def]
     for m in range(points.shape[0]):
-        common_effects(_parameters(points[m], prior), data, out[m])
+        common_effects(parameters(points[m], prior), data, out[m])
 
 
 def common_coefficients(points: FloatArray, prior: Prior, data: Pooled) -> FloatArray:
@@ -792,7 +793,7 @@ def common_coefficients(points: FloatArray, prior: Prior, data: Pooled) -> Float
 def _means(points, prior, data, means):  # type: ignore[no-untyped-def]
     effects, cells = make_effects(data), make_cells(data)
     for m in range(points.shape[0]):
-        point = _parameters(points[m], prior)
+        point = parameters(points[m], prior)
         effects_of(point, data, effects)
         log_means(point, data, effects, cells)
         for s in range(means.shape[1]):
