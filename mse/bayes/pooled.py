@@ -236,15 +236,16 @@ class PooledLogLinear:
         The same of effects of pairs between levels.
     size_variation : float, default 2.0
         The same of log sizes.
-    sampler : {"nutpie", "pymc"}, default "nutpie"
-        Whose No-U-Turn sampler draws. PyMC's takes some ten times as long.
-    draws : int, default 1500
+    sampler : {"interwoven", "nutpie", "pymc"}, default "interwoven"
+        The No-U-Turn sampler of the library, which draws spreads anew after each trajectory; or that of nutpie
+        or PyMC, which do not. PyMC's takes some ten times as long.
+    draws : int, default 1000
         Draws of each chain.
-    tune : int, default 1000
+    tune : int, default 500
         Draws before those, in which the sampler adapts.
     chains : int, default 4
         Chains, from over-dispersed starts, in parallel.
-    target_accept : float, default 0.9
+    target_accept : float, default 0.8
         Acceptance that the step size is adapted to.
     seed : int, default 1
         Equal settings give equal answers on one machine; draws differ between processors.
@@ -295,16 +296,18 @@ class PooledLogLinear:
     dependence_variation: float = 0.3
     size_variation: float = 2.0
     sampler: Literal["interwoven", "nutpie", "pymc"] = "interwoven"
-    draws: int = 1500
-    tune: int = 1000
+    draws: int = 1000
+    tune: int = 500
     chains: int = 4
-    target_accept: float = 0.9
+    target_accept: float = 0.8
     seed: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", (float(self.rate[0]), float(self.rate[1])))
         if self.sampler not in SAMPLERS:
-            raise ModelError(f"sampler={self.sampler!r} is not known; expected 'interwoven', 'nutpie' or 'pymc'.")
+            raise ModelError(
+                f"sampler={self.sampler!r} is not known; expected 'interwoven', 'nutpie' or 'pymc'."
+            )
         mean, sd = self.rate
         if not (abs(mean) < inf and 0 < sd < inf):
             raise ModelError(

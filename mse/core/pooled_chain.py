@@ -67,10 +67,10 @@ class Moves(NamedTuple):
 
 
 @kernel(error_model="numpy")
-def _turning(inverse, left, right, total):  # type: ignore[no-untyped-def]
-    """Whether a trajectory with these momenta at its ends, and this sum of all, turns back."""
+def _turning(inverse, n, left, right, total):  # type: ignore[no-untyped-def]
+    """Whether a trajectory with these momenta at its ends, and this sum of all, turns back in the first n."""
     at_left, at_right = 0.0, 0.0
-    for i in range(inverse.size):
+    for i in range(n):
         middle = inverse[i] * (total[i] - 0.5 * (left[i] + right[i]))
         at_left += left[i] * middle
         at_right += right[i] * middle
@@ -124,7 +124,7 @@ def _subtree(rng, x, p, g, doublings, step, energy, moves, prior, data, out, rho
     out: (D,), receives the state; rho: (D,) zeros, the sum of momenta
     Returns log weight, whether it turned, whether it diverged, the sum of acceptances and states tried
     """
-    inverse = moves.inverse
+    inverse, watched = moves.inverse, prior.cuts[1] + data.cells.size
     kept, sums = np.empty((doublings + 1, x.size)), np.empty((doublings + 1, x.size))
     weight, accepted, n_leaves = -np.inf, 0.0, 2**doublings
     for leaf in range(n_leaves):
@@ -142,7 +142,7 @@ def _subtree(rng, x, p, g, doublings, step, energy, moves, prior, data, out, rho
             kept[last], sums[last] = p, rho
         else:
             for at in range(last, first - 1, -1):
-                if _turning(inverse, kept[at], p, rho - sums[at] + kept[at]):
+                if _turning(inverse, watched, kept[at], p, rho - sums[at] + kept[at]):
                     return weight, True, False, accepted, leaf + 1
     return weight, False, False, accepted, n_leaves
 
@@ -150,7 +150,7 @@ def _subtree(rng, x, p, g, doublings, step, energy, moves, prior, data, out, rho
 @kernel(error_model="numpy")
 def _trajectory(rng, moves, step, prior, data):  # type: ignore[no-untyped-def]
     """Move `moves.x` along one trajectory; returns its mean acceptance, states tried and if it diverged."""
-    x, inverse = moves.x, moves.inverse
+    x, inverse, watched = moves.x, moves.inverse, prior.cuts[1] + data.cells.size
     size = x.size
     g = np.zeros(size)
     value = log_posterior(x, prior, data, g)
@@ -178,7 +178,7 @@ def _trajectory(rng, moves, step, prior, data):  # type: ignore[no-untyped-def]
             x[:] = out
         weight = _log_add(weight, found)
         total += rho
-        if _turning(inverse, ends[0, 1], ends[1, 1], total):
+        if _turning(inverse, watched, ends[0, 1], ends[1, 1], total):
             break
     return accepted / tried, tried, False
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mse.answer.population import PopulationEstimate, Strata
     from mse.answer.protocols import Estimator
     from mse.bayes.heterogeneity import HeterogeneousLogLinear
+    from mse.bayes.pooled import PooledLogLinearFit
     from mse.data.table import CaptureTable
 
 
@@ -103,6 +104,18 @@ def joint_draws(
         return replace(alike, population=population)
     wide = allowing.stratum_draws.to_numpy(np.float64)
     return JointDraws(population, strata, wide.copy(), allowing.interval_given, alike)
+
+
+def posterior_draws(fit: PooledLogLinearFit) -> JointDraws:
+    """Take the draws of all strata together from a posterior.
+
+    Points of strata add up to those of their sums; see `mse.bayes.base.shared_out`.
+    """
+    population = fit.population
+    strata, draws = population.strata, population.stratum_draws
+    if strata is None or draws is None:
+        raise ModelError(f"{fit.estimator!r} gives no estimates by place and period. {population.reason}")
+    return JointDraws(population, strata, draws.to_numpy(np.float64).copy(), population.interval_given)
 
 
 # Inhabitants by period and group, from what the user has ------------------------------------------

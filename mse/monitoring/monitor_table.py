@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
 
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
+from mse.bayes.base import observed_by_stratum
+from mse.bayes.pooled import PooledLogLinear
 from mse.comparing import default_estimator
 from mse.data.checks import near
 from mse.data.datasets import table_from
 from mse.errors import ModelError
 from mse.messages import Message
-from mse.monitoring.draws import breaks_in, from_then_on, joint_draws, read_inhabitants, scopes_of
+from mse.monitoring.draws import (
+    breaks_in,
+    from_then_on,
+    joint_draws,
+    posterior_draws,
+    read_inhabitants,
+    scopes_of,
+)
+from mse.monitoring.places import read_regions
 from mse.monitoring.result import GroupRule, Monitor, check_names
 from mse.resampling import bootstrap
 
@@ -31,6 +43,8 @@ if TYPE_CHECKING:
     from mse.redrawing import Resampling
 
 
+#: Registered persons of a stratum below which it is thin.
+THIN = 50
 #: Lists from which on all pairs of them are in every model. With three lists that is the saturated model,
 #: which rests on the few persons who are on all three, and against which nothing can be tested.
 KEPT_PAIRS_LISTS = 4
@@ -123,10 +137,12 @@ def monitor(
     table: CaptureTable,
     period: str = "year",
     groups: Sequence[str] = (),
-    estimator: Estimator | None = None,
+    estimator: Estimator | Literal["pooled", "joint"] | None = None,
     replicates: int = 1000,
     seed: Seed = None,
     *,
+    place: str | None = None,
+    regions: Any = None,
     criterion: Criterion = "bic",
     trend: Mapping[str, int] | None = None,
     rates: Any = None,
@@ -154,14 +170,21 @@ def monitor(
         The covariate that is the period; its levels are in order of time.
     groups : sequence of str
         Covariates by which to report, each by itself and by period.
-    estimator : Estimator, optional
-        Of lists and covariates together. By default a stepwise search by BIC among models that have all
-        pairs of lists, where there are four lists or more, and in which every list may reach another
-        share of the population in each period, see the notes.
+    estimator : Estimator or {"joint", "pooled"}, optional
+        Of lists and covariates together. By default ``"joint"``, a stepwise search by BIC among models that have
+        all pairs of lists, where there are four lists or more, and in which every list may reach another share of
+        the population in each period, see the notes. With places of which half have fewer than 50 registered
+        persons in a period ``"pooled"``, `PooledLogLinear`: every place borrows from the others.
     replicates : int, default 1000
-        Bootstrap replicates. A search chooses its model again in each of them.
+        Bootstrap replicates. A search chooses its model again in each of them. Of `PooledLogLinear` the draws of
+        its posterior are taken, and nothing is repeated.
     seed : int or numpy.random.Generator, optional
         The same seed gives the same figures.
+    place : str, optional
+        The covariate that holds the places. ``.places`` then has figures, rates and ranks of each, with candidates
+        for those that have most.
+    regions : mapping or data frame, optional
+        The region of each place, ``{"Utrecht": "Midden"}``, or a frame with columns for the place and ``region``.
     criterion : {"bic", "aic", "aicc", "pvalue"}, default "bic"
         Criterion of the default search.
     trend : mapping of str to int, optional
@@ -249,8 +272,8 @@ def monitor(
     check_level(level)
     table = table_from(table)
     names = (groups,) if isinstance(groups, str) else tuple(groups)
-    check_names(period, names, table.covariates)
-    if isinstance(scope, str) and scope in names:
+    check_names(period, (*names, *(() if place is None else (place,))), table.covariates)
+    if isinstance(scope, str) and scope in (*names, place):
         raise ModelError(
             f"{scope!r} is a group and the scope: expected one of them. A scope describes a {period}, "
             "not a group of persons."
@@ -258,28 +281,32 @@ def monitor(
     inhabitants = read_inhabitants(rates, table.covariates, period)
     ruled = tuple(_rules(table, period, group_rules or {}))
     table, scopes = scopes_of(table, period, scope)
-    if estimator is None:
-        choice = default_choice(table, period, criterion, trend)
-    elif criterion != "bic" or trend:
-        raise ModelError(
-            f"estimator={estimator!r} is given, and criterion or trend of the default search as well; leave "
-            "them out, or set them in the estimator."
-        )
-    else:
-        choice = Choice(estimator)
+    if place is None and regions is not None:
+        raise ModelError("`regions` are of places: name the covariate that holds them, place='municipality'.")
+    within = {} if place is None else read_regions(regions, table.covariates[place], place)
+    choice = _choice(table, period, place, estimator, criterion, trend, seed)
     chosen = choice.estimator
-    drawn = bootstrap(
-        chosen,
-        table,
-        replicates,
-        resampling,
-        seed=seed,
-        n_jobs=n_jobs,
-        progress=progress,
-        checkpoint=checkpoint,
-    )
     allowed = estimator is None if heterogeneity is None else heterogeneity
-    joint = joint_draws(drawn, chosen, table, allowed)
+    if isinstance(chosen, PooledLogLinear):
+        if heterogeneity not in (None, False):
+            raise ModelError(
+                "PooledLogLinear has no intervals that allow for people who differ within a place: leave out "
+                "`heterogeneity`, or take estimator='joint'."
+            )
+        joint = posterior_draws(chosen.fit(table))
+    else:
+        drawn = bootstrap(
+            chosen,
+            table,
+            replicates,
+            resampling,
+            seed=seed,
+            n_jobs=n_jobs,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
+        joint = joint_draws(drawn, chosen, table, allowed)
+    reported = (period, *names, *(() if place is None else (place,)))
     return Monitor(
         period,
         names,
@@ -296,9 +323,44 @@ def monitor(
                 for each in ruled
             ),
         ),
-        (*said_of_models(table, choice, period), *_summed(table, (period, *names))),
+        (*said_of_models(table, choice, period), *_summed(table, reported)),
         ruled,
+        place,
+        FrozenDict(within),
     )
+
+
+def _choice(
+    table: CaptureTable,
+    period: str,
+    place: str | None,
+    estimator: Estimator | str | None,
+    criterion: Criterion,
+    trend: Mapping[str, int] | None,
+    seed: Seed,
+) -> Choice:
+    """Choose what estimates: what was named, or the usual one for such a table."""
+    asked = criterion != "bic" or trend
+    if estimator is None:
+        estimator = "pooled" if place is not None and not asked and is_thin(table) else "joint"
+    if estimator == "joint":
+        return default_choice(table, period, criterion, trend)
+    if asked:
+        raise ModelError(
+            f"estimator={estimator!r} is given, and criterion or trend of the default search as well; leave "
+            "them out, or set them in the estimator."
+        )
+    if estimator == "pooled":
+        drawn = np.random.default_rng(seed).integers(2**31)
+        return Choice(PooledLogLinear(time=period, seed=seed if isinstance(seed, int) else int(drawn)))
+    if isinstance(estimator, str):
+        raise ModelError(f"estimator={estimator!r} is not known: expected 'joint', 'pooled' or an estimator.")
+    return Choice(estimator)
+
+
+def is_thin(table: CaptureTable) -> bool:
+    """Whether half of the strata have too few registered persons for effects of their own."""
+    return table.margins is None and bool(np.median(observed_by_stratum(table)) < THIN)
 
 
 def _rules(

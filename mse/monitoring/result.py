@@ -20,6 +20,7 @@ from mse.data.checks import listed, near
 from mse.errors import ModelError
 from mse.messages import Message, encode_messages
 from mse.monitoring.draws import PER, Figure, breaks_in, figure, holding_both
+from mse.monitoring.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -268,6 +269,8 @@ class Monitor(Result):
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what every model has that was searched, and what was summed over
     group_rules: tuple[GroupRule, ...] = ()  # of registration in single groups, where they changed
+    place: str | None = None  # covariate that holds the places, if it was named
+    regions: Mapping[Level, str] = FrozenDict()  # of each place
 
     # Figures -----------------------------------------------------------------------------------
 
@@ -275,6 +278,11 @@ class Monitor(Result):
     def alike(self) -> Monitor:
         """The same with intervals that take people for alike, apart from what is modeled."""
         return self if self.joint.alike is None else replace(self, joint=self.joint.alike)
+
+    @cached_property
+    def places(self) -> Places | None:
+        """Figures and ranks by place; None unless places were asked for."""
+        return None if self.place is None else Places(self, self.place, self.regions)
 
     @property
     def population(self) -> PopulationEstimate:
