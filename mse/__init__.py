@@ -48,6 +48,7 @@ _HOMES = ESTIMATORS | {
     "load": "mse._saving",
     "load_dataset": "mse.data.datasets",
     "monitor": "mse.monitoring",
+    "place_records": "mse.data.placing",
     "pool": "mse.pooling",
     "reach": "mse.reaching",
     "plan": "mse.planning",

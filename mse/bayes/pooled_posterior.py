@@ -197,6 +197,7 @@ def lay_out(estimator: _Settings, table: CaptureTable) -> Layout:
     width = np.where(expected >= many, 1 / np.sqrt(expected + 1), 0.0)
     lists = range(table.n_lists)
     bits = [1 << (table.n_lists - 1 - k) for k in lists]
+    effects = np.asarray([*bits, *(bits[i] + bits[j] for i, j in combinations(lists, 2))])
     data = Pooled(
         shape=np.full(table.n_lists, 2, dtype=np.int64),
         counts=counts,
@@ -208,7 +209,7 @@ def lay_out(estimator: _Settings, table: CaptureTable) -> Layout:
         steps=steps,
         sized=sized,
         deviating=np.asarray([len(table.covariates) > 1]),
-        cells=np.asarray([*bits, *(bits[i] + bits[j] for i, j in combinations(lists, 2))]),
+        cells=effects,
         rate_prior=np.asarray(estimator.rate, dtype=np.float64),
         first_box=seen.observations.first,
         boxes=places.astype(np.int64),
@@ -216,6 +217,7 @@ def lay_out(estimator: _Settings, table: CaptureTable) -> Layout:
         high=np.ascontiguousarray(seen.observations.high),
         kind=kind,
         n_kinds=np.asarray([n_kinds]),
+        sums=counts @ ((np.arange(n_cells)[:, None] & effects) == effects).astype(np.float64),
     )
     names, scales = zip(*_scales(estimator, table, data), strict=True)
     return Layout(data, _prior(data, np.asarray(scales), expected), names)

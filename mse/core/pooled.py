@@ -62,6 +62,7 @@ class Pooled(NamedTuple):
         `mse.core.partly_known.Observations`, cells in the order of `counts`; and the kind of record
         of each by the entries it lacks, fully known ones being 0
     n_kinds: (1,), kinds of records whose shares are parameters; 1 where they do not matter
+    sums: (S, P), persons of `counts` on each single list, and on each pair, whatever else
     """
 
     shape: IntArray
@@ -82,6 +83,7 @@ class Pooled(NamedTuple):
     high: IntArray
     kind: IntArray
     n_kinds: IntArray
+    sums: FloatArray
 
 
 class Parameters(NamedTuple):
@@ -383,6 +385,14 @@ def _weights(theta, cells, shape, observable, logs, e):  # type: ignore[no-untyp
 
 
 @kernel(error_model="numpy")
+def usual_coverage(effects, data, logs, common):  # type: ignore[no-untyped-def]
+    """Log pi of the common effects where all lists operate; `common` receives the shares, `logs` is overwritten."""
+    anywhere = np.ones(common.size, dtype=np.bool_)
+    anywhere[0] = False
+    return _weights(effects.common, data.cells, data.shape, anywhere, logs, common)[1]
+
+
+@kernel(error_model="numpy")
 def log_means(point, data, effects, cells):  # type: ignore[no-untyped-def]
     """Work out the log means of all cells.
 
@@ -393,10 +403,7 @@ def log_means(point, data, effects, cells):  # type: ignore[no-untyped-def]
     Returns float, the log pi of the common effects where all lists operate
     """
     n_cells = cells.logs.shape[1]
-    anywhere = np.ones(n_cells, dtype=np.bool_)
-    anywhere[0] = False
-    spare = np.zeros(n_cells)
-    usual = _weights(effects.common, data.cells, data.shape, anywhere, spare, cells.common)[1]
+    usual = usual_coverage(effects, data, np.zeros(n_cells), cells.common)
     for s in range(cells.u.size):
         log_seen, cells.coverage[s] = _weights(
             effects.theta[s],
@@ -486,20 +493,67 @@ def _stratum_back(completed, persons, by_coverage, coverage, shares, observable,
 
 
 @kernel(error_model="numpy")
-def density(point, data, gradient):  # type: ignore[no-untyped-def]
-    """Log likelihood plus the log prior of sizes, but for constants, and its gradient.
+def _completely_known(point, data, effects, usual, slope, gradient):  # type: ignore[no-untyped-def]
+    """What `_partly_known` does, of data without counts over sets of cells: no log of a cell is needed.
 
-    The priors of ``level``, ``scales`` and ``z`` are not in it.
-
-    point: Parameters, where
-    data: Pooled, what is known
-    gradient: Parameters, zeros; receives the gradient
+    The weights of the histories of a stratum are products of the exponentials of its effects, and counts enter
+    by their sums over lists and pairs.
     """
     n_strata, n_cells = data.counts.shape
-    effects, slope, cells = make_effects(data), make_effects(data), make_cells(data)
-    completed = data.counts.copy()
+    n_effects, tau = data.cells.size, point.scales[0]
+    value, w = 0.0, np.empty(n_cells)
+    for s in range(n_strata):
+        for c in range(n_cells):
+            w[c] = 1.0
+        for j in range(n_effects):
+            w[data.cells[j]] = np.exp(effects.theta[s, j])
+            value += data.sums[s, j] * effects.theta[s, j]
+        bit = 1
+        while bit < n_cells:
+            for c in range(n_cells):
+                if c & bit:
+                    w[c] *= w[c ^ bit]
+            bit <<= 1
+        seen, everything, persons = 0.0, 0.0, 0.0
+        for c in range(n_cells):
+            everything += w[c]
+            persons += data.counts[s, c]
+            if data.observable[s, c]:
+                seen += w[c]
+        coverage = np.log(seen / everything)
+        centered = data.width[s] > 0.0
+        location = point.level[0] - usual + effects.size[s]
+        if centered:
+            u = data.anchor[s] + data.width[s] * point.r[s]
+        else:
+            u = location + coverage + tau * point.r[s]
+        mass, away = np.exp(min(u, LARGEST_LOG)), (u - coverage - location) / tau
+        prior, by_location, by_tau, by_r = _size_slopes(away, tau, centered, persons - mass)
+        value += prior - mass + persons * (u - np.log(seen))
+        gradient.scales[0] += by_tau
+        gradient.r[s] += by_r * (data.width[s] if centered else 1.0)
+        gradient.level[0] += by_location
+        slope.size[s] = by_location
+        in_sight, anywhere = (persons - by_location) / seen, by_location / everything
+        for c in range(n_cells):
+            w[c] *= anywhere + (in_sight if data.observable[s, c] else 0.0)
+        bit = 1
+        while bit < n_cells:
+            for c in range(n_cells):
+                if not c & bit:
+                    w[c] += w[c | bit]
+            bit <<= 1
+        for j in range(n_effects):
+            slope.theta[s, j] = data.sums[s, j] - w[data.cells[j]]
+    return value
+
+
+@kernel(error_model="numpy")
+def _partly_known(point, data, effects, slope, gradient):  # type: ignore[no-untyped-def]
+    """Log density but for priors, and slopes by the effects and sizes of strata."""
+    n_strata, n_cells = data.counts.shape
+    cells, completed = make_cells(data), data.counts.copy()
     kinds, by_kind = np.zeros(data.n_kinds[0]), np.zeros(data.n_kinds[0])
-    effects_of(point, data, effects)
     usual = log_means(point, data, effects, cells)
     log_shares(point.z, kinds)
     value = _complete(cells.logs.ravel(), data, kinds, completed.ravel(), by_kind)
@@ -533,13 +587,34 @@ def density(point, data, gradient):  # type: ignore[no-untyped-def]
         superset_sum(g, data.shape)
         for j in range(data.cells.size):
             slope.theta[s, j] = g[data.cells[j]]
+    return value
+
+
+@kernel(error_model="numpy")
+def density(point, data, gradient):  # type: ignore[no-untyped-def]
+    """Log likelihood plus the log prior of sizes, but for constants, and its gradient.
+
+    The priors of ``level``, ``scales`` and ``z`` are not in it.
+
+    point: Parameters, where
+    data: Pooled, what is known
+    gradient: Parameters, zeros; receives the gradient
+    """
+    effects, slope = make_effects(data), make_effects(data)
+    effects_of(point, data, effects)
+    spare, common = np.zeros(data.counts.shape[1]), np.zeros(data.counts.shape[1])
+    usual = usual_coverage(effects, data, spare, common)
+    if data.low.size == 0:
+        value = _completely_known(point, data, effects, usual, slope, gradient)
+    else:
+        value = _partly_known(point, data, effects, slope, gradient)
     # The log pi of the common effects is taken off every location.
     factor = np.exp(usual)
-    for c in range(n_cells):
-        g[c] = -gradient.level[0] * cells.common[c] * ((1.0 if c > 0 else 0.0) - factor)
-    superset_sum(g, data.shape)
+    for c in range(common.size):
+        spare[c] = -gradient.level[0] * common[c] * ((1.0 if c > 0 else 0.0) - factor)
+    superset_sum(spare, data.shape)
     for j in range(data.cells.size):
-        slope.common[j] = g[data.cells[j]]
+        slope.common[j] = spare[data.cells[j]]
     effects_back(point, data, slope, gradient)
     return value
 

@@ -71,6 +71,7 @@ class JointDraws:
     totals: FloatArray
     given: str  # what intervals from the draws take for granted
     alike: JointDraws | None = None  # that take people for alike, where these allow for others
+    pooled: bool = False  # whether strata borrow from each other
 
     def __post_init__(self) -> None:
         self.totals.setflags(write=False)
@@ -115,7 +116,8 @@ def posterior_draws(fit: PooledLogLinearFit) -> JointDraws:
     strata, draws = population.strata, population.stratum_draws
     if strata is None or draws is None:
         raise ModelError(f"{fit.estimator!r} gives no estimates by place and period. {population.reason}")
-    return JointDraws(population, strata, draws.to_numpy(np.float64).copy(), population.interval_given)
+    totals = draws.to_numpy(np.float64).copy()
+    return JointDraws(population, strata, totals, population.interval_given, pooled=True)
 
 
 # Inhabitants by period and group, from what the user has ------------------------------------------

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mse.answer.protocols import Estimator
     from mse.bayes.heterogeneity import HeterogeneousLogLinear
     from mse.comparing import Criterion
+    from mse.data.placing import PlacedRecords
     from mse.data.table import CaptureTable
     from mse.loglinear import LogLinearSearch
     from mse.redrawing import Resampling
@@ -143,6 +144,7 @@ def monitor(
     *,
     place: str | None = None,
     regions: Any = None,
+    placed: PlacedRecords | None = None,
     criterion: Criterion = "bic",
     trend: Mapping[str, int] | None = None,
     rates: Any = None,
@@ -185,6 +187,8 @@ def monitor(
         for those that have most.
     regions : mapping or data frame, optional
         The region of each place, ``{"Utrecht": "Midden"}``, or a frame with columns for the place and ``region``.
+    placed : PlacedRecords, optional
+        What `mse.place_records` made of persons registered in several places: places then say how those count.
     criterion : {"bic", "aic", "aicc", "pvalue"}, default "bic"
         Criterion of the default search.
     trend : mapping of str to int, optional
@@ -281,8 +285,10 @@ def monitor(
     inhabitants = read_inhabitants(rates, table.covariates, period)
     ruled = tuple(_rules(table, period, group_rules or {}))
     table, scopes = scopes_of(table, period, scope)
-    if place is None and regions is not None:
-        raise ModelError("`regions` are of places: name the covariate that holds them, place='municipality'.")
+    if place is None and (regions is not None or placed is not None):
+        raise ModelError(
+            "`regions` and `placed` are of places: name the covariate that holds them, place='municipality'."
+        )
     within = {} if place is None else read_regions(regions, table.covariates[place], place)
     choice = _choice(table, period, place, estimator, criterion, trend, seed)
     chosen = choice.estimator
@@ -327,6 +333,7 @@ def monitor(
         ruled,
         place,
         FrozenDict(within),
+        placed,
     )
 
 

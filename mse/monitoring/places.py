@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mse._typing import BoolArray, FloatArray, IntArray, Level
+    from mse.data.placing import PlacedRecords
     from mse.monitoring.result import Cell, Monitor
 
 #: What places are ranked by: persons registered, persons estimated, or estimated ones per inhabitant.
@@ -41,6 +42,8 @@ class Places(Result):
         The covariate that holds the places.
     regions : mapping of level to str
         The region of each place; empty without regions.
+    placed : PlacedRecords, optional
+        How persons who are registered in several places were put into one of them, or each.
     """
 
     _words: ClassVar[str] = "mse.words.places"
@@ -48,9 +51,15 @@ class Places(Result):
     monitor: Monitor
     name: str
     regions: Mapping[Level, str]
+    placed: PlacedRecords | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", FrozenDict(self.regions))
+
+    @property
+    def pooled(self) -> bool:
+        """Whether places borrow from each other."""
+        return self.monitor.joint.pooled
 
     # Which ----------------------------------------------------------------------------------------
 
@@ -133,10 +142,12 @@ class Places(Result):
             the persons on a list; ``low``, ``high`` and ``total``, all persons, estimated; the same of
             ``hidden``, ``coverage`` and, where inhabitants are given, ``rate`` per 100,000 of
             ``population``; ``status`` and ``reason``. Estimated persons of all places add up to those
-            of `monitor`.
+            of `monitor`. Where persons count in each of their places, ``registered_weighted`` and ``weighted``
+            divide each equally over these, and add up to persons.
         """
         rows = [
             {self.name: each, **self._region_of(each), self.monitor.period: period, **self._row(cell)}
+            | self._weighted(each, period, cell)
             for (period, each), cell in self._cells.items()
         ]
         return self._as_objects(rows)
@@ -160,6 +171,22 @@ class Places(Result):
 
     def _region_of(self, place: Level) -> dict[str, str]:
         return {"region": self.regions[place]} if self.regions else {}
+
+    def _weighted(self, place: Level, period: Level, cell: Cell) -> dict[str, float]:
+        """Figures in which a person counts once over all places, where each place counts him or her."""
+        if self.placed is None or self.placed.rule != "each":
+            return {}
+        # Over all periods the weights of the single ones differ.
+        spans = self.monitor.levels if period is None else (period,)
+        parts = [(self.at(place, each), self._weight(place, each)) for each in spans]
+        if len(parts) > 1:
+            return {"registered_weighted": sum(w * each.observed for each, w in parts), "weighted": sum(w * each.total for each, w in parts)}
+        weight = parts[0][1]
+        return {"registered_weighted": weight * cell.observed, "weighted": weight * cell.total}
+
+    def _weight(self, place: Level, period: Level) -> float:
+        weights = {} if self.placed is None else self.placed.weights
+        return weights.get((place, period), weights.get((place,), 1.0))
 
     def _row(self, cell: Cell) -> dict[str, Any]:
         row = cell.to_row(rates=self.monitor.has_rates)

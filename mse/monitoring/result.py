@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, Level, Limit
     from mse.answer.population import PopulationEstimate, Strata
     from mse.answer.shown import Section
+    from mse.data.placing import PlacedRecords
     from mse.monitoring.draws import Inhabitants, JointDraws, ScopeBreaks
 
 
@@ -271,6 +272,7 @@ class Monitor(Result):
     group_rules: tuple[GroupRule, ...] = ()  # of registration in single groups, where they changed
     place: str | None = None  # covariate that holds the places, if it was named
     regions: Mapping[Level, str] = FrozenDict()  # of each place
+    placed: PlacedRecords | None = None  # how persons in several places count
 
     # Figures -----------------------------------------------------------------------------------
 
@@ -282,7 +284,7 @@ class Monitor(Result):
     @cached_property
     def places(self) -> Places | None:
         """Figures and ranks by place; None unless places were asked for."""
-        return None if self.place is None else Places(self, self.place, self.regions)
+        return None if self.place is None else Places(self, self.place, self.regions, self.placed)
 
     @property
     def population(self) -> PopulationEstimate:

@@ -30,6 +30,7 @@ from mse.reporting.parts.checked import diagnostics, sensitivity, validation, wh
 from mse.reporting.parts.estimates import comparison, estimates, others, strata
 from mse.reporting.parts.lists import lists, overlaps
 from mse.reporting.parts.monitored import monitored, monitored_further
+from mse.reporting.parts.placed import placed, placed_further
 from mse.reporting.parts.opening import (
     answer,
     assumptions,
@@ -167,6 +168,7 @@ _SYNTHETIC = "SYNTHETIC: "
 _FRONT = (
     answer,
     monitored,
+    placed,
     changed,
     question,
     lists,
@@ -182,6 +184,7 @@ _APPENDIX = (
     estimates,
     comparison,
     monitored_further,
+    placed_further,
     further_assumptions,
     diagnostics,
     sensitivity,

@@ -14,6 +14,7 @@ from mse.answer.population import PopulationEstimate
 from mse.bounding import DIFFERING, HIGHEST, Bounds, TippingPoints
 from mse.data.table import CaptureTable
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
+from mse.monitoring.places import TOP
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio, model_range
 from mse.words.catalogue import SOURCE
 from mse.words.content import Block, Cell, Column, Figure, Table
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mse.data.patterns import TableInfo
     from mse.monitoring import Monitor
     from mse.monitoring.draws import Figure as Estimated
+    from mse.monitoring.places import Places
     from mse.reporting.context import Context, Counts, Group
 
 
@@ -426,6 +428,16 @@ def by_period_figure(
     rows = _joined(context, [*shown, *said[: -len(shown)]], len(shown))
     svg = drawn(context, trend, monitor, quantity=quantity)
     yield _figure(context, key, svg, data, level=say.level(monitor.level), rows=rows)
+
+
+def places_figure(context: Context, places: Places) -> Block:
+    """Draw the ranks of the places with most persons."""
+    from mse.plots import ranks
+
+    frame = places.ranking().rename(columns={places.name: "place"})
+    names = context.say.listed(map(str, places.candidates()), MOST_NAMED)
+    svg = drawn(context, ranks, places)
+    return _figure(context, "ranks", svg, frame.to_dict(orient="records"), top=TOP, names=names)
 
 
 # Sensitivity -------------------------------------------------------------------------------------
