@@ -111,17 +111,32 @@ def world(kind: str, number: int) -> dict[str, Any]:
     seen = order("registered")
     shared = seen / national_share(table)[None]
     medians = np.median(found.joint.totals, axis=0).reshape(truth.shape)
-    estimates = {"places": order("total"), "medians": medians, "national share": shared, "Chapman": chapman(table, shared)}
+    estimates = {
+        "places": order("total"),
+        "medians": medians,
+        "national share": shared,
+        "Chapman": chapman(table, shared),
+    }
     levels = list(found.places.levels)
-    spans = {str(year): truth[:, i] for i, year in enumerate(table.covariates["year"])} | {"all": truth.sum(axis=1)}
+    spans = {str(year): truth[:, i] for i, year in enumerate(table.covariates["year"])} | {
+        "all": truth.sum(axis=1)
+    }
     tops = {}
     for (name, true), period in zip(spans.items(), [*table.covariates["year"], None], strict=True):
         named = {levels.index(place) for place in found.places.candidates(period)}
-        tops[name] = {"held": first_ones(true) <= named, "candidates": len(named), "first": len(first_ones(true))}
+        tops[name] = {
+            "held": first_ones(true) <= named,
+            "candidates": len(named),
+            "first": len(first_ones(true)),
+        }
     errors = {
-        name: float(np.median(np.abs(np.log1p(value) - np.log1p(truth)))) for name, value in estimates.items()
+        name: float(np.median(np.abs(np.log1p(value) - np.log1p(truth))))
+        for name, value in estimates.items()
     }
-    whole_errors = {name: float(np.median(np.abs(np.log1p(v.sum(1)) - np.log1p(truth.sum(1))))) for name, v in estimates.items()}
+    whole_errors = {
+        name: float(np.median(np.abs(np.log1p(v.sum(1)) - np.log1p(truth.sum(1)))))
+        for name, v in estimates.items()
+    }
     low, high = order("low"), order("high")
     national = found.periods
     return {
@@ -132,7 +147,10 @@ def world(kind: str, number: int) -> dict[str, Any]:
         "low": low.ravel().tolist(),
         "high": high.ravel().tolist(),
         "whole": {name: whole[name].tolist() for name in ("registered", "low", "high", "total")},
-        "national": [bool(a <= t <= b) for a, b, t in zip(national["low"], national["high"], truth.sum(0), strict=True)],
+        "national": [
+            bool(a <= t <= b)
+            for a, b, t in zip(national["low"], national["high"], truth.sum(0), strict=True)
+        ],
         "tops": tops,
         "errors": errors,
         "whole_errors": whole_errors,
@@ -142,23 +160,149 @@ def world(kind: str, number: int) -> dict[str, Any]:
     }
 
 
+def held(found: list[dict[str, Any]]) -> dict[str, list[bool]]:
+    """Whether intervals hold the truth, by persons registered in a place and year, and in a place."""
+    by: dict[str, list[bool]] = {}
+    for each in found:
+        years = len(each["truth"]) // len(each["whole"]["low"])
+        whole_truth = np.reshape(each["truth"], (-1, years)).sum(axis=1).tolist()
+        parts = [
+            ("place and year", each["seen"], each["truth"], each["low"], each["high"]),
+            (
+                "place",
+                each["whole"]["registered"],
+                whole_truth,
+                each["whole"]["low"],
+                each["whole"]["high"],
+            ),
+        ]
+        for what, seen, truth, low, high in parts:
+            for n, true, a, b in zip(seen, truth, low, high, strict=True):
+                name = next(k for k, (least, most) in CLASSES.items() if least <= n <= most)
+                by.setdefault(f"{what}: {name}", []).append(bool(a <= true <= b))
+    return by
+
+
+def rows(worlds: list[dict[str, Any]]) -> list[str]:
+    """Lay the results out as a table, a column for each kind of world."""
+    kinds = [kind for kind in KINDS if any(w["kind"] == kind for w in worlds)]
+    of = {kind: [w for w in worlds if w["kind"] == kind] for kind in kinds}
+    of["the four that judge"] = [w for w in worlds if w["kind"] not in CALIBRATED]
+    lines = [f"| | {' | '.join(of)} |", "|---" * (len(of) + 1) + "|"]
+
+    def line(name: str, figures: list[str]) -> None:
+        lines.append(f"| {name} | {' | '.join(figures)} |")
+
+    line("worlds", [str(len(each)) for each in of.values()])
+    shares = {name: held(each) for name, each in of.items()}
+    for what in ("place and year", "place"):
+        for name in CLASSES:
+            found = [each.get(f"{what}: {name}", []) for each in shares.values()]
+            line(
+                f"{what}, {name} registered",
+                [f"{np.mean(x):.1%} of {len(x):,}" if x else "-" for x in found],
+            )
+    national = [np.mean([w["national"] for w in each]) for each in of.values()]
+    line("total of a year", [f"{each:.0%}" for each in national])
+    for what, span in (("all years", ["all"]), ("single years", None)):
+        tops = [
+            [w["tops"][k] for w in each for k in (span or sorted(set(w["tops"]) - {"all"}))]
+            for each in of.values()
+        ]
+        line(
+            f"top ten among the candidates, {what}",
+            [f"{sum(t['held'] for t in x)} of {len(x)}" for x in tops],
+        )
+        line(
+            f"candidates, median, {what}",
+            [f"{np.median([t['candidates'] for t in x]):.0f}" for x in tops],
+        )
+    for what, key in (("place and year", "errors"), ("place", "whole_errors")):
+        for name in ("places", "national share", "Chapman"):
+            line(
+                f"median error of log(1 + N), {what}: {name}",
+                [f"{np.median([w[key][name] for w in each]):.3f}" for each in of.values()],
+            )
+        best = [
+            sum(w[key]["places"] < min(w[key]["national share"], w[key]["Chapman"]) for w in each)
+            for each in of.values()
+        ]
+        line(
+            f"worlds with less error than both, {what}",
+            [f"{n} of {len(each)}" for n, each in zip(best, of.values(), strict=True)],
+        )
+    line(
+        "processor seconds of a world, median",
+        [f"{np.median([w['processor_seconds'] for w in each]):.0f}" for each in of.values()],
+    )
+    return lines
+
+
+def write_page() -> None:
+    """Put the table between its marks."""
+    found = {(w["kind"], w["number"]): w for w in map(json.loads, RESULTS.read_text().splitlines())}
+    lines = rows(list(found.values()))
+    print("\n".join(lines))
+    if PAGE.exists():
+        text = PAGE.read_text(encoding="utf-8")
+        marks = re.compile(r"(?<=<!-- worlds -->\n)(.*?)(?=<!-- end of worlds -->)", re.DOTALL)
+        PAGE.write_text(
+            marks.sub(lambda _: "\n" + "\n".join(lines) + "\n\n", text), encoding="utf-8"
+        )
+
+
+def large() -> None:
+    """Fit 300 places over 5 years with the usual settings."""
+    table, truth = draw("usual", 0, places=300, years=(2020, 2021, 2022, 2023, 2024))
+    mse.PooledLogLinear(time="year", draws=50, tune=100, chains=1).fit(
+        draw("usual", 0, places=5)[0]
+    )
+    wall, start = time.perf_counter(), time.process_time()
+    fit = mse.PooledLogLinear(time="year").fit(table)
+    chains = fit.chains
+    spent = time.process_time() - start, time.perf_counter() - wall
+    spreads = np.log(chains.draws["scale"])
+    print(
+        f"{table.n_observed:,} registered in {table.n_strata:,} strata, {spent[0]:.0f} s of processor time, {spent[1]:.0f} s"
+    )
+    print(
+        f"effective draws: total {effective(np.log(chains.draws['N'])[:, :, None]):.0f}, spreads {effective(spreads):.0f}"
+    )
+    for i, name in enumerate(chains.coords["scales"]):
+        print(f"  {name}: {effective(spreads[:, :, i : i + 1]):.0f}")
+    low, high = np.quantile(chains.flat("N"), [0.025, 0.975])
+    print(f"total {low:,.0f} to {high:,.0f}, truth {truth.sum():,}")
+    print(
+        f"steps {chains.stats['n_steps'].mean():.0f}, diverging {chains.stats['diverging'].sum():.0f}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["draw", "table", "large"])
     parser.add_argument("worlds", nargs="?", type=int, default=10)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--calibrate", action="store_true")
+    parser.add_argument("--kinds", nargs="*", help="of these kinds alone")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     if asked.what == "draw":
-        kinds = [kind for kind in KINDS if (kind in CALIBRATED) == asked.calibrate]
+        usual = [kind for kind in KINDS if (kind in CALIBRATED) == asked.calibrate]
+        kinds = asked.kinds or usual
         with RESULTS.open("a", encoding="utf-8") as file:
             for number in range(asked.first, asked.first + asked.worlds):
                 for kind in kinds:
                     found = world(kind, number)
                     file.write(json.dumps(found) + "\n")
                     file.flush()
-                    print(kind, number, found["processor_seconds"], found["tops"]["all"], found["errors"], flush=True)
+                    print(
+                        kind,
+                        number,
+                        found["processor_seconds"],
+                        found["tops"]["all"],
+                        found["errors"],
+                        flush=True,
+                    )
     elif asked.what == "large":
         large()
     else:

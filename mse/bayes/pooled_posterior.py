@@ -433,7 +433,9 @@ def _interwoven(estimator: _Settings, layout: Layout, seed: int) -> Sampled:
     """Move the chains of `mse.core.pooled_chain` on side by side: compiled code needs no lock."""
     import joblib
 
-    streams = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(estimator.chains)]
+    streams = [
+        np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(estimator.chains)
+    ]
     states = [begin(_start(layout, rng), estimator.tune) for rng in streams]
     shape = (estimator.chains, estimator.tune + estimator.draws)
     # The warm-up is overwritten: only its last round is held.
@@ -442,12 +444,26 @@ def _interwoven(estimator: _Settings, layout: Layout, seed: int) -> Sampled:
 
     def move(chain: int, start: int, stop: int) -> None:
         warming = start < estimator.tune
-        kept = spare[chain, : stop - start] if warming else points[chain, start - estimator.tune : stop - estimator.tune]
+        kept = (
+            spare[chain, : stop - start]
+            if warming
+            else points[chain, start - estimator.tune : stop - estimator.tune]
+        )
         advance(
-            streams[chain], *states[chain], layout.prior, layout.data, estimator.target_accept, kept, stats[chain, start:stop]
+            streams[chain],
+            *states[chain],
+            layout.prior,
+            layout.data,
+            estimator.target_accept,
+            kept,
+            stats[chain, start:stop],
         )
 
-    cuts = [*range(0, estimator.tune, TOGETHER), *range(estimator.tune, shape[1], TOGETHER), shape[1]]
+    cuts = [
+        *range(0, estimator.tune, TOGETHER),
+        *range(estimator.tune, shape[1], TOGETHER),
+        shape[1],
+    ]
     rounds = [*pairwise(cuts)]
     with joblib.Parallel(n_jobs=_cores(estimator), require="sharedmem") as parallel:
         for span in track(rounds, len(rounds), "PooledLogLinear"):

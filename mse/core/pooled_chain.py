@@ -443,7 +443,9 @@ def _first_step(rng, moves, prior, data):  # type: ignore[no-untyped-def]
         for i in range(x.size):
             p[i] = rng.standard_normal() / np.sqrt(moves.inverse[i])
         energy = value - _kinetic(moves.inverse, p)
-        gain = _leap(x, p, g, moves.inverse, step, prior, data) - _kinetic(moves.inverse, p) - energy
+        gain = (
+            _leap(x, p, g, moves.inverse, step, prior, data) - _kinetic(moves.inverse, p) - energy
+        )
         direction = 1.0 if gain > np.log(0.8) else -1.0
         if way == 0.0:
             way = direction

@@ -90,7 +90,11 @@ def place_records(
     --------
     >>> import mse, pandas as pd
     >>> df = pd.DataFrame(
-    ...     {"id": ["p", "p", "q"], "source": ["care", "police", "care"], "town": ["Ede", "Epe", "Epe"]}
+    ...     {
+    ...         "id": ["p", "p", "q"],
+    ...         "source": ["care", "police", "care"],
+    ...         "town": ["Ede", "Epe", "Epe"],
+    ...     }
     ... )
     >>> placed = mse.place_records(df, "id", "town")
     >>> placed.several, placed.records["town"].tolist()
@@ -106,7 +110,9 @@ def place_records(
     ordered = frame.sort_values(date, kind="stable") if date is not None else frame
     known = ordered[ordered[place].notna()]
     # One row for each unit and place, with its registrations, in order of the first of them.
-    visits = known.groupby([*unit, place], sort=False, observed=True).size().rename("n").reset_index()
+    visits = (
+        known.groupby([*unit, place], sort=False, observed=True).size().rename("n").reset_index()
+    )
     k = visits.groupby(unit, sort=False, observed=True)[place].transform("size")
     by_place = [place] if period is None else [place, period]
     if rule == "each":
@@ -134,7 +140,9 @@ def _check(frame: pd.DataFrame, rule: str, names: list[str]) -> None:
     columns = list(map(str, frame.columns))
     for name in names:
         if name not in columns:
-            problems.add(f"The records have no column {name!r}: there are {listed(columns, 12)}.{near(name, columns)}")
+            problems.add(
+                f"The records have no column {name!r}: there are {listed(columns, 12)}.{near(name, columns)}"
+            )
     problems.check()
 
 
@@ -142,7 +150,11 @@ def _moves(known: pd.DataFrame, unit: list[str], place: str) -> pd.DataFrame:
     """Count persons by a place and the next other one, (places, places)."""
     following = known.groupby(unit, sort=False, observed=True)[place].shift(-1)
     moved = following.notna() & (following != known[place])
-    pairs = known[moved][unit].assign(first=known[place][moved], following=following[moved]).drop_duplicates()
+    pairs = (
+        known[moved][unit]
+        .assign(first=known[place][moved], following=following[moved])
+        .drop_duplicates()
+    )
     levels = sorted(known[place].unique(), key=str)
     counted = pd.crosstab(pairs["first"], pairs["following"]) if len(pairs) else pd.DataFrame()
     matrix = counted.reindex(index=levels, columns=levels, fill_value=0).fillna(0).astype("int64")

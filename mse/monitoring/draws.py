@@ -115,7 +115,9 @@ def posterior_draws(fit: PooledLogLinearFit) -> JointDraws:
     population = fit.population
     strata, draws = population.strata, population.stratum_draws
     if strata is None or draws is None:
-        raise ModelError(f"{fit.estimator!r} gives no estimates by place and period. {population.reason}")
+        raise ModelError(
+            f"{fit.estimator!r} gives no estimates by place and period. {population.reason}"
+        )
     totals = draws.to_numpy(np.float64).copy()
     return JointDraws(population, strata, totals, population.interval_given, pooled=True)
 

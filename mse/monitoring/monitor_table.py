@@ -359,9 +359,13 @@ def _choice(
         )
     if estimator == "pooled":
         drawn = np.random.default_rng(seed).integers(2**31)
-        return Choice(PooledLogLinear(time=period, seed=seed if isinstance(seed, int) else int(drawn)))
+        return Choice(
+            PooledLogLinear(time=period, seed=seed if isinstance(seed, int) else int(drawn))
+        )
     if isinstance(estimator, str):
-        raise ModelError(f"estimator={estimator!r} is not known: expected 'joint', 'pooled' or an estimator.")
+        raise ModelError(
+            f"estimator={estimator!r} is not known: expected 'joint', 'pooled' or an estimator."
+        )
     return Choice(estimator)
 
 

@@ -76,7 +76,11 @@ class Places(Result):
     @cached_property
     def _cells(self) -> dict[tuple[Level, Level], Cell]:
         spans = self.spans
-        return {(p, each): self.monitor.at(p, **{self.name: each}) for p in spans for each in self.levels}
+        return {
+            (p, each): self.monitor.at(p, **{self.name: each})
+            for p in spans
+            for each in self.levels
+        }
 
     @property
     def spans(self) -> tuple[Level, ...]:
@@ -146,7 +150,12 @@ class Places(Result):
             divide each equally over these, and add up to persons.
         """
         rows = [
-            {self.name: each, **self._region_of(each), self.monitor.period: period, **self._row(cell)}
+            {
+                self.name: each,
+                **self._region_of(each),
+                self.monitor.period: period,
+                **self._row(cell),
+            }
             | self._weighted(each, period, cell)
             for (period, each), cell in self._cells.items()
         ]
@@ -180,7 +189,10 @@ class Places(Result):
         spans = self.monitor.levels if period is None else (period,)
         parts = [(self.at(place, each), self._weight(place, each)) for each in spans]
         if len(parts) > 1:
-            return {"registered_weighted": sum(w * each.observed for each, w in parts), "weighted": sum(w * each.total for each, w in parts)}
+            return {
+                "registered_weighted": sum(w * each.observed for each, w in parts),
+                "weighted": sum(w * each.total for each, w in parts),
+            }
         weight = parts[0][1]
         return {"registered_weighted": weight * cell.observed, "weighted": weight * cell.total}
 
@@ -243,7 +255,12 @@ class Places(Result):
             [order_quantile(one.astype(np.float64), q) for one in each.T]
             for each, q in zip(ranks, tails, strict=True)
         )
-        order = np.lexsort((np.array([cell.observed for cell in cells]) * -1.0, np.where(np.isnan(points), np.inf, -points)))
+        order = np.lexsort(
+            (
+                np.array([cell.observed for cell in cells]) * -1.0,
+                np.where(np.isnan(points), np.inf, -points),
+            )
+        )
         own = _rank(np.where(np.isnan(points), -np.inf, points)[None])[0]
         rows = []
         for i in order:
@@ -251,7 +268,11 @@ class Places(Result):
             row = {self.name: self.levels[i], **self._region_of(self.levels[i])}
             row |= {"registered": cell.observed, "total": cell.total}
             row |= {"rate": cell.figures["rate"].point} if self.monitor.has_rates else {}
-            row |= {"rank": int(own[i]) if known else None, "rank_low": math.floor(low[i]), "rank_high": math.ceil(high[i])}
+            row |= {
+                "rank": int(own[i]) if known else None,
+                "rank_low": math.floor(low[i]),
+                "rank_high": math.ceil(high[i]),
+            }
             rows.append(row | {"top": float(chance[i]), "candidate": bool(chosen[i])})
         frame = pd.DataFrame(rows)
         return frame.astype({"rank": "Int64"})
@@ -305,12 +326,43 @@ class Places(Result):
 
     # Other shapes -----------------------------------------------------------------------------------
 
+    def to_dict(self) -> dict[str, Any]:
+        """Write figures, regions and ranks over all periods as a part of the JSON of a monitor."""
+        frames = {
+            "figures": self.to_frame(),
+            "regions": self.by_region(),
+            "ranking": self.ranking(),
+        }
+        rows = {
+            key: [
+                {
+                    "place"
+                    if name == self.name
+                    else "period"
+                    if name == self.monitor.period
+                    else str(name): _plain(each)
+                    for name, each in row.items()
+                }
+                for row in frame.to_dict(orient="records")
+            ]
+            for key, frame in frames.items()
+        }
+        return {"name": self.name, "top": TOP, **rows}
+
     def __repr__(self) -> str:
         regions = f", {len(self.region_names)} regions" if self.regions else ""
         return f"<Places: {len(self.levels):,} of {self.name}{regions}, {len(self.monitor.levels)} of {self.monitor.period}>"
 
     def _sections(self) -> list[Section]:
         return list(in_words(self))
+
+
+def _plain(value: Any) -> Any:
+    """Take a number out of NumPy and pandas; nothing where there is none, or no bound."""
+    value = value.item() if hasattr(value, "item") else value
+    if value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value
 
 
 def _point(cell: Cell, by: By) -> float:
@@ -329,7 +381,15 @@ def _rank(values: FloatArray) -> IntArray:
     [[2, 1, 2, 4]]
     """
     ordered = np.sort(-values, axis=1)
-    return np.stack([np.searchsorted(row, -each, side="left") for row, each in zip(ordered, values, strict=True)]) + 1
+    return (
+        np.stack(
+            [
+                np.searchsorted(row, -each, side="left")
+                for row, each in zip(ordered, values, strict=True)
+            ]
+        )
+        + 1
+    )
 
 
 def _among_first(
@@ -355,7 +415,11 @@ def read_regions(regions: Any, places: Sequence[Level], name: str) -> dict[Level
     """Read the region of each place: a mapping, or a frame with a column of places and one ``region``."""
     if regions is None:
         return {}
-    given = _regions_of_frame(regions, name) if not hasattr(regions, "items") or hasattr(regions, "columns") else dict(regions)
+    given = (
+        _regions_of_frame(regions, name)
+        if not hasattr(regions, "items") or hasattr(regions, "columns")
+        else dict(regions)
+    )
     spelled = {str(place): str(region) for place, region in given.items()}
     problems = Problems()
     for each in places:
@@ -381,11 +445,15 @@ def _regions_of_frame(frame: Any, name: str) -> dict[Any, str]:
     problems = Problems()
     for each in (name, "region"):
         if each not in rows.columns:
-            problems.add(f"`regions` has no column {each!r}: its columns are {listed(rows.columns, 12)}.")
+            problems.add(
+                f"`regions` has no column {each!r}: its columns are {listed(rows.columns, 12)}."
+            )
     problems.check()
     found: dict[Any, str] = {}
     for place, region in zip(rows[name].to_list(), rows["region"].to_list(), strict=True):
         if found.setdefault(place, region) != region:
-            problems.add(f"`regions` puts the {name} {place!r} into {found[place]!r} and {region!r}: expected one.")
+            problems.add(
+                f"`regions` puts the {name} {place!r} into {found[place]!r} and {region!r}: expected one."
+            )
     problems.check()
     return found

@@ -633,6 +633,8 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
             "warnings": self.warnings,
             "provenance": population.provenance,
         }
+        if self.places is not None:
+            data["places"] = self.places.to_dict()
         data["messages"] = encode_messages(data)
         encoded: dict[str, Any] = jsonable(data)
         return encoded

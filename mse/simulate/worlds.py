@@ -627,7 +627,10 @@ def places(
     known = [each.name for each in fields(Places) if each.init and each.name != "lists"]
     for name in settings:
         check_name(name, known, "setting of places")
-    return World(Places(lists, **settings), _flaws(["place"], dropout, missing, linkage, overcoverage, suppress))
+    return World(
+        Places(lists, **settings),
+        _flaws(["place"], dropout, missing, linkage, overcoverage, suppress),
+    )
 
 
 @lru_cache(maxsize=16)

@@ -34,7 +34,9 @@ def said_of(places: Places) -> Iterator[Message]:
         told = {"top": top, "period": monitor.period, "level": level}
         yield Message("places.candidates", n=len(names), names=names, **told)
         sure = tuple(map(str, chosen[places.name][chosen["top"] >= monitor.level]))
-        yield Message("places.sure", level=level, names=sure) if sure else Message("places.none_sure")
+        yield (
+            Message("places.sure", level=level, names=sure) if sure else Message("places.none_sure")
+        )
         most = frame[frame["registered"] > 0].nlargest(top, "registered")
         yield Message("places.registered", top=len(most), names=tuple(map(str, most[places.name])))
 
@@ -81,7 +83,10 @@ def _rank_row(places: Places, row: dict[Any, Any]) -> list[str]:
     known = not isnan(row["total"])
     total = places.at(row[places.name]).figures["total"]
     found = [str(row[places.name]), persons(row["registered"])]
-    found += [span(total.low, total.high) if known else "not estimated", str(row["rank"]) if known else "-"]
+    found += [
+        span(total.low, total.high) if known else "not estimated",
+        str(row["rank"]) if known else "-",
+    ]
     found += [f"{row['rank_low']} to {row['rank_high']}", _EN.probability(row["top"])]
     if places.monitor.has_rates:
         found.append("-" if isnan(row["rate"]) else f"{row['rate']:,.1f}")
@@ -96,6 +101,17 @@ def _regions(places: Places) -> str:
     rows = []
     for row in frame.to_dict(orient="records"):
         when = row[places.monitor.period]
-        figures = ["not estimated", "-"] if isnan(row["total"]) else [span(row["low"], row["high"]), persons(row["total"])]
-        rows.append([row["region"], "all" if when is None else str(when), persons(row["registered"]), *figures])
+        figures = (
+            ["not estimated", "-"]
+            if isnan(row["total"])
+            else [span(row["low"], row["high"]), persons(row["total"])]
+        )
+        rows.append(
+            [
+                row["region"],
+                "all" if when is None else str(when),
+                persons(row["registered"]),
+                *figures,
+            ]
+        )
     return layout(head, rows)

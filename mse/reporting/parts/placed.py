@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mse.monitoring.draws import PER
 from mse.monitoring.places import TOP
 from mse.reporting.context import from_row
@@ -34,7 +36,8 @@ def _first(context: Context) -> Iterator[Block]:
     for places in _all(context):
         yield from (Paragraph(inline(say.said(each))) for each in said_of(places))
         frame = places.ranking()
-        shown = frame.head(min(MOST_FIRST, max(TOP, int(frame["candidate"].sum()))))
+        last = int(np.flatnonzero(frame["candidate"]).max(initial=0)) + 1
+        shown = frame.head(min(MOST_FIRST, max(TOP, last)))
         yield _ranking(context, places, shown)
         if context.pictures and frame["rank"].notna().any():
             yield places_figure(context, places)
@@ -68,7 +71,12 @@ def _when(context: Context, places: Places) -> Shown:
 
 
 def _figures(
-    context: Context, places: Places, frame: pd.DataFrame, names: list[Shown], key: str, **fields: Any
+    context: Context,
+    places: Places,
+    frame: pd.DataFrame,
+    names: list[Shown],
+    key: str,
+    **fields: Any,
 ) -> Table:
     say, level = context.say, context.say.level(places.monitor.level)
 
@@ -96,7 +104,11 @@ def _ranking(context: Context, places: Places, frame: pd.DataFrame) -> Table:
 
     def total(row: dict[str, Any]) -> Cell:
         each = places.at(row[places.name]).figures["total"]
-        return say.status_cell("not_estimable") if math.isnan(each.point) else say.span_cell(each.low, each.high)
+        return (
+            say.status_cell("not_estimable")
+            if math.isnan(each.point)
+            else say.span_cell(each.low, each.high)
+        )
 
     def rank(value: Any) -> Cell:
         return Cell("-") if value is None or value != value else Cell(str(value), int(value))
@@ -107,12 +119,18 @@ def _ranking(context: Context, places: Places, frame: pd.DataFrame) -> Table:
         _own(context, "by_registered", lambda row: rank(known[row[places.name]])),
         context.figures("total_interval", total, level=level),
         _own(context, "rank", lambda row: rank(row["rank"])),
-        _own(context, "ranks", lambda row: say.span_cell(row["rank_low"], row["rank_high"]), level=level),
+        _own(
+            context,
+            "ranks",
+            lambda row: say.span_cell(row["rank_low"], row["rank_high"]),
+            level=level,
+        ),
         _own(context, "top", lambda row: Cell(say.probability(row["top"]), row["top"]), top=TOP),
     ]
-    return context.table(say("places.caption_ranking"), columns, frame.to_dict(orient="records"), ())
+    return context.table(
+        say("places.caption_ranking"), columns, frame.to_dict(orient="records"), ()
+    )
 
 
 def _own(context: Context, key: str, cell: Any, **fields: Any) -> Shown:
     return Column(context.say(f"places.column_{key}", **fields), figures=True), cell
-

@@ -23,7 +23,9 @@ def table(rng, levels):
     sizes = tuple(levels.values())
     counts = rng.poisson(4.0, (2, 2, 2, *sizes))
     counts[0, 0, 0] = 0
-    return mse.CaptureTable.from_array(counts, list("abc"), {n: list(range(k)) for n, k in levels.items()})
+    return mse.CaptureTable.from_array(
+        counts, list("abc"), {n: list(range(k)) for n, k in levels.items()}
+    )
 
 
 @pytest.fixture(params=list(SHAPES.values()), ids=list(SHAPES))
@@ -56,7 +58,9 @@ def test_the_prior_stays_as_it_is(layout, rng):
         interweave(rng, point, prior, data)
     spreads = np.exp(points[:, prior.cuts[0] : prior.cuts[1]])
     for spread, scale in zip(spreads.T, prior.scales, strict=True):
-        assert stats.kstest(spread, stats.halfnorm(scale=scale).cdf).pvalue > RARE / spreads.shape[1]
+        assert (
+            stats.kstest(spread, stats.halfnorm(scale=scale).cdf).pvalue > RARE / spreads.shape[1]
+        )
     free = np.flatnonzero(prior.degree == 0)
     z = points[:, prior.cuts[1] + free]
     p = np.array([stats.kstest(each, "norm").pvalue for each in z.T])
@@ -96,7 +100,9 @@ def test_without_partly_known_counts_the_density_is_the_same(rng):
         ]
         # Sums of some hundred terms in another order.
         assert found[0] == pytest.approx(found[1], rel=1e-11)
-        np.testing.assert_allclose(slopes[0], slopes[1], rtol=1e-9, atol=1e-9 * np.abs(slopes).max())
+        np.testing.assert_allclose(
+            slopes[0], slopes[1], rtol=1e-9, atol=1e-9 * np.abs(slopes).max()
+        )
 
 
 def test_a_chain_goes_on_from_where_it_is(layout):
@@ -107,7 +113,9 @@ def test_a_chain_goes_on_from_where_it_is(layout):
         state = begin(layout.start.copy(), 60)
         draws, stats_ = np.zeros((100, layout.dimension)), np.zeros((100, 2))
         for first, last in rounds:
-            advance(rng, *state, layout.prior, layout.data, 0.8, draws[first:last], stats_[first:last])
+            advance(
+                rng, *state, layout.prior, layout.data, 0.8, draws[first:last], stats_[first:last]
+            )
         return draws
 
     np.testing.assert_array_equal(run((0, 100)), run((0, 30), (30, 77), (77, 100)))
