@@ -50,8 +50,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "changing": {"dependence": USUAL, "yearly": 0.25, "local": 0.4},
 }
 CALIBRATED = ("usual", "visible")
-#: The usual answer with 2 chains of 500 draws instead of 4 of 1,000.
-SETTINGS = mse.PooledLogLinear(time="year", draws=500, tune=400, chains=2)
+#: The usual answer with 2 chains of 400 draws instead of 4 of 1,000.
+SETTINGS = mse.PooledLogLinear(time="year", draws=400, tune=300, chains=2)
 #: Registered persons of a place in a year.
 CLASSES = {"0": (0, 0), "1 to 3": (1, 3), "4 to 20": (4, 20), "over 20": (21, 10**9)}
 TOP = 10

@@ -13,7 +13,15 @@ import pandas as pd
 
 from mse.answer.method import Method
 from mse.answer.shown import Result, Section, layout, persons, share, span
-from mse.bayes.base import BayesianFit, Chains, Undetermined, announce, diagnose, warn_of
+from mse.bayes.base import (
+    BayesianFit,
+    Chains,
+    Undetermined,
+    announce,
+    at_one_quantile,
+    diagnose,
+    warn_of,
+)
 from mse.bayes.pooled_posterior import Layout, lay_out
 from mse.core.pooled import (
     LARGEST_MEAN,
@@ -443,6 +451,9 @@ class PooledLogLinearFit(BayesianFit):
     @property
     def _observed_by_stratum(self) -> IntArray:
         return whole_persons(self._persons.expected)
+
+    def _points(self, total: float, hidden: FloatArray) -> FloatArray:
+        return at_one_quantile(total, hidden)
 
     def _totals_by_stratum(self) -> FloatArray:
         # Persons whose stratum is not known are in another one in each draw.

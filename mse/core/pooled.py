@@ -493,8 +493,26 @@ def _stratum_back(completed, persons, by_coverage, coverage, shares, observable,
 
 
 @kernel(error_model="numpy")
+def _history_weights(theta, cells, sums, w):  # type: ignore[no-untyped-def]
+    """Write exp(x(c)'theta) of every history, as products; returns the sum of theta times the sums of counts."""
+    value = 0.0
+    for c in range(w.size):
+        w[c] = 1.0
+    for j in range(theta.size):
+        w[cells[j]] = np.exp(theta[j])
+        value += sums[j] * theta[j]
+    bit = 1
+    while bit < w.size:
+        for c in range(w.size):
+            if c & bit:
+                w[c] *= w[c ^ bit]
+        bit <<= 1
+    return value
+
+
+@kernel(error_model="numpy")
 def _completely_known(point, data, effects, usual, slope, gradient):  # type: ignore[no-untyped-def]
-    """What `_partly_known` does, of data without counts over sets of cells: no log of a cell is needed.
+    """Do what `_partly_known` does for data without counts over sets of cells: no log of a cell is needed.
 
     The weights of the histories of a stratum are products of the exponentials of its effects, and counts enter
     by their sums over lists and pairs.
@@ -503,17 +521,7 @@ def _completely_known(point, data, effects, usual, slope, gradient):  # type: ig
     n_effects, tau = data.cells.size, point.scales[0]
     value, w = 0.0, np.empty(n_cells)
     for s in range(n_strata):
-        for c in range(n_cells):
-            w[c] = 1.0
-        for j in range(n_effects):
-            w[data.cells[j]] = np.exp(effects.theta[s, j])
-            value += data.sums[s, j] * effects.theta[s, j]
-        bit = 1
-        while bit < n_cells:
-            for c in range(n_cells):
-                if c & bit:
-                    w[c] *= w[c ^ bit]
-            bit <<= 1
+        value += _history_weights(effects.theta[s], data.cells, data.sums[s], w)
         seen, everything, persons = 0.0, 0.0, 0.0
         for c in range(n_cells):
             everything += w[c]
@@ -537,12 +545,7 @@ def _completely_known(point, data, effects, usual, slope, gradient):  # type: ig
         in_sight, anywhere = (persons - by_location) / seen, by_location / everything
         for c in range(n_cells):
             w[c] *= anywhere + (in_sight if data.observable[s, c] else 0.0)
-        bit = 1
-        while bit < n_cells:
-            for c in range(n_cells):
-                if not c & bit:
-                    w[c] += w[c | bit]
-            bit <<= 1
+        superset_sum(w, data.shape)
         for j in range(n_effects):
             slope.theta[s, j] = data.sums[s, j] - w[data.cells[j]]
     return value

@@ -29,7 +29,6 @@ from mse.core.pooled import (
 
 if TYPE_CHECKING:
     from mse._typing import FloatArray
-    from mse.core.pooled import Pooled, Prior
 
 #: Most doublings of a trajectory.
 MAX_DEPTH = 10

@@ -110,7 +110,7 @@ def joint_draws(
 def posterior_draws(fit: PooledLogLinearFit) -> JointDraws:
     """Take the draws of all strata together from a posterior.
 
-    Points of strata add up to those of their sums; see `mse.bayes.base.shared_out`.
+    Points of strata add up to those of their sums; see `mse.bayes.base.at_one_quantile`.
     """
     population = fit.population
     strata, draws = population.strata, population.stratum_draws
