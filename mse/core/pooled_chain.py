@@ -269,19 +269,32 @@ def _list_scales(rng, z, logs, priors, projected):  # type: ignore[no-untyped-de
     if projected:
         for k in range(n_lists + 1):
             mean[k] = z[:, k].mean()
-    effects = np.zeros((n, n_lists))
-    for i in range(n):
-        for k in range(n_lists):
-            effects[i, k] = np.exp(logs[0]) * (z[i, 0] - mean[0])
-            effects[i, k] += np.exp(logs[k + 1]) * (z[i, k + 1] - mean[k + 1])
-    products = np.zeros((n_lists, n_lists))
-    for i in range(n):
-        for k in range(n_lists):
-            for m in range(n_lists):
-                products[k, m] += effects[i, k] * effects[i, m]
+    effects, products = _effects_of_lists(z, logs, mean)
     free = float(n - 1 if projected else n)
     for at in range(n_lists + 1):
         _slice(rng, logs, at, products, free, priors)
+    _parts_anew(rng, z, logs, mean, effects, projected)
+
+
+@kernel(error_model="numpy")
+def _effects_of_lists(z, logs, mean):  # type: ignore[no-untyped-def]
+    """Sum the parts of the effects of lists, (n, K), and the outer products of the rows, (K, K)."""
+    n, n_lists = z.shape[0], z.shape[1] - 1
+    effects, products = np.zeros((n, n_lists)), np.zeros((n_lists, n_lists))
+    for i in range(n):
+        together = np.exp(logs[0]) * (z[i, 0] - mean[0])
+        for k in range(n_lists):
+            effects[i, k] = together + np.exp(logs[k + 1]) * (z[i, k + 1] - mean[k + 1])
+        for k in range(n_lists):
+            for m in range(n_lists):
+                products[k, m] += effects[i, k] * effects[i, m]
+    return effects, products
+
+
+@kernel(error_model="numpy")
+def _parts_anew(rng, z, logs, mean, effects, projected):  # type: ignore[no-untyped-def]
+    """Draw the part of the effects that all lists have in common given their sums; the rest is each list's own."""
+    n, n_lists = effects.shape
     precision, shared = 1.0, np.exp(logs[0])
     for k in range(n_lists):
         precision += np.exp(2.0 * (logs[0] - logs[k + 1]))
@@ -504,8 +517,8 @@ def _note(window, x, slope):  # type: ignore[no-untyped-def]
 def _new_metric(moves, window, tuning):  # type: ignore[no-untyped-def]
     """Set the inverse metric to the root of variances of draws over those of slopes; begin a new window.
 
-    For a normal posterior both are the variances, and the two together tell them from few draws (Seyboldt,
-    Carlson & Carpenter 2026, arXiv:2603.18845).
+    For a normal posterior with independent coordinates either tells the variances, and the root of their ratio from
+    fewer draws; nutpie adapts so.
     """
     for i in range(moves.x.size):
         spread, steep = window[2, i], window[4, i]

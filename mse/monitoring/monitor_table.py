@@ -94,6 +94,9 @@ def said_of_models(table: CaptureTable, choice: Choice, period: str) -> Iterator
     from mse.loglinear.search_fit import CRITERION_NAMES, LogLinearSearch
 
     search = choice.estimator
+    if isinstance(search, PooledLogLinear):
+        yield Message("places.pooled")
+        yield Message("places.alike")
     if not isinstance(search, LogLinearSearch) or not search.keep:
         return
     changing = [name for name in table.lists if f"{name}*{period}" in search.keep]

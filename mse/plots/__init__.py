@@ -27,6 +27,7 @@ from __future__ import annotations
 from mse.plots.checks import influence, predictive_check, residuals, validation
 from mse.plots.densities import density, model_uncertainty, profile_likelihood
 from mse.plots.dependence import dependence_graph
+from mse.plots.maps import place_map
 from mse.plots.pairs import overlap_heatmap, upset
 from mse.plots.ranks import ranks
 from mse.plots.reached import reach
@@ -64,6 +65,7 @@ __all__ = [
     "model_uncertainty",
     "odds_ratio",
     "overlap_heatmap",
+    "place_map",
     "plan",
     "predictive_check",
     "prior_sensitivity",

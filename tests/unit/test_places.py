@@ -264,6 +264,47 @@ def test_ranks_are_drawn(places) -> None:
     assert places.plot() is not None
 
 
+class Areas(pd.DataFrame):
+    """A stand-in for a GeoDataFrame: what is read, and what is asked to be drawn."""
+
+    asked: dict[str, object] = {}  # noqa: RUF012
+
+    @property
+    def _constructor(self):
+        return Areas
+
+    def plot(self, **options):
+        Areas.asked = {**options, "values": dict(zip(self["name"], self["mse_value"], strict=True))}
+
+
+def test_a_map_joins_places_to_boundaries_by_name(places) -> None:
+    """GeoPandas is not here: the joining is tested, and not what it draws."""
+    areas = Areas({"name": [*map(str, places.levels), "a lake"]})
+    ax = mse.plots.place_map(places, areas, column="name", quantity="rate", period=2023)
+    frame = places.to_frame()
+    here = frame[frame["year"] == 2023].set_index("place")["rate"]
+    assert Areas.asked["ax"] is ax
+    assert math.isnan(Areas.asked["values"].pop("a lake"))
+    assert Areas.asked["values"] == here.to_dict()
+    mse.plots.place_map(places, areas, column="name")
+    assert Areas.asked["values"][places.levels[0]] == places.at(places.levels[0]).total
+
+
+def test_a_map_says_what_is_missing(places, monkeypatch) -> None:
+    areas = Areas({"name": list(map(str, places.levels[1:]))})
+    for options, words in (
+        ({"column": "name"}, "no area for place 01"),
+        ({"column": "names"}, "no column 'names'"),
+        ({"column": "name", "quantity": "persons"}, "quantity='persons'"),
+        ({"column": "name", "period": 1999}, "no year 1999"),
+    ):
+        with pytest.raises(mse.ModelError, match=words):
+            mse.plots.place_map(places, areas, **options)
+    monkeypatch.setitem(__import__("sys").modules, "geopandas", None)
+    with pytest.raises(mse.MissingDependencyError, match=r"multiple-systems\[maps\]"):
+        mse.plots.place_map(places, "municipalities.gpkg", column="name")
+
+
 # Rules of disclosure -----------------------------------------------------------------------------
 
 
