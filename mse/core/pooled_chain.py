@@ -28,7 +28,7 @@ from mse.core.pooled import (
 )
 
 if TYPE_CHECKING:
-    from mse._typing import FloatArray
+    from mse._typing import FloatArray, IntArray
 
 #: Most doublings of a trajectory.
 MAX_DEPTH = 10
@@ -533,7 +533,7 @@ def _new_metric(moves, window, tuning):  # type: ignore[no-untyped-def]
         tuning[2] = int(SETTLED * tuning[1])
 
 
-def begin(x: FloatArray, tune: int) -> tuple[Moves, FloatArray, FloatArray]:
+def begin(x: FloatArray, tune: int) -> tuple[Moves, IntArray, FloatArray]:
     """Put a chain where it starts: its moves, its warm-up and the window of that.
 
     x: (D,), the start

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -13,6 +12,8 @@ from mse.data.checks import Problems, listed, near
 from mse.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mse._typing import Level
 
 Rule: TypeAlias = Literal["first", "main", "each"]
@@ -93,13 +94,13 @@ def place_records(
     ...     {
     ...         "id": ["p", "p", "q"],
     ...         "source": ["care", "police", "care"],
-    ...         "town": ["Ede", "Epe", "Epe"],
+    ...         "town": ["Elst", "Epe", "Epe"],
     ...     }
     ... )
     >>> placed = mse.place_records(df, "id", "town")
     >>> placed.several, placed.records["town"].tolist()
-    (1, ['Ede', 'Ede', 'Epe'])
-    >>> int(placed.moves.loc["Ede", "Epe"])
+    (1, ["Elst", "Elst", "Epe"])
+    >>> int(placed.moves.loc["Elst", "Epe"])
     1
     """
     import narwhals as nw

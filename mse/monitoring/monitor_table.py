@@ -295,7 +295,7 @@ def monitor(
     within = {} if place is None else read_regions(regions, table.covariates[place], place)
     choice = _choice(table, period, place, estimator, criterion, trend, seed)
     chosen = choice.estimator
-    allowed = estimator is None if heterogeneity is None else heterogeneity
+    allowed = estimator in (None, "joint") if heterogeneity is None else heterogeneity
     if isinstance(chosen, PooledLogLinear):
         if heterogeneity not in (None, False):
             raise ModelError(
@@ -374,7 +374,12 @@ def _choice(
 
 def is_thin(table: CaptureTable) -> bool:
     """Whether half of the strata have too few registered persons for effects of their own."""
-    return table.margins is None and bool(np.median(observed_by_stratum(table)) < THIN)
+    if table.margins is not None:
+        return False
+    if not table.is_complete:
+        # Where persons are known in part they are in no one stratum.
+        return table.n_observed < THIN * table.n_strata
+    return bool(np.median(observed_by_stratum(table)) < THIN)
 
 
 def _rules(

@@ -302,7 +302,7 @@ class Places(Result):
     def _check_ranking(self, by: str, top: int) -> None:
         if by not in BY:
             raise ModelError(f"by={by!r} is not known: expected one of {listed(BY)}.")
-        if top != int(top) or not 1 <= top:
+        if top != int(top) or not top >= 1:
             raise ModelError(f"top={top!r}: expected a whole number of places, 1 or more.")
         if by == "rate" and not self.monitor.has_rates:
             raise ModelError(

@@ -78,13 +78,17 @@ def place_map(
     areas = _read(boundaries)
     if column not in areas.columns:
         known = [str(each) for each in areas.columns]
-        raise ModelError(f"The boundaries have no column {column!r}: there are {listed(known, 12)}.{near(column, known)}")
+        raise ModelError(
+            f"The boundaries have no column {column!r}: there are {listed(known, 12)}.{near(column, known)}"
+        )
     frame = places.to_frame()
     # Without a period all of them, of which the row has none; or the only one.
     chosen = places.spans[-1] if period is None else period
     here = frame[[each == chosen for each in frame[places.monitor.period]]]
     if here.empty:
-        raise ModelError(f"There is no {places.monitor.period} {period!r}: there are {listed(places.monitor.levels, 12)}.")
+        raise ModelError(
+            f"There is no {places.monitor.period} {period!r}: there are {listed(places.monitor.levels, 12)}."
+        )
     values = dict(zip(map(str, here[places.name]), here[quantity].astype(float), strict=True))
     names = [str(each) for each in areas[column]]
     lost = [each for each in values if each not in set(names)]
@@ -93,7 +97,11 @@ def place_map(
             f"The boundaries have no area for {listed(lost, 6)}: expected one for every place. Names must be equal, and "
             f"of the same year.{near(lost[0], names)}"
         )
-    head = Head(text("title_map", place=places.name), (text(_UNITS[quantity]),), places.monitor.population.info)
+    head = Head(
+        text("title_map", place=places.name),
+        (text(_UNITS[quantity]),),
+        places.monitor.population.info,
+    )
     with draw.canvas(ax, _SIZE, 0.2) as (drawn, room):
         colored = areas.assign(mse_value=[values.get(each, float("nan")) for each in names])
         colored.plot(column="mse_value", ax=drawn, legend=True, missing_kwds={"color": GRAY})

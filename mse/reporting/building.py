@@ -30,7 +30,6 @@ from mse.reporting.parts.checked import diagnostics, sensitivity, validation, wh
 from mse.reporting.parts.estimates import comparison, estimates, others, strata
 from mse.reporting.parts.lists import lists, overlaps
 from mse.reporting.parts.monitored import monitored, monitored_further
-from mse.reporting.parts.placed import placed, placed_further
 from mse.reporting.parts.opening import (
     answer,
     assumptions,
@@ -40,6 +39,7 @@ from mse.reporting.parts.opening import (
     question,
 )
 from mse.reporting.parts.pictures import pictures
+from mse.reporting.parts.placed import placed, placed_further
 from mse.words.catalogue import language_of
 from mse.words.content import Inline, Report, inline
 

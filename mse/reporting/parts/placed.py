@@ -15,7 +15,7 @@ from mse.words.content import Block, Bullets, Cell, Column, Paragraph, Section, 
 from mse.words.places import cautions, said_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     import pandas as pd
 
