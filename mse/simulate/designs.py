@@ -322,7 +322,10 @@ class Places:
     dependence : mapping of str to float
         Odds ratios between two lists, ``"police:care"``, in a usual place.
     dependence_variation : float, default 0.15
-        Standard deviation over places of the logs of all of them.
+        Standard deviation over places of the log odds ratio of each pair of lists.
+    coupling : float, default 0.0
+        The same of all pairs together: in some places everything hangs together, as where registers refer to each
+        other.
     yearly : float, default 0.1
         Standard deviation of the step from one year to the next, of log sizes and of the log odds of each list.
     local : float, default 0.2
@@ -347,6 +350,7 @@ class Places:
     together: float = 0.2
     dependence: Mapping[str, float] = field(default_factory=FrozenDict)
     dependence_variation: float = 0.15
+    coupling: float = 0.0
     yearly: float = 0.1
     local: float = 0.2
     visible: float = 1.0
@@ -360,7 +364,8 @@ class Places:
             check_positive(share, f"share on list {name!r}")
         for name in ("places", "persons", "visible", *(["tail"] if self.tail is not None else [])):
             check_positive(getattr(self, name), name)
-        for name in ("spread", "variation", "together", "dependence_variation", "yearly", "local"):
+        spreads = ("spread", "variation", "together", "dependence_variation", "coupling")
+        for name in (*spreads, "yearly", "local"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ModelError(f"{name}={getattr(self, name)!r}: expected a number, 0 or more.")
         names = tuple(self.lists)
@@ -393,9 +398,10 @@ class Places:
         rates = rates + self.together * normal((self.places, 1, 1)) + self._walk(rng, n_lists)
         rates = rates + self.local * normal((*shape, n_lists))
         member = member_of(n_lists)
-        pairs = member.sum(axis=1) * (member.sum(axis=1) - 1) / 2
-        own = self.dependence_variation * normal((self.places, 1)) * np.ones(shape)
-        logs = member @ rates.reshape(-1, n_lists).T + np.outer(pairs, own.ravel())
+        first, second = np.triu_indices(n_lists, 1)
+        own = self.dependence_variation * normal((self.places, first.size))
+        own = np.repeat(own + self.coupling * normal((self.places, 1)), shape[1], axis=0)
+        logs = member @ rates.reshape(-1, n_lists).T + (member[:, first] & member[:, second]) @ own.T
         logs += np.log(read_dependence(self.dependence, names, levels, fewest_lists=2))
         expected = np.zeros_like(logs)
         for part, odds in ((1 / 3, self.visible), (2 / 3, 1.0)):
