@@ -799,7 +799,7 @@ def by_place(places: Places) -> Monitor:
     Ranks do not leave: they follow from the counts of all places, those that may not be shown among them. Nor do
     figures of regions, which with those of their places would tell a place that is not shown.
     """
-    monitor, note = places.monitor, Message("places.withheld")
+    monitor, note = cast("Monitor", places.monitor), Message("places.withheld")
     notes = (*monitor.notes, note)
     return replace(
         monitor,

@@ -327,10 +327,7 @@ def monitor(
         (
             *joint.population.warnings,
             *_warnings(chosen, period, scopes, across_scopes),
-            *(
-                Message("remark.rules_changed", rules=tuple(dict.fromkeys(each.of.values())))
-                for each in ruled
-            ),
+            *(_changed(each) for each in ruled),
         ),
         (*said_of_models(table, choice, period), *_summed(table, reported)),
         ruled,
@@ -402,6 +399,11 @@ def _rules(
             named, table.covariates[period], f"`group_rules` of {key} name {{}}, which no {period}"
         )
         yield GroupRule(*groups[key], {when: f"{key}: {each}" for when, each in told.items()})
+
+
+def _changed(rule: GroupRule) -> Message:
+    """Say that the rules of one group changed."""
+    return Message("remark.rules_changed", rules=tuple(dict.fromkeys(rule.of.values())))
 
 
 def _summed(table: CaptureTable, reported: tuple[str, ...]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,14 +20,49 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mse._typing import BoolArray, FloatArray, IntArray, Level
+    from mse.answer.population import PopulationEstimate
     from mse.data.placing import PlacedRecords
-    from mse.monitoring.result import Cell, Monitor
+    from mse.monitoring.draws import Figure, JointDraws
 
 #: What places are ranked by: persons registered, persons estimated, or estimated ones per inhabitant.
 By: TypeAlias = Literal["estimated", "registered", "rate"]
 BY: tuple[By, ...] = ("estimated", "registered", "rate")
 #: Places of which it is asked who is among those with most.
 TOP = 10
+
+
+class _Cell(Protocol):
+    """Figures of some part of the population, as a monitor has them."""
+
+    @property
+    def observed(self) -> int: ...
+    @property
+    def total(self) -> float: ...
+    @property
+    def draws(self) -> FloatArray: ...
+    @property
+    def inhabitants(self) -> float: ...
+    @property
+    def figures(self) -> Mapping[str, Figure]: ...
+    def to_row(self, *, rates: bool) -> dict[str, Any]: ...
+
+
+class _Monitored(Protocol):
+    """What places ask of the monitor that they are part of."""
+
+    @property
+    def period(self) -> str: ...
+    @property
+    def levels(self) -> tuple[Level, ...]: ...
+    @property
+    def level(self) -> float: ...
+    @property
+    def joint(self) -> JointDraws: ...
+    @property
+    def population(self) -> PopulationEstimate: ...
+    @property
+    def has_rates(self) -> bool: ...
+    def at(self, period: Level = None, **where: Any) -> _Cell: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,7 +83,7 @@ class Places(Result):
 
     _words: ClassVar[str] = "mse.words.places"
 
-    monitor: Monitor
+    monitor: _Monitored
     name: str
     regions: Mapping[Level, str]
     placed: PlacedRecords | None = None
@@ -74,7 +109,7 @@ class Places(Result):
         return tuple(dict.fromkeys(self.regions[each] for each in self.levels if self.regions))
 
     @cached_property
-    def _cells(self) -> dict[tuple[Level, Level], Cell]:
+    def _cells(self) -> dict[tuple[Level, Level], _Cell]:
         spans = self.spans
         return {
             (p, each): self.monitor.at(p, **{self.name: each})
@@ -88,7 +123,7 @@ class Places(Result):
         periods = self.monitor.levels
         return (*periods, None) if len(periods) > 1 else periods
 
-    def at(self, place: Level, period: Level = None) -> Cell:
+    def at(self, place: Level, period: Level = None) -> _Cell:
         """Look at one place, in one period or in all of them.
 
         Parameters
@@ -107,7 +142,7 @@ class Places(Result):
         """
         return self.monitor.at(period, **{self.name: place})
 
-    def region(self, region: str, period: Level = None) -> Cell:
+    def region(self, region: str, period: Level = None) -> _Cell:
         """Look at all places of a region together; the intervals are of the sum.
 
         Parameters
@@ -181,7 +216,7 @@ class Places(Result):
     def _region_of(self, place: Level) -> dict[str, str]:
         return {"region": self.regions[place]} if self.regions else {}
 
-    def _weighted(self, place: Level, period: Level, cell: Cell) -> dict[str, float]:
+    def _weighted(self, place: Level, period: Level, cell: _Cell) -> dict[str, float]:
         """Figures in which a person counts once over all places, where each place counts him or her."""
         if self.placed is None or self.placed.rule != "each":
             return {}
@@ -200,7 +235,7 @@ class Places(Result):
         weights = {} if self.placed is None else self.placed.weights
         return weights.get((place, period), weights.get((place,), 1.0))
 
-    def _row(self, cell: Cell) -> dict[str, Any]:
+    def _row(self, cell: _Cell) -> dict[str, Any]:
         row = cell.to_row(rates=self.monitor.has_rates)
         kept = {name: row[name] for name in row if name not in ("scope", "observed", "limit")}
         return {"registered": cell.observed} | kept
@@ -310,7 +345,7 @@ class Places(Result):
                 f"rates=a frame with {self.monitor.period}, {self.name} and population."
             )
 
-    def _ranks(self, cells: Sequence[Cell], by: By) -> tuple[IntArray, IntArray]:
+    def _ranks(self, cells: Sequence[_Cell], by: By) -> tuple[IntArray, IntArray]:
         """Best and worst rank of each place in each draw, (M, P)."""
         if by == "registered":
             known = np.array([[cell.observed for cell in cells]], dtype=np.float64)
@@ -365,7 +400,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _point(cell: Cell, by: By) -> float:
+def _point(cell: _Cell, by: By) -> float:
     if by == "registered":
         return float(cell.observed)
     return cell.total if by == "estimated" else cell.figures["rate"].point

@@ -401,7 +401,9 @@ class Places:
         first, second = np.triu_indices(n_lists, 1)
         own = self.dependence_variation * normal((self.places, first.size))
         own = np.repeat(own + self.coupling * normal((self.places, 1)), shape[1], axis=0)
-        logs = member @ rates.reshape(-1, n_lists).T + (member[:, first] & member[:, second]) @ own.T
+        logs = (
+            member @ rates.reshape(-1, n_lists).T + (member[:, first] & member[:, second]) @ own.T
+        )
         logs += np.log(read_dependence(self.dependence, names, levels, fewest_lists=2))
         expected = np.zeros_like(logs)
         for part, odds in ((1 / 3, self.visible), (2 / 3, 1.0)):
