@@ -435,9 +435,10 @@ def places_figure(context: Context, places: Places) -> Block:
     from mse.plots import ranks
 
     frame = places.ranking().rename(columns={places.name: "place"})
+    behind: list[Any] = frame.to_dict(orient="records")
     names = context.say.listed(map(str, places.candidates()), MOST_NAMED)
     svg = drawn(context, ranks, places)
-    return _figure(context, "ranks", svg, frame.to_dict(orient="records"), top=TOP, names=names)
+    return _figure(context, "ranks", svg, behind, top=TOP, names=names)
 
 
 # Sensitivity -------------------------------------------------------------------------------------
