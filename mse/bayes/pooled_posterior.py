@@ -128,7 +128,7 @@ def _of_sizes(persons: FloatArray, steps: FloatArray) -> tuple[float, FloatArray
 #: Fewest persons of a stratum whose expected number in sight is sampled itself.
 CENTERED_FROM = 3.0
 #: Standard deviations that the spread of sizes, log scale, may be below a first guess of it.
-RESERVE = 8.0
+RESERVE = 16.0
 #: Smallest guess of that spread.
 LEAST_SPREAD = 0.05
 #: Prior standard deviation of the level of persons in sight, log scale: a factor of 50 either way.
