@@ -4,6 +4,7 @@
     python -m benchmarks.place_worlds draw 10 --first 5  ten of each kind, from the fifth on
     python -m benchmarks.place_worlds draw 5 --calibrate the kinds that settings were chosen on
     python -m benchmarks.place_worlds table              what came of them, and the table of docs/place_worlds.md
+    python -m benchmarks.place_worlds beyond             where models of pairs come out too high
     python -m benchmarks.place_worlds large              300 places over 5 years: seconds and effective draws
 
 Sixty places, three years, four lists, a median of twelve persons in a place and year. Two kinds of worlds served
@@ -283,9 +284,22 @@ def large() -> None:
     )
 
 
+def beyond() -> None:
+    """Fit all pairs of lists, nationally, to the expected counts of coupled worlds: no chance, only bias."""
+    for number in range(4):
+        design = {**KINDS["coupled"], "seed": 1000 * (1 + list(KINDS).index("coupled")) + number}
+        people = mse.simulate.places(LISTS, **design).cells.expected.sum(axis=1)
+        # A thousand of each, so that rounding to persons does not matter.
+        counts = (1000 * people).round().astype(np.int64)
+        counts[0] = 0
+        table = mse.CaptureTable.from_array(counts.reshape(2, 2, 2, 2), tuple(LISTS))
+        found = mse.LogLinear("all two-way").fit(table).population.total
+        print(f"coupled {number}: {found / (1000 * people.sum()):.2f} times the truth")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["draw", "table", "large"])
+    parser.add_argument("what", choices=["draw", "table", "large", "beyond"])
     parser.add_argument("worlds", nargs="?", type=int, default=10)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--calibrate", action="store_true")
@@ -312,6 +326,8 @@ def main() -> None:
                     )
     elif asked.what == "large":
         large()
+    elif asked.what == "beyond":
+        beyond()
     else:
         write_page()
 
