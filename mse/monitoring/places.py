@@ -41,6 +41,8 @@ class _Cell(Protocol):
     @property
     def draws(self) -> FloatArray: ...
     @property
+    def reason(self) -> str: ...
+    @property
     def inhabitants(self) -> float: ...
     @property
     def figures(self) -> Mapping[str, Figure]: ...
@@ -265,7 +267,8 @@ class Places(Result):
             One row for each place, first in rank first: the place, ``region``, ``registered``, ``total``,
             ``rate`` where there are inhabitants; ``rank``, by points, equal ones sharing the better rank;
             ``rank_low`` and ``rank_high``; ``top``, the probability of being among the first; and ``candidate``,
-            see `candidates`. A place that a draw does not determine may have any rank in it.
+            see `candidates`. A place that a draw does not determine may have any rank in it; so may all of them where
+            periods of different scope would be added.
 
         Raises
         ------
@@ -350,7 +353,10 @@ class Places(Result):
         if by == "registered":
             known = np.array([[cell.observed for cell in cells]], dtype=np.float64)
             return _rank(known), _rank(known)
-        drawn = np.stack([cell.draws for cell in cells], axis=1)
+        # Without a total, across scopes for instance, draws of one do not rank either.
+        drawn = np.stack(
+            [np.where(np.isnan(cell.total), np.nan, cell.draws) for cell in cells], axis=1
+        )
         if by == "rate":
             drawn = drawn / np.array([cell.inhabitants for cell in cells])
         undetermined = np.isnan(drawn)

@@ -27,7 +27,6 @@ from __future__ import annotations
 from mse.plots.checks import influence, predictive_check, residuals, validation
 from mse.plots.densities import density, model_uncertainty, profile_likelihood
 from mse.plots.dependence import dependence_graph
-from mse.plots.maps import place_map
 from mse.plots.pairs import overlap_heatmap, upset
 from mse.plots.ranks import ranks
 from mse.plots.reached import reach
@@ -65,7 +64,6 @@ __all__ = [
     "model_uncertainty",
     "odds_ratio",
     "overlap_heatmap",
-    "place_map",
     "plan",
     "predictive_check",
     "prior_sensitivity",

@@ -28,6 +28,11 @@ def said_of(places: Places) -> Iterator[Message]:
     level = _EN.level(monitor.level)
     seen = int((frame["registered"] > 0).sum())
     yield Message("places.counted", n=len(frame), name=places.name, registered=seen)
+    if frame["rank"].isna().all():
+        reason = places.monitor.at(None, **{places.name: places.levels[0]}).reason
+        if isinstance(reason, Message):
+            yield reason
+        return
     if top < len(places.levels):
         chosen = frame[frame["candidate"]].sort_values("top", ascending=False, kind="stable")
         names = tuple(map(str, chosen[places.name]))

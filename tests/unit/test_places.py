@@ -14,6 +14,7 @@ import pytest
 import mse
 from mse.bayes.base import at_one_quantile
 from mse.monitoring.places import _among_first, _rank
+from mse.plots.maps import place_map
 from tests.json_schemas import validator
 
 LISTS = {"police": 0.3, "care": 0.2, "other": 0.15}
@@ -167,6 +168,17 @@ def test_a_place_that_is_not_determined_may_have_any_rank(monitor) -> None:
     assert "not estimated" in lost.summary()
 
 
+def test_across_scopes_there_are_no_ranks_of_sums(monitor) -> None:
+    broken = replace(monitor, scopes={2022: "older", 2023: "newer"})
+    frame = broken.places.ranking(top=3)
+    assert frame["rank"].isna().all()
+    assert frame["candidate"].all()
+    assert broken.places.ranking(2023, top=3)["rank"].notna().all()
+    text = " ".join(broken.places.summary().split())
+    assert "older" in text
+    assert "they are among these" not in text
+
+
 def test_points_at_one_quantile_add_up_and_lie_among_their_draws(rng) -> None:
     hidden = rng.poisson(rng.gamma(1.0, 3.0, 40), (500, 40)).astype(float)
     total = float(np.median(hidden.sum(axis=1)))
@@ -294,13 +306,13 @@ class Areas(pd.DataFrame):
 def test_a_map_joins_places_to_boundaries_by_name(places) -> None:
     """GeoPandas is not here: the joining is tested, and not what it draws."""
     areas = Areas({"name": [*map(str, places.levels), "a lake"]})
-    ax = mse.plots.place_map(places, areas, column="name", quantity="rate", period=2023)
+    ax = place_map(places, areas, column="name", quantity="rate", period=2023)
     frame = places.to_frame()
     here = frame[frame["year"] == 2023].set_index("place")["rate"]
     assert Areas.asked["ax"] is ax
     assert math.isnan(Areas.asked["values"].pop("a lake"))
     assert Areas.asked["values"] == here.to_dict()
-    mse.plots.place_map(places, areas, column="name")
+    place_map(places, areas, column="name")
     assert Areas.asked["values"][places.levels[0]] == places.at(places.levels[0]).total
 
 
@@ -313,10 +325,10 @@ def test_a_map_says_what_is_missing(places, monkeypatch) -> None:
         ({"column": "name", "period": 1999}, "no year 1999"),
     ):
         with pytest.raises(mse.ModelError, match=words):
-            mse.plots.place_map(places, areas, **options)
+            place_map(places, areas, **options)
     monkeypatch.setitem(__import__("sys").modules, "geopandas", None)
     with pytest.raises(mse.MissingDependencyError, match=r"multiple-systems\[maps\]"):
-        mse.plots.place_map(places, "municipalities.gpkg", column="name")
+        place_map(places, "municipalities.gpkg", column="name")
 
 
 # Rules of disclosure -----------------------------------------------------------------------------
