@@ -73,9 +73,13 @@ def ranks(
         point, low, high = (float(each[name]) for name in ("rank", "rank_low", "rank_high"))
         name, style = each[places.name], (BLUE if each["candidate"] else GRAY, "o")
         # Draws do not tell how close to certainty a probability is.
-        sure = "_never" if each["top"] < 0.01 else "_sure" if each["top"] > 0.99 else ""
         near = text.share(min(max(each["top"], 0.01), 0.99))
-        chance = text(f"among_first{sure}", share=near)
+        if each["top"] > 0.99:
+            chance = text("among_first_sure", share=near)
+        elif each["top"] < 0.01:
+            chance = text("among_first_never", share=near)
+        else:
+            chance = text("among_first", share=near)
         rows.append(Row(str(name), point, low, high, "ok", float(known[name]), style, more=chance))
     named = places.monitor.period
     span = text("all_periods", period=named) if period is None else f"{named} {period}"
