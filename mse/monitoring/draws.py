@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from mse.answer.intervals import TOO_FEW, holding, order_quantile
+from mse.answer.intervals import GIVEN_MODEL, TOO_FEW, holding, order_quantile
 from mse.data.checks import Problems, listed, near
 from mse.errors import ModelError
 from mse.estimating import allowing_for_heterogeneity
@@ -119,7 +119,9 @@ def posterior_draws(fit: PooledLogLinearFit) -> JointDraws:
             f"{fit.estimator!r} gives no estimates by place and period. {population.reason}"
         )
     totals = draws.to_numpy(np.float64).copy()
-    return JointDraws(population, strata, totals, population.interval_given, pooled=True)
+    # A posterior takes its model for granted, as do replicates of one.
+    given = population.interval_given or GIVEN_MODEL
+    return JointDraws(population, strata, totals, given, pooled=True)
 
 
 # Inhabitants by period and group, from what the user has ------------------------------------------
