@@ -57,7 +57,7 @@ KINDS: dict[str, dict[str, Any]] = {
 #: Where log-linear models of pairs are wrong, pooled or not: shown, and no judge.
 BEYOND = ("coupled",)
 CALIBRATED = ("usual", "visible")
-#: The usual answer with 2 chains of 400 draws instead of 4 of 1,000.
+#: The usual answer with 2 chains of 400 draws instead of 4 of 1,500.
 SETTINGS = mse.PooledLogLinear(time="year", draws=400, tune=300, chains=2)
 #: Registered persons of a place in a year.
 CLASSES = {"0": (0, 0), "1 to 3": (1, 3), "4 to 20": (4, 20), "over 20": (21, 10**9)}

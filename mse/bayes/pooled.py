@@ -247,7 +247,7 @@ class PooledLogLinear:
     sampler : {"interwoven", "nutpie", "pymc"}, default "interwoven"
         The No-U-Turn sampler of the library, which draws spreads anew after each trajectory; or that of nutpie
         or PyMC, which do not. PyMC's takes some ten times as long.
-    draws : int, default 1000
+    draws : int, default 1500
         Draws of each chain.
     tune : int, default 500
         Draws before those, in which the sampler adapts.
@@ -304,7 +304,7 @@ class PooledLogLinear:
     dependence_variation: float = 0.3
     size_variation: float = 2.0
     sampler: Literal["interwoven", "nutpie", "pymc"] = "interwoven"
-    draws: int = 1000
+    draws: int = 1500
     tune: int = 500
     chains: int = 4
     target_accept: float = 0.8
