@@ -50,6 +50,7 @@ _HOMES = ESTIMATORS | {
     "Nowcast": "mse.nowcasting",
     "monitor": "mse.monitoring",
     "nowcast": "mse.nowcasting",
+    "place_records": "mse.data.placing",
     "pool": "mse.pooling",
     "reach": "mse.reaching",
     "revisions": "mse.monitoring",

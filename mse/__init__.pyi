@@ -27,6 +27,7 @@ from mse.data.count_table import CountTable as CountTable
 from mse.data.datasets import list_datasets as list_datasets
 from mse.data.datasets import load_dataset as load_dataset
 from mse.data.persons import PersonTable as PersonTable
+from mse.data.placing import place_records as place_records
 from mse.data.read_options import ReadOptions as ReadOptions
 from mse.data.reading import Reading as Reading
 from mse.data.reading import read as read

@@ -469,6 +469,10 @@ class BayesianFit(Fitted, ABC):
             warnings=filter(None, warnings),
         )
 
+    def _points(self, total: float, hidden: FloatArray) -> FloatArray:
+        """Points of strata, (S,), that add up to the total, from draws (M, S)."""
+        return shared_out(total, hidden)
+
     def _strata(self) -> Strata | None:
         if not self.table.covariates or not self._settled:
             return None
@@ -477,7 +481,7 @@ class BayesianFit(Fitted, ABC):
         drawn = self.chains.flat("hidden")[:, kept]
         total = float(np.median(drawn.sum(axis=1))) if lost else self._median_hidden
         hidden = np.full(n_strata, nan)
-        hidden[kept] = shared_out(total, drawn)
+        hidden[kept] = self._points(total, drawn)
         status: list[Status] = ["not_estimable" if i in lost else "ok" for i in range(n_strata)]
         draws, observed = self._totals_by_stratum(), self._observed_by_stratum
         draws[:, [*lost]] = nan
@@ -610,3 +614,40 @@ def shared_out(total: float, hidden: FloatArray) -> FloatArray:
             if ((points >= low - 1) & (points <= high + 1)).all():
                 break
     return np.asarray(points)
+
+
+def at_one_quantile(total: float, hidden: FloatArray) -> FloatArray:
+    """Points of many strata that add up to a total: the same quantile of the draws of each.
+
+    Of all points with that sum these have the least expected absolute error: where the sum of E|N_s - x_s| is
+    least given that of x_s, P(N_s < x_s) is the same for every s. Strata of which most draws are 0 stay at 0, where
+    scaled means do not.
+
+    total: sum of the points, persons, such as the median of the sums
+    hidden: (M, S), draws by stratum, persons
+    Returns (S,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> at_one_quantile(9.0, np.array([[0.0, 4.0], [0.0, 8.0], [2.0, 12.0]]))
+    array([0.33333333, 8.66666667])
+    """
+    ordered = np.sort(hidden, axis=0)
+    low, high = 0.0, float(len(ordered) - 1)
+
+    def points(position: float) -> FloatArray:
+        below = min(int(position), len(ordered) - 2) if len(ordered) > 1 else 0
+        above, share = min(below + 1, len(ordered) - 1), position - below
+        # A draw without bound has no part in what lies below it.
+        rise = np.where(share > 0, ordered[above] - ordered[below], 0.0)
+        return np.asarray(ordered[below] + share * rise)
+
+    # Sums rise with the position, along straight lines between draws: halved until doubles end.
+    for _ in range(60):
+        middle = (low + high) / 2
+        if points(middle).sum() < total:
+            low = middle
+        else:
+            high = middle
+    return points(high)

@@ -13,7 +13,15 @@ import pandas as pd
 
 from mse.answer.method import Method
 from mse.answer.shown import Result, Section, layout, persons, share, span
-from mse.bayes.base import BayesianFit, Chains, Undetermined, announce, diagnose, warn_of
+from mse.bayes.base import (
+    BayesianFit,
+    Chains,
+    Undetermined,
+    announce,
+    at_one_quantile,
+    diagnose,
+    warn_of,
+)
 from mse.bayes.pooled_posterior import Layout, lay_out
 from mse.core.pooled import (
     LARGEST_MEAN,
@@ -206,7 +214,7 @@ DIAGNOSED = 20
 MANY_DIVERGING = 0.005
 #: Smallest numbers of draws that a sampler adapts in, and that diagnostics make sense of.
 FEWEST = {"draws": 50, "tune": 100, "chains": 1}
-SAMPLERS = ("nutpie", "pymc")
+SAMPLERS = ("interwoven", "nutpie", "pymc")
 
 
 @dataclass(frozen=True)
@@ -236,15 +244,16 @@ class PooledLogLinear:
         The same of effects of pairs between levels.
     size_variation : float, default 2.0
         The same of log sizes.
-    sampler : {"nutpie", "pymc"}, default "nutpie"
-        Whose No-U-Turn sampler draws. PyMC's takes some ten times as long.
+    sampler : {"interwoven", "nutpie", "pymc"}, default "interwoven"
+        The No-U-Turn sampler of the library, which draws spreads anew after each trajectory; or that of nutpie
+        or PyMC, which do not. PyMC's takes some ten times as long.
     draws : int, default 1500
         Draws of each chain.
-    tune : int, default 1000
+    tune : int, default 500
         Draws before those, in which the sampler adapts.
     chains : int, default 4
         Chains, from over-dispersed starts, in parallel.
-    target_accept : float, default 0.9
+    target_accept : float, default 0.8
         Acceptance that the step size is adapted to.
     seed : int, default 1
         Equal settings give equal answers on one machine; draws differ between processors.
@@ -294,17 +303,19 @@ class PooledLogLinear:
     variation: float = 0.7
     dependence_variation: float = 0.3
     size_variation: float = 2.0
-    sampler: Literal["nutpie", "pymc"] = "nutpie"
+    sampler: Literal["interwoven", "nutpie", "pymc"] = "interwoven"
     draws: int = 1500
-    tune: int = 1000
+    tune: int = 500
     chains: int = 4
-    target_accept: float = 0.9
+    target_accept: float = 0.8
     seed: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", (float(self.rate[0]), float(self.rate[1])))
         if self.sampler not in SAMPLERS:
-            raise ModelError(f"sampler={self.sampler!r} is not known; expected 'nutpie' or 'pymc'.")
+            raise ModelError(
+                f"sampler={self.sampler!r} is not known; expected 'interwoven', 'nutpie' or 'pymc'."
+            )
         mean, sd = self.rate
         if not (abs(mean) < inf and 0 < sd < inf):
             raise ModelError(
@@ -440,6 +451,9 @@ class PooledLogLinearFit(BayesianFit):
     @property
     def _observed_by_stratum(self) -> IntArray:
         return whole_persons(self._persons.expected)
+
+    def _points(self, total: float, hidden: FloatArray) -> FloatArray:
+        return at_one_quantile(total, hidden)
 
     def _totals_by_stratum(self) -> FloatArray:
         # Persons whose stratum is not known are in another one in each draw.

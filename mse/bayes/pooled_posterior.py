@@ -9,13 +9,15 @@ import warnings
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from mse._notice import in_notebook
+from mse._progress import track
 from mse.core.pooled import Parameters, Pooled, Prior, density, log_posterior
+from mse.core.pooled_chain import advance, begin
 from mse.errors import ModelError
 from mse.loglinear.partly_known import is_vague, look_at
 
@@ -126,7 +128,7 @@ def _of_sizes(persons: FloatArray, steps: FloatArray) -> tuple[float, FloatArray
 #: Fewest persons of a stratum whose expected number in sight is sampled itself.
 CENTERED_FROM = 3.0
 #: Standard deviations that the spread of sizes, log scale, may be below a first guess of it.
-RESERVE = 8.0
+RESERVE = 16.0
 #: Smallest guess of that spread.
 LEAST_SPREAD = 0.05
 #: Prior standard deviation of the level of persons in sight, log scale: a factor of 50 either way.
@@ -195,6 +197,7 @@ def lay_out(estimator: _Settings, table: CaptureTable) -> Layout:
     width = np.where(expected >= many, 1 / np.sqrt(expected + 1), 0.0)
     lists = range(table.n_lists)
     bits = [1 << (table.n_lists - 1 - k) for k in lists]
+    effects = np.asarray([*bits, *(bits[i] + bits[j] for i, j in combinations(lists, 2))])
     data = Pooled(
         shape=np.full(table.n_lists, 2, dtype=np.int64),
         counts=counts,
@@ -206,7 +209,7 @@ def lay_out(estimator: _Settings, table: CaptureTable) -> Layout:
         steps=steps,
         sized=sized,
         deviating=np.asarray([len(table.covariates) > 1]),
-        cells=np.asarray([*bits, *(bits[i] + bits[j] for i, j in combinations(lists, 2))]),
+        cells=effects,
         rate_prior=np.asarray(estimator.rate, dtype=np.float64),
         first_box=seen.observations.first,
         boxes=places.astype(np.int64),
@@ -214,6 +217,7 @@ def lay_out(estimator: _Settings, table: CaptureTable) -> Layout:
         high=np.ascontiguousarray(seen.observations.high),
         kind=kind,
         n_kinds=np.asarray([n_kinds]),
+        sums=counts @ ((np.arange(n_cells)[:, None] & effects) == effects).astype(np.float64),
     )
     names, scales = zip(*_scales(estimator, table, data), strict=True)
     return Layout(data, _prior(data, np.asarray(scales), expected), names)
@@ -392,6 +396,8 @@ def _operation(layout: Layout) -> Any:
 
 # Samplers of the posterior of `PooledLogLinear`: nutpie's and PyMC's No-U-Turn sampler ------------
 
+#: Draws that a chain makes before it waits for the others, and can be interrupted.
+TOGETHER = 25
 #: Chains start within this distance of the middle of the prior, in each coordinate.
 JITTER = 1.0
 
@@ -410,7 +416,7 @@ def sample(estimator: _Settings, layout: Layout) -> Sampled:
     estimator: settings
     layout: table and settings as arrays
     """
-    run = _with_nutpie if estimator.sampler == "nutpie" else _with_pymc
+    run = _SAMPLERS[estimator.sampler]
     seed = int(np.random.SeedSequence(estimator.seed).generate_state(1)[0])
     return run(estimator, layout, seed)
 
@@ -421,6 +427,49 @@ def _shown() -> bool:
 
 def _cores(estimator: _Settings) -> int:
     return min(estimator.chains, os.cpu_count() or 1)
+
+
+def _interwoven(estimator: _Settings, layout: Layout, seed: int) -> Sampled:
+    """Move the chains of `mse.core.pooled_chain` on side by side: compiled code needs no lock."""
+    import joblib
+
+    streams = [
+        np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(estimator.chains)
+    ]
+    states = [begin(_start(layout, rng), estimator.tune) for rng in streams]
+    shape = (estimator.chains, estimator.tune + estimator.draws)
+    # The warm-up is overwritten: only its last round is held.
+    points, stats = np.zeros((shape[0], estimator.draws, layout.dimension)), np.zeros((*shape, 2))
+    spare = np.zeros((shape[0], TOGETHER, layout.dimension))
+
+    def move(chain: int, start: int, stop: int) -> None:
+        warming = start < estimator.tune
+        kept = (
+            spare[chain, : stop - start]
+            if warming
+            else points[chain, start - estimator.tune : stop - estimator.tune]
+        )
+        advance(
+            streams[chain],
+            *states[chain],
+            layout.prior,
+            layout.data,
+            estimator.target_accept,
+            kept,
+            stats[chain, start:stop],
+        )
+
+    cuts = [
+        *range(0, estimator.tune, TOGETHER),
+        *range(estimator.tune, shape[1], TOGETHER),
+        shape[1],
+    ]
+    rounds = [*pairwise(cuts)]
+    with joblib.Parallel(n_jobs=_cores(estimator), require="sharedmem") as parallel:
+        for span in track(rounds, len(rounds), "PooledLogLinear"):
+            parallel(joblib.delayed(move)(chain, *span) for chain in range(shape[0]))
+    drawn = stats[:, estimator.tune :]
+    return Sampled(points, drawn[:, :, 0] > 0, drawn[:, :, 1])
 
 
 def _with_nutpie(estimator: _Settings, layout: Layout, seed: int) -> Sampled:
@@ -505,3 +554,10 @@ def _with_pymc(estimator: _Settings, layout: Layout, seed: int) -> Sampled:
     points = np.concatenate([found["level"], logs, y, found["r"]], axis=2)
     diverging = np.asarray(trace.sample_stats["diverging"].values, dtype=np.bool_)
     return Sampled(points, diverging, np.asarray(trace.sample_stats["n_steps"].values, np.float64))
+
+
+_SAMPLERS: dict[str, Callable[[Any, Layout, int], Sampled]] = {
+    "interwoven": _interwoven,
+    "nutpie": _with_nutpie,
+    "pymc": _with_pymc,
+}

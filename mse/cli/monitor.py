@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -101,6 +101,22 @@ StillToCome: TypeAlias = Annotated[
         "--not-in", help="With --as-of: a list that is not in yet, care=2015; may be repeated."
     ),
 ]
+Place: TypeAlias = Annotated[
+    str | None, typer.Option(help="Column of the place: figures, ranks and candidates of each.")
+]
+Regions: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="CSV or Parquet file with columns for the place and its region."),
+]
+Estimated: TypeAlias = Annotated[
+    Literal["pooled", "joint"] | None,
+    typer.Option(
+        help="Places borrow from each other, or one search over all; by default as thin as they are."
+    ),
+]
+ShowPlaces: TypeAlias = Annotated[
+    bool, typer.Option("--places", help="With --format csv: the places, not the figures.")
+]
 ShowChanges: TypeAlias = Annotated[
     bool, typer.Option("--changes", help="With --format csv: the changes, not the figures.")
 ]
@@ -122,6 +138,12 @@ DriversOf: TypeAlias = Annotated[
 ]
 
 
+_NO_PLACES = (
+    "--places shows the places: expected --place COLUMN, and no --disclosure. Under rules name the column in "
+    "--groups, by which figures are protected."
+)
+
+
 @takes_table
 def monitor_command(
     source: Source = "-",
@@ -129,6 +151,9 @@ def monitor_command(
     reading: Mapping[str, Any],
     period: Period = None,
     groups: Groups = None,
+    place: Place = None,
+    regions: Regions = None,
+    estimator: Estimated = None,
     covariates: Further = None,
     inhabitants: Inhabitants = None,
     model: Model = None,
@@ -149,6 +174,7 @@ def monitor_command(
     level: Level = 0.95,
     form: OutputFormat = Form.text,
     changes: ShowChanges = False,
+    show_places: ShowPlaces = False,
     disclosure: DisclosureOption = None,
     private: Private = None,
     output: Output = None,
@@ -169,7 +195,7 @@ def monitor_command(
         rules = rules_asked(disclosure)
         bundle = bundle_for(rules, private)
         named = names_in(groups)
-        further = [*names_in(covariates), *([scope_column] if scope_column else [])]
+        further = [*names_in(covariates), *filter(None, (scope_column, place))]
         trends = _trends(trend)
         _check_drivers(drivers, named, rules, form, changes=changes)
         period = _period(period, reading)
@@ -189,11 +215,13 @@ def monitor_command(
                 each,
                 period,
                 named,
-                _model(model, criterion, trends),
+                _model(model, criterion, trends) or estimator,
                 replicates,
                 its_seed,
                 rates=rates,
                 level=level,
+                place=place,
+                regions=None if regions is None else frame_of(regions, command=True),
                 scope=_scope(table, period, scope_break) if scope_column is None else scope_column,
                 group_rules=_group_rules(table, period, group_rule),
                 across_scopes=across_scopes,
@@ -207,7 +235,9 @@ def monitor_command(
         shown = released(found, rules, table=table)
         if bundle is not None and rules is not None:
             bundle.with_run(shown.to_dict(), rules, table, seed)
-        text = _text(shown, form, changes=changes)
+        if show_places and (place is None or rules is not None):
+            raise ModelError(_NO_PLACES)
+        text = _text(shown, form, changes=changes, places=show_places)
         if len(monitors) > 1 and form is Form.text:
             text = f"{text.rstrip()}\n\n{revisions(monitors).summary()}"
         write(text if drivers is None else _driven(found, table, drivers, form), output)
@@ -382,9 +412,11 @@ def _group_rules(
     return found
 
 
-def _text(found: Monitor, form: Form, *, changes: bool) -> str:
+def _text(found: Monitor, form: Form, *, changes: bool, places: bool) -> str:
     if form is Form.json:
         return found.to_json()
+    if form is Form.csv and places and found.places is not None:
+        return csv_text(found.places.to_frame())
     if form is Form.csv:
         return csv_text(found.all_changes() if changes else found.to_frame())
-    return found.summary()
+    return "\n\n".join(each.summary() for each in (found, found.places) if each is not None)

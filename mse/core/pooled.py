@@ -62,6 +62,7 @@ class Pooled(NamedTuple):
         `mse.core.partly_known.Observations`, cells in the order of `counts`; and the kind of record
         of each by the entries it lacks, fully known ones being 0
     n_kinds: (1,), kinds of records whose shares are parameters; 1 where they do not matter
+    sums: (S, P), persons of `counts` on each single list, and on each pair, whatever else
     """
 
     shape: IntArray
@@ -82,6 +83,7 @@ class Pooled(NamedTuple):
     high: IntArray
     kind: IntArray
     n_kinds: IntArray
+    sums: FloatArray
 
 
 class Parameters(NamedTuple):
@@ -383,6 +385,14 @@ def _weights(theta, cells, shape, observable, logs, e):  # type: ignore[no-untyp
 
 
 @kernel(error_model="numpy")
+def usual_coverage(effects, data, logs, common):  # type: ignore[no-untyped-def]
+    """Log pi of the common effects where all lists operate; `common` receives the shares, `logs` is overwritten."""
+    anywhere = np.ones(common.size, dtype=np.bool_)
+    anywhere[0] = False
+    return _weights(effects.common, data.cells, data.shape, anywhere, logs, common)[1]
+
+
+@kernel(error_model="numpy")
 def log_means(point, data, effects, cells):  # type: ignore[no-untyped-def]
     """Work out the log means of all cells.
 
@@ -393,10 +403,7 @@ def log_means(point, data, effects, cells):  # type: ignore[no-untyped-def]
     Returns float, the log pi of the common effects where all lists operate
     """
     n_cells = cells.logs.shape[1]
-    anywhere = np.ones(n_cells, dtype=np.bool_)
-    anywhere[0] = False
-    spare = np.zeros(n_cells)
-    usual = _weights(effects.common, data.cells, data.shape, anywhere, spare, cells.common)[1]
+    usual = usual_coverage(effects, data, np.zeros(n_cells), cells.common)
     for s in range(cells.u.size):
         log_seen, cells.coverage[s] = _weights(
             effects.theta[s],
@@ -486,20 +493,70 @@ def _stratum_back(completed, persons, by_coverage, coverage, shares, observable,
 
 
 @kernel(error_model="numpy")
-def density(point, data, gradient):  # type: ignore[no-untyped-def]
-    """Log likelihood plus the log prior of sizes, but for constants, and its gradient.
+def _history_weights(theta, cells, sums, w):  # type: ignore[no-untyped-def]
+    """Write exp(x(c)'theta) of every history, as products; returns the sum of theta times the sums of counts."""
+    value = 0.0
+    for c in range(w.size):
+        w[c] = 1.0
+    for j in range(theta.size):
+        w[cells[j]] = np.exp(theta[j])
+        value += sums[j] * theta[j]
+    bit = 1
+    while bit < w.size:
+        for c in range(w.size):
+            if c & bit:
+                w[c] *= w[c ^ bit]
+        bit <<= 1
+    return value
 
-    The priors of ``level``, ``scales`` and ``z`` are not in it.
 
-    point: Parameters, where
-    data: Pooled, what is known
-    gradient: Parameters, zeros; receives the gradient
+@kernel(error_model="numpy")
+def _completely_known(point, data, effects, usual, slope, gradient):  # type: ignore[no-untyped-def]
+    """Do what `_partly_known` does for data without counts over sets of cells: no log of a cell is needed.
+
+    The weights of the histories of a stratum are products of the exponentials of its effects, and counts enter
+    by their sums over lists and pairs.
     """
     n_strata, n_cells = data.counts.shape
-    effects, slope, cells = make_effects(data), make_effects(data), make_cells(data)
-    completed = data.counts.copy()
+    n_effects, tau = data.cells.size, point.scales[0]
+    value, w = 0.0, np.empty(n_cells)
+    for s in range(n_strata):
+        value += _history_weights(effects.theta[s], data.cells, data.sums[s], w)
+        seen, everything, persons = 0.0, 0.0, 0.0
+        for c in range(n_cells):
+            everything += w[c]
+            persons += data.counts[s, c]
+            if data.observable[s, c]:
+                seen += w[c]
+        coverage = np.log(seen / everything)
+        centered = data.width[s] > 0.0
+        location = point.level[0] - usual + effects.size[s]
+        if centered:
+            u = data.anchor[s] + data.width[s] * point.r[s]
+        else:
+            u = location + coverage + tau * point.r[s]
+        mass, away = np.exp(min(u, LARGEST_LOG)), (u - coverage - location) / tau
+        prior, by_location, by_tau, by_r = _size_slopes(away, tau, centered, persons - mass)
+        value += prior - mass + persons * (u - np.log(seen))
+        gradient.scales[0] += by_tau
+        gradient.r[s] += by_r * (data.width[s] if centered else 1.0)
+        gradient.level[0] += by_location
+        slope.size[s] = by_location
+        in_sight, anywhere = (persons - by_location) / seen, by_location / everything
+        for c in range(n_cells):
+            w[c] *= anywhere + (in_sight if data.observable[s, c] else 0.0)
+        superset_sum(w, data.shape)
+        for j in range(n_effects):
+            slope.theta[s, j] = data.sums[s, j] - w[data.cells[j]]
+    return value
+
+
+@kernel(error_model="numpy")
+def _partly_known(point, data, effects, slope, gradient):  # type: ignore[no-untyped-def]
+    """Log density but for priors, and slopes by the effects and sizes of strata."""
+    n_strata, n_cells = data.counts.shape
+    cells, completed = make_cells(data), data.counts.copy()
     kinds, by_kind = np.zeros(data.n_kinds[0]), np.zeros(data.n_kinds[0])
-    effects_of(point, data, effects)
     usual = log_means(point, data, effects, cells)
     log_shares(point.z, kinds)
     value = _complete(cells.logs.ravel(), data, kinds, completed.ravel(), by_kind)
@@ -533,13 +590,34 @@ def density(point, data, gradient):  # type: ignore[no-untyped-def]
         superset_sum(g, data.shape)
         for j in range(data.cells.size):
             slope.theta[s, j] = g[data.cells[j]]
+    return value
+
+
+@kernel(error_model="numpy")
+def density(point, data, gradient):  # type: ignore[no-untyped-def]
+    """Log likelihood plus the log prior of sizes, but for constants, and its gradient.
+
+    The priors of ``level``, ``scales`` and ``z`` are not in it.
+
+    point: Parameters, where
+    data: Pooled, what is known
+    gradient: Parameters, zeros; receives the gradient
+    """
+    effects, slope = make_effects(data), make_effects(data)
+    effects_of(point, data, effects)
+    spare, common = np.zeros(data.counts.shape[1]), np.zeros(data.counts.shape[1])
+    usual = usual_coverage(effects, data, spare, common)
+    if data.low.size == 0:
+        value = _completely_known(point, data, effects, usual, slope, gradient)
+    else:
+        value = _partly_known(point, data, effects, slope, gradient)
     # The log pi of the common effects is taken off every location.
     factor = np.exp(usual)
-    for c in range(n_cells):
-        g[c] = -gradient.level[0] * cells.common[c] * ((1.0 if c > 0 else 0.0) - factor)
-    superset_sum(g, data.shape)
+    for c in range(common.size):
+        spare[c] = -gradient.level[0] * common[c] * ((1.0 if c > 0 else 0.0) - factor)
+    superset_sum(spare, data.shape)
     for j in range(data.cells.size):
-        slope.common[j] = g[data.cells[j]]
+        slope.common[j] = spare[data.cells[j]]
     effects_back(point, data, slope, gradient)
     return value
 
@@ -605,7 +683,8 @@ class Populations(NamedTuple):
 
 
 @kernel(error_model="numpy")
-def _parameters(x, prior):  # type: ignore[no-untyped-def]
+def parameters(x, prior):  # type: ignore[no-untyped-def]
+    """Take a point of a sampler apart, into what `density` takes."""
     cuts = prior.cuts
     scales = np.zeros(cuts[1] - cuts[0])
     for i in range(scales.size):
@@ -613,12 +692,12 @@ def _parameters(x, prior):  # type: ignore[no-untyped-def]
     z = x[cuts[1] : cuts[2]].copy()
     for i in range(z.size):
         if prior.degree[i] > 0.0:
-            z[i] *= np.exp(-_log_width(x, prior, i))
+            z[i] *= np.exp(-log_width(x, prior, i))
     return Parameters(x[: cuts[0]], scales, z, x[cuts[2] :])
 
 
 @kernel(error_model="numpy")
-def _log_width(x, prior, i):  # type: ignore[no-untyped-def]
+def log_width(x, prior, i):  # type: ignore[no-untyped-def]
     """Log of y over z."""
     scale = prior.owner[i]
     away = max(min(x[prior.cuts[0] + scale] - prior.usual[scale], LARGEST_LOG), -LARGEST_LOG)
@@ -635,7 +714,7 @@ def log_posterior(x, prior, data, gradient):  # type: ignore[no-untyped-def]
     gradient: float64 array, receives the gradient
     """
     cuts = prior.cuts
-    point = _parameters(x, prior)
+    point = parameters(x, prior)
     for i in range(x.size):
         gradient[i] = 0.0
     slopes = Parameters(
@@ -660,7 +739,7 @@ def log_posterior(x, prior, data, gradient):  # type: ignore[no-untyped-def]
         gradient[at] -= z
         if prior.degree[i] > 0.0:
             # A larger scale makes z smaller at the same y, and y more dispersed.
-            width, scale = _log_width(x, prior, i), cuts[0] + prior.owner[i]
+            width, scale = log_width(x, prior, i), cuts[0] + prior.owner[i]
             value -= width
             gradient[scale] -= prior.degree[i] * (z * gradient[at] + 1.0)
             gradient[at] *= np.exp(-width)
@@ -741,7 +820,7 @@ def _populations(rng, points, prior, data, drawn, seen):  # type: ignore[no-unty
     kinds = np.zeros(data.n_kinds[0])
     n_strata, n_cells = data.counts.shape
     for m in range(points.shape[0]):
-        point = _parameters(points[m], prior)
+        point = parameters(points[m], prior)
         effects_of(point, data, effects)
         log_means(point, data, effects, cells)
         log_shares(point.z, kinds)
@@ -778,7 +857,7 @@ def populations(
 @kernel(error_model="numpy")
 def _common(points, prior, data, out):  # type: ignore[no-untyped-def]
     for m in range(points.shape[0]):
-        common_effects(_parameters(points[m], prior), data, out[m])
+        common_effects(parameters(points[m], prior), data, out[m])
 
 
 def common_coefficients(points: FloatArray, prior: Prior, data: Pooled) -> FloatArray:
@@ -792,7 +871,7 @@ def common_coefficients(points: FloatArray, prior: Prior, data: Pooled) -> Float
 def _means(points, prior, data, means):  # type: ignore[no-untyped-def]
     effects, cells = make_effects(data), make_cells(data)
     for m in range(points.shape[0]):
-        point = _parameters(points[m], prior)
+        point = parameters(points[m], prior)
         effects_of(point, data, effects)
         log_means(point, data, effects, cells)
         for s in range(means.shape[1]):

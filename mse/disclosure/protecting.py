@@ -44,6 +44,7 @@ from mse.leaning import Leaning
 from mse.loglinear import LogLinear
 from mse.messages import Message
 from mse.monitoring.draws import PER, Figure, JointDraws
+from mse.monitoring.places import Places
 from mse.monitoring.result import Cell, Monitor
 from mse.words.monitors import SUPPRESSED
 
@@ -796,6 +797,24 @@ def protect_monitor(
     return monitor_with(monitor, publish(book.cells(), rules), table=table)
 
 
+def by_place(places: Places) -> Monitor:
+    """Make a monitor of which the places are a group, and nothing else is reported, as rules protect it.
+
+    Ranks do not leave: they follow from the counts of all places, those that may not be shown among them. Nor do
+    figures of regions, which with those of their places would tell a place that is not shown.
+    """
+    monitor, note = cast("Monitor", places.monitor), Message("places.withheld")
+    notes = (*monitor.notes, note)
+    return replace(
+        monitor,
+        group_names=(places.name,),
+        place=None,
+        regions=FrozenDict(),
+        placed=None,
+        notes=notes,
+    )
+
+
 def monitor_with(
     monitor: Monitor, publication: Publication, *, table: CaptureTable | None = None
 ) -> ProtectedMonitor:
@@ -830,13 +849,18 @@ def monitor_with(
         ),
         inhabitants=monitor.inhabitants,
         warnings=_told(monitor.warnings, publication.rules),
-        notes=_told(monitor.notes, publication.rules),
+        notes=_told((*monitor.notes, *_without_places(monitor)), publication.rules),
         late=late_shown(monitor.late, cells, publication.rules),
         publication=publication,
         shown=FrozenDict(cells),
         between=FrozenDict(_changes(monitor, cells, publication.rules)),
         conditional=conditional,
     )
+
+
+def _without_places(monitor: Monitor) -> tuple[Message, ...]:
+    """Say that figures of places do not leave with those of everybody."""
+    return () if monitor.place is None else (Message("places.left_out"),)
 
 
 def _told(texts: Iterable[str], rules: Rules) -> tuple[str, ...]:
@@ -1021,14 +1045,14 @@ def protect(thing: PopulationEstimate, rules: Rules, **options: Any) -> Populati
 @overload
 def protect(thing: Comparison, rules: Rules, **options: Any) -> Comparison: ...
 @overload
-def protect(thing: Monitor, rules: Rules, **options: Any) -> Monitor: ...
+def protect(thing: Monitor | Places, rules: Rules, **options: Any) -> Monitor: ...
 def protect(thing: object, rules: Rules, **options: Any) -> object:
     """Make something fit to leave.
 
     Parameters
     ----------
-    thing : CaptureTable, PopulationEstimate, Comparison, Monitor or DataFrame of counts
-        What is to leave.
+    thing : CaptureTable, PopulationEstimate, Comparison, Monitor, Places or DataFrame of counts
+        What is to leave. Of places a monitor by place leaves, without ranks and regions.
     rules : Rules
         What is to be protected.
     **options
@@ -1066,9 +1090,11 @@ def protect(thing: object, rules: Rules, **options: Any) -> object:
             return protect_comparison(thing, rules, **options) if rules.active else thing
         case Monitor():
             return protect_monitor(thing, rules, **options) if rules.active else thing
+        case Places():
+            return protect_monitor(by_place(thing), rules, **options) if rules.active else thing
     raise ModelError(
         f"{type(thing).__name__} cannot be protected: expected a CaptureTable, PopulationEstimate, "
-        "Comparison, Monitor or a DataFrame of counts. Of a fit, protect its population."
+        "Comparison, Monitor, its places or a DataFrame of counts. Of a fit, protect its population."
     )
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _UNKNOWN = Message("withheld.remark")
 #: Fields of messages that say what was asked for, not what was found.
 _ASKED = frozenset({"least", "level", "most", "usual", "within"})
+#: Remarks that name the strata in which nobody is registered.
+_EMPTY = frozenset({"nobody.registered", "nobody.in_strata"})
 #: Remarks whose being there at all says how small an overlap is, or that say nothing without their numbers.
 _SILENT = frozenset(
     f"remark.{name}"
@@ -50,8 +52,11 @@ def withheld_from(text: str, rules: Rules) -> str:
     if not text:
         return ""
     said = [each if catalogue_of(SOURCE).knows(each) else _UNKNOWN for each in sentences_of(text)]
-    parts = (part for each in said if isinstance(each, Message) for part in each.parts())
-    if rules.unsafe(0) and any(part.key.startswith("nobody.") for part in parts):
+    keys = {part.key for each in said if isinstance(each, Message) for part in each.parts()}
+    # A stratum that is empty may be suppressed for the sake of others, also where zeros are safe.
+    if keys & _EMPTY and rules.suppresses:
+        return Message("withheld.empty")
+    if rules.unsafe(0) and any(key.startswith("nobody.") for key in keys):
         return Message("withheld.empty")
     return joined(*map(_withheld, said))
 

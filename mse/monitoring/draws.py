@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from mse._typing import FrozenDict
-from mse.answer.intervals import TOO_FEW, holding, order_quantile
+from mse.answer.intervals import GIVEN_MODEL, TOO_FEW, holding, order_quantile
 from mse.answer.population import Strata, joint_limit, joint_status
 from mse.data.checks import Problems, listed, near
 from mse.errors import ModelError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Estimator
     from mse.bayes.heterogeneity import HeterogeneousLogLinear
+    from mse.bayes.pooled import PooledLogLinearFit
     from mse.data.table import CaptureTable
 
 
@@ -81,6 +82,7 @@ class JointDraws:
     alike: JointDraws | None = None  # that take people for alike, where these allow for others
     # (m, S) persons registered in the end, in each of the tables that a nowcast completed.
     registered: FloatArray | None = None
+    pooled: bool = False  # whether strata borrow from each other
 
     def __post_init__(self) -> None:
         self.totals.setflags(write=False)
@@ -139,7 +141,12 @@ def merged_draws(found: Sequence[JointDraws], registered: CaptureTable) -> Joint
     in_the_end = np.array([one.observed for one in each], dtype=np.float64)
     if not alike:
         return JointDraws(
-            population, strata, np.concatenate(drawn), first.given, registered=in_the_end
+            population,
+            strata,
+            np.concatenate(drawn),
+            first.given,
+            registered=in_the_end,
+            pooled=first.pooled,
         )
     bare = merged_draws([one.alike or one for one in found], registered)
     return JointDraws(population, strata, np.concatenate(drawn), first.given, bare, in_the_end)
@@ -204,6 +211,23 @@ def _as_registered(
             each for each in population.warnings if getattr(each, "key", "") not in _OF_ONE_TABLE
         ),
     )
+
+
+def posterior_draws(fit: PooledLogLinearFit) -> JointDraws:
+    """Take the draws of all strata together from a posterior.
+
+    Points of strata add up to those of their sums; see `mse.bayes.base.at_one_quantile`.
+    """
+    population = fit.population
+    strata, draws = population.strata, population.stratum_draws
+    if strata is None or draws is None:
+        raise ModelError(
+            f"{fit.estimator!r} gives no estimates by place and period. {population.reason}"
+        )
+    totals = draws.to_numpy(np.float64).copy()
+    # A posterior takes its model for granted, as do replicates of one.
+    given = population.interval_given or GIVEN_MODEL
+    return JointDraws(population, strata, totals, given, pooled=True)
 
 
 # Inhabitants by period and group, from what the user has ------------------------------------------

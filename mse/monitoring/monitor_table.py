@@ -8,12 +8,14 @@ from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, TOO_FEW, check_level
+from mse.bayes.base import observed_by_stratum
+from mse.bayes.pooled import PooledLogLinear
 from mse.comparing import default_estimator
 from mse.data.checks import near
 from mse.data.datasets import table_from
@@ -25,9 +27,11 @@ from mse.monitoring.draws import (
     from_then_on,
     joint_draws,
     merged_draws,
+    posterior_draws,
     read_inhabitants,
     scopes_of,
 )
+from mse.monitoring.places import read_regions
 from mse.monitoring.result import GroupRule, Late, LatePeriod, Monitor, check_names
 from mse.nowcasting import Nowcast, foreseen
 from mse.resampling import bootstrap
@@ -39,12 +43,15 @@ if TYPE_CHECKING:
     from mse.answer.protocols import Estimator
     from mse.bayes.heterogeneity import HeterogeneousLogLinear
     from mse.comparing import Criterion
+    from mse.data.placing import PlacedRecords
     from mse.data.table import CaptureTable
     from mse.loglinear import LogLinearSearch
     from mse.monitoring.draws import JointDraws
     from mse.redrawing import Resampling
 
 
+#: Registered persons of a stratum below which it is thin.
+THIN = 50
 #: Lists from which on all pairs of them are in every model. With three lists that is the saturated model,
 #: which rests on the few persons who are on all three, and against which nothing can be tested.
 KEPT_PAIRS_LISTS = 4
@@ -93,6 +100,9 @@ def said_of_models(table: CaptureTable, choice: Choice, period: str) -> Iterator
     from mse.loglinear.search_fit import CRITERION_NAMES, LogLinearSearch
 
     search = choice.estimator
+    if isinstance(search, PooledLogLinear):
+        yield Message("places.pooled")
+        yield Message("places.alike")
     if not isinstance(search, LogLinearSearch) or not search.keep:
         return
     changing = [name for name in table.lists if f"{name}*{period}" in search.keep]
@@ -137,10 +147,13 @@ def monitor(
     table: CaptureTable | Nowcast,
     period: str = "year",
     groups: Sequence[str] = (),
-    estimator: Estimator | None = None,
+    estimator: Estimator | Literal["pooled", "joint"] | None = None,
     replicates: int = 1000,
     seed: Seed = None,
     *,
+    place: str | None = None,
+    regions: Any = None,
+    placed: PlacedRecords | None = None,
     criterion: Criterion = "bic",
     trend: Mapping[str, int] | None = None,
     rates: Any = None,
@@ -169,14 +182,23 @@ def monitor(
         The covariate that is the period; its levels are in order of time.
     groups : sequence of str
         Covariates by which to report, each by itself and by period.
-    estimator : Estimator, optional
-        Of lists and covariates together. By default a stepwise search by BIC among models that have all
-        pairs of lists, where there are four lists or more, and in which every list may reach another
-        share of the population in each period, see the notes.
+    estimator : Estimator or {"joint", "pooled"}, optional
+        Of lists and covariates together. By default ``"joint"``, a stepwise search by BIC among models that have
+        all pairs of lists, where there are four lists or more, and in which every list may reach another share of
+        the population in each period, see the notes. With places of which half have fewer than 50 registered
+        persons in a period ``"pooled"``, `PooledLogLinear`: every place borrows from the others.
     replicates : int, default 1000
-        Bootstrap replicates. A search chooses its model again in each of them.
+        Bootstrap replicates. A search chooses its model again in each of them. Of `PooledLogLinear` the draws of
+        its posterior are taken, and nothing is repeated.
     seed : int or numpy.random.Generator, optional
         The same seed gives the same figures.
+    place : str, optional
+        The covariate that holds the places. ``.places`` then has figures, rates and ranks of each, with candidates
+        for those that have most.
+    regions : mapping or data frame, optional
+        The region of each place, ``{"Utrecht": "Midden"}``, or a frame with columns for the place and ``region``.
+    placed : PlacedRecords, optional
+        What `mse.place_records` made of persons registered in several places: places then say how those count.
     criterion : {"bic", "aic", "aicc", "pvalue"}, default "bic"
         Criterion of the default search.
     trend : mapping of str to int, optional
@@ -269,8 +291,8 @@ def monitor(
             f"The nowcast is by {nowcast.period}, and period={period!r}: expected the same."
         )
     names = (groups,) if isinstance(groups, str) else tuple(groups)
-    check_names(period, names, table.covariates)
-    if isinstance(scope, str) and scope in names:
+    check_names(period, (*names, *(() if place is None else (place,))), table.covariates)
+    if isinstance(scope, str) and scope in (*names, place):
         raise ModelError(
             f"{scope!r} is a group and the scope: expected one of them. A scope describes a {period}, "
             "not a group of persons."
@@ -281,27 +303,33 @@ def monitor(
     scopes = scopes_of(table, period, scope)[1]
     table, *tables = (scopes_of(each, period, scope)[0] for each in (table, *completed))
     tables = tables or [table]
-    if estimator is None:
-        choice = default_choice(tables[0], period, criterion, trend)
-    elif criterion != "bic" or trend:
+    if place is None and (regions is not None or placed is not None):
         raise ModelError(
-            f"estimator={estimator!r} is given, and criterion or trend of the default search as well; leave "
-            "them out, or set them in the estimator."
+            "`regions` and `placed` are of places: name the covariate that holds them, place='municipality'."
         )
-    else:
-        choice = Choice(estimator)
+    within = {} if place is None else read_regions(regions, table.covariates[place], place)
+    choice = _choice(tables[0], period, place, estimator, criterion, trend, seed)
     chosen = choice.estimator
-    allowed = estimator is None if heterogeneity is None else heterogeneity
-    size = replicates if len(tables) == 1 else max(math.ceil(replicates / len(tables)), TOO_FEW)
-    run = partial(
-        bootstrap, replicates=size, resampling=resampling, n_jobs=n_jobs, progress=progress
-    )
-    joints = [
-        joint_draws(run(chosen, each, seed=its, checkpoint=where), chosen, each, allowed)
-        for each, its, where in _tasks(tables, seed, checkpoint)
-    ]
+    allowed = estimator in (None, "joint") if heterogeneity is None else heterogeneity
+    if isinstance(chosen, PooledLogLinear):
+        if heterogeneity not in (None, False):
+            raise ModelError(
+                "PooledLogLinear has no intervals that allow for people who differ within a place: leave out "
+                "`heterogeneity`, or take estimator='joint'."
+            )
+        joints = [posterior_draws(chosen.fit(each)) for each in tables]
+    else:
+        size = replicates if len(tables) == 1 else max(math.ceil(replicates / len(tables)), TOO_FEW)
+        run = partial(
+            bootstrap, replicates=size, resampling=resampling, n_jobs=n_jobs, progress=progress
+        )
+        joints = [
+            joint_draws(run(chosen, each, seed=its, checkpoint=where), chosen, each, allowed)
+            for each, its, where in _tasks(tables, seed, checkpoint)
+        ]
     joint = joints[0] if len(joints) == 1 else merged_draws(joints, table)
     told = () if nowcast is None else nowcast.warnings
+    reported = (period, *names, *(() if place is None else (place,)))
     return Monitor(
         period,
         names,
@@ -315,8 +343,11 @@ def monitor(
             *told,
             *_warnings(chosen, period, scopes, across_scopes, ruled),
         ),
-        (*said_of_models(tables[0], choice, period), *_summed(table, (period, *names))),
+        (*said_of_models(tables[0], choice, period), *_summed(table, reported)),
         ruled,
+        place,
+        FrozenDict(within),
+        placed,
         late=None if nowcast is None else late_of(nowcast, joints, level),
     )
 
@@ -358,6 +389,48 @@ def _later(nowcast: Nowcast, joints: Sequence[JointDraws], period: Level, level:
     return Figure(*foreseen(np.array(totals), level))
 
 
+def _choice(
+    table: CaptureTable,
+    period: str,
+    place: str | None,
+    estimator: Estimator | str | None,
+    criterion: Criterion,
+    trend: Mapping[str, int] | None,
+    seed: Seed,
+) -> Choice:
+    """Choose what estimates: what was named, or the usual one for such a table."""
+    asked = criterion != "bic" or trend
+    if estimator is None:
+        estimator = "pooled" if place is not None and not asked and is_thin(table) else "joint"
+    if estimator == "joint":
+        return default_choice(table, period, criterion, trend)
+    if asked:
+        raise ModelError(
+            f"estimator={estimator!r} is given, and criterion or trend of the default search as well; leave "
+            "them out, or set them in the estimator."
+        )
+    if estimator == "pooled":
+        drawn = np.random.default_rng(seed).integers(2**31)
+        return Choice(
+            PooledLogLinear(time=period, seed=seed if isinstance(seed, int) else int(drawn))
+        )
+    if isinstance(estimator, str):
+        raise ModelError(
+            f"estimator={estimator!r} is not known: expected 'joint', 'pooled' or an estimator."
+        )
+    return Choice(estimator)
+
+
+def is_thin(table: CaptureTable) -> bool:
+    """Whether half of the strata have too few registered persons for effects of their own."""
+    if table.margins is not None:
+        return False
+    if not table.is_complete:
+        # Where persons are known in part they are in no one stratum.
+        return table.n_observed < THIN * table.n_strata
+    return bool(np.median(observed_by_stratum(table)) < THIN)
+
+
 def _rules(
     table: CaptureTable, period: str, rules: Mapping[str, Mapping[Level, str]]
 ) -> Iterator[GroupRule]:
@@ -378,6 +451,11 @@ def _rules(
             named, table.covariates[period], f"`group_rules` of {key} name {{}}, which no {period}"
         )
         yield GroupRule(*groups[key], {when: f"{key}: {each}" for when, each in told.items()})
+
+
+def _changed(rule: GroupRule) -> Message:
+    """Say that the rules of one group changed."""
+    return Message("remark.rules_changed", rules=tuple(dict.fromkeys(rule.of.values())))
 
 
 def _summed(table: CaptureTable, reported: tuple[str, ...]) -> Iterator[str]:

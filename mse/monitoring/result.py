@@ -22,6 +22,7 @@ from mse.data.checks import listed, near
 from mse.errors import ModelError
 from mse.messages import Message, encode_messages
 from mse.monitoring.draws import PER, Figure, breaks_in, figure, holding_both
+from mse.monitoring.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, Level, Limit
     from mse.answer.population import PopulationEstimate, Strata
     from mse.answer.shown import Section
+    from mse.data.placing import PlacedRecords
     from mse.monitoring.draws import Inhabitants, JointDraws, ScopeBreaks
 
 
@@ -351,6 +353,9 @@ class Monitor(Result):
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what every model has that was searched, and what was summed over
     group_rules: tuple[GroupRule, ...] = ()  # of registration in single groups, where they changed
+    place: str | None = None  # covariate that holds the places, if it was named
+    regions: Mapping[Level, str] = FrozenDict()  # of each place
+    placed: PlacedRecords | None = None  # how persons in several places count
     late: Late | None = None  # what is still to come, where that was asked
 
     # Figures -----------------------------------------------------------------------------------
@@ -359,6 +364,11 @@ class Monitor(Result):
     def alike(self) -> Monitor:
         """The same with intervals that take people for alike, apart from what is modeled."""
         return self if self.joint.alike is None else replace(self, joint=self.joint.alike)
+
+    @cached_property
+    def places(self) -> Places | None:
+        """Figures and ranks by place; None unless places were asked for."""
+        return None if self.place is None else Places(self, self.place, self.regions, self.placed)
 
     @property
     def population(self) -> PopulationEstimate:
@@ -762,6 +772,8 @@ Registered: 120 persons. Estimated in total: between 202 and 297 persons, point 
         }
         if self.late is not None:
             data["late"] = self.late.to_dict()
+        if self.places is not None:
+            data["places"] = self.places.to_dict()
         data["messages"] = encode_messages(data)
         encoded: dict[str, Any] = jsonable(data)
         return encoded

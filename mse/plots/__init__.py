@@ -29,6 +29,7 @@ from mse.plots.densities import density, model_uncertainty, profile_likelihood
 from mse.plots.dependence import dependence_graph
 from mse.plots.driven import drivers
 from mse.plots.pairs import overlap_heatmap, upset
+from mse.plots.ranks import ranks
 from mse.plots.reached import reach
 from mse.plots.repeats import counts, ratios
 from mse.plots.scenarios import (
@@ -69,6 +70,7 @@ __all__ = [
     "predictive_check",
     "prior_sensitivity",
     "profile_likelihood",
+    "ranks",
     "ratios",
     "reach",
     "residuals",

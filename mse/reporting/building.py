@@ -42,6 +42,7 @@ from mse.reporting.parts.opening import (
     question,
 )
 from mse.reporting.parts.pictures import pictures
+from mse.reporting.parts.placed import placed, placed_further
 from mse.reporting.parts.quality import SCHEMES, quality_sections
 from mse.words.catalogue import language_of
 from mse.words.content import Inline, Report, inline
@@ -171,6 +172,7 @@ _SYNTHETIC = "SYNTHETIC: "
 _FRONT = (
     answer,
     monitored,
+    placed,
     driven,
     changed,
     question,
@@ -188,6 +190,7 @@ _APPENDIX = (
     graded,
     comparison,
     monitored_further,
+    placed_further,
     further_assumptions,
     diagnostics,
     sensitivity,

@@ -14,6 +14,7 @@ from mse.answer.population import PopulationEstimate
 from mse.bounding import DIFFERING, HIGHEST, Bounds, TippingPoints
 from mse.data.table import CaptureTable
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
+from mse.monitoring.places import TOP
 from mse.monitoring.result import columns
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio, model_range
 from mse.words.catalogue import SOURCE
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mse.driving import Drivers
     from mse.monitoring import Monitor
     from mse.monitoring.draws import Figure as Estimated
+    from mse.monitoring.places import Places
     from mse.reporting.context import Context, Counts, Group
 
 
@@ -450,6 +452,17 @@ def drivers_figure(context: Context, found: Drivers) -> Iterator[Block]:
     yield _figure(
         context, "drivers", svg, data, rows="; ".join(rows), first=found.first, last=found.last
     )
+
+
+def places_figure(context: Context, places: Places) -> Block:
+    """Draw the ranks of the places with most persons."""
+    from mse.plots import ranks
+
+    frame = places.ranking().rename(columns={places.name: "place"})
+    behind: list[Any] = frame.to_dict(orient="records")
+    names = context.say.listed(map(str, places.candidates()), MOST_NAMED)
+    svg = drawn(context, ranks, places)
+    return _figure(context, "ranks", svg, behind, top=TOP, names=names)
 
 
 # Sensitivity -------------------------------------------------------------------------------------

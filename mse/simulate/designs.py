@@ -16,11 +16,19 @@ from mse.data.readers import check_levels
 from mse.errors import InvalidTableError, ModelError
 from mse.messages import Message
 from mse.simulate import dutch
-from mse.simulate.cells import Cells, Margin, check_name, codes_of, rake, read_dependence
+from mse.simulate.cells import (
+    Cells,
+    Margin,
+    check_name,
+    codes_of,
+    member_of,
+    rake,
+    read_dependence,
+)
 from mse.simulate.dutch import COVARIATES, LISTS, YEARS, Study
 
 if TYPE_CHECKING:
-    from mse._typing import Level
+    from mse._typing import FloatArray, Level
 
 
 # What goes wrong between persons and their registrations, as settings -----------------------------
@@ -346,4 +354,134 @@ class Population:
         return Cells(tuple(self.lists), levels, rake(start, margins))
 
 
-Design: TypeAlias = Netherlands | Population
+@dataclass(frozen=True)
+class Places:
+    """Persons in many places over some years, where places differ in size and in how lists work.
+
+    Effects are normal on the log scale, and drawn once, with the `seed` of the design.
+
+    Parameters
+    ----------
+    lists : mapping of str to float
+        Share of the persons of a usual place on each list, for somebody on no other.
+    places : int, default 60
+        Number of places; they are called ``"place 01"`` and so on.
+    years : tuple of int, default (2021, 2022, 2023)
+        The years.
+    persons : float, default 12.0
+        Median of the persons of a place in a year.
+    spread : float, default 1.3
+        Standard deviation of the log sizes of places.
+    tail : float, optional
+        Degrees of freedom of a t distribution of log sizes, cut at 4 standard deviations: a few very large
+        places. By default they are normal.
+    variation : float, default 0.4
+        Standard deviation over places of the log odds of being on each list.
+    together : float, default 0.2
+        The same of all lists together: how visible a place's persons are.
+    dependence : mapping of str to float
+        Odds ratios between two lists, ``"police:care"``, in a usual place.
+    dependence_variation : float, default 0.15
+        Standard deviation over places of the log odds ratio of each pair of lists.
+    coupling : float, default 0.0
+        The same of all pairs together: in some places everything hangs together, as where registers refer to each
+        other.
+    yearly : float, default 0.1
+        Standard deviation of the step from one year to the next, of log sizes and of the log odds of each list.
+    local : float, default 0.2
+        The same of what one place has in one year by itself.
+    visible : float, default 1.0
+        A third of the persons has this odds ratio of being on any list against the others.
+    seed : int, default 1
+        Of the effects.
+    """
+
+    #: Name of this kind of world, and whom it is about.
+    kind: ClassVar[str] = "places"
+    description: ClassVar[str] = "persons of a synthetic population in many places"
+
+    lists: Mapping[str, float]
+    places: int = 60
+    years: tuple[int, ...] = (2021, 2022, 2023)
+    persons: float = 12.0
+    spread: float = 1.3
+    tail: float | None = None
+    variation: float = 0.4
+    together: float = 0.2
+    dependence: Mapping[str, float] = field(default_factory=FrozenDict)
+    dependence_variation: float = 0.15
+    coupling: float = 0.0
+    yearly: float = 0.1
+    local: float = 0.2
+    visible: float = 1.0
+    seed: int = 1
+    # Mappings are equal whatever their order, but lists in another order are another world.
+    order: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, share in self.lists.items():
+            check_share(share, f"share on list {name!r}", 0.999)
+            check_positive(share, f"share on list {name!r}")
+        for name in ("places", "persons", "visible", *(["tail"] if self.tail is not None else [])):
+            check_positive(getattr(self, name), name)
+        spreads = ("spread", "variation", "together", "dependence_variation", "coupling")
+        for name in (*spreads, "yearly", "local"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ModelError(f"{name}={getattr(self, name)!r}: expected a number, 0 or more.")
+        names = tuple(self.lists)
+        problems = Problems()
+        check_names(list(names), ["place", "year"], problems)
+        if problems:
+            raise ModelError(str(InvalidTableError(problems.found)))
+        _settle(self, years=as_tuple(self.years), order=names, lists=FrozenDict(self.lists))
+        _settle(self, dependence=FrozenDict(self.dependence))
+
+    @property
+    def list_descriptions(self) -> dict[str, str]:
+        """What each list is made after."""
+        return {name: Message("described.synthetic_list", name=name) for name in self.lists}
+
+    def cells(self) -> Cells:
+        """Work out the expected persons by capture history and stratum."""
+        rng = np.random.default_rng(self.seed)
+        names, digits = tuple(self.lists), len(str(self.places))
+        levels = {
+            "place": tuple(f"place {i + 1:0{digits}}" for i in range(self.places)),
+            "year": self.years,
+        }
+        shape, n_lists = (self.places, len(self.years)), len(names)
+        normal = rng.standard_normal
+        sizes = self._log_sizes(rng)[:, None] + self._walk(rng, 1)[None, :, 0]
+        sizes = sizes + self.local * normal(shape)
+        shares = np.array(list(self.lists.values()))
+        rates = np.log(shares / (1 - shares)) + self.variation * normal((self.places, 1, n_lists))
+        rates = rates + self.together * normal((self.places, 1, 1)) + self._walk(rng, n_lists)
+        rates = rates + self.local * normal((*shape, n_lists))
+        member = member_of(n_lists)
+        first, second = np.triu_indices(n_lists, 1)
+        own = self.dependence_variation * normal((self.places, first.size))
+        own = np.repeat(own + self.coupling * normal((self.places, 1)), shape[1], axis=0)
+        logs = (
+            member @ rates.reshape(-1, n_lists).T + (member[:, first] & member[:, second]) @ own.T
+        )
+        logs += np.log(read_dependence(self.dependence, names, levels, fewest_lists=2))
+        expected = np.zeros_like(logs)
+        for part, odds in ((1 / 3, self.visible), (2 / 3, 1.0)):
+            chances = np.exp(logs + member.sum(axis=1)[:, None] * np.log(odds))
+            expected += part * chances / chances.sum(axis=0)
+        return Cells(names, levels, expected * np.exp(sizes.ravel()))
+
+    def _log_sizes(self, rng: np.random.Generator) -> FloatArray:
+        drawn = rng.standard_normal(self.places)
+        if self.tail is not None:
+            drawn = np.clip(rng.standard_t(self.tail, self.places), -4, 4)
+        return np.asarray(np.log(self.persons) + self.spread * drawn)
+
+    def _walk(self, rng: np.random.Generator, width: int) -> FloatArray:
+        """Effects of the years, (years, width), which sum to 0."""
+        steps = self.yearly * rng.standard_normal((len(self.years), width))
+        walk = np.cumsum(steps, axis=0)
+        return np.asarray(walk - walk.mean(axis=0))
+
+
+Design: TypeAlias = Netherlands | Population | Places

@@ -24,6 +24,7 @@ from mse.simulate.designs import (
     Late,
     Linkage,
     Netherlands,
+    Places,
     Population,
     as_tuple,
 )
@@ -379,7 +380,7 @@ def _false_chance(share: float, same: BoolArray) -> float:
 # Worlds with a known truth: settings, from which populations and registrations are drawn ----------
 
 WORLD_SCHEMA = "mse.world/1"
-_DESIGNS: dict[str, type[Design]] = {each.kind: each for each in (Netherlands, Population)}
+_DESIGNS: dict[str, type[Design]] = {each.kind: each for each in (Netherlands, Population, Places)}
 
 
 @dataclass(frozen=True)
@@ -388,7 +389,7 @@ class World:
 
     Parameters
     ----------
-    design : Netherlands or Population
+    design : Netherlands, Population or Places
         Expected persons by capture history and stratum. The numbers drawn vary around them.
     flaws : Flaws
         What goes wrong between persons and registrations.
@@ -627,6 +628,53 @@ def population(
     design = Population(lists, size, covariates or {}, dependence or {})
     names = [name for name in design.covariates if name != "year"]
     return World(design, _flaws(names, dropout, missing, linkage, overcoverage, suppress, late))
+
+
+def places(
+    lists: Mapping[str, float],
+    *,
+    dropout: Dropout | None = None,
+    missing: Mapping[str, float] | float = 0.0,
+    linkage: Linkage | float = 0.0,
+    overcoverage: Mapping[str, float] | None = None,
+    suppress: int | None = None,
+    **settings: Any,
+) -> World:
+    """Make synthetic persons in many places over some years.
+
+    Parameters
+    ----------
+    lists : mapping of str to float
+        Share of the persons of a usual place on each list.
+    dropout, missing, linkage, overcoverage, suppress
+        As in :func:`netherlands`.
+    **settings
+        Further settings of `Places`: ``places=300, years=range(2019, 2024), persons=8.0``.
+
+    Returns
+    -------
+    World
+
+    Raises
+    ------
+    ModelError
+        If a setting is wrong, or there is none of its name.
+
+    Examples
+    --------
+    >>> import mse
+    >>> world = mse.simulate.places({"police": 0.3, "care": 0.2, "other": 0.15}, places=20, seed=5)
+    >>> simulation = world.draw(seed=1)
+    >>> simulation.table().covariates["place"][:2]
+    ('place 01', 'place 02')
+    """
+    known = [each.name for each in fields(Places) if each.init and each.name != "lists"]
+    for name in settings:
+        check_name(name, known, "setting of places")
+    return World(
+        Places(lists, **settings),
+        _flaws(["place"], dropout, missing, linkage, overcoverage, suppress, late=False),
+    )
 
 
 @lru_cache(maxsize=16)

@@ -124,6 +124,23 @@ def test_csv(counts: Path, tmp_path: Path) -> None:
     assert changes["rise"].between(0, 1).all()
 
 
+def test_places(counts: Path, tmp_path: Path) -> None:
+    """Sex stands for the place: the columns, regions and words are those of places."""
+    regions = tmp_path / "regions.csv"
+    regions.write_text("sex,region\nf,north\nm,south\n", encoding="utf-8")
+    table = ("--lists", "a,b,c", "--count", "n", "--replicates", 100, "--seed", 1, "--workers", 1)
+    asked = (counts, "--place", "sex", "--regions", regions, "--estimator", "joint", *table)
+    text = run(*asked)
+    for part in ("PLACES: SEX", "BY REGION", "north", "DO NOT SAY"):
+        assert part in text
+    frame = pd.read_csv(StringIO(run(*asked, "--format", "csv", "--places")))
+    assert len(frame) == 2 * (3 + 1)
+    assert {"sex", "region", "year", "registered", "low", "high", "total"} <= set(frame)
+    error = run(*asked, "--format", "csv", "--places", "--disclosure", "cbs", status=2)
+    assert "no --disclosure" in error
+    assert "expected --place" in run(counts, *OPTIONS, "--places", status=2)
+
+
 def test_registrations_make_the_same_table(counts: Path) -> None:
     persons = ("--person", "id", "--register", "source", "--groups", "sex")
     settings = ("--replicates", 100, "--seed", 1, "--workers", 1, "--format", "json")

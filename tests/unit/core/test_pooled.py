@@ -51,6 +51,7 @@ def make_data(rng, *, covariates=((4, True), (3, False)), partly=True, kinds=1) 
         np.r_[0.0, np.sqrt(np.arange(1, n))] if walk else -np.ones(n) for n, walk in covariates
     ]
     bits = [4, 2, 1]
+    cells = integers([*bits, *(a + b for a, b in combinations(bits, 2))])
     boxes, first, low, high, kind = [], [0], [], [], []
     if partly:
         # A record in one of two histories, one in one of two strata, a suppressed and a lower bound.
@@ -68,7 +69,7 @@ def make_data(rng, *, covariates=((4, True), (3, False)), partly=True, kinds=1) 
         steps=np.concatenate(steps),
         sized=np.asarray([len(sizes) > 1 or walk for _, walk in covariates]),
         deviating=np.asarray([len(sizes) > 1]),
-        cells=integers([*bits, *(a + b for a, b in combinations(bits, 2))]),
+        cells=cells,
         rate_prior=np.array([-1.5, 0.8]),
         first_box=integers(first),
         boxes=integers(boxes),
@@ -76,6 +77,7 @@ def make_data(rng, *, covariates=((4, True), (3, False)), partly=True, kinds=1) 
         high=integers(high),
         kind=integers(kind),
         n_kinds=integers([kinds]),
+        sums=counts @ ((np.arange(8)[:, None] & cells) == cells).astype(float),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import re
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,6 +108,7 @@ def world() -> SimpleNamespace:
         "predictive_check": check,
         "prior_sensitivity": under_priors(korea, {"as asked for": MAIN, "another one": MAIN}),
         "profile_likelihood": search,
+        "ranks": replace(monitor, place="age", across_scopes=True).places,
         "ratios": mse.load_dataset("irregular_migrants"),
         "reach": reached(),
         "residuals": diagnostics.residuals(search),
