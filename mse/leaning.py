@@ -5,10 +5,6 @@ of the hidden number by g_x = w' I^-1 X_x, where I is the information, X_x the r
 the hidden cells, weighted by their fitted means. Cells of one g are one margin of a closed form: of two
 lists g is -1/m for those on both, m of them, so that m times |g| is 1. An estimate leans on a set of
 persons that moves it at least half as much as they themselves change, relatively.
-
-Where all that leaves is checked as one system besides (`jointly`), sets are single margins: what cells that move
-a figure by unlike amounts tell together depends on what else is known of them, and that the system answers. It is of first
-order, which is not enough where a figure goes with one margin of few persons.
 """
 
 from __future__ import annotations
@@ -34,11 +30,8 @@ if TYPE_CHECKING:
     from mse.answer.population import PopulationEstimate, Strata
     from mse.data.table import CaptureTable
 
-#: Relative change of the hidden number for that of a set of persons, from which it leans on them; and for that of a
-#: single margin where everything is checked besides: closed forms have 1.
-_LEANS, _LEANS_ALONE = 0.5, 0.75
-#: Cells whose g is at least this share of the largest among them are one margin, nearly.
-_ALIKE = 0.9
+#: Relative change of the hidden number for that of a set of persons, from which it leans on them.
+_LEANS = 0.5
 #: Estimators that are asked again with one person more in each history.
 _QUICK = ("Chapman", "ClosedPopulation", "LincolnPetersen", "SampleCoverage")
 #: Cells times parameters up to which the matrix of a model is made.
@@ -55,13 +48,10 @@ class Leaning:
         The estimate.
     table : CaptureTable or CountTable, optional
         What it was estimated from; without it the width of the interval tells.
-    jointly : bool
-        All that leaves is checked as one system besides: only single margins are looked at here.
     """
 
     estimate: PopulationEstimate
     table: CaptureTable | CountTable | None
-    jointly: bool = False
 
     def persons(self, members: Sequence[int] | None = None, row: Any = None) -> float:
         """Count the smallest set of persons that the hidden number leans on; inf where it leans on none.
@@ -154,7 +144,7 @@ class Leaning:
     def _by_model(self, members: Sequence[int] | None) -> float:
         assert self._model is not None
         moves = self.moves(members)
-        return 0.0 if moves is None else leaned_on(moves, self._model[2], margins=self.jointly)
+        return 0.0 if moves is None else leaned_on(moves, self._model[2])
 
     def moves(self, members: Sequence[int] | None = None) -> FloatArray | None:
         """How a person more in each observed cell moves the logarithm of the hidden number, (O,); None if not known.
@@ -175,9 +165,7 @@ class Leaning:
         if self._asked is None or self.summed is None:
             return None
         known = bool(np.all(np.isfinite(self._asked)))
-        return (
-            leaned_on(self._asked, cell_counts(self.summed), margins=self.jointly) if known else 0.0
-        )
+        return leaned_on(self._asked, cell_counts(self.summed)) if known else 0.0
 
     @cached_property
     def _asked(self) -> FloatArray | None:
@@ -269,12 +257,11 @@ def fewest_repeats(
     return min((each for each in found if each > 0), default=0.0)
 
 
-def leaned_on(moves: FloatArray, counts: FloatArray, *, margins: bool = False) -> float:
+def leaned_on(moves: FloatArray, counts: FloatArray) -> float:
     """Count the smallest set of persons that moves a hidden number at least half as much as itself.
 
     moves: (O,), how a person more in each cell moves the logarithm of the hidden number
     counts: (O,), persons
-    margins: only sets of cells that move it nearly alike
 
     Examples
     --------
@@ -282,19 +269,16 @@ def leaned_on(moves: FloatArray, counts: FloatArray, *, margins: bool = False) -
     4.0
     """
     smallest = math.inf
-    alike, leans = (_ALIKE, _LEANS_ALONE) if margins else (1.0 - 1e-6, _LEANS)
     for sign in (-1.0, 1.0):
         there = (counts > 0) & (sign * moves > 0)
         order = np.argsort(-sign * moves[there], kind="stable")
         persons, strength = counts[there][order], sign * moves[there][order]
-        begin = 0
         # Cells that move it alike stand together: they are one margin.
-        while begin < len(strength):
-            end = int(np.searchsorted(-strength, -alike * strength[begin], side="right"))
-            for part in (slice(begin, end),) if margins else (slice(begin, end), slice(0, end)):
-                if strength[part] @ persons[part] >= leans:
+        begins = np.flatnonzero(np.diff(strength, prepend=np.inf) < -1e-6 * strength)
+        for begin, end in zip(begins, [*begins[1:], len(strength)], strict=False):
+            for part in (slice(begin, end), slice(0, end)):
+                if strength[part] @ persons[part] >= _LEANS:
                     smallest = min(smallest, float(persons[part].sum()))
-            begin = end
     return smallest
 
 

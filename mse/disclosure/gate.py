@@ -40,22 +40,13 @@ IN_STEP = 0.05
 _COARSER = (1, 2, 4, 10, 20)
 
 
-def why_withheld(
-    estimate: PopulationEstimate,
-    rules: Rules,
-    table: CaptureTable | None,
-    system: System | None = None,
-) -> str:
-    """Say why no estimate may be shown whatever its counts; empty if it may.
-
-    system: all that leaves with it, which is asked besides
-    """
+def why_withheld(estimate: PopulationEstimate, rules: Rules, table: CaptureTable | None) -> str:
+    """Say why no estimate may be shown whatever its counts; empty if it may."""
     if not rules.suppresses or math.isnan(estimate.hidden):
         return ""
     if len(estimate.lists) == 2 and (table is None or table.margins is not None):
         return _TWO_LISTS
-    leaning = Leaning(estimate, table, jointly=system is not None)
-    few = leaning.persons() < rules.threshold
+    few = Leaning(estimate, table).persons() < rules.threshold
     return (_TWO_LISTS if len(estimate.lists) == 2 else _MARGIN) if few else ""
 
 
@@ -104,11 +95,11 @@ def gate_of(
     steps = {key: rules.step(row["high"] - row["low"], row["hidden"]) for key, row in rows.items()}
     steps[()] = rules.step(whole["high"] - whole["low"], whole["hidden"])
     system = system_of(publication, table)
-    reason = why_withheld(estimate, rules, table, system)
+    reason = why_withheld(estimate, rules, table)
     if not rules.suppresses or (reason and len(estimate.lists) == 2):
         return Gate(publication, dict.fromkeys([(), *rows], reason) if reason else {}, steps)
     why: dict[Key, str] = {(): reason} if reason else {}
-    leaning = Leaning(estimate, table, jointly=system is not None)
+    leaning = Leaning(estimate, table)
     for key, row in rows.items():
         known = publication.value(key) is not None and not math.isnan(row["hidden"])
         if known and leaning.persons(members_of(estimate, key), row) < rules.threshold:
@@ -229,11 +220,11 @@ def gate_of_monitor(monitor: Monitor, publication: Publication, table: CaptureTa
     if not rules.suppresses:
         return Gate(publication, {}, steps)
     system = system_of(publication, table)
-    if (reason := why_withheld(estimate, rules, table, system)) and len(estimate.lists) == 2:
+    if (reason := why_withheld(estimate, rules, table)) and len(estimate.lists) == 2:
         # With two lists the estimates of all periods are withheld where that of all persons is.
         return Gate(publication, dict.fromkeys(rows, reason), steps)
     why: dict[Key, str] = {}
-    leaning = Leaning(estimate, table, jointly=system is not None)
+    leaning = Leaning(estimate, table)
     for key, row in rows.items():
         if publication.value(key) is None or math.isnan(row["hidden"]):
             continue

@@ -620,7 +620,7 @@ def models_shown(
             low, high = population.interval(DEFAULT_LEVEL)
         except ModelError:
             continue
-        leaning = Leaning(population, table, jointly=system is not None)
+        leaning = Leaning(population, table)
         steps = {(): rules.step(high - low, population.hidden)}
         if leaning.persons() < rules.threshold:
             continue
