@@ -30,8 +30,8 @@ import mse
 from mse.answer.population import jsonable
 from mse.comparing import Comparison, default_estimator
 from mse.disclosure import Rules, attack, protect_together, rules
+from mse.disclosure.estimates import ProtectedFit
 from mse.disclosure.jointly import Known, Raw, System, figures_of, system_of
-from mse.disclosure.protecting import ProtectedFit
 from mse.leaning import Leaning
 from mse.reporting.context import Remembered
 

@@ -186,7 +186,7 @@ def monitor_command(
     """
     with plain_errors(disclosure):
         from mse.data.reading import frame_of
-        from mse.monitoring import monitor, revisions
+        from mse.monitoring import monitor
         from mse.nowcasting import Nowcast
 
         if scope_break and scope_column:
@@ -198,6 +198,8 @@ def monitor_command(
         further = [*names_in(covariates), *filter(None, (scope_column, place))]
         trends = _trends(trend)
         _check_drivers(drivers, named, rules, form, changes=changes)
+        if show_places and (place is None or rules is not None):
+            raise ModelError(_NO_PLACES)
         period = _period(period, reading)
         axes = [each for each in dict.fromkeys([*named, *further]) if each != period]
         read = understand(source, reading, period=period, covariates=axes)
@@ -205,8 +207,7 @@ def monitor_command(
         rates = None if inhabitants is None else frame_of(inhabitants, command=True)
         its_seed = seed if bundle is None else bundle.seed(seed)
         _check_dates(as_of, not_in, [*(operating or ()), *(not_operating or ())], rules)
-        monitors = []
-        table = table if as_of else held(bundle, rules, table)
+        monitors, table = [], table if as_of else held(bundle, rules, table)
         for each in _as_it_stood(read, table, as_of, not_in, its_seed):
             if isinstance(each, Nowcast):
                 table = each.table
@@ -235,11 +236,7 @@ def monitor_command(
         shown = released(found, rules, table=table)
         if bundle is not None and rules is not None:
             bundle.with_run(shown.to_dict(), rules, table, seed)
-        if show_places and (place is None or rules is not None):
-            raise ModelError(_NO_PLACES)
-        text = _text(shown, form, changes=changes, places=show_places)
-        if len(monitors) > 1 and form is Form.text:
-            text = f"{text.rstrip()}\n\n{revisions(monitors).summary()}"
+        text = _text(shown, form, monitors, changes=changes, places=show_places)
         write(text if drivers is None else _driven(found, table, drivers, form), output)
     if not found.has_estimate:
         typer.echo(
@@ -412,11 +409,19 @@ def _group_rules(
     return found
 
 
-def _text(found: Monitor, form: Form, *, changes: bool, places: bool) -> str:
+def _text(
+    found: Monitor, form: Form, monitors: Sequence[Monitor], *, changes: bool, places: bool
+) -> str:
+    """Write a monitor, and how figures moved if it was made after several dates."""
+    from mse.monitoring import revisions
+
     if form is Form.json:
         return found.to_json()
     if form is Form.csv and places and found.places is not None:
         return csv_text(found.places.to_frame())
     if form is Form.csv:
         return csv_text(found.all_changes() if changes else found.to_frame())
-    return "\n\n".join(each.summary() for each in (found, found.places) if each is not None)
+    parts = [each.summary() for each in (found, found.places) if each is not None]
+    if len(monitors) > 1:
+        parts.append(revisions(monitors).summary())
+    return "\n\n".join(each.rstrip() for each in parts) + "\n"

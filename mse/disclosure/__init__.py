@@ -37,17 +37,15 @@ from mse.disclosure.count_tables import (
     protect_counts,
     protect_table,
 )
-from mse.disclosure.outcome import acro_outcome, suppressions
-from mse.disclosure.protecting import (
+from mse.disclosure.estimates import (
     ProtectedComparison,
-    ProtectedMonitor,
     ProtectedPopulation,
-    protect,
     protect_comparison,
-    protect_monitor,
     protect_population,
-    protect_together,
 )
+from mse.disclosure.monitors import ProtectedMonitor, protect_monitor
+from mse.disclosure.outcome import acro_outcome, suppressions
+from mse.disclosure.protecting import protect, protect_together
 from mse.disclosure.rules import MARK, Rules, rules
 from mse.disclosure.suppression import Protected
 from mse.disclosure.typed import Released, release

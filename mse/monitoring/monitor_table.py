@@ -37,9 +37,10 @@ from mse.nowcasting import Nowcast, foreseen
 from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mse._typing import Level, Seed
+    from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Estimator
     from mse.bayes.heterogeneity import HeterogeneousLogLinear
     from mse.comparing import Criterion
@@ -309,26 +310,19 @@ def monitor(
         )
     within = {} if place is None else read_regions(regions, table.covariates[place], place)
     choice = _choice(tables[0], period, place, estimator, criterion, trend, seed)
-    chosen = choice.estimator
-    allowed = estimator in (None, "joint") if heterogeneity is None else heterogeneity
-    if isinstance(chosen, PooledLogLinear):
-        if heterogeneity not in (None, False):
-            raise ModelError(
-                "PooledLogLinear has no intervals that allow for people who differ within a place: leave out "
-                "`heterogeneity`, or take estimator='joint'."
-            )
-        joints = [posterior_draws(chosen.fit(each)) for each in tables]
-    else:
-        size = replicates if len(tables) == 1 else max(math.ceil(replicates / len(tables)), TOO_FEW)
-        run = partial(
-            bootstrap, replicates=size, resampling=resampling, n_jobs=n_jobs, progress=progress
-        )
-        joints = [
-            joint_draws(run(chosen, each, seed=its, checkpoint=where), chosen, each, allowed)
-            for each, its, where in _tasks(tables, seed, checkpoint)
-        ]
+    chosen, told = choice.estimator, () if nowcast is None else nowcast.warnings
+    usual = estimator in (None, "joint") and not isinstance(chosen, PooledLogLinear)
+    allowed = usual if heterogeneity is None else heterogeneity
+    # Of one table all replicates are drawn, of several a part from each.
+    size = max(math.ceil(replicates / len(tables)), TOO_FEW if len(tables) > 1 else 0)
+    run = partial(
+        bootstrap, replicates=size, resampling=resampling, n_jobs=n_jobs, progress=progress
+    )
+    joints = [
+        _drawn(each, chosen, allowed, partial(run, seed=its, checkpoint=where))
+        for each, its, where in _tasks(tables, seed, checkpoint)
+    ]
     joint = joints[0] if len(joints) == 1 else merged_draws(joints, table)
-    told = () if nowcast is None else nowcast.warnings
     reported = (period, *names, *(() if place is None else (place,)))
     return Monitor(
         period,
@@ -350,6 +344,23 @@ def monitor(
         placed,
         late=None if nowcast is None else late_of(nowcast, joints, level),
     )
+
+
+def _drawn(
+    table: CaptureTable,
+    chosen: Estimator,
+    allowed: HeterogeneousLogLinear | str | bool,
+    run: Callable[..., PopulationEstimate],
+) -> JointDraws:
+    """Draw the totals of all strata of a table together: anew, or from the posterior of a pooled model."""
+    if not isinstance(chosen, PooledLogLinear):
+        return joint_draws(run(chosen, table), chosen, table, allowed)
+    if allowed is not False:
+        raise ModelError(
+            "PooledLogLinear has no intervals that allow for people who differ within a place: leave out "
+            "`heterogeneity`, or take estimator='joint'."
+        )
+    return posterior_draws(chosen.fit(table))
 
 
 def _tasks(

@@ -13,14 +13,9 @@ from mse.disclosure import protect_monitor
 from mse.disclosure import rules as rules_of
 from mse.disclosure.cells import Book
 from mse.disclosure.count_tables import PARTS, checked_margins, note_table, table_with
-from mse.disclosure.protecting import (
-    margins_of,
-    monitor_with,
-    note_monitor,
-    parts_beside_estimates,
-    protect_population,
-    protect_with,
-)
+from mse.disclosure.estimates import margins_of, protect_population, protect_with
+from mse.disclosure.monitors import monitor_with, note_monitor
+from mse.disclosure.protecting import parts_beside_estimates
 from mse.disclosure.scrubbing import info_shown
 from mse.disclosure.suppression import publish
 from mse.reporting.context import Context, Counts, Estimated, Evidence, Group, counts_of, gather

@@ -16,7 +16,7 @@ from mse._versions import PACKAGES, release
 from mse.answer.goodness import fit_in_words
 from mse.answer.population import publications
 from mse.answer.protocols import settings_of
-from mse.disclosure.protecting import models_shown
+from mse.disclosure.estimates import models_shown
 from mse.errors import ModelError
 from mse.registry import estimator_of
 from mse.reporting.context import from_row, label
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mse.answer.population import PopulationEstimate
-    from mse.disclosure.protecting import ProtectedPopulation
+    from mse.disclosure.estimates import ProtectedPopulation
     from mse.reporting.context import Context, Counts, Estimated
     from mse.words.content import Inline
 

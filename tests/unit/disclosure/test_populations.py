@@ -20,7 +20,7 @@ from mse.disclosure import (
     protect_together,
     rules,
 )
-from mse.disclosure.protecting import ProtectedStrata
+from mse.disclosure.estimates import ProtectedStrata
 from mse.messages import Message
 from tests.json_schemas import validator
 
