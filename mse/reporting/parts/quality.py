@@ -72,11 +72,7 @@ def steps(context: Context) -> Section:
 
 def preliminary(context: Context) -> Section:
     """Say which periods are preliminary."""
-    late = [
-        str(each)
-        for monitor in context.given.monitors
-        for each in getattr(monitor, "preliminary", ())
-    ]
+    late = [str(each) for monitor in context.given.monitors for each in monitor.preliminary]
     text = context.say("quality.preliminary", periods=context.say.listed(late))
     return Section("preliminary", "", (Paragraph(inline(text)),) if late else ())
 

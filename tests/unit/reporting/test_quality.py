@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,10 @@ import numpy as np
 import pytest
 
 import mse
+from mse._typing import FrozenDict
 from mse.errors import ModelError
+from mse.monitoring.draws import Figure
+from mse.monitoring.result import Late, LatePeriod
 from mse.reporting.parts.quality import SCHEMES
 from mse.words.content import Paragraph, plain
 from tests.json_schemas import validator
@@ -82,7 +86,8 @@ def test_a_monitor_fills_what_an_estimate_does_not() -> None:
     model = mse.LogLinear("police*year + care*year")
     report = mse.monitor(table, estimator=model, replicates=40, seed=1)
     assert "gather-15" not in empty(mse.quality_account([report, table]))
-    object.__setattr__(report, "preliminary", (2015,))
+    to_come = LatePeriod(100, Figure(120.0, 110.0, 130.0), Figure(), FrozenDict(), ())
+    report = replace(report, late=Late("2015-12-31", FrozenDict({2015: to_come})))
     found = mse.quality_account([report, table])
     told = next(each for each in found.sections if each.id == "gather-17")
     said = " ".join(plain(b.text) for b in told.blocks if isinstance(b, Paragraph))
