@@ -299,7 +299,7 @@ def leaning_on(
     >>> import mse
     >>> table = mse.load_dataset("kosovo")
     >>> leaning_on(mse.LogLinear("main").fit(table).population, table)
-    FrozenDict({(): (355.0,)})
+    {(): (528.0,)}
     """
     leaning, strata = Leaning(estimate, table), estimate.strata
     if not math.isfinite(estimate.hidden) and strata is None:

@@ -99,7 +99,7 @@ def place_records(
     ... )
     >>> placed = mse.place_records(df, "id", "town")
     >>> placed.several, placed.records["town"].tolist()
-    (1, ["Elst", "Elst", "Epe"])
+    (1, ['Elst', 'Elst', 'Epe'])
     >>> int(placed.moves.loc["Elst", "Epe"])
     1
     """

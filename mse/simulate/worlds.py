@@ -665,8 +665,8 @@ def places(
     >>> import mse
     >>> world = mse.simulate.places({"police": 0.3, "care": 0.2, "other": 0.15}, places=20, seed=5)
     >>> simulation = world.draw(seed=1)
-    >>> simulation.table().covariates["place"][:2]
-    ('place 01', 'place 02')
+    >>> simulation.table().covariates["place"][:2]  # nobody is registered in place 02
+    ('place 01', 'place 03')
     """
     known = [each.name for each in fields(Places) if each.init and each.name != "lists"]
     for name in settings:

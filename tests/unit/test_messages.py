@@ -14,7 +14,7 @@ import pytest
 
 import mse
 from mse.disclosure import Rules, protect_population
-from mse.disclosure.protecting import withheld_from
+from mse.disclosure.scrubbing import withheld_from
 from mse.messages import (
     MARK,
     SPOKEN,
