@@ -198,9 +198,12 @@ class System:
         weights, lower, upper = self.targets[key]
         known, ends = self.known + self._one(weights, lower, upper), []
         for sign in (1, -1):
-            some = known.table(sign * weights)
+            # A table beyond the limit will do; there may be none that is just at it.
+            some: FloatArray | None = self._found[key, sign]
+            if some is None or not self.known.agrees(some):
+                some = known.table(sign * weights)
             ends.append(float(weights @ (self.counts if some is None else some)))
-        return ends[0], ends[1]
+        return max(ends[0], lower), min(ends[1], upper)
 
     def spread(self, moves: FloatArray, covariates: Iterable[str]) -> FloatArray:
         """Give each cell of the table what one of the table by some covariates has.
