@@ -285,14 +285,16 @@ class PooledInterval:
         low = high = math.nan
         if rest > 0:
             # Replicates without an estimate take their share of the tails.
-            low, high = (
-                self.hidden * math.exp(self.se * stdtrit(self.df, each))
-                for each in (
-                    max(tail - self.below, 0.0) / rest,
-                    1 - max(tail - self.above, 0.0) / rest,
-                )
-            )
+            low = self._hidden(max(tail - self.below, 0.0) / rest)
+            high = self._hidden(1 - max(tail - self.above, 0.0) / rest)
         return self.observed + low, self.observed + high
+
+    def _hidden(self, share: float) -> float:
+        """Quantile of the hidden number."""
+        if share in (0.0, 1.0):
+            # So many replicates are beyond any number, or at the observed one.
+            return math.inf if share else 0.0
+        return float(self.hidden * math.exp(self.se * stdtrit(self.df, share)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.stats import t as student
@@ -119,3 +121,14 @@ def test_strata_without_draws_have_intervals_of_both_variances() -> None:
 def test_what_cannot_be_pooled(given: list, word: str) -> None:
     with pytest.raises(mse.ModelError, match=word):
         mse.pool(given)
+
+
+@pytest.mark.parametrize("df", [4.0, math.inf])
+@pytest.mark.parametrize("se", [0.0, 0.7])
+def test_ends_beyond_which_replicates_lie_are_the_limits(df: float, se: float) -> None:
+    from mse.answer.intervals import PooledInterval
+
+    low, high = PooledInterval(5.0, se, df, 20, above=0.3, below=0.4).interval(0.95)
+    assert (low, high) == (20.0, math.inf)
+    low, high = PooledInterval(5.0, 0.7, df, 20, below=0.8).interval(0.95)
+    assert 20.0 == low < 25.0 < high < math.inf
