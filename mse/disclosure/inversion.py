@@ -106,7 +106,8 @@ def _closed(seen: Seen, found: Printed, rules: Rules) -> Iterator[Range]:
     if seen.total <= seen.observed:
         return
     # A printed total of a group that is one list; of one group or of the other.
-    known = [found.counts.get(group) for group in split if len(group) == 1]
+    counts = found.counts if _of_everybody(seen, found) else {}
+    known = [counts.get(group) for group in split if len(group) == 1]
     sizes = [size for size in known if size is not None]
     left = overlaps_left(seen, rules.base, sizes)
     if not left:
@@ -121,6 +122,12 @@ def _closed(seen: Seen, found: Printed, rules: Rules) -> Iterator[Range]:
         for each, at in ((seen.lists[0], 1), (seen.lists[1], 2)):
             alone = sorted(max(round(one[at] - one[0]), 1) for one in left)
             yield Range(f"{seen.where}: on {each} only", "closed form", alone[0], alone[-1], how)
+
+
+def _of_everybody(seen: Seen, found: Printed) -> bool:
+    """Whether the totals of lists that were printed are of the same persons as an estimate, not of more."""
+    observed = [each.observed for each in found.estimates if each.lists == seen.lists]
+    return not any(each > seen.observed for each in observed)
 
 
 def overlaps_left(seen: Seen, base: int, sizes: Sequence[float]) -> list[tuple[int, float, float]]:

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 import mse
 from mse.cli import app
 from mse.disclosure import Rules, attack, rules
-from mse.disclosure.inversion import halves
+from mse.disclosure.inversion import halves, inverted
+from mse.disclosure.printed import Printed, Seen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,3 +196,21 @@ def test_reports_are_attacked_as_one_system() -> None:
     pairs = found[found["what"] == "together"]
     assert len(pairs) > 3
     assert pairs["exposed"].any()
+
+
+def test_totals_of_lists_are_no_sizes_of_a_stratum() -> None:
+    """85 persons of all years on c say nothing of how many of the 90 of one year are on it."""
+    model, lists = "a*b + b*year + c*year", ("a", "b", "c")
+    year = Seen("2014", lists, model, "", "", 90, 165, {}, step=5)
+    whole = Seen("everybody", lists, model, "", "", 310, 540, {}, step=10)
+    counts = {("c",): 85.0}
+    ends = {
+        each.cell.partition(":")[0]: (each.low, each.high)
+        for each in inverted(Printed((year, whole), counts), CBS)
+        if each.what == "closed form"
+    }
+    low, high = ends["2014"]
+    assert low == 1
+    assert high > CBS.threshold
+    alone = [each for each in inverted(Printed((year,), counts), CBS) if each.what == "closed form"]
+    assert [(each.low, each.high) for each in alone] == [(2, 9)]
