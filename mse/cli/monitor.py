@@ -204,7 +204,7 @@ def monitor_command(
         axes = [each for each in dict.fromkeys([*named, *further]) if each != period]
         read = understand(source, reading, period=period, covariates=axes)
         table = operated(table_in(read, source), operating, not_operating, period)
-        rates = None if inhabitants is None else frame_of(inhabitants, command=True)
+        rates, within = (each and frame_of(each, command=True) for each in (inhabitants, regions))
         its_seed = seed if bundle is None else bundle.seed(seed)
         _check_dates(as_of, not_in, [*(operating or ()), *(not_operating or ())], rules)
         monitors, table = [], table if as_of else held(bundle, rules, table)
@@ -222,7 +222,7 @@ def monitor_command(
                 rates=rates,
                 level=level,
                 place=place,
-                regions=None if regions is None else frame_of(regions, command=True),
+                regions=within,
                 scope=_scope(table, period, scope_break) if scope_column is None else scope_column,
                 group_rules=_group_rules(table, period, group_rule),
                 across_scopes=across_scopes,
@@ -284,6 +284,8 @@ def _as_it_stood(
     seed: Any,
 ) -> Iterator[CaptureTable | Nowcast]:
     """Complete the registrations of each date, the last one last; without dates the table is all there is."""
+    import pandas as pd
+
     from mse.nowcasting import nowcast
 
     if not as_of:
@@ -294,9 +296,10 @@ def _as_it_stood(
     for each in not_in or ():
         name, _, when = (part.strip() for part in each.partition("="))
         absent.setdefault(name, []).extend(levels.get(one, one) for one in names_in(when))
-    for date in sorted(as_of):
-        last = date == max(as_of)
-        yield nowcast(read, date, not_in=absent if last else None, seed=seed)
+    # In the order of time, however they are written; what is no date is refused where it is read.
+    dates = sorted(dict.fromkeys(as_of), key=lambda each: pd.to_datetime(each, errors="coerce"))
+    for date in dates:
+        yield nowcast(read, date, not_in=absent if date == dates[-1] else None, seed=seed)
 
 
 def _period(period: str | None, reading: Mapping[str, Any]) -> str:

@@ -326,7 +326,8 @@ def test_the_last_periods_are_completed_after_a_date(dated: Path) -> None:
 
 
 def test_several_dates_show_how_figures_moved(dated: Path) -> None:
-    dates = ("--as-of", "2016-12-31", "--as-of", "2015-12-31")
+    # In the order of time, however they are written.
+    dates = ("--as-of", "2016-12-31", "--as-of", "31 December 2015", "--as-of", "2016-12-31")
     text = run(dated, *DATED, *dates)
     assert "no figure is preliminary" in " ".join(text.split())
     assert "2015, as of 2015-12-31" in text.split("HOW FIGURES MOVED")[1]
