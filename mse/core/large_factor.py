@@ -453,11 +453,13 @@ class Found(NamedTuple):
 
 
 class Rounding(NamedTuple):
-    """What rounding can do, relatively: to sums over cells, and to entries of blocks and border, and shared.
+    """What rounding can do, relatively: to sums over the cells of a level, and over all; to entries of blocks and
+    border, and shared.
 
     ``shift`` is twice what it can do to the smallest eigenvalue, as of `mse.core.newton`.
     """
 
+    level: float
     sums: float
     local: float
     shared: float
@@ -471,9 +473,12 @@ def _rounding(question: Question) -> Rounding:
     """
     q, n_levels = question.factor.local.shape
     g, sums = question.factor.shared.size, int((question.factor.shape - 1).sum()) + 2
+    weights = question.factor.weights
+    # Parameters that are made of several effects are sums of these.
+    level = sums + (0 if weights is None else max(len(each) for each in weights))
     local, shared = (q + sums) * ROUNDOFF, (q * n_levels + g + sums + DEPTH_OF_PAIRS) * ROUNDOFF
     shift = 4.0 * (local * (q + (q * n_levels * g) ** 0.5) + shared * g)
-    return Rounding((sums + DEPTH_OF_PAIRS) * ROUNDOFF, local, shared, shift)
+    return Rounding(level * ROUNDOFF, (level + DEPTH_OF_PAIRS) * ROUNDOFF, local, shared, shift)
 
 
 def _rounds_well(
@@ -481,13 +486,14 @@ def _rounds_well(
 ) -> bool:
     """Whether rounding of the last step did little, see `mse.core.newton.rounds_well`."""
     by = _rounding(question)
-    residual = float(np.abs(np.where(question.face, question.counts - means, 0.0)).sum())
+    residuals = np.abs(np.where(question.face, question.counts - means, 0.0)).sum(axis=0)
+    residual, of_levels = float(residuals.sum()), residuals[1:]
     least = float(np.min(means, initial=np.inf, where=question.face))
     squares = np.einsum("iil->il", matrix.local), np.diag(matrix.shared)
     sizes = tuple(np.sqrt(each) for each in squares)
     moved = (sizes[0] * np.abs(h.local)).sum(axis=0)
     together = float((sizes[1] * np.abs(h.shared)).sum())
-    z = by.sums * np.minimum(residual, 2 * squares[0]) + by.shift * squares[0] * np.abs(h.local)
+    z = by.level * np.minimum(of_levels, 2 * squares[0]) + by.shift * squares[0] * np.abs(h.local)
     z += by.local * sizes[0] * (moved + together)
     y = by.sums * np.minimum(residual, 2 * squares[1]) + by.shift * squares[1] * np.abs(h.shared)
     y += sizes[1] * (by.local * float(moved.sum()) + by.shared * together)

@@ -527,25 +527,26 @@ def deviance_of(counts, work):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def deviance_below(counts, work):  # type: ignore[no-untyped-def]
+def deviance_below(counts, work, needed):  # type: ignore[no-untyped-def]
     """Bound the smallest deviance of the model from below, after a Newton step was computed.
+
+    A bound that is not above the one needed is of no use and need not be worked out: then 0.
 
     With step a, m = mu (1 + a) reproduces the sufficient statistics. If it is nonnegative, no
     parameters have a log likelihood above sum m log m - m (weak duality: each term of
     m eta - exp(eta) is largest at eta = log m), so the deviance can fall by no more than
     2 sum mu ((1 + a) log(1 + a) - a) below its present value.
     """
-    gap = 0.0
+    left = deviance_of(counts, work)
     for c in range(counts.size):
+        if not left > needed:
+            return 0.0
         if work.face[c]:
             a = work.step[c]
             if a < -1.0:
                 return 0.0
-            if a > -1.0:
-                gap += work.means[c] * excess(a)
-            else:
-                gap += work.means[c]
-    return max(deviance_of(counts, work) - 2.0 * gap, 0.0)
+            left -= 2.0 * work.means[c] * (excess(a) if a > -1.0 else 1.0)
+    return max(left, 0.0)
 
 
 @kernel
@@ -575,13 +576,14 @@ def newton(counts, design, work, p, patience, ceiling, steps):  # type: ignore[n
         bound is asked for
     """
     below, bounded = 0.0, ceiling < np.inf or steps < MAX_ITERATIONS
+    needed = ceiling if steps == MAX_ITERATIONS else 0.0
     means_of(design, work, p)
     for iteration in range(1, steps + 1):
         decrement = newton_step(counts, design, work, p)
         if np.isnan(decrement):
             return UNDECIDED, below
         if bounded:
-            below = max(below, deviance_below(counts, work))
+            below = max(below, deviance_below(counts, work, needed))
             if below > ceiling:
                 return SURPASSED, below
         smallest, largest, hidden = step_range(design, work)

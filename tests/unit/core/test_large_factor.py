@@ -107,3 +107,18 @@ def test_a_thousand_places_need_no_matrix_over_them(monkeypatch) -> None:
     assert found.status in ("ok", "boundary")
     assert len(found.by) == 1000
     assert found.by["hidden"].sum() == pytest.approx(found.hidden)
+
+
+def test_thousands_of_places_apart_are_those_of_each_alone() -> None:
+    rng = np.random.default_rng(5)
+    counts = rng.poisson(25.0 * rng.uniform(0.5, 1.0, size=(2, 2, 2, 2, 3000)))
+    counts[0, 0, 0, 0] = 0
+    # No closed form: three pairs of three lists, each at every place.
+    model = "a*b*place + b*c*place + a*c*place + d*place"
+    whole = mse.CaptureTable.from_array(counts, list("abcd"), {"place": range(3000)})
+    found = by_matrix(whole, model)
+    assert found.status == "ok"
+    for place in range(0, 3000, 100):
+        one = mse.CaptureTable.from_array(counts[..., place], list("abcd"))
+        alone = mse.LogLinear("a*b + b*c + a*c + d").fit(one).population
+        assert found.by["hidden"].iloc[place] == pytest.approx(alone.hidden, rel=1e-9)
