@@ -453,9 +453,9 @@ class Found(NamedTuple):
 
 
 class Rounding(NamedTuple):
-    """What rounding can do, relatively: to sums over the cells of a level, and over all; to entries of blocks and
-    border, and shared.
+    """What rounding can do, relatively.
 
+    To sums over the cells of a level, and over all; to entries of blocks and border, and of the shared part;
     ``shift`` is twice what it can do to the smallest eigenvalue, as of `mse.core.newton`.
     """
 
