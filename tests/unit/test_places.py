@@ -13,6 +13,7 @@ import pytest
 
 import mse
 from mse.bayes.base import at_one_quantile
+from mse.data.placing import PlacedRecords
 from mse.monitoring.places import _among_first, _rank
 from mse.plots.maps import place_map
 from tests.json_schemas import validator
@@ -425,7 +426,7 @@ def test_unknown_columns_and_rules_are_refused(records) -> None:
 
 def test_figures_by_weight_add_up_to_persons(table, monitor) -> None:
     weights = {(p, y): 0.5 for p in table.covariates["place"] for y in table.covariates["year"]}
-    placed = mse.data.placing.PlacedRecords(
+    placed = PlacedRecords(
         pd.DataFrame(), "each", 100, 40, pd.DataFrame(), weights
     )
     found = replace(monitor, placed=placed).places
