@@ -248,8 +248,9 @@ def stranger(things: Sequence[Any], counts: dict[str, Any], form: str, held: Rul
 
 def told(system: System) -> tuple[int, int]:
     """Count the small counts that were looked at, and those of which too little is left."""
-    keys = [*system.targets][:MOST]
-    left = [(system.left(key), system.targets[key][1:]) for key in keys]
+    # Some of the whole table and some of its strata.
+    keys = [*system.targets][:: -(-len(system.targets) // MOST) or 1]
+    left = [(system.left(key), system.limits(key)) for key in keys]
     return len(keys), sum(a[0] > b[0] + 0.01 or a[1] < b[1] - 0.01 for a, b in left)
 
 
@@ -269,7 +270,7 @@ def anew(
         if model and moves is not None and not math.isnan(safe.total):
             fits.append((mse.LogLinear(model), fit.population, safe, moves))
     key = keys[int(random.integers(len(keys)))]
-    weights, lower, upper = system.targets[key]
+    weights, (lower, upper) = system.targets[key], system.limits(key)
     counts = Known.of(system.printed(), len(system.counts))
     for ends in ((0.0, lower), (upper, math.inf)):
         yield (
@@ -357,7 +358,8 @@ def control(system: System | None, held: Rules, random: np.random.Generator, tal
     if tally.worlds % SOME == 0:
         closed_form(held, random, tally)
     if system is not None and system.targets:
-        weights, lower, upper = next(iter(system.targets.values()))
+        key, weights = next(iter(system.targets.items()))
+        lower, upper = system.limits(key)
         count = float(weights @ system.counts)
         if upper - lower > 1:
             tally.controls += 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial, reduce
 from math import nan
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +22,13 @@ from mse.monitoring.result import NOTHING, Late, LatePeriod
 from mse.words.monitors import SUPPRESSED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mse._typing import Level
     from mse.answer.population import PopulationEstimate
     from mse.data.table import CaptureTable
     from mse.disclosure.cells import Key, Publication
-    from mse.disclosure.jointly import System
+    from mse.disclosure.jointly import Known, System
     from mse.disclosure.rules import Rules
     from mse.monitoring.result import Cell, Monitor
 
@@ -37,7 +39,7 @@ _TOGETHER = Message("withheld.together")
 #: Shares of registrations that are in are told to so much: further digits would tell of single registrations.
 IN_STEP = 0.05
 #: How many times coarser a figure is made at most before it is withheld; at 20 the grid is as wide as the interval.
-_COARSER = (1, 2, 4, 10, 20)
+_COARSER = (2, 4, 10, 20)
 
 
 def why_withheld(estimate: PopulationEstimate, rules: Rules, table: CaptureTable | None) -> str:
@@ -138,27 +140,39 @@ def coarsened(
     leaning: Leaning, system: System, raw: Mapping[Key, Raw], steps: Mapping[Key, float]
 ) -> tuple[dict[Key, float], dict[Key, str]]:
     """Round each figure as little as keeps all that leaves from telling a small count; if nothing does, withhold it."""
-    found: dict[Key, float] = {}
-    why: dict[Key, str] = {}
     names = () if leaning.estimate.strata is None else leaning.estimate.strata.names
+    written: dict[Key, Callable[[float], Known]] = {}
+    hidden: dict[Key, float] = {}
     for key, figures in raw.items():
         chosen = None if leaning.estimate.strata is None else members_of(leaning.estimate, key)
         moves = leaning.moves(chosen)
         members = system.stratum(key)
-        if moves is None or members is None or not np.all(np.isfinite(moves)):
-            continue
-        spread = system.spread(moves, names)
-        hidden = figures.total - float(members @ system.counts)
-        # A grid coarser than the hidden number would say that there are none, or twice as many.
-        for step in (
-            steps[key] * each for each in _COARSER if each == 1 or steps[key] * each <= hidden
-        ):
-            rows = figures_of(spread, members, system.counts, figures, step)
-            if system.tells(rows) is None:
-                found[key] = step
-                break
+        if moves is not None and members is not None and np.all(np.isfinite(moves)):
+            spread = system.spread(moves, names)
+            written[key] = partial(figures_of, spread, members, system.counts, figures)
+            hidden[key] = figures.total - float(members @ system.counts)
+    found: dict[Key, float] = {}
+    why: dict[Key, str] = {}
+
+    def note(keys: Sequence[Key]) -> None:
+        """Note figures in their order: all of them, if together they tell nothing."""
+        if system.tells(reduce(add, (written[key](steps[key]) for key in keys))) is None:
+            found.update({key: steps[key] for key in keys})
+        elif len(keys) > 1:
+            half = len(keys) // 2
+            note(keys[:half])
+            note(keys[half:])
         else:
+            key = keys[0]
+            for step in (steps[key] * each for each in _COARSER):
+                # A grid coarser than the hidden number would say that there are none, or twice as many.
+                if step <= hidden[key] and system.tells(written[key](step)) is None:
+                    found[key] = step
+                    return
             why[key] = _TOGETHER
+
+    if written:
+        note([*written])
     return found, why
 
 

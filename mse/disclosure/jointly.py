@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from itertools import combinations, product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -93,14 +93,19 @@ class Known:
             constraints=LinearConstraint(weights, self.low - start, self.high - start),
             bounds=Bounds(0.0, above),
             integrality=np.full(len(cost), int(size <= most)),
-            # Not by the clock: the same table is always published in the same way.
-            options={"node_limit": _MOST_NODES},
+            # Nodes, not seconds: the same table is always published in the same way. Simplifying takes longer
+            # than solving where nothing is whole.
+            options={"node_limit": _MOST_NODES, "presolve": size <= most},
         )
         if found.x is None:
             return None
         counts = np.asarray(found.x if near is None else near + found.x[:size] - found.x[size:])
         counts = np.round(counts) if size <= most else np.maximum(counts, 0.0)
         return counts if self.agrees(counts) else None
+
+
+#: A small count, and whether a table is wanted that has as few persons in it (1) or as many (-1).
+Wish: TypeAlias = "tuple[Key, int]"
 
 
 @dataclass(eq=False)
@@ -117,9 +122,14 @@ class System:
 
     publication: Publication
     table: CaptureTable
-    #: Small counts: which cells they are the sum of, and how few and how many must be left.
-    targets: dict[Key, tuple[FloatArray, float, float]] = field(default_factory=dict)
-    _found: dict[tuple[Key, int], FloatArray] = field(default_factory=dict)
+    #: Small counts that are not shown, and which cells they are the sum of.
+    targets: dict[Key, FloatArray] = field(default_factory=dict)
+    _limits: dict[Wish, float] = field(default_factory=dict)
+    _settled: set[Wish] = field(default_factory=set)
+    #: Wishes that were not granted once, the last one first: these are asked before the others.
+    _hard: list[Wish] = field(default_factory=list)
+    #: Tables that agree with everything noted so far; between them they grant every wish.
+    _tables: list[FloatArray] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.counts = cell_counts(self.table)
@@ -127,16 +137,24 @@ class System:
         shape = self.table.shape
         self._own = np.stack(np.unravel_index(np.arange(math.prod(shape)), shape))[:, -size:]
         sums = self._sums()
-        sums |= {key: self.stratum(key) for key in self.publication.keys if key not in sums}
-        self._weights = {key: weights for key, weights in sums.items() if weights is not None}
-        self.known = Known.of(self.printed(), size)
+        strata = {
+            key: weights
+            for key in self.publication.keys
+            if key not in sums and (weights := self.stratum(key)) is not None
+        }
+        self._weights = sums | strata
+        self._counted = self.known = Known.of(self.printed(), size)
         rules, shown = self.publication.rules, self._shown()
-        lower, upper = rules.protection
-        for key, weights in self._weights.items():
-            count = float(weights @ self.counts)
-            if key not in shown and rules.unsafe(int(count)):
-                self.targets[key] = (weights, min(float(lower), count), max(float(upper), count))
-        self._settle()
+        # Of each stratum these are nowhere printed, and some are small.
+        parts = {
+            key + own: there * weights
+            for key, there in strata.items()
+            for own, weights in sums.items()
+            if key
+        }
+        for key, weights in (self._weights | parts).items():
+            if key not in shown and rules.unsafe(int(weights @ self.counts)):
+                self.targets[key] = weights
 
     def printed(self) -> Iterator[tuple[FloatArray, float, float]]:
         """Give the cells of each count that has a place in the output, and what is known of it."""
@@ -154,55 +172,97 @@ class System:
         there = printed.shown & ~printed.suppressed
         return {key for key, yes in zip(printed.keys, there, strict=True) if yes}
 
-    def _settle(self) -> None:
-        """Find how far the printed counts alone leave each small count: no more is asked of the figures."""
-        for key, (weights, lower, upper) in self.targets.items():
-            limits = []
-            for sign, limit in ((1, lower), (-1, upper)):
-                ends = (limit, math.inf) if sign > 0 else (0.0, limit)
-                some = (self.known + self._one(weights, *ends)).table(sign * weights)
-                found = self.counts if some is None else some
-                limits.append(float(weights @ found))
-                self._found[key, sign] = found
-            self.targets[key] = (weights, limits[0], limits[1])
+    # What is left of small counts -----------------------------------------------------------------
 
-    @staticmethod
-    def _one(weights: FloatArray, low: float, high: float) -> Known:
-        return Known(weights[None, :], np.array([low]), np.array([high]))
+    def limits(self, key: Key) -> tuple[float, float]:
+        """Find how few and how many persons must be left of a small count: no more than printed counts alone leave."""
+        for sign in (1, -1):
+            self._settle((key, sign))
+        return self._limit((key, 1)), self._limit((key, -1))
+
+    def _limit(self, wish: Wish) -> float:
+        """How few or many are asked for, by the rules if nothing else is known."""
+        if wish not in self._limits:
+            (key, sign), ends = wish, self.publication.rules.protection
+            count = float(self.targets[key] @ self.counts)
+            self._limits[wish] = min(ends[0], count) if sign > 0 else max(ends[1], count)
+        return self._limits[wish]
+
+    def _settle(self, wish: Wish) -> bool:
+        """Ask for no more than the printed counts alone leave; whether that is less than before."""
+        if wish in self._settled:
+            return False
+        self._settled.add(wish)
+        weights, sign, limit = self.targets[wish[0]], wish[1], self._limit(wish)
+        ends = (limit, math.inf) if sign > 0 else (0.0, limit)
+        some = (self._counted + Known.of([(weights, *ends)], len(weights))).table(sign * weights)
+        self._limits[wish] = float(weights @ (self.counts if some is None else some))
+        return abs(self._limits[wish] - limit) > _SLACK
+
+    def _wished(self, wishes: Sequence[Wish]) -> Known:
+        rows = []
+        for wish in wishes:
+            ends = (0.0, self._limit(wish)) if wish[1] > 0 else (self._limit(wish), math.inf)
+            rows.append((self.targets[wish[0]], *ends))
+        return Known.of(rows, len(self.counts))
 
     def tells(self, figures: Known) -> Key | None:
         """Name a small count that further figures would tell too well; None if there is none, and they are noted."""
-        known, found = self.known + figures, dict(self._found)
-        for (key, sign), table in self._found.items():
-            if figures.agrees(table):
-                continue
-            weights, lower, upper = self.targets[key]
-            ends = (0.0, lower) if sign > 0 else (upper, math.inf)
-            # A table found for another count will often do.
-            ready = (each for each in found.values() if ends[0] <= weights @ each <= ends[1])
-            some = next((each for each in ready if figures.agrees(each)), None)
-            if some is None:
-                some = (known + self._one(weights, *ends)).table(weights, near=self.counts)
-            if some is None:
-                return key
-            found[key, sign] = some
-        self.known, self._found = known, found
+        known = self.known + figures
+        tables = [each for each in self._tables if figures.agrees(each)]
+        others = [[(key, sign) for key in self.targets] for sign in (1, -1)]
+        for wishes in (*([each] for each in self._hard), *others):
+            told = self._grant(wishes, known, tables)
+            if told is not None:
+                self._hard = [told, *(each for each in self._hard if each != told)]
+                return told[0]
+        self.known, self._tables = known, tables
         return None
+
+    def _grant(self, wishes: Sequence[Wish], known: Known, tables: list[FloatArray]) -> Wish | None:
+        """Find tables that agree, for all wishes at once or for each half of them; name one that nothing grants."""
+        left = self._left_over(wishes, tables)
+        if not left:
+            return None
+        wanted = self._wished(left)
+        # Near the counts, where the first order is right.
+        some = (known + wanted).table(wanted.weights[0], near=self.counts)
+        if some is not None:
+            tables.append(some)
+            return None
+        if len(left) > 1:
+            half = len(left) // 2
+            halves = (self._grant(each, known, tables) for each in (left[:half], left[half:]))
+            return next((told for told in halves if told is not None), None)
+        return self._grant(left, known, tables) if self._settle(left[0]) else left[0]
+
+    def _left_over(self, wishes: Sequence[Wish], tables: Sequence[FloatArray]) -> list[Wish]:
+        """Wishes that no table grants yet."""
+        if not tables:
+            return [*wishes]
+        weights = np.array([self.targets[key] for key, _ in wishes])
+        values = weights.reshape(len(wishes), -1) @ np.array(tables).T
+        return [
+            wish
+            for wish, row in zip(wishes, values, strict=True)
+            if not np.any(wish[1] * (row - self._limit(wish)) <= _SLACK)
+        ]
 
     def note(self, figures: Known) -> None:
         """Note figures whatever they tell, as an attacker does."""
         self.known += figures
+        self._tables = [each for each in self._tables if figures.agrees(each)]
 
     def left(self, key: Key) -> tuple[float, float]:
         """Compute the fewest and the most persons that are left of a small count, within its limits."""
-        weights, lower, upper = self.targets[key]
-        known, ends = self.known + self._one(weights, lower, upper), []
+        weights, (lower, upper) = self.targets[key], self.limits(key)
+        known, ends = self.known + Known.of([(weights, lower, upper)], len(weights)), []
         for sign in (1, -1):
             # A table beyond the limit will do; there may be none that is just at it.
-            some: FloatArray | None = self._found[key, sign]
-            if some is None or not self.known.agrees(some):
-                some = known.table(sign * weights)
-            ends.append(float(weights @ (self.counts if some is None else some)))
+            ready = [self.counts, *self._tables]
+            some = known.table(sign * weights)
+            ready += [] if some is None else [some]
+            ends.append(sign * min(sign * float(weights @ each) for each in ready))
         return max(ends[0], lower), min(ends[1], upper)
 
     def spread(self, moves: FloatArray, covariates: Iterable[str]) -> FloatArray:
@@ -219,10 +279,10 @@ class System:
 
     # Which cells a count is the sum of ------------------------------------------------------------
 
-    def _sums(self) -> dict[Key, FloatArray | None]:
+    def _sums(self) -> dict[Key, FloatArray]:
         """Histories, totals of lists and overlaps: what may be small, printed or not."""
         lists, names = self._own[: self.table.n_lists] == 1, self.table.lists
-        found: dict[Key, FloatArray | None] = {}
+        found: dict[Key, FloatArray] = {}
         for row in list(product((0, 1), repeat=len(names)))[1:]:
             found[history_key(row)] = (lists == np.array(row)[:, None]).all(axis=0).astype(float)
         found |= {list_key(name): lists[at].astype(float) for at, name in enumerate(names)}

@@ -426,9 +426,7 @@ def test_unknown_columns_and_rules_are_refused(records) -> None:
 
 def test_figures_by_weight_add_up_to_persons(table, monitor) -> None:
     weights = {(p, y): 0.5 for p in table.covariates["place"] for y in table.covariates["year"]}
-    placed = PlacedRecords(
-        pd.DataFrame(), "each", 100, 40, pd.DataFrame(), weights
-    )
+    placed = PlacedRecords(pd.DataFrame(), "each", 100, 40, pd.DataFrame(), weights)
     found = replace(monitor, placed=placed).places
     frame = found.to_frame()
     np.testing.assert_allclose(frame["weighted"], frame["total"] / 2)

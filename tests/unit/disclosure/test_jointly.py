@@ -69,10 +69,33 @@ def test_what_a_comparison_leaves_of_each_small_count(table: mse.CaptureTable) -
     system = system_of(safe.publication, table)
     assert system is not None
     assert (("history", "101"),) in system.targets
-    for key, (_, lower, upper) in system.targets.items():
-        assert system.left(key) == pytest.approx((lower, upper), abs=1e-6)
+    for key in system.targets:
+        assert system.left(key) == pytest.approx(system.limits(key), abs=1e-6)
     assert np.isfinite([each.total for each in shown.populations]).any()
     assert not attack(safe)["exposed"].any()
+
+
+def test_small_counts_in_a_stratum_are_guarded_though_nothing_prints_them() -> None:
+    counts = np.zeros((2, 2, 2, 2))
+    counts[..., 0] = [[[0, 90], [120, 60]], [[80, 40], [50, 30]]]
+    counts[..., 1] = [[[0, 70], [110, 40]], [[2, 0], [1, 1]]]
+    table = mse.CaptureTable.from_array(counts.astype(int), list("abc"), {"year": [2014, 2015]})
+    book = Book()
+    note_table(book, table, TEN, [("year",)])
+    cells = book.cells()
+    hidden = np.array([label(key).startswith("history") for key in cells.keys])
+    system = System(published(cells, hidden, TEN), table)
+    # Four on a in 2015; of a as a whole there are many, in both years together.
+    few = ("year", 2015), ("list", "a")
+    assert few in system.targets
+    assert (("list", "a"),) not in system.targets
+    weights = system.targets[few]
+    figure = Known.of([(2.5 * weights, 9.5, 10.5)], len(weights))
+    assert system.tells(figure) == few
+    assert system.tells(Known.of([(2.5 * weights, 0.0, 40.0)], len(weights))) is None
+    low, high = system.left(few)
+    assert low <= 1
+    assert high >= 10
 
 
 def test_the_same_comparison_is_rounded_in_the_same_way(table: mse.CaptureTable) -> None:
