@@ -45,7 +45,9 @@ def generic_total(table: mse.CaptureTable, model: str) -> float:
     seen = cells[:, : table.n_lists].any(axis=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = sm.GLM(table.counts.ravel()[seen], matrix[seen], family=sm.families.Poisson()).fit()
+        # A coefficient without a bound grows by one a step.
+        generic = sm.GLM(table.counts.ravel()[seen], matrix[seen], family=sm.families.Poisson())
+        fit = generic.fit(maxiter=30)
     return table.n_observed + float(np.exp(matrix[~seen] @ fit.params).sum())
 
 
