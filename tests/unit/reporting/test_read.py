@@ -79,8 +79,10 @@ def test_the_printed_pages(browser: Any, pages: dict[str, Path], name: str) -> N
         assert filled > 0.5 * len(ink) or number in (1, len(texts)), number
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+# Both sizes and every page, but not each page at each size: it is read by every rule, which takes ten seconds.
+@pytest.mark.parametrize(
+    ("name", "size"), [*zip(NAMES, [PHONE, DESKTOP] * len(NAMES), strict=False)], ids=NAMES
+)
 def test_axe_finds_nothing_serious(
     browser: Any,  # noqa: F811
     pages: dict[str, Path],  # noqa: F811
