@@ -134,7 +134,9 @@ def test_hundreds_of_places_that_are_eliminated(rng) -> None:
     assert factor_of(fit._design) is not None
     design = written_out(counts.shape, 3, fit.structure.terms, "darroch", by=False)
     seen, rows = counts.ravel()[n_places:], design[n_places:]
-    glm = sm.GLM(seen, rows, family=sm.families.Poisson()).fit(tol=1e-13)
+    poisson = sm.GLM(seen, rows, family=sm.families.Poisson())
+    start = np.linalg.lstsq(rows, np.log(seen + 0.5), rcond=None)[0]
+    glm = poisson.fit(start, method="newton", max_start_irls=0)
     hidden = np.exp(design[:n_places] @ glm.params)
     assert fit._fit.hidden == pytest.approx(hidden, rel=1e-8)
     assert fit.coefficients["darroch"] == pytest.approx(glm.params[-1], rel=1e-8)
