@@ -165,7 +165,7 @@ def estimate_command(
         levels = {*STORED_LEVELS, level}
         shown = released(population, rules, table=table, levels=levels)
         if bundle is not None and rules is not None:
-            bundle.with_run(shown.to_dict(), rules, table, seed)
+            bundle.with_run(shown.to_dict(), rules, table, seed, [shown])
         write(_estimate_text(shown, form, level), output)
     _exit_unless_estimable([population], [shown])
 
@@ -211,7 +211,7 @@ def compare_command(
         comparison = compare(table, chosen if bundle is None else bundle.keyed(chosen, table, seed))
         shown = released(comparison, rules, levels={*STORED_LEVELS, level})
         if bundle is not None and rules is not None:
-            bundle.with_run(shown.to_dict(), rules, table, seed)
+            bundle.with_run(shown.to_dict(), rules, table, seed, [shown])
         if form is Form.json:
             text = json_text(
                 shown.to_dict(levels={*STORED_LEVELS, level})

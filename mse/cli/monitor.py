@@ -235,7 +235,7 @@ def monitor_command(
         found = replace(found, notes=(*found.notes, *_not_named(read.unused)))
         shown = released(found, rules, table=table)
         if bundle is not None and rules is not None:
-            bundle.with_run(shown.to_dict(), rules, table, seed)
+            bundle.with_run(shown.to_dict(), rules, table, seed, [shown])
         text = _text(shown, form, monitors, changes=changes, places=show_places)
         write(text if drivers is None else _driven(found, table, drivers, form), output)
     if not found.has_estimate:

@@ -151,7 +151,7 @@ def report_command(
             account=account,
         )
         if bundle is not None:
-            bundle.with_run(report.to_dict(), shown, table, seed)
+            bundle.with_run(report.to_dict(), shown, table, seed, report.protected)
         if target is None:
             write(as_form(report, chosen.value), target)
         else:

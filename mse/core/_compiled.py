@@ -101,6 +101,13 @@ def _as_mutable(value: Any) -> Any:
     return value
 
 
+def _is_mutable(value: Any) -> bool:
+    """Whether no array, alone or in a tuple, is read-only: so it mostly is, and this is soon said."""
+    if isinstance(value, np.ndarray):
+        return bool(value.flags.writeable)
+    return not isinstance(value, tuple) or all(map(_is_mutable, value))
+
+
 class _Mutable:
     """The memory of a read-only array, which stays alive with it."""
 
@@ -143,7 +150,9 @@ class Kernel(_Compiled):
 
     def __call__(self, *values: Any) -> Any:
         """Run the function, compiled for the types of these values."""
-        return super().__call__(*map(_as_mutable, values))
+        if not all(map(_is_mutable, values)):
+            values = tuple(map(_as_mutable, values))
+        return super().__call__(*values)
 
     @cached_property
     def inner(self) -> _Inner:

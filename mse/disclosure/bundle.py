@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from mse.comparing import compare
 from mse.data.table import CaptureTable
 from mse.disclosure.attack import attack
+from mse.disclosure.repeated import together
 from mse.disclosure.waiting import noted, waiting
 from mse.errors import ModelError
 from mse.registry import estimator_of
@@ -151,14 +152,22 @@ class Bundle:
         rules: Rules,
         table: CaptureTable | None,
         asked: int | None,
+        protected: Iterable[object] = (),
     ) -> Bundle:
         """Check something against what was published before, and note it; the file is written anew.
 
         published: as a dictionary of JSON
         table: what it was made from; it stays in the bundle
         asked: the seed that was asked for
+        protected: what it shows; counts and figures of earlier runs of the same table are one system with its own
         Raises ModelError: if together with what was published before it gives a small count away
         """
+        run: dict[str, Any] = {"seed": asked, "published": dict(published)}
+        if table is not None:
+            run["fingerprint"] = table.fingerprint
+        if isinstance(table, CaptureTable):
+            run |= noted(table)
+            run |= together(self.runs, run, table, protected)
         alone = set(attack(published, rules).query("exposed")["cell"])
         before = [run["published"] for run in self.runs]
         found = attack([*before, published], rules).query("exposed")
@@ -170,11 +179,6 @@ class Bundle:
                 f"{', '.join(dict.fromkeys(told['cell']))}. Publish the same lists and persons as before (Bundle.held "
                 "takes strata that changed little as they were), or wait until the difference is larger."
             )
-        run: dict[str, Any] = {"seed": asked, "published": dict(published)}
-        if table is not None:
-            run["fingerprint"] = table.fingerprint
-        if isinstance(table, CaptureTable):
-            run |= noted(table)
         more = replace(self, runs=(*self.runs, run))
         more._write()
         return more

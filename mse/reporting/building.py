@@ -231,6 +231,7 @@ def build_report(
             inline(named, f": {say(f'quality.title_{account}')}") if account in SCHEMES else named
         )
     day = (date or dt.date.today()).isoformat()
+    estimated = [each.population for group in evidence.groups for each in group.estimates]
     return Report(
         title=named,
         subtitle=say(f"document.subtitle{'_register' * one}"),
@@ -242,6 +243,7 @@ def build_report(
             if account is None
             else quality_sections(context, account)
         ),
+        protected=(*estimated, *evidence.monitors) if rules.active else (),
     )
 
 

@@ -173,6 +173,8 @@ class Report:
     date: str
     disclosure: str
     sections: tuple[Section, ...]
+    #: Results as they leave, where rules ask for something: they stay inside.
+    protected: tuple[Any, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def front(self) -> tuple[Section, ...]:

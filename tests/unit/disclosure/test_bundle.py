@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 import mse
 from mse.cli import app
-from mse.disclosure import Bundle, Rules, protect
+from mse.disclosure import Bundle, Rules, protect, rules
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TEN = Rules(threshold=10)
+TEN, CBS = Rules(threshold=10), rules("cbs")
 COUNTS = {"110": 40, "101": 50, "011": 30, "111": 20, "001": 3, "100": 60, "010": 70}
 
 
@@ -51,6 +51,27 @@ def test_without_a_list_the_difference_would_tell(tmp_path: Path, table: mse.Cap
         bundle.with_run(published(part), TEN, part, None)
     # The same again is no news.
     assert len(bundle.with_run(published(table), TEN, table, None).runs) == 2
+
+
+def test_one_estimate_after_another_tells_what_each_does_not(tmp_path: Path) -> None:
+    counts = {"100": 298, "010": 192, "110": 98, "001": 178, "101": 3, "011": 80, "111": 14}
+    table = mse.CaptureTable.from_counts(counts, lists=["a", "b", "c"])
+    path = tmp_path / "inside.json"
+
+    def publish(model: str) -> None:
+        shown = protect(mse.LogLinear(model).fit(table).population, CBS, table=table)
+        Bundle.at(path).with_run(shown.to_dict(), CBS, table, None, [shown])
+
+    for model in ("[12,3]", "[13,2]", "[23,1]", "main"):
+        publish(model)
+    with pytest.raises(mse.ModelError, match="this tells how many persons are history 101"):
+        publish("[12,13]")
+    # The same again is no news, and what was refused was not noted.
+    publish("main")
+    assert len(Bundle.at(path).runs) == 5
+    other = mse.CaptureTable.from_counts({**counts, "010": 292}, lists=["a", "b", "c"])
+    shown = protect(mse.LogLinear("[12,13]").fit(other).population, CBS, table=other)
+    assert len(Bundle.at(path).with_run(shown.to_dict(), CBS, other, None, [shown]).runs) == 6
 
 
 def test_a_year_later_few_were_added(table: mse.CaptureTable) -> None:
