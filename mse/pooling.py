@@ -57,6 +57,9 @@ def pool(estimates: Iterable[PopulationEstimate | Fit]) -> PopulationEstimate:
     :math:`q_j`, its variance; the interval is that of Student's t with
     :math:`(m - 1)(1 + \bar u / ((1 + 1/m) b))^2` degrees of freedom (Rubin 1987, 3.1.2 to 3.1.6). Where an
     estimate has draws, :math:`u_j` is the variance of their logs; elsewhere it is read off its 95 % interval.
+    Where replicates differ in how many persons they observe, hidden are those beside the mean of them, or where
+    some total lies below that, beside the fewest. A replicate in which nobody is hidden counts as one at the
+    observed number.
 
     Strata are combined likewise and scaled to the total. Draws, joint over strata, are those of all replicates,
     as many of each, with what differs between replicates stretched so that their variance is T.
@@ -140,6 +143,16 @@ def _hidden_of(each: PopulationEstimate, observed: float) -> tuple[float, float]
     return hidden, (math.log(high / low) / (2 * float(ndtri((1 + DEFAULT_LEVEL) / 2)))) ** 2
 
 
+def _base(found: Sequence[PopulationEstimate], observed: int) -> int:
+    """Choose what hidden persons are counted beside: the observed ones, on average if replicates differ in them.
+
+    Where a replicate has fewer in total than others observe on average, the fewest that one observes.
+    """
+    known = [each.alike for each in found if each.status in ("ok", "boundary")]
+    below = any(each.observed < each.total <= observed for each in known)
+    return min(each.observed for each in known) if below else observed
+
+
 def _pooled(
     found: Sequence[PopulationEstimate], known: Sequence[PopulationEstimate]
 ) -> PopulationEstimate:
@@ -148,28 +161,32 @@ def _pooled(
         [each.alike for each in known],
         round(float(np.mean([e.observed for e in found]))),
     )
-    figures = np.array([_hidden_of(each, observed) for each in alike])
-    if not (figures[:, 0] > 0).all():
-        raise ModelError(
-            "In some replicate nobody is hidden, of which there is no log: pool replicates in which somebody is."
-        )
-    parts = _rules(*figures.T)
+    base = _base(found, observed)
+    figures = np.array([_hidden_of(each, base) for each in alike])
+    some = figures[:, 0] > 0
+    if not some.any():
+        nobody = _Parts(0.0, math.nan, math.nan, math.nan)
+        return replace(_words(found, _status(found, known), nobody), observed=observed)
+    parts = _rules(*figures[some].T)
     lost = Counter(each.limit for each in found if each.status not in ("ok", "boundary"))
+    # Of nobody hidden there is no log.
+    lost["zero"] += int((~some).sum())
     open_, m = lost["indeterminate"] + lost["finite"], len(found)
     above, below = (lost["infinite"] + open_) / m, (lost["zero"] + open_) / m
     uncertainty = None
     if math.isfinite(parts.within):
         uncertainty = PooledInterval(
-            parts.hidden, math.sqrt(parts.total), parts.df, observed, above, below
+            parts.hidden, math.sqrt(parts.total), parts.df, base, above, below
         )
-    draws = _draws(alike, observed, parts) if not sum(lost.values()) else None
-    strata = _strata(alike, observed, parts)
+    draws = _draws(alike, base, parts) if not sum(lost.values()) else None
+    hidden = max(base + parts.hidden - observed, 0.0)
+    strata = _strata(alike, observed, hidden)
     wide = [each.allowing for each in known]
     allowing = None if any(each is None for each in wide) else pool_of(wide, found)
     return replace(
         _words(found, _status(found, known), parts),
         observed=observed,
-        hidden=parts.hidden,
+        hidden=hidden,
         uncertainty=uncertainty,
         strata=strata,
         draws=None if draws is None else draws.sum(axis=1),
@@ -258,8 +275,8 @@ def _none(found: Sequence[PopulationEstimate]) -> PopulationEstimate:
 # Strata and draws --------------------------------------------------------------------------------
 
 
-def _strata(known: Sequence[PopulationEstimate], observed: int, parts: _Parts) -> Strata | None:
-    """Combine strata, scaled to the total; their covariance is that of the hidden numbers, in persons."""
+def _strata(known: Sequence[PopulationEstimate], observed: int, total: float) -> Strata | None:
+    """Combine strata, scaled to so many hidden in total; their covariance is that of the hidden numbers, in persons."""
     each = [one.strata for one in known]
     first = each[0]
     if first is None:
@@ -271,7 +288,7 @@ def _strata(known: Sequence[PopulationEstimate], observed: int, parts: _Parts) -
             (hidden > 0).all(axis=0), np.exp(np.log(hidden).mean(axis=0)), hidden.mean(axis=0)
         )
     middle = np.maximum(middle, 0.0)
-    scale = parts.hidden / middle.sum() if np.isfinite(middle).all() and middle.sum() > 0 else 1.0
+    scale = total / middle.sum() if np.isfinite(middle).all() and middle.sum() > 0 else 1.0
     matrices = [s.covariance.matrix() for s in each if s is not None and s.covariance is not None]
     covariance = None
     if len(matrices) == len(each):
@@ -292,7 +309,7 @@ def apportioned(means: FloatArray, total: int) -> IntArray:
     return found
 
 
-def _draws(known: Sequence[PopulationEstimate], observed: int, parts: _Parts) -> FloatArray | None:
+def _draws(known: Sequence[PopulationEstimate], base: int, parts: _Parts) -> FloatArray | None:
     """Draws of totals by stratum, (M, S), or of the total, (M, 1): as many of each replicate.
 
     A replicate's hidden persons are moved together, on the log scale, so that what differs between
@@ -314,7 +331,7 @@ def _draws(known: Sequence[PopulationEstimate], observed: int, parts: _Parts) ->
     moved = []
     for one, estimate in zip(drawn, known, strict=True):
         seen = [estimate.observed] if estimate.stratum_draws is None else estimate.strata.observed  # type: ignore[union-attr]
-        middle = estimate.total - observed
+        middle = estimate.total - base
         factor = (middle / parts.hidden) ** (stretch - 1)
         moved.append(seen + np.maximum(one[:size] - seen, 0) * factor)
     return np.concatenate(moved)

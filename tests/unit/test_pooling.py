@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,33 @@ def test_no_replicate_with_an_estimate() -> None:
     p = mse.pool([pair(0), pair(0)])
     assert (p.status, p.limit) == ("not_estimable", "infinite")
     assert "None of the 2 replicates" in p.summary()
+
+
+def test_a_total_below_what_other_replicates_observe() -> None:
+    tables = [
+        mse.CaptureTable.from_counts({"10": 30, "01": 20, "11": n}, lists=["a", "b"])
+        for n in (300, 303, 309)
+    ]
+    each = [mse.LincolnPetersen().fit(table).population for table in tables]
+    assert each[0].total < np.mean([one.observed for one in each])
+    p = mse.pool(each)
+    # Beside the 350 that are observed in every replicate.
+    logs = np.log([one.total - 350 for one in each])
+    assert p.total == pytest.approx(350 + np.exp(logs.mean()))
+    assert p.observed == round(np.mean([one.observed for one in each]))
+    low, high = p.interval()
+    assert 350 < low < p.total < high
+
+
+def test_replicates_in_which_nobody_is_hidden_count_at_the_observed_number() -> None:
+    p = mse.LincolnPetersen().fit(
+        mse.CaptureTable.from_counts({"10": 30, "01": 20, "11": 60}, lists=["a", "b"])
+    )
+    nobody = replace(p.population, hidden=0.0)
+    found = mse.pool([p.population, nobody])
+    assert found.hidden == pytest.approx(p.population.hidden)
+    assert found.interval()[0] == 110
+    assert mse.pool([nobody, nobody]).hidden == 0
 
 
 def test_strata_sum_to_the_total_and_draws_stay_joint() -> None:
