@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 #: Overlaps up to which the shape of intervals is tried one by one; of larger ones so many.
 _MOST = 60
 #: Draws of a simulated bootstrap, and standard errors within which a printed end may lie of them.
-_DRAWS, _SIGMAS = 20_000, 3.5
+_DRAWS, _SIGMAS = 100_000, 3.5
 #: Candidate tables that are listed, and bootstraps that are run again.
 _TABLES, _RUNS = 200_000, 300
 #: Seeds that people use; dates of these years as well.
