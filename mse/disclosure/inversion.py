@@ -27,7 +27,7 @@ from mse.disclosure.suppression import range_of
 from mse.errors import ModelError, MSEError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from mse._typing import FloatArray
     from mse.disclosure.printed import Printed, Seen
@@ -70,28 +70,40 @@ def inverted(found: Printed, rules: Rules) -> Iterator[Range]:
 # The closed form of two lists ---------------------------------------------------------------------
 
 
-def halves(lists: Sequence[str], model: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+def halves(
+    lists: Sequence[str], model: str, by: Collection[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """Split lists into the two groups that a model takes to be independent, each saturated in itself.
+
+    lists, model: as printed
+    by: covariates of a stratum, which is estimated from its own persons only where each list depends on all of them
 
     Examples
     --------
     >>> halves(("a", "b", "c"), "[12,3]")
     (('a', 'b'), ('c',))
-    >>> halves(("a", "b", "c"), "a*b*year + c*year")
+    >>> halves(("a", "b", "c"), "a*b*year + c*year", ["year"])
     (('a', 'b'), ('c',))
+    >>> halves(("a", "b", "c"), "a*b + b*year + c*year", ["year"]) is None
+    True
     """
     if len(lists) == 2:
         together = model.replace(" ", "") in ("[12]", "*".join(lists))
-        return None if together else ((lists[0],), (lists[1],))
+        if together:
+            return None
     if model.startswith("["):
-        terms = [
-            {lists[int(at) - 1] for at in part if at.isdigit()} for part in model[1:-1].split(",")
-        ]
+        places = ([int(at) - 1 for at in part if at.isdigit()] for part in model[1:-1].split(","))
+        products = [{lists[at] for at in part if at < len(lists)} for part in places]
     else:
-        products = (re.split(r"[*:]", part) for part in model.split("+"))
-        terms = [{name.strip() for name in part} & set(lists) for part in products]
+        products = [{name.strip() for name in re.split(r"[*:]", part)} for part in model.split("+")]
+    terms = [each & set(lists) for each in products]
     largest = [term for term in terms if term and not any(term < other for other in terms)]
     unlike = [set(each) for each in dict.fromkeys(map(frozenset, largest))]
+    apart = all(any(one | set(by) <= each for each in products) for one in unlike)
+    if by and model and not apart:
+        return None
+    if len(lists) == 2:
+        return (lists[0],), (lists[1],)
     if len(unlike) != 2 or unlike[0] & unlike[1] or unlike[0] | unlike[1] != set(lists):
         return None
     first, second = (tuple(name for name in lists if name in term) for term in unlike)
@@ -100,7 +112,7 @@ def halves(lists: Sequence[str], model: str) -> tuple[tuple[str, ...], tuple[str
 
 def _closed(seen: Seen, found: Printed, rules: Rules) -> Iterator[Range]:
     """Compute the overlap of two independent groups of lists."""
-    split = halves(seen.lists, seen.model)
+    split = halves(seen.lists, seen.model, seen.by)
     if split is None or not math.isfinite(seen.observed + seen.total):
         return
     if seen.total <= seen.observed:
@@ -274,7 +286,7 @@ def _together(
         low.append((1.0 if rules.zeros_safe else 0.0) if n is None else n - half)
         high.append(math.inf if n is None else n + half)
     for each, closed in members:
-        split = halves(lists, each.model) if each in whole else None
+        split = halves(lists, each.model, each.by) if each in whole else None
         if split is not None and closed:
             groups = [on[:, [lists.index(name) for name in group]].any(axis=1) for group in split]
             rows.append((groups[0] & groups[1]).astype(np.float64))
@@ -334,7 +346,7 @@ _HISTORIES = ("001", "010", "011", "100", "101", "110", "111")
 def _candidates(seen: Seen, found: Printed) -> list[tuple[int, ...]]:
     """List the tables of three lists that agree with printed totals of the lists, and with the estimate."""
     sizes = [found.counts.get((name,)) for name in seen.lists]
-    split = halves(seen.lists, seen.model)
+    split = halves(seen.lists, seen.model, seen.by)
     if split is None or any(size is None for size in sizes) or not math.isfinite(seen.observed):
         return []
     a, b, c = (int(size) for size in sizes if size is not None)

@@ -49,6 +49,8 @@ class Seen:
         What was printed of how it was made: estimator, seed, replicates.
     step : float
         Persons to whose multiples the estimate was rounded; ends outward where it is more than the base.
+    by : tuple of str
+        Covariates of which it is one stratum, as far as that was printed.
     """
 
     where: str
@@ -61,6 +63,7 @@ class Seen:
     ends: Mapping[float, tuple[float, float]]
     settings: Mapping[str, Any] = field(default_factory=dict)
     step: float = 1.0
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,8 @@ def _population(data: Mapping[str, Any], where: str) -> Iterator[Seen]:
         ends = {strata["interval_level"]: _ends(cell)} if cell["low"] is not None else {}
         figures = _float(cell["observed"]), _float(cell["total"]), ends
         kind = strata["interval_kind"] or shared["kind"] or "lognormal"
-        yield Seen(f"{where}, {place}", **{**shared, "kind": kind}, **_named(*figures))
+        by = tuple(each["name"] for each in strata["covariates"])
+        yield Seen(f"{where}, {place}", **{**shared, "kind": kind, "by": by}, **_named(*figures))
     if data.get("allowing"):
         yield from _population(data["allowing"], f"{where}, allowing for differences")
 
@@ -223,7 +227,11 @@ def _cells(data: Mapping[str, Any]) -> Iterator[Seen]:
         figures = _float(cell["observed"]), _float(total.get("point")), ends
         kind = settings.get("interval", "percentile")
         step = _float(cell.get("rounded_to") or shared["step"])
-        yield Seen(place, **{**shared, "kind": kind, "step": step}, **_named(*figures))
+        group = (() if cell["period"] is None else (data["period"],)) + (
+            *(cell.get("group") or {}),
+        )
+        said = {"kind": kind, "step": step, "by": group}
+        yield Seen(place, **{**shared, **said}, **_named(*figures))
 
 
 # Text, Markdown, HTML and the content of reports: rows of cells -----------------------------------
