@@ -57,9 +57,9 @@ def pool(estimates: Iterable[PopulationEstimate | Fit]) -> PopulationEstimate:
     :math:`q_j`, its variance; the interval is that of Student's t with
     :math:`(m - 1)(1 + \bar u / ((1 + 1/m) b))^2` degrees of freedom (Rubin 1987, 3.1.2 to 3.1.6). Where an
     estimate has draws, :math:`u_j` is the variance of their logs; elsewhere it is read off its 95 % interval.
-    Where replicates differ in how many persons they observe, hidden are those beside the mean of them, or where
-    some total lies below that, beside the fewest. A replicate in which nobody is hidden counts as one at the
-    observed number.
+    Where replicates differ in how many persons they observe, the logs are those of the persons beside the fewest
+    that one observes: beside the mean of them hardly anybody may be left in some replicate, or nobody. A replicate
+    in which nobody is hidden counts as one at the observed number.
 
     Strata are combined likewise and scaled to the total. Draws, joint over strata, are those of all replicates,
     as many of each, with what differs between replicates stretched so that their variance is T.
@@ -143,16 +143,6 @@ def _hidden_of(each: PopulationEstimate, observed: float) -> tuple[float, float]
     return hidden, (math.log(high / low) / (2 * float(ndtri((1 + DEFAULT_LEVEL) / 2)))) ** 2
 
 
-def _base(found: Sequence[PopulationEstimate], observed: int) -> int:
-    """Choose what hidden persons are counted beside: the observed ones, on average if replicates differ in them.
-
-    Where a replicate has fewer in total than others observe on average, the fewest that one observes.
-    """
-    known = [each.alike for each in found if each.status in ("ok", "boundary")]
-    below = any(each.observed < each.total <= observed for each in known)
-    return min(each.observed for each in known) if below else observed
-
-
 def _pooled(
     found: Sequence[PopulationEstimate], known: Sequence[PopulationEstimate]
 ) -> PopulationEstimate:
@@ -161,7 +151,8 @@ def _pooled(
         [each.alike for each in known],
         round(float(np.mean([e.observed for e in found]))),
     )
-    base = _base(found, observed)
+    # Where replicates differ in whom they observe: those who are observed in each.
+    base = min(each.observed for each in found)
     figures = np.array([_hidden_of(each, base) for each in alike])
     some = figures[:, 0] > 0
     if not some.any():

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.special import bdtr
 
 from mse.data.table import CaptureTable
 from mse.disclosure.suppression import range_of
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 #: Overlaps up to which the shape of intervals is tried one by one; of larger ones so many.
 _MOST = 60
 #: Draws of a simulated bootstrap, and standard errors within which a printed end may lie of them.
-_DRAWS, _SIGMAS = 100_000, 3.5
+_DRAWS, _SIGMAS = 20_000, 3.5
 #: Candidate tables that are listed, and bootstraps that are run again.
 _TABLES, _RUNS = 200_000, 300
 #: Seeds that people use; dates of these years as well.
@@ -252,10 +253,13 @@ def _bootstraps(seen: Seen, m: int, one: float, other: float, base: int) -> bool
 def _drawn(m: int, one: float, other: float) -> FloatArray:
     """Totals of bootstrap replicates of two independent lists."""
     hidden = one * other / m
-    persons = np.array([one, other, m, hidden])
-    random = np.random.default_rng(m)
-    drawn = random.multinomial(round(persons.sum()), persons / persons.sum(), _DRAWS)
-    n10, n01, n11 = (drawn[:, at].astype(np.float64) for at in range(3))
+    size, random = round(one + other + m + hidden), np.random.default_rng(m)
+    share = m / (one + other + m + hidden)
+    # The overlap, on which nearly everything hangs, runs through its distribution evenly: so little is left to chance.
+    many = np.arange(min(size, math.ceil(m + 12 * math.sqrt(m) + 12)) + 1)
+    n11 = np.searchsorted(bdtr(many, size, share), (np.arange(_DRAWS) + 0.5) / _DRAWS)
+    n10 = random.binomial(size - n11, one / (one + other + hidden))
+    n01 = random.binomial(size - n11 - n10, other / (other + hidden))
     with np.errstate(divide="ignore", invalid="ignore"):
         totals = (n10 + n11) * (n01 + n11) / n11
     return np.where(n11 > 0, totals, math.inf)

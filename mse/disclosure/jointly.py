@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csc_array
 
 from mse.data.table import CaptureTable
 from mse.disclosure.cells import REST, known_bounds
@@ -80,27 +81,28 @@ class Known:
         near: (O,), counts that it is to differ from as little as can be, relatively; in place of the cost
         most: cells up to which persons are whole
         """
-        weights, size = self.weights, len(cost)
-        above = np.full(size, np.inf)
+        size, whole = len(cost), len(cost) <= most
+        weights, low, high = self.weights, self.low, self.high
         if near is not None:
-            # More and fewer persons than those, of which there are so many to be taken away.
-            weights = np.hstack([weights, -weights])
-            cost = np.tile(1.0 / np.sqrt(near + 1.0), 2)
-            above = np.concatenate([above, near])
-        start = np.zeros(len(self.low)) if near is None else self.weights @ near
+            # Beside each count how far off it is at least: that need not be whole.
+            one, none = np.eye(size), np.zeros_like(weights)
+            weights = np.block([[weights, none], [one, -one], [one, one]])
+            low = np.concatenate([low, np.full(size, -np.inf), near])
+            high = np.concatenate([high, near, np.full(size, np.inf)])
+            cost = np.concatenate([np.zeros(size), 1.0 / np.sqrt(near + 1.0)])
         found = milp(
             cost,
-            constraints=LinearConstraint(weights, self.low - start, self.high - start),
-            bounds=Bounds(0.0, above),
-            integrality=np.full(len(cost), int(size <= most)),
+            constraints=LinearConstraint(csc_array(weights), low, high),
+            bounds=Bounds(0.0, np.inf),
+            integrality=whole * (np.arange(len(cost)) < size),
             # Nodes, not seconds: the same table is always published in the same way. Simplifying takes longer
             # than solving where nothing is whole.
-            options={"node_limit": _MOST_NODES, "presolve": size <= most},
+            options={"node_limit": _MOST_NODES, "presolve": whole},
         )
         if found.x is None:
             return None
-        counts = np.asarray(found.x if near is None else near + found.x[:size] - found.x[size:])
-        counts = np.round(counts) if size <= most else np.maximum(counts, 0.0)
+        counts = np.asarray(found.x[:size])
+        counts = np.round(counts) if whole else np.maximum(counts, 0.0)
         return counts if self.agrees(counts) else None
 
 

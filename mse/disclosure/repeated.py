@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import io
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,31 +47,35 @@ def together(
     systems = [
         found for each in publications.values() if (found := system_of(each, table)) is not None
     ]
+    own = [system.known for system in systems]
     before = [
         _unpacked(each["printed"])
         for each in runs
         if "printed" in each and all(each[name] == run[name] for name in _TABLE)
     ]
-    for system in systems:
-        for known in before:
-            told = system.tells(known)
-            if told is not None:
-                raise ModelError(
-                    f"Together with what was published of this table before, this tells how many persons are "
-                    f"{label(told)}: each estimate is one more equation between the same counts. Publish what was "
-                    "published before, in one run what belongs together, or a table that differs by more persons."
-                )
-    printed = [system.known for system in systems]
-    return {"printed": _packed(printed)} if printed else {}
+    for system in systems if before else ():
+        told = system.tells(_distinct(reduce(add, before)))
+        if told is not None:
+            raise ModelError(
+                f"Together with what was published of this table before, this tells how many persons are "
+                f"{label(told)}: each estimate is one more equation between the same counts. Publish what was "
+                "published before, in one run what belongs together, or a table that differs by more persons."
+            )
+    return {"printed": _packed(reduce(add, own))} if own else {}
 
 
-def _packed(printed: Sequence[Known]) -> str:
+def _distinct(known: Known) -> Known:
+    """Leave out what is said twice: the same counts stand in every publication."""
+    rows = np.column_stack([known.weights, known.low, known.high])
+    _, first = np.unique(rows, axis=0, return_index=True)
+    kept = np.sort(first)
+    return Known(known.weights[kept], known.low[kept], known.high[kept])
+
+
+def _packed(known: Known) -> str:
     """Write weighted sums of cells and their bounds as text."""
     file = io.BytesIO()
-    whole = printed[0]
-    for each in printed[1:]:
-        whole += each
-    np.savez_compressed(file, weights=whole.weights, low=whole.low, high=whole.high)
+    np.savez_compressed(file, weights=known.weights, low=known.low, high=known.high)
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 

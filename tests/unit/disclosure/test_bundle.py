@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 import mse
 from mse.cli import app
 from mse.disclosure import Bundle, Rules, protect, rules
+from mse.disclosure.repeated import together
+from mse.disclosure.waiting import noted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,25 +55,31 @@ def test_without_a_list_the_difference_would_tell(tmp_path: Path, table: mse.Cap
     assert len(bundle.with_run(published(table), TEN, table, None).runs) == 2
 
 
-def test_one_estimate_after_another_tells_what_each_does_not(tmp_path: Path) -> None:
+def test_one_estimate_after_another_tells_what_each_does_not() -> None:
     counts = {"100": 298, "010": 192, "110": 98, "001": 178, "101": 3, "011": 80, "111": 14}
     table = mse.CaptureTable.from_counts(counts, lists=["a", "b", "c"])
-    path = tmp_path / "inside.json"
+    runs: list[dict[str, Any]] = []
 
-    def publish(model: str) -> None:
+    def publish(model: str, table: mse.CaptureTable = table) -> None:
         shown = protect(mse.LogLinear(model).fit(table).population, CBS, table=table)
-        Bundle.at(path).with_run(shown.to_dict(), CBS, table, None, [shown])
+        run = noted(table)
+        runs.append(run | together(runs, run, table, [shown]))
 
     for model in ("[12,3]", "[13,2]", "[23,1]", "main"):
         publish(model)
     with pytest.raises(mse.ModelError, match="this tells how many persons are history 101"):
         publish("[12,13]")
-    # The same again is no news, and what was refused was not noted.
+    # The same again is no news, and of another table nothing was said.
     publish("main")
-    assert len(Bundle.at(path).runs) == 5
-    other = mse.CaptureTable.from_counts({**counts, "010": 292}, lists=["a", "b", "c"])
-    shown = protect(mse.LogLinear("[12,13]").fit(other).population, CBS, table=other)
-    assert len(Bundle.at(path).with_run(shown.to_dict(), CBS, other, None, [shown]).runs) == 6
+    publish("[12,13]", mse.CaptureTable.from_counts({**counts, "010": 292}, lists=list("abc")))
+
+
+def test_what_was_printed_is_kept_with_a_run(tmp_path: Path, table: mse.CaptureTable) -> None:
+    path = tmp_path / "inside.json"
+    shown = protect(mse.LogLinear("main").fit(table).population, TEN, table=table)
+    Bundle.at(path).with_run(shown.to_dict(), TEN, table, None, [shown])
+    again = Bundle.at(path).with_run(shown.to_dict(), TEN, table, None, [shown])
+    assert all(run["printed"] for run in again.runs)
 
 
 def test_a_year_later_few_were_added(table: mse.CaptureTable) -> None:
