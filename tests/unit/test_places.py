@@ -19,7 +19,7 @@ from mse.plots.maps import place_map
 from tests.json_schemas import validator
 
 LISTS = {"police": 0.3, "care": 0.2, "other": 0.15}
-QUICK = mse.PooledLogLinear(time="year", draws=60, tune=120, chains=2)
+QUICK = mse.PooledLogLinear(time="year", draws=100, tune=250, chains=2)
 
 
 def quickly(*args, **options):
