@@ -61,7 +61,9 @@ class Moved(NamedTuple):
                 found += ["-", "-"]
             else:
                 found.append(MARK if math.isnan(each.observed) else say.number(each.observed))
-                found.append("-" if math.isnan(each.low) else say.span(each.low, each.high))
+                found.append(
+                    "-" if math.isnan(each.low) else say.span(each.low, each.high, each.observed)
+                )
         return found
 
 

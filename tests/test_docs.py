@@ -68,3 +68,28 @@ def test_every_public_name_is_in_the_reference() -> None:
     wanted |= {f"{name}.{each}" for name in modules for each in getattr(mse, name).__all__}
     assert sorted(wanted - named) == []
     assert sorted(named - wanted) == []
+
+
+def indexed(page: str) -> str:
+    """Headings and entries for the index of a page: what a search puts first."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return "\n".join(re.findall(r"^(?:#+ |```\{index\} )(.+)$", text, re.MULTILINE)).casefold()
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        (
+            "excel csv stata spss sas parquet sqlite duckdb polars pandas dask encoding",
+            "howto/reading.md",
+        ),
+        ("blank|ja and nee|1 and blank|leading zeros|thousands|totals", "howto/reading.md"),
+        ("excel|workbook", "reports.md"),
+        ("excel|workbook|monitor.toml|places", "howto/yearly.md"),
+        ("stata spss sas duckdb conda offline secured", "install.md"),
+    ],
+)
+def test_the_search_finds_words_that_people_look_for(words: str, page: str) -> None:
+    found = indexed(page)
+    wanted = words.split("|") if "|" in words else words.split()
+    assert [each for each in wanted if each not in found] == []

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from mse.data.checks import Voice
 
 #: Entries that say that a thing is not known, in English, Dutch, French and German, whatever their case.
-UNKNOWN_WORDS = ("", "unknown", "onbekend", "inconnu", "inconnue", "unbekannt", "?")
+UNKNOWN_WORDS = (
+    *("", "unknown", "onbekend", "inconnu", "inconnue", "unbekannt", "?"),
+    *("not known", "niet bekend", "pas connu", "nicht bekannt"),
+)
 #: Entries that programs write where there is none. In text columns a label may read so: see `Entries`.
 MISSING_WORDS = ("na", "n/a", "#n/a", "nan", "<na>", "null", "none", ".")
 #: Words for on the list and not on it, in English, Dutch, French and German.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from mse.data import lazy_frames, readers
+from mse.data import doubts, lazy_frames, readers
 from mse.data.checks import Problems, Voice, check_unknown, listed
 from mse.data.codings import Entries, membership, plain_numbers, word_of
 from mse.data.columns import count_column, list_columns, read_columns
@@ -60,6 +61,8 @@ TRAITS = re.compile(
 LOOKED_AT = 5_000
 #: Of an identifier in rows of persons: more rows of each than that are those of a group.
 MOST_ROWS_EACH = 20
+#: Different entries from which on a column is not looked at as one of yes and no and something else.
+MOST_WORDS = 9
 #: The column by which `mse simulate` labels what it made up.
 SYNTHETIC = "synthetic"
 
@@ -229,6 +232,12 @@ def understood(
     chosen = chosen.but(settings)
     if isinstance(source, str) and source in dataset_names():
         return _of_dataset(source, chosen, command=command)
+    if isinstance(source, str) and "\n" in source.strip():
+        # Not repeated: it may hold identifiers.
+        raise InvalidTableError(
+            "The source is a text of several lines, and neither the name of a file nor of a dataset: for a table in a "
+            "text give its bytes, as in text.encode()."
+        )
     if isinstance(source, str | Path) and source != "-" and not os.path.exists(source):
         close = difflib.get_close_matches(str(source).lower(), dataset_names(), n=1)
         hint = f" Did you mean the dataset {close[0]!r}?" if close else ""
@@ -281,6 +290,9 @@ def _understood(sheet: Sheet, options: ReadOptions) -> Reading:
             table = _table(sheet, chosen, finder)
         except InvalidTableError as error:
             questions = error.problems
+    if table is not None and chosen.shape == "cells":
+        questions = tuple(doubts.of_sums(table))
+        table = None if questions else table
     held = () if table is None else tuple(_held(table))
     unsaid = not (options.lists or options.register or options.person)
     return Reading(
@@ -451,6 +463,13 @@ class _Finder:
             o = self.options
         histories = self._histories()
         lists = () if o.register or o.shape == "registrations" or histories else o.lists
+        if lists and not self.sheet.lazy and not set(lists) & set(self.names):
+            told = (
+                doubts.of_short_histories(name, self.values(name), len(lists))
+                for name in self.names
+            )
+            self.questions += filter(None, told)
+            lists = () if self.questions else lists
         named = [*lists, *(o.covariates or ()), *o.count, *roles_of(o).values()]
         check_unknown(list(dict.fromkeys(named)), self.names, "column", problems)
         self.questions += problems.found
@@ -493,6 +512,11 @@ class _Finder:
                     f"be a characteristic of persons than a list: say which are lists, as in {said}."
                 )
             o = self.options
+            self._ask_alike(found)
+            for name in self.names:
+                if name not in {*found, *self._taken()} and len(self.values(name)) < MOST_WORDS:
+                    told = doubts.of_third_words(name, self.values(name), self.entries, self.voice)
+                    self.questions += [told] * bool(told)
             over = set(self.names) - {*found, *self._taken()}
             self.options = replace(
                 o, lists=tuple(found), summed=bool(o.summed or (o.count and over))
@@ -503,6 +527,13 @@ class _Finder:
         elif not self._find_registrations():
             alike = self._alike({*found, *doubtful, *constant})
             self._ask_lists(found, [*doubtful, *constant, *alike])
+
+    def _ask_alike(self, found: Sequence[str]) -> None:
+        """Ask about lists that are one list in several years, or the same twice."""
+        told = [doubts.of_years(found, self.voice)]
+        if not self.sheet.lazy:
+            told.append(doubts.of_twins({name: self._column(name) for name in found}, self.voice))
+        self.questions += filter(None, told)
 
     def _flags(self) -> tuple[list[str], list[str], list[str]]:
         """Columns of yes and no; of two values that may be yes and no; and those with one of them."""
@@ -518,7 +549,7 @@ class _Finder:
                 )
             held = set(codes) - {-1}
             empty = len(values) and self._has_blank(name)
-            if doubt or (len(values) < 9 and {0, 1, -2} <= set(codes)):
+            if doubt or (len(values) < MOST_WORDS and {0, 1, -2} <= set(codes)):
                 doubtful.append(name)
             elif held == {0, 1} or (held == {1} and empty):
                 found.append(name)
@@ -580,6 +611,8 @@ class _Finder:
                 if self.sheet.as_text
                 else ""
             )
+            + doubts.of_overlaps({name: self.values(name) for name in self.names}, v)
+            + doubts.of_filled([name for name in self.names if self._has_blank(name)], v)
         )
         problems = Problems(v)
         list_columns({name: self._column(name) for name in doubtful}, problems, self.entries)
@@ -614,8 +647,19 @@ class _Finder:
             else:
                 self.notes.append(f"persons: rows with the same {o.person} are one person")
             self._ask_count(rest)
+        if o.person and not self.sheet.lazy:
+            reports = [len(self.values(n)) for n in (o.register, o.period) if n]
+            self.questions += doubts.of_persons(
+                self._column(o.person), o.person, math.prod(reports), self.voice
+            )
         if o.shape in ("cells", "overlaps"):
             self._ask_totals([*rest, *(o.covariates or ())])
+        if o.period:
+            told = doubts.of_days(o.period, self.values(o.period), self.voice)
+            self.questions += [told] * bool(told)
+        for name in [] if self.sheet.lazy else {*(o.covariates or ()), *filter(None, [o.period])}:
+            told = doubts.of_gaps(name, self._column(name), self.voice)
+            self.questions += [told] * bool(told)
         self._ask_text(o)
 
     def _ask_identifier(self, rest: Sequence[str]) -> None:
@@ -655,11 +699,21 @@ class _Finder:
         called = [name for name in numbers if name.strip().casefold() in COUNTS]
         once = bool(numbers) and not self.sheet.lazy and self._each_once(rest, numbers)
         for name in called or (numbers[:1] if once else []):
+            others = [each for each in numbers if each != name]
+            parts = f" Columns {listed(others, 6)} hold numbers too: add up what are parts of one number."
             self.questions.append(
                 f"Column {name!r} may hold the number of persons of each row: say "
                 f"{self.voice.option('count', name)} if it does, or {self.voice.option('ignore', name)} if every "
-                "row is one person."
+                f"row is one person.{parts * bool(others and not called)}"
             )
+        for name in [] if once or called else numbers:
+            if len(self.values(name)) < MOST_WORDS and not TRAITS.search(name):
+                told = doubts.of_many(name, self.values(name), self.voice)
+                self.questions += [told] * bool(told)
+        shares = [name for name in rest if name not in numbers]
+        if shares and not numbers and not self.sheet.lazy and self._each_once(rest, shares):
+            held = {name: self.values(name) for name in shares}
+            self.questions += doubts.of_shares(held, self.voice)
 
     def _each_once(self, rest: Sequence[str], numbers: Sequence[str]) -> bool:
         """Whether every row has another combination of lists and of what else there is, as in a table of counts."""
@@ -684,24 +738,9 @@ class _Finder:
 
     def _ask_totals(self, columns: Sequence[str]) -> None:
         """Refuse rows of totals beside the rows that they are totals of."""
-        words = {
-            "total",
-            "subtotal",
-            "subtotaal",
-            "totaal",
-            "totals",
-            "all",
-            "alle",
-            "allen",
-            "gesamt",
-            "insgesamt",
-            "ensemble",
-            "sum",
-            "som",
-        }
         for name in columns:
             held = {str(v).strip().casefold() for v in self.values(name) if isinstance(v, str)}
-            if held & words and len(held - words - {""}) > 0:
+            if held & doubts.TOTALS and len(held - doubts.TOTALS - {""}) > 0:
                 self.questions.append(
                     f"Column {name!r} has rows of totals beside the rows that they add up, so that persons would "
                     "count twice: leave these rows out of the file, or, if it is a level like others, give "

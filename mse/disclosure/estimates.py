@@ -15,6 +15,7 @@ import pandas as pd
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, ModelRange, StoredIntervals
 from mse.answer.population import PopulationEstimate, Strata
+from mse.answer.rounding import nearest, outward
 from mse.answer.shown import Section, as_html, as_text, in_words
 from mse.comparing import Comparison
 from mse.data.checks import listed
@@ -26,7 +27,7 @@ from mse.disclosure.count_tables import (
     refuse_identifiers,
 )
 from mse.disclosure.gate import Gate, coarsened, gate_of
-from mse.disclosure.jointly import Raw, nearest, outward, system_of
+from mse.disclosure.jointly import Raw, system_of
 from mse.disclosure.scrubbing import info_shown, withheld_from
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import release, released_columns

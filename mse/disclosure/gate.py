@@ -13,7 +13,8 @@ import numpy as np
 
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL
-from mse.disclosure.jointly import Raw, figures_of, nearest, outward, system_of
+from mse.answer.rounding import nearest, outward
+from mse.disclosure.jointly import Raw, figures_of, system_of
 from mse.errors import ModelError
 from mse.leaning import Leaning
 from mse.messages import Message

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csc_array
 
+from mse.answer.rounding import nearest
 from mse.data.table import CaptureTable
 from mse.disclosure.cells import REST, known_bounds
 from mse.disclosure.count_tables import UNKNOWN, history_key, list_key, pair_key
@@ -361,24 +362,6 @@ class Raw(NamedTuple):
 
     total: float
     ends: tuple[tuple[float, float], ...]
-
-
-def nearest(value: float, step: float) -> float:
-    """Round half up to a multiple of a step; what is not finite stays."""
-    return math.floor(value / step + 0.5) * step if math.isfinite(value) else value
-
-
-def outward(low: float, high: float, step: float, least: float = -math.inf) -> tuple[float, float]:
-    """Round the ends of an interval to multiples of a step, never inward.
-
-    Examples
-    --------
-    >>> outward(123.0, 177.0, 20.0), outward(123.0, 177.0, 20.0, least=121.0)
-    ((120.0, 180.0), (121.0, 180.0))
-    """
-    if math.isfinite(low):
-        low = max(math.floor(low / step) * step, least)
-    return low, math.ceil(high / step) * step if math.isfinite(high) else high
 
 
 def magnitude(factor: float) -> float:

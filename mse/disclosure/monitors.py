@@ -12,6 +12,7 @@ import numpy as np
 
 from mse._typing import FrozenDict
 from mse.answer.population import Strata
+from mse.answer.rounding import nearest, outward
 from mse.answer.shown import Section
 from mse.data.checks import listed
 from mse.disclosure.cells import Book
@@ -20,7 +21,6 @@ from mse.disclosure.count_tables import (
 )
 from mse.disclosure.estimates import SHARE_DIGITS, described, protect_with, told
 from mse.disclosure.gate import Gate, gate_of_monitor, key_of, late_shown
-from mse.disclosure.jointly import nearest, outward
 from mse.disclosure.scrubbing import withheld_from
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import release, released_columns

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.errors import ModelError
@@ -107,13 +108,33 @@ def read_printed(thing: object) -> Printed:
     if not isinstance(thing, str | Path):
         raise ModelError(
             f"{type(thing).__name__} is nothing that was published: expected a dictionary, a text, or the "
-            "path of a JSON, CSV, HTML, Markdown or text file."
+            "path of a JSON, CSV, HTML, Markdown, Excel or text file."
         )
     try:
+        if Path(thing).suffix.lower() == ".xlsx":
+            return of_text(workbook_text(Path(thing).read_bytes()))
         text = Path(thing).read_text(encoding="utf-8-sig")
         return _of_data(json.loads(text)) if Path(thing).suffix == ".json" else of_text(text)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, BadZipFile, KeyError) as error:
         raise ModelError(f"{thing} cannot be read: {type(error).__name__}.") from None
+
+
+def workbook_text(data: bytes) -> str:
+    """Write the cells of a workbook as text: a line for each row, tabs between cells."""
+    from openpyxl import load_workbook
+
+    lines = []
+    for sheet in load_workbook(io.BytesIO(data)).worksheets:
+        lines += ["", sheet.title]
+        for row in sheet.iter_rows(values_only=True):
+            lines.append("\t".join(map(_written, row)))
+    return "\n".join(lines)
+
+
+def _written(value: Any) -> str:
+    """Write a cell as a report would; a whole number without decimals."""
+    whole = isinstance(value, float) and value.is_integer()
+    return "" if value is None else str(int(value)) if whole else str(value)
 
 
 # Dictionaries of JSON ----------------------------------------------------------------------------
@@ -385,7 +406,9 @@ def of_rows(rows: list[list[str]]) -> Printed:
         for role, patterns in _labels().items():
             match = next((found for each in patterns if (found := each.fullmatch(row[0]))), None)
             if match and role == "ends":
-                ends = _numbers(row[1].split("(")[0])
+                # A workbook has the two ends in two cells.
+                apart = len(row) > 2 and re.fullmatch(_NUMBER, row[2])
+                ends = _numbers(f"{row[1]} {row[2]}" if apart else row[1].split("(")[0])
                 level = number_of(match[1].strip(" %")) / 100
                 if ends:
                     levels.setdefault(level, (ends[0], ends[1] if len(ends) > 1 else math.inf))

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mse._typing import FrozenDict
+from mse.answer.rounding import step_of
 from mse.data.checks import listed, near
 from mse.errors import ModelError
 from mse.messages import MARK
@@ -144,11 +145,8 @@ class Rules:
         """
         if not self.suppresses:
             return float(self.base)
-        most = self.grain * (width if math.isfinite(width) and width > 0 else hidden) / self.base
-        if not math.isfinite(most) or most <= 1:
-            return float(self.base)
-        power = 10.0 ** math.floor(math.log10(most))
-        return float(self.base * power * max(each for each in (1, 2, 5) if each * power <= most))
+        known = width if math.isfinite(width) and width > 0 else hidden
+        return step_of(known, self.base, self.grain)
 
     def sentence(self) -> str:
         """Put the rules in words, for those who read what was published under them."""

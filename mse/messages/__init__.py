@@ -339,8 +339,9 @@ class Catalogue:
             else self.percent(value, 0)
         )
 
-    def span(self, low: float, high: float) -> str:
-        """Write an interval of numbers of persons."""
+    def span(self, low: float, high: float, least: float = 0.0) -> str:
+        """Write an interval of numbers of persons, of whom ``least`` are known."""
+        del least
         return self._span(low, high, self.number)
 
     def share_span(self, low: float, high: float) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -38,6 +37,7 @@ from mse.resampling import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from mse._typing import Level, Seed
     from mse.answer.population import PopulationEstimate
@@ -370,8 +370,13 @@ def _tasks(
     if len(tables) == 1:
         yield tables[0], seed, checkpoint
         return
-    for at, rng in enumerate(np.random.default_rng(seed).spawn(len(tables))):
-        yield tables[at], rng, None if checkpoint is None else Path(checkpoint) / f"table-{at + 1}"
+    if checkpoint is not None:
+        raise ModelError(
+            f"checkpoint={str(checkpoint)!r} is of the draws of one table, and a nowcast has {len(tables)} that it "
+            "completed: leave it out."
+        )
+    for table, rng in zip(tables, np.random.default_rng(seed).spawn(len(tables)), strict=True):
+        yield table, rng, None
 
 
 def late_of(nowcast: Nowcast, joints: Sequence[JointDraws], level: float) -> Late:

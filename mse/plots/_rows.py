@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from mse.answer.rounding import Grid
 from mse.monitoring.result import ends_of
 from mse.plots import _canvas as draw
 from mse.plots._canvas import BLUE, GRAY, PALE, SMALL, Head, Look, finite, ink, said_at
+from mse.plots.words import grid_of, share_grid_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +46,7 @@ class Row:
     lower_bound: bool = (
         False  # whether the point is one: it reads "at least", and points to the right
     )
+    grid: Grid | None = None  # what it is rounded to; by default what its interval bears
 
     @classmethod
     def of(cls, label: str, record: Mapping[Any, Any], quantity: str = "total") -> Row:
@@ -81,18 +84,29 @@ class Rows:
             return row.said
         if math.isnan(row.point) and math.isnan(row.low):
             return ""
-        words = self.words
+        words, grid = self.words, self._grid(row)
         one = {"number": words.number, "share": self._share, "ratio": words.ratio}[self.kind]
+        low, high = grid.ends(row.low, row.high)
         if math.isnan(row.low):
             span = words("no_interval")
         elif math.isinf(row.high):
-            span = words("at_least", low=one(row.low))
+            span = words("at_least", low=one(low))
         else:
-            span = words("range", low=one(row.low), high=one(row.high))
+            span = words("range", low=one(low), high=one(high))
         if not math.isnan(row.point):
-            point = words.bounded(one(row.point), lower_bound=row.lower_bound)
+            point = one(grid.point(row.point, -row.lower_bound))
+            point = words.bounded(point, lower_bound=row.lower_bound)
             span = f"{span} ({point}){BOUNDARY if row.status == 'boundary' else ''}"
         return f"{span}, {row.more}" if row.more else span
+
+    def _grid(self, row: Row) -> Grid:
+        """Take what a row is rounded to: estimated persons and shares, and nothing else."""
+        if row.grid is not None:
+            return row.grid
+        if self.kind == "share":
+            return share_grid_of(row.low, row.high)
+        known = self.kind == "number" and self.unit == Rows.unit
+        return grid_of(row.low, row.high, row.observed) if known else Grid()
 
     def _share(self, value: float) -> str:
         return self.words.share(value, 0 if value >= 0.1 else 1)

@@ -17,7 +17,7 @@ from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.plots import _canvas as draw
 from mse.plots._canvas import BLUE, GRAY, PALE, SKY, Head, Look, Scale, finite, ink
 from mse.plots.sizes import method_of, population_of
-from mse.plots.words import Words
+from mse.plots.words import Words, grid_of, shared_grid
 from mse.sensitivity import NearModels, model_range
 
 if TYPE_CHECKING:
@@ -108,13 +108,17 @@ def density(
 
 
 def _said(found: PopulationEstimate, level: float, words: Words) -> str:
-    point = words.bounded(words.number(found.total), lower_bound=found.lower_bound)
-    span = f"{words.span(*found.interval(level))} ({point})"
+    ends, bound = found.interval(level), found.lower_bound
+    grid = grid_of(*ends, found.observed)
+    point = words.bounded(words.number(grid.point(found.total, -bound)), lower_bound=bound)
+    span = f"{words.span(*ends, grid)} ({point})"
     kind = f"{words.kind(found.interval_kind, level)}: {span}"
     said = "; ".join(filter(None, (kind, words.given(found.interval_given))))
     if found.allowing is None:
         return said
-    return f"{said}; {words('line_alike', range=words.span(*found.interval(level, 'alike')))}"
+    ends = found.interval(level, "alike")
+    alike = words.span(*ends, grid_of(*ends, found.observed))
+    return f"{said}; {words('line_alike', range=alike)}"
 
 
 def _write_status(ax: Axes, status: str, words: Words) -> None:
@@ -249,8 +253,10 @@ def profile_likelihood(
         drawn.set_ylabel(text("likelihood_axis"))
         if population.hidden > 0:
             ends = _draw_curve(drawn, best, level, text)
-            said = f"{text.kind('profile', level)}: {text.span(*ends)}"
-            lines += [f"{said} ({text.number(population.total)}); {text('given_model')}"]
+            grid = grid_of(*ends, population.observed)
+            said = f"{text.kind('profile', level)}: {text.span(*ends, grid)}"
+            total = text.number(grid.point(population.total))
+            lines += [f"{said} ({total}); {text('given_model')}"]
         else:
             _write_status(drawn, population.status, text)
             lines += [population.reason]
@@ -413,7 +419,7 @@ def _lines(models: _Models, level: float, words: Words) -> tuple[str, ...]:
     near = models.near
     span = words.span(near.low, near.high) if near.n_models else words("status_not_estimable")
     if near.n_models == 1:
-        span = words.number(near.low)
+        span = words.number(shared_grid().point(near.low))
     asked: Look = {"within": f"{near.within:g}", "criterion": near.criterion, "range": span}
     missing = int(np.isnan(models.totals).sum())
     return (

@@ -14,7 +14,7 @@ from mse.comparing import Comparison
 from mse.errors import ModelError
 from mse.plots._canvas import BLUE, GRAY, RED, Head, Look, ink
 from mse.plots._rows import Row, Rows, draw_rows
-from mse.plots.words import Words
+from mse.plots.words import Words, grid_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,16 +113,19 @@ def _parts(found: PopulationEstimate, level: float, words: Words) -> list[Row]:
     """Rows of the observed, the hidden, the total, and the totals of models near the best one."""
     n, (low, high), bound = found.observed, found.interval(level), found.lower_bound
     hidden = Row(words("hidden"), found.hidden, low - n, high - n, lower_bound=bound)
-    said = Rows(words).said(hidden)
+    said, grid = Rows(words).said(hidden), grid_of(low, high, n)
     rows = [
         Row(words("observed"), status="", said=words.number(n)),
         # The bar takes the place of the interval, which would start at the wrong place.
         Row(hidden.label, status="" if said else found.status, said=said),
-        Row(words("total"), found.total, low, high, found.status, lower_bound=bound),
+        Row(words("total"), found.total, low, high, found.status, lower_bound=bound, grid=grid),
     ]
     if found.allowing is not None:
         low, high = found.interval(level, "alike")
-        rows.append(Row(words("total_alike"), found.total, low, high, style=(GRAY, "o")))
+        alike = grid_of(low, high, n)
+        rows.append(
+            Row(words("total_alike"), found.total, low, high, style=(GRAY, "o"), grid=alike)
+        )
     spread = found.model_range
     if spread is not None and spread.n_models > 1:
         label = words(
@@ -131,7 +134,7 @@ def _parts(found: PopulationEstimate, level: float, words: Words) -> list[Row]:
             within=f"{spread.within:g}",
             criterion=spread.criterion,
         )
-        rows.append(Row(label, low=spread.low, high=spread.high, style=(RED, "o")))
+        rows.append(Row(label, low=spread.low, high=spread.high, style=(RED, "o"), grid=grid))
     return rows
 
 
@@ -198,16 +201,19 @@ def forest(
     text = Words(words)
     check_level(level)
     named = _named(estimates, level, labels, text)
-    rows = [
-        Row(label, found.total, *found.interval(level), found.status, lower_bound=found.lower_bound)
-        for label, found in named
-    ]
+    rows = [_named_row(label, found, level) for label, found in named]
     first, said, guide = named[0][1], "", {}
     if {found.observed for _, found in named} == {first.observed}:
         said = text("line_observed", number=text.number(first.observed))
         guide = {"x": float(first.observed), "lw": 1, "gid": "observed"}
     head = Head(text("title_methods"), (said,), first.info)
     return draw_rows(ax, rows, Rows(text, level, scale, guide=guide), head)
+
+
+def _named_row(label: str, found: PopulationEstimate, level: float) -> Row:
+    ends, bound = found.interval(level), found.lower_bound
+    grid = grid_of(*ends, found.observed)
+    return Row(label, found.total, *ends, found.status, lower_bound=bound, grid=grid)
 
 
 def _named(

@@ -7,22 +7,58 @@ may leave out or reorder the fields in braces.
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mse.answer.rounding import SHARE_UNIT, Grid
 from mse.errors import ModelError
 from mse.messages import SOURCE, Message, catalogue_of, fields_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 #: Every word and phrase that a picture may hold.
 ENGLISH: Mapping[str, str] = MappingProxyType(catalogue_of(SOURCE).section("plots"))
 
 #: Numbers from here on are written in powers of ten: digits beyond would be taken for knowledge.
 _MOST = 1e12
+
+
+#: What totals without an interval are rounded to, as the text around the picture does it; None if nothing is.
+_ROUNDS: ContextVar[Grid | None] = ContextVar("rounds", default=None)
+
+
+@contextmanager
+def rounding(grid: Grid | None) -> Iterator[None]:
+    """Draw figures rounded to what their interval bears, those without one to a grid; or as they are."""
+    token = _ROUNDS.set(grid)
+    try:
+        yield
+    finally:
+        _ROUNDS.reset(token)
+
+
+def shared_grid() -> Grid:
+    """Take what totals without an interval of their own are rounded to."""
+    return _ROUNDS.get() or Grid()
+
+
+def grid_of(low: float, high: float, least: float = 0.0) -> Grid:
+    """Take what persons with an interval are rounded to; none falls below ``least``, if that is known."""
+    if _ROUNDS.get() is None:
+        return Grid()
+    return Grid.of(low, high, least=0.0 if math.isnan(least) else least)
+
+
+def share_grid_of(low: float, high: float) -> Grid:
+    """Take what shares with an interval are rounded to."""
+    if _ROUNDS.get() is None:
+        return Grid()
+    return Grid.of(low, high, least=0.0, most=1.0, unit=SHARE_UNIT)
 
 
 @dataclass(frozen=True)
@@ -90,10 +126,11 @@ class Words:
         """Write the level of an interval."""
         return self("percent", value=self._local(f"{100 * level:g}"))
 
-    def span(self, low: float, high: float) -> str:
-        """Write an interval of numbers of persons."""
+    def span(self, low: float, high: float, grid: Grid | None = None) -> str:
+        """Write an interval of numbers of persons, or how far totals without one reach."""
         if math.isnan(low) or math.isnan(high):
             return self("no_interval")
+        low, high = (shared_grid() if grid is None else grid).ends(low, high)
         if math.isinf(high):
             return self("at_least", low=self.number(low))
         return self("range", low=self.number(low), high=self.number(high))

@@ -223,6 +223,8 @@ def build_report(
     evidence = gather(results)
     one = len(evidence.lists) == 1
     say = say.about("one_register") if one else say
+    # What the rules round is round already.
+    say = replace(say, rounds=not rules.active)
     evidence, counts = shielded(evidence, rules, level)
     context = Context(evidence, counts, say, rules, level, pictures=figures)
     named = inline(title) if title else _title(context)

@@ -29,6 +29,7 @@ from mse.monitoring import Monitor
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio
 from mse.since import Since
 from mse.validation import Validation
+from mse.words.catalogue import EXACT
 from mse.words.content import (
     Block,
     Cell,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from mse._typing import FloatArray, Level
     from mse.answer.intervals import IntervalMethod
     from mse.answer.protocols import Fit
+    from mse.answer.rounding import Grid
     from mse.data.patterns import TableInfo
     from mse.disclosure import Rules
     from mse.words.catalogue import Language
@@ -114,7 +116,7 @@ class Context:
     def intervals(self, key: str = "total_interval", level: float | None = None) -> Shown:
         """Make a column of intervals of the total, from rows with ``low`` and ``high``."""
         said = self.say.level(self.level if level is None else level)
-        return self.figures(key, lambda row: self.span_cell(row["low"], row["high"]), level=said)
+        return self.figures(key, self._row_span, level=said)
 
     def status_column(self) -> Shown:
         """Make a column of the status, from rows that have it."""
@@ -176,9 +178,32 @@ class Context:
         """Make a cell with an interval of persons, rounded."""
         return self.say.span_cell(self.persons(low), self.persons(high))
 
-    def count_cell(self, value: float) -> Cell:
+    def _row_span(self, row: Row) -> Cell:
+        ends = self.persons(row["low"]), self.persons(row["high"])
+        return self.say.span_cell(*ends, row.get("observed", 0.0))
+
+    def count_cell(self, value: float, grid: Grid = EXACT) -> Cell:
         """Make a cell with an estimated number of persons, rounded."""
-        return self.say.count_cell(self.persons(value))
+        return self.say.count_cell(self.persons(value), grid)
+
+    def grid(self, population: PopulationEstimate | None = None) -> Grid:
+        """Take what totals are rounded to by the interval of an estimate, by default the first one."""
+        found = next(iter(self.given.populations), None) if population is None else population
+        if found is None or not self.say.rounds:
+            return EXACT
+        return self.say.grid(*found.interval(self.level), found.observed)
+
+    def grid_of(self, row: Row, *, hidden: bool = False) -> Grid:
+        """Take the same from a row with ``low``, ``high`` and perhaps ``observed``."""
+        least = row.get("observed", 0.0)
+        if hidden:
+            return self.say.grid(row["low"] - least, row["high"] - least)
+        return self.say.grid(row["low"], row["high"], least)
+
+    def range(self, low: float, high: float) -> str:
+        """Write how far totals without intervals reach, by what the interval of the answer bears."""
+        low, high = self.grid().ends(low, high)
+        return self.say("number.span", low=self.say.number(low), high=self.say.number(high))
 
     # Words ------------------------------------------------------------------------------------------
 

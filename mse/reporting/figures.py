@@ -49,10 +49,13 @@ def drawn(
     import matplotlib.pyplot as plt
 
     from mse.plots._canvas import captioned
+    from mse.plots.words import rounding
 
+    grid = context.grid() if context.say.rounds else None
     words = None if context.say.code == SOURCE else context.say.section("plots")
     # Identifiers inside are drawn at random without a salt; no window opens for a report.
-    with mpl.rc_context({"svg.hashsalt": "mse"}), plt.ioff(), captioned() as said:
+    salted = mpl.rc_context({"svg.hashsalt": "mse"})
+    with salted, plt.ioff(), rounding(grid), captioned() as said:
         ax = draw(said_in(context, result), words=words, **options)
         text = io.StringIO()
         try:
@@ -233,18 +236,25 @@ def _overlaps_said(context: Context, counts: Counts) -> str:
 def _span_said(context: Context, population: PopulationEstimate) -> str:
     """Interval and point of a total in words."""
     low, high = population.interval(context.level)
-    return _said(context, low, high, population.total, lower_bound=population.lower_bound)
+    n, bound = population.observed, population.lower_bound
+    return _said(context, low, high, population.total, n, lower_bound=bound)
 
 
 def _said(
-    context: Context, low: float, high: float, point: float, *, lower_bound: bool = False
+    context: Context,
+    low: float,
+    high: float,
+    point: float,
+    least: float = 0.0,
+    *,
+    lower_bound: bool = False,
 ) -> str:
     say = context.say
     if math.isnan(point):
         return say("status.not_estimable")
-    value = say.number(point)
+    value = say.number(say.grid(low, high, least).point(point, -lower_bound))
     value = say("number.least", value=value) if lower_bound else value
-    return f"{say.span(low, high)} ({say('number.point', value=value)})"
+    return f"{say.span(low, high, least)} ({say('number.point', value=value)})"
 
 
 def population_figure(context: Context, population: PopulationEstimate) -> Iterator[Block]:
@@ -296,7 +306,7 @@ def draws_figure(context: Context, population: PopulationEstimate) -> Iterator[B
         drawn(context, density, population, level=context.level),
         [{"total": each} for each in np.sort(known).tolist()],
         n=known.size,
-        middle=context.say.span(*map(context.persons, middle)),
+        middle=context.range(*map(context.persons, middle)),
         level=context.say.level(context.level),
         total=_span_said(context, population),
     )
@@ -336,8 +346,8 @@ def models_figure(context: Context, group: Group) -> Iterator[Block]:
         _columns(model_range(fit, 2 * spread.within).to_frame(), *_OF_MODELS),
         n=spread.n_models,
         near=say("models.near", within=spread.within, criterion=spread.criterion),
-        span=say.span(spread.low, spread.high),
-        best=say.number(group.population.total),
+        span=context.range(spread.low, spread.high),
+        best=say.number(context.grid().point(group.population.total)),
     )
 
 
@@ -351,7 +361,7 @@ def strata_figure(
         yield context.left_out("figure.strata", name=name)
         return
     said = [
-        f"{row[name]} {_said(context, row['low'], row['high'], row['total'])}"
+        f"{row[name]} {_said(context, row['low'], row['high'], row['total'], row['observed'])}"
         for row in frame.to_dict("records")
     ]
     svg = drawn(context, strata, population, by=name, level=context.level)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
+import re
+import zipfile
 from typing import TYPE_CHECKING, cast
 
 from mse.words.content import Cell, Facts, Figure, Table, plain
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 def as_workbook(report: Report, language: Language) -> bytes:
     """Lay a report out as an Excel file; it holds what the report holds and nothing else.
 
+    The same report gives the same bytes: the file says that it was made on the day of the report.
+
     report: what it holds
     language: words around it
     """
@@ -34,7 +39,7 @@ def as_workbook(report: Report, language: Language) -> bytes:
         _write(book.create_sheet(name), _sheet(block, language))
         first.append([name, section.heading, block.caption])
     _write(contents, first)
-    return _saved(book)
+    return _saved(book, dt.datetime.fromisoformat(report.date))
 
 
 #: Letters of the name of a sheet, by the format.
@@ -99,7 +104,26 @@ def _write(sheet: Worksheet, rows: Iterable[list[Value]]) -> None:
                 sheet.cell(i, j, value)
 
 
-def _saved(book: Workbook) -> bytes:
-    file = io.BytesIO()
-    book.save(file)
-    return file.getvalue()
+#: Time of every part of the file: the first that such an archive can hold.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_CORE = "docProps/core.xml"
+
+
+def _saved(book: Workbook, made: dt.datetime) -> bytes:
+    """Write the file, without the time at which that happens."""
+    book.properties.created = made
+    first, last = io.BytesIO(), io.BytesIO()
+    book.save(first)
+    stamp = made.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+    with (
+        zipfile.ZipFile(first) as written,
+        zipfile.ZipFile(last, "w", zipfile.ZIP_DEFLATED) as fixed,
+    ):
+        for name in written.namelist():
+            data = written.read(name)
+            if name == _CORE:
+                data = re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>" + stamp, data)
+            part = zipfile.ZipInfo(name, _EPOCH)
+            part.compress_type, part.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+            fixed.writestr(part, data)
+    return last.getvalue()

@@ -37,11 +37,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from mse.data.reading import Reading
     from mse.data.table import CaptureTable
     from mse.disclosure import Rules
+    from mse.nowcasting import Nowcast
     from mse.running.making import Compute
 
 _SYNTHETIC = "SYNTHETIC"
+_WAITING = (
+    "Since this was last published fewer persons came or went than may be shown, and a nowcast cannot leave them out: "
+    "wait until the difference is larger, or leave [scope] as_of out."
+)
 
 
 def run_anew(
@@ -130,7 +136,8 @@ def _read(asked: Configuration, *, command: bool) -> tuple[Inputs, Bundle | None
     """Read everything that results depend on."""
     secrets = asked.secrets()
     try:
-        table = _table(asked, secrets, command=command)
+        read = _understood(asked, secrets, command=command)
+        table = _table(asked, read)
     except MSEError as error:
         raise without(error, secrets) from None
     rules, bundle = _rules(asked), None
@@ -138,14 +145,47 @@ def _read(asked: Configuration, *, command: bool) -> tuple[Inputs, Bundle | None
         private = asked.path(asked.disclosure.private)
         made_private(private.parent) if not private.parent.exists() else None
         bundle = Bundle.at(private)
-        # What changed too little since it was last published waits.
-        table, _ = bundle.held(table, rules)
     seed = asked.method.seed if bundle is None else bundle.seed(asked.method.seed)
-    people = asked.scope.inhabitants
-    rates = None if people is None else frame_of(str(asked.path(people)), command=command)
+    completed = _completed(asked, read, table, seed)
+    table = table if completed is None else completed.table
+    if bundle is not None:
+        # What changed too little since it was last published waits.
+        held, _ = bundle.held(table, rules)
+        if completed is not None and held != table:
+            raise ModelError(_WAITING)
+        table = held
+    rates, regions = (
+        None if name is None else frame_of(str(asked.path(name)), command=command)
+        for name in (asked.scope.inhabitants, asked.method.regions)
+    )
     is_monitored(asked, table)
     date = dt.date.today().isoformat()
-    return Inputs(asked.to_dict(), table, rates, rules, seed, date), bundle
+    inputs = Inputs(asked.to_dict(), table, rates, rules, seed, date)
+    return replace(inputs, nowcast=completed, regions=regions), bundle
+
+
+def _completed(
+    asked: Configuration, read: Reading, table: CaptureTable, seed: int
+) -> Nowcast | None:
+    """Complete the registrations by what is still to come after the date that was named, if one was."""
+    scope = asked.scope
+    if scope.as_of is None:
+        if scope.not_in:
+            raise ModelError("[scope] not_in says what is still to come after a date: add as_of.")
+        return None
+    if scope.operating or scope.not_operating or scope.periods:
+        raise ModelError(
+            "[scope] as_of completes registrations, and operating, not_operating and periods say where there are none: "
+            "leave one of them out. A list that is still to come is not_in."
+        )
+    is_monitored(asked, table)
+    from mse.nowcasting import nowcast
+
+    period = str(asked.period)
+    absent = {name: levels_of(table, period, when, "not_in") for name, when in scope.not_in.items()}
+    found = nowcast(read, scope.as_of, not_in=absent or None, seed=seed)
+    tables = tuple(_described(each, asked) for each in found.completed)
+    return replace(found, table=_described(found.table, asked), completed=tables)
 
 
 def _rules(asked: Configuration) -> Rules:
@@ -154,8 +194,8 @@ def _rules(asked: Configuration) -> Rules:
     return rules_of(beside if beside.is_file() else asked.disclosure.rules)
 
 
-def _table(asked: Configuration, secrets: Mapping[str, str], *, command: bool) -> CaptureTable:
-    """Read the table, say where lists operated, select the periods, describe it."""
+def _understood(asked: Configuration, secrets: Mapping[str, str], *, command: bool) -> Reading:
+    """Read the source, by the covariates that are reported by."""
     source = filled(asked.source, secrets)
     if source == "-":
         raise ModelError("[data] source is -: a run reads a file, so that it can be run again.")
@@ -164,6 +204,7 @@ def _table(asked: Configuration, secrets: Mapping[str, str], *, command: bool) -
         {"query": filled(asked.data.query, secrets)} if asked.data.query else {}
     )
     axes = [*(asked.data.covariates or ()), *asked.method.groups]
+    axes += [asked.method.place] if asked.method.place else []
     if axes or asked.data.covariates is not None:
         settings["covariates"] = [each for each in dict.fromkeys(axes) if each != asked.period]
     read = understood(
@@ -171,6 +212,12 @@ def _table(asked: Configuration, secrets: Mapping[str, str], *, command: bool) -
     )
     if read.table is None:
         raise InvalidTableError(read.questions)
+    return read
+
+
+def _table(asked: Configuration, read: Reading) -> CaptureTable:
+    """Say where lists operated, select the periods, describe the table."""
+    assert read.table is not None
     table = read.table
     if asked.scope.periods:
         period = str(asked.period)
@@ -262,7 +309,8 @@ def _steps(
     where = both[-1]
     try:
         before = inputs_of(last)
-        if before.rules.suppresses:
+        if before.rules.suppresses or before.nowcast or now.nowcast:
+            # Totals of completed tables are those of many tables, and not of one.
             return ()
         middle = _point(before.table, asked, where)
     except (MSEError, KeyError):
@@ -308,16 +356,16 @@ def _checked(
 
 
 def _write(
-    folder: Path, outputs: Mapping[str, str], inputs: Inputs, record: Mapping[str, Any], log: Log
+    folder: Path, outputs: Mapping[str, bytes], inputs: Inputs, record: Mapping[str, Any], log: Log
 ) -> None:
     """Write what leaves and what stays inside; the record last, so that it stands for a whole run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         inside = made_private(folder / INSIDE)
-        for name, text in outputs.items():
-            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        for name, data in outputs.items():
+            (folder / name).write_bytes(data)
         save(inputs, inside / "inputs.npz")
-        hashes = {name: digest(text) for name, text in outputs.items()}
+        hashes = {name: digest(data) for name, data in outputs.items()}
         if any(each.get("unfinished") for each in log.steps):
             record = {**record, "state": ""}
         whole = {**record, "steps": log.steps, "outputs": hashes}

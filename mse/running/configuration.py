@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -26,16 +27,18 @@ _WRITTEN_OUT = re.compile(
     re.IGNORECASE,
 )
 
-_TEXT, _NAMES, _NUMBER, _WHOLE, _YES, _TABLE, _LEVELS = (
+_TEXT, _NAMES, _NUMBER, _WHOLE, _YES, _TABLE, _LEVELS, _DATE = (
     *("a text", "a list of texts", "a number", "a whole number", "true or false"),
-    *("a table", "a list of levels"),
+    *("a table", "a list of levels", "a date"),
 )
 
 
-def _key(kind: str, help_: str, default: Any = None, example: str = "") -> Any:
-    """Declare a key: what it holds, what it says, and an example where it has no default."""
+def _key(
+    kind: str, help_: str, default: Any = None, example: str = "", choices: tuple[str, ...] = ()
+) -> Any:
+    """Declare a key: what it holds, what it says, an example where it has no default, and what it may be."""
     given = {_NAMES: (), _LEVELS: (), _TABLE: {}}.get(kind, default) if default is None else default
-    metadata = {"kind": kind, "help": help_, "example": example}
+    metadata = {"kind": kind, "help": help_, "example": example, "choices": choices}
     if isinstance(given, dict):
         return field(default_factory=dict, metadata=metadata)
     return field(default=given, metadata=metadata)
@@ -76,6 +79,16 @@ class Scope:
     not_operating: Mapping[str, Any] = _key(
         _TABLE, "Lists and the periods in which they did not operate.", example="{care = [2018]}"
     )
+    as_of: str | None = _key(
+        _DATE,
+        "Complete the last periods by what is still to come after this date; needs date and received in [data].",
+        example='"2019-01-31"',
+    )
+    not_in: Mapping[str, Any] = _key(
+        _TABLE,
+        "With as_of: lists of which nothing is in yet, and the periods.",
+        example="{care = [2018]}",
+    )
     inhabitants: str | None = _key(
         _TEXT,
         "File with columns for the period, groups and population, for rates.",
@@ -89,6 +102,20 @@ class Method:
 
     groups: tuple[str, ...] = _key(
         _NAMES, "Covariates to report by, each by itself.", example='["sex"]'
+    )
+    place: str | None = _key(
+        _TEXT,
+        "Covariate of the place: figures, ranks and candidates of each.",
+        example="municipality",
+    )
+    regions: str | None = _key(
+        _TEXT, "File with columns for the place and its region.", example="regions.csv"
+    )
+    estimator: str | None = _key(
+        _TEXT,
+        "Places borrow from each other (pooled), or one search over all (joint); by default as thin as they are.",
+        example="pooled",
+        choices=("pooled", "joint"),
     )
     model: str | None = _key(_TEXT, "One model, and no search.", example="[12,3]")
     criterion: str = _key(_TEXT, "What the search compares models by.", default="bic")
@@ -127,9 +154,14 @@ class Output:
 
     folder: str = _key(_TEXT, "Folder of the results.", default="results")
     reports: tuple[str, ...] = _key(
-        _NAMES, "Forms of the report: html, md, json.", default=("html",)
+        _NAMES,
+        "Forms of the report: html, md, json, xlsx (the workbook).",
+        default=("html",),
+        choices=("html", "md", "json", "xlsx"),
     )
-    languages: tuple[str, ...] = _key(_NAMES, "Languages of the report: en, nl.", default=("en",))
+    languages: tuple[str, ...] = _key(
+        _NAMES, "Languages of the report: en, nl.", default=("en",), choices=("en", "nl")
+    )
     figures: bool = _key(_YES, "Draw figures.", default=True)
     last: str | None = _key(
         _TEXT, "Folder of the last run: the report says what changed.", example="results-2017"
@@ -282,13 +314,26 @@ def without(error: MSEError, secrets: Mapping[str, str]) -> MSEError:
 
 def _section(kind: Any, name: str, data: Mapping[str, Any], problems: list[str]) -> Any:
     """Take one section, and note what is wrong in it."""
-    declared = {each.name: each.metadata["kind"] for each in fields(kind)}
-    taken = {}
+    declared = {each.name: each.metadata for each in fields(kind)}
+    taken: dict[str, Any] = {}
     for key, value in data.items():
         if key not in declared:
             problems.append(f"[{name}] has no key {key!r}.{near(key, list(declared))}")
-        elif not _is(declared[key], value):
-            problems.append(f"[{name}] {key} is {value!r}: expected {declared[key]}.")
+            continue
+        expected, choices = declared[key]["kind"], declared[key]["choices"]
+        if not _is(expected, value):
+            problems.append(f"[{name}] {key} is {value!r}: expected {expected}.")
+            continue
+        unknown = (
+            [] if not choices else {*(value if isinstance(value, list) else [value])} - {*choices}
+        )
+        if unknown:
+            problems.append(
+                f"[{name}] {key} has {min(unknown)!r}: expected {', '.join(choices)}."
+                f"{near(min(unknown), list(choices))}"
+            )
+        elif expected == _DATE:
+            taken[key] = str(value)
         else:
             taken[key] = tuple(value) if isinstance(value, list) else value
     return kind(**taken)
@@ -307,6 +352,7 @@ def _is(kind: str, value: Any) -> bool:
         _NUMBER: whole or isinstance(value, float),
         _YES: isinstance(value, bool),
         _TABLE: isinstance(value, dict),
+        _DATE: isinstance(value, str | dt.date) and not isinstance(value, dt.datetime),
     }.get(kind, isinstance(value, bool | str))
 
 

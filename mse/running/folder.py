@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mse.data.table import CaptureTable
     from mse.disclosure import Rules
+    from mse.nowcasting import Nowcast
     from mse.running.configuration import Configuration
     from mse.since import Since
 
@@ -53,6 +54,10 @@ class Inputs:
         Day of the report.
     since : Since or None
         What changed since the last run.
+    nowcast : Nowcast or None
+        The tables that were completed by what is still to come, where a date was named.
+    regions : DataFrame or None
+        Of places.
     """
 
     configuration: Mapping[str, Any]
@@ -62,6 +67,8 @@ class Inputs:
     seed: int
     date: str
     since: Since | None = None
+    nowcast: Nowcast | None = None
+    regions: pd.DataFrame | None = None
 
 
 def made_private(path: Path) -> Path:
@@ -136,6 +143,7 @@ def state_of(asked: Configuration) -> str:
     """Tell in one text what a run depends on: the configuration, the files it names, the software."""
     named = (
         asked.scope.inhabitants,
+        asked.method.regions,
         asked.disclosure.rules,
         *([asked.source] if not asked.secrets() else []),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mse.answer.intervals import STORED_LEVELS
@@ -14,13 +15,12 @@ from mse.monitoring import Monitor, monitor
 from mse.reporting.building import build_report, shielded
 from mse.reporting.context import gather
 from mse.reporting.usual import usual_results
-from mse.reporting.writing import as_form
+from mse.reporting.writing import as_bytes, form_of
 from mse.running.configuration import Configuration
 from mse.running.folder import RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from mse.answer.protocols import Estimator
     from mse.data.table import CaptureTable
@@ -52,6 +52,11 @@ def results_of(inputs: Inputs, step: Step = directly) -> list[Any]:
         "seed": inputs.seed,
         "inhabitants": None if inputs.inhabitants is None else inputs.inhabitants.to_csv(),
     }
+    # Named where they are asked for only: what was computed without them stands.
+    if inputs.regions is not None:
+        key["regions"] = inputs.regions.to_csv()
+    if inputs.nowcast is not None:
+        key["completed"] = [each.fingerprint for each in inputs.nowcast.completed]
     if is_monitored(asked, inputs.table):
         found = [step("the monitor", key, lambda kept: _monitor(inputs, asked, kept)), inputs.table]
         if asked.method.estimators:
@@ -72,9 +77,9 @@ def is_monitored(asked: Configuration, table: CaptureTable) -> bool:
     """Whether there are figures by period, or one total."""
     if asked.period is not None and asked.period in table.covariates:
         return True
-    if asked.method.groups or asked.scope.breaks:
+    if asked.method.groups or asked.scope.breaks or asked.method.place or asked.scope.as_of:
         raise ModelError(
-            "[method] groups and [scope] breaks are of a monitor: name the period in [data]."
+            "[method] groups and place, and [scope] breaks and as_of, are of a monitor: name the period in [data]."
         )
     return False
 
@@ -84,22 +89,25 @@ def _monitor(inputs: Inputs, asked: Configuration, kept: Path | None) -> Monitor
     period = str(asked.period)
     chosen = model_of(asked)
     return monitor(
-        table,
+        table if inputs.nowcast is None else inputs.nowcast,
         period,
         method.groups,
-        chosen,
+        chosen or method.estimator,  # type: ignore[arg-type]
         method.replicates,
         inputs.seed,
         criterion=method.criterion,  # type: ignore[arg-type]
         trend=method.trend if chosen is None else None,
         rates=inputs.inhabitants,
+        place=method.place,
+        regions=inputs.regions,
         level=method.level,
         scope=_scopes(asked, table, period),
         across_scopes=asked.scope.across,
         n_jobs=asked.output.workers,
         progress=False,
         heterogeneity=method.heterogeneity,
-        checkpoint=kept,
+        # Of tables that were completed each has draws of its own, which are not taken up where they were stopped.
+        checkpoint=kept if inputs.nowcast is None else None,
     )
 
 
@@ -154,15 +162,16 @@ def _usual(inputs: Inputs, asked: Configuration) -> list[Any]:
 # Files that leave ---------------------------------------------------------------------------------
 
 
-def outputs_of(inputs: Inputs, results: list[Any]) -> dict[str, str]:
-    """Make the files that leave, each as text, all of them protected together."""
+def outputs_of(inputs: Inputs, results: list[Any]) -> dict[str, bytes]:
+    """Make the files that leave, as they are written, all of them protected together."""
     return figures_of(inputs, results) | reports_of(inputs, results)
 
 
-def reports_of(inputs: Inputs, results: list[Any]) -> dict[str, str]:
+def reports_of(inputs: Inputs, results: list[Any]) -> dict[str, bytes]:
     """Make the reports, in every language and form that is asked for."""
     asked = Configuration.of(inputs.configuration)
-    output, files = asked.output, {}
+    output = asked.output
+    files: dict[str, bytes] = {}
     for language in output.languages:
         report = build_report(
             results,
@@ -175,21 +184,25 @@ def reports_of(inputs: Inputs, results: list[Any]) -> dict[str, str]:
         )
         stem = "report" if len(output.languages) == 1 else f"report-{language}"
         for form in output.reports:
-            files[f"{stem}.{form}"] = as_form(report, form)  # type: ignore[arg-type]
+            name = f"{stem}.{form}"
+            files[name] = as_bytes(report, form_of(Path(name)))
     return files
 
 
-def figures_of(inputs: Inputs, results: list[Any]) -> dict[str, str]:
+def figures_of(inputs: Inputs, results: list[Any]) -> dict[str, bytes]:
     """Write the result as JSON and CSV, protected as the report has it."""
     level = Configuration.of(inputs.configuration).method.level
     evidence, _ = shielded(gather(results), inputs.rules, level)
     if evidence.monitors:
         shown = evidence.monitors[0]
         tables = {"figures.csv": shown.to_frame(), "changes.csv": shown.all_changes()}
+        if shown.places is not None:
+            tables["places.csv"] = shown.places.to_frame()
         data = shown.to_dict()
     else:
         population = evidence.groups[0].population
         tables = {"figures.csv": population.to_frame(level)}
         data = population.to_dict(levels={*STORED_LEVELS, level})
     text = json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    return {RESULT: text, **{name: csv_text(frame) for name, frame in tables.items()}}
+    texts = {RESULT: text, **{name: csv_text(frame) for name, frame in tables.items()}}
+    return {name: each.encode() for name, each in texts.items()}

@@ -14,6 +14,7 @@ import pandas as pd
 from mse.answer.shown import Result, Section, csv_text, layout
 from mse.disclosure import attack
 from mse.disclosure import rules as rules_of
+from mse.disclosure.printed import workbook_text
 from mse.errors import ModelError
 from mse.reporting.building import build_report
 from mse.reporting.layout import as_markdown
@@ -113,23 +114,22 @@ def _verified(
     return Verification(record["date"], files, elsewhere), inputs, results
 
 
-def _checked(path: Path, made: str | None, known: str, elsewhere: bool) -> Checked:
+def _checked(path: Path, made: bytes | None, known: str, elsewhere: bool) -> Checked:
     """Compare one file with what was made again, and with what the record says of it."""
     try:
-        text = path.read_bytes().decode()
-    except (OSError, ValueError):
+        data = path.read_bytes()
+    except OSError:
         return Checked(path.name, "cannot be read", False)
-    if digest(text) != known:
+    if digest(data) != known:
         return Checked(path.name, "changed since the run", False)
     if made is None:
         return Checked(path.name, "not made by this version", False)
-    if text == made:
+    if data == made:
         return Checked(path.name, "the same to the byte", True)
     if not elsewhere:
         return Checked(path.name, "not the same", False)
-    if path.suffix == ".json" and _near(_figures(text), _figures(made)):
-        return Checked(path.name, f"the same figures, to {NEAR:g}", True)
-    if path.suffix == ".csv" and _near(_tokens(text), _tokens(made)):
+    of = _FIGURES.get(path.suffix)
+    if of is not None and _near(of(data), of(made)):
         return Checked(path.name, f"the same figures, to {NEAR:g}", True)
     laid_out = path.suffix in (".html", ".md")
     return Checked(
@@ -137,9 +137,9 @@ def _checked(path: Path, made: str | None, known: str, elsewhere: bool) -> Check
     )
 
 
-def _figures(text: str) -> list[Any]:
+def _figures(data: bytes) -> list[Any]:
     """List what JSON holds, but for versions."""
-    return [*_leaves(json.loads(text))]
+    return [*_leaves(json.loads(data))]
 
 
 def _leaves(data: Any) -> Iterator[Any]:
@@ -162,6 +162,14 @@ def _tokens(text: str) -> list[Any]:
     """Take a text apart into words and numbers."""
     parts = _NUMBER.split(text)
     return [float(each) if at % 2 else each for at, each in enumerate(parts)]
+
+
+#: What lists the figures of a file, by its suffix; others are layout.
+_FIGURES: dict[str, Callable[[bytes], list[Any]]] = {
+    ".json": _figures,
+    ".csv": lambda data: _tokens(data.decode()),
+    ".xlsx": lambda data: _tokens(workbook_text(data)),
+}
 
 
 def _near(one: list[Any], other: list[Any]) -> bool:
@@ -193,18 +201,16 @@ def review(
     held = inputs.rules if inputs.rules.suppresses else rules_of("cbs")
     leaving = [source / name for name in record["outputs"]]
     found = attack(leaving, held)
-    files = {
-        "methods.md": _methods(inputs, results),
-        "attack.csv": csv_text(found),
-        "verification.txt": checked.summary() + "\n",
-    }
-    texts = {f"leaves/{each.name}": each.read_text(encoding="utf-8") for each in leaving}
+    files = {f"leaves/{each.name}": each.read_bytes() for each in leaving}
+    files["methods.md"] = _methods(inputs, results).encode()
+    files["attack.csv"] = csv_text(found).encode()
+    files["verification.txt"] = f"{checked.summary()}\n".encode()
     exposed = int(found["exposed"].astype(bool).sum())
-    files["README.md"] = _contents(record, inputs, checked, held.name, exposed, {**texts, **files})
+    files["README.md"] = _contents(record, inputs, checked, held.name, exposed, files).encode()
     try:
         (made / "leaves").mkdir(parents=True, exist_ok=True)
-        for name, text in {**texts, **files}.items():
-            (made / name).write_text(text, encoding="utf-8", newline="\n")
+        for name, data in files.items():
+            (made / name).write_bytes(data)
     except OSError as error:
         raise ModelError(
             f"{made} cannot be written: {error.strerror}. Name another folder."
@@ -238,7 +244,7 @@ def _contents(
     checked: Verification,
     held: str,
     exposed: int,
-    files: Mapping[str, str],
+    files: Mapping[str, bytes],
 ) -> str:
     """Write the first page: what is in the folder, and what was found."""
     said = "passes" if checked.passes else "DOES NOT PASS"
@@ -254,6 +260,6 @@ def _contents(
         "",
         "| file | SHA-256 |",
         "|---|---|",
-        *(f"| `{name}` | `{digest(text)}` |" for name, text in sorted(files.items())),
+        *(f"| `{name}` | `{digest(data)}` |" for name, data in sorted(files.items())),
     ]
     return "\n".join(lines) + "\n"

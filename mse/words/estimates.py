@@ -29,7 +29,7 @@ from mse.answer.shown import (
 from mse.comparing import Comparison
 from mse.errors import ModelError
 from mse.messages import MARK, SOURCE, Message
-from mse.words.catalogue import language_of
+from mse.words.catalogue import EXACT, language_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mse.answer.intervals import ModelRange
+    from mse.answer.rounding import Grid
     from mse.sensitivity import NearModels
     from mse.words.catalogue import Language
     from mse.words.content import Cell
@@ -93,15 +94,16 @@ def figures(
 ) -> Iterator[tuple[str, str, Cell]]:
     """Name and give total, hidden number and share registered, each interval before its point."""
     n, (low, high) = estimate.observed, estimate.interval(level)
-    known = low > 0 and not math.isnan(high)
+    shares = (n / high, n / low) if low > 0 and not math.isnan(high) else (math.nan, math.nan)
+    down = -estimate.lower_bound
     cells = {
-        "total_interval": say.span_cell(low, high),
+        "total_interval": say.span_cell(low, high, n),
         **_if_alike(say, estimate, level),
-        "total_point": say.count_cell(estimate.total),
+        "total_point": say.count_cell(estimate.total, say.grid(low, high, n), down),
         "hidden_interval": say.span_cell(low - n, high - n),
-        "hidden_point": say.count_cell(estimate.hidden),
-        "share_interval": say.share_span_cell(*((n / high, n / low) if known else (math.nan,) * 2)),
-        "share_point": say.share_cell(estimate.coverage),
+        "hidden_point": say.count_cell(estimate.hidden, say.grid(low - n, high - n), down),
+        "share_interval": say.share_span_cell(*shares),
+        "share_point": say.share_cell(estimate.coverage, say.share_grid(*shares), -down),
     }
     for part, cell in cells.items():
         yield part, say(f"fact.{part}", level=say.level(level)), cell
@@ -111,20 +113,26 @@ def _if_alike(say: Language, estimate: PopulationEstimate, level: float) -> dict
     """Give the interval of the total that takes people for alike, beside one that allows for others."""
     if estimate.allowing is None:
         return {}
-    return {"alike_interval": say.span_cell(*estimate.interval(level, "alike"))}
+    return {"alike_interval": say.span_cell(*estimate.interval(level, "alike"), estimate.observed)}
 
 
 def range_said(
-    say: Language, spread: ModelRange | NearModels, low: float, high: float
+    say: Language, spread: ModelRange | NearModels, low: float, high: float, grid: Grid = EXACT
 ) -> Iterator[str]:
-    """Say how far the totals of the models near the best one reach, and how many of them have none."""
+    """Say how far the totals of the models near the best one reach, and how many of them have none.
+
+    grid: what the interval of the estimate bears
+    """
+    if low != high:
+        low, high = grid.ends(low, high)
     near = say("models.near", within=spread.within, criterion=spread.criterion)
     if spread.n_models == 0:
         yield say("models.none", near=near)
     elif say.number(low) == say.number(high):
-        yield say("models.same", n=spread.n_models, near=near, total=say.number(low))
+        yield say("models.same", n=spread.n_models, near=near, total=say.number(grid.point(low)))
     else:
-        yield say("models.range", n=spread.n_models, near=near, span=say.span(low, high))
+        shown = say("number.span", low=say.number(low), high=say.number(high))
+        yield say("models.range", n=spread.n_models, near=near, span=shown)
     if spread.n_not_estimable:
         yield say("models.failed", n=spread.n_not_estimable)
 

@@ -301,6 +301,74 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "workbook with formulas not computed": (
         workbook([NAMES, *((*row[:3], f"={row[3]}+0") for row in CELLS)]), {}, "formulas",
     ),
+    "a third word": (text(yes="ja", no="nee").replace("nee", "deels", 1), {}, "unknown='...'"),
+    "a third word for not applicable": (
+        text(yes="ja", no="nee").replace("nee", "n.v.t.", 1), {}, "`ignore='P'`",
+    ),
+    "a code for not known": (text().replace("0,0,1", "9,0,1"), {}, "`ignore='P'`"),
+    "shares in place of counts": (
+        lines("P,Q,E,pct", [(*row[:3], f"{100 * row[3] / 271:.1f}%") for row in CELLS]), {}, "holds shares",
+    ),
+    "shares that add up to one": (
+        lines("P;Q;E;deel", [";".join(f"{each}" for each in (*row[:3], f"{row[3] / 271:.4f}".replace(".", "|"))) for row in CELLS])
+        .replace(",", "").replace("|", ","),
+        {},
+        "holds shares",
+    ),
+    "counts in two columns": (
+        lines("P,Q,E,mannen,vrouwen", [(*row, row[3] + 1) for row in CELLS]), {}, "add up what are parts",
+    ),
+    "a list that says how often": (
+        lines("P,Q,E", [(*row[:2], row[2] * (1 + i % 2)) for i, row in enumerate(PERSONS)]), {}, "`yes='>0'`",
+    ),
+    "one identifier for nobody": (
+        lines("person,register", [(p if i % 7 else "000", r) for i, (p, r) in enumerate(REPORTS)]),
+        {"lists": LISTS},
+        "for nobody",
+    ),
+    "identifiers in two spellings": (
+        lines("person,register", [(f"{'Aa'[i % 2]}{p}", r) for i, (p, r) in enumerate(REPORTS)]),
+        {"lists": LISTS},
+        "upper and lower case",
+    ),
+    "identifiers as numbers with decimals": (
+        lines("person,register", [(f"{int(p)}{'.0' * (r == 'P')}", r) for p, r in REPORTS]),
+        {"lists": LISTS},
+        ".0 behind",
+    ),
+    "a period of days": (
+        lines("person,register,day", [(p, r, f"2014-03-{1 + i % 28:02d}") for i, (p, r) in enumerate(REPORTS)]),
+        {"person": "person", "register": "register", "period": "day"},
+        "on every day",
+    ),
+    "levels at the head of their rows": (
+        lines("year,P,Q,E,n", [(year * (i == 0), *row) for year in ("2014", "2015") for i, row in enumerate(CELLS)]),
+        {"covariates": ["year"]},
+        "fill each level down",
+    ),
+    "a list twice": (lines("P,Q,E,P.1,n", [(*row[:3], row[0], row[3]) for row in CELLS]), {}, "ignore='P.1'"),
+    "lists of two years side by side": (
+        lines("P_2014,Q_2014,P_2015,Q_2015", [(*row[:2], row[2], row[0]) for row in PERSONS]), {}, "several years",
+    ),
+    "totals under another name": (
+        lines(
+            "sex,P,Q,E,n",
+            [(sex, *row[:3], n) for row in CELLS for sex, n in (("man", row[3]), ("vrouw", 9), ("mv", row[3] + 9))],
+        ),
+        {"covariates": ["sex"]},
+        "as a total has",
+    ),
+    "histories without their zeros": (
+        lines("history,n", [(int("".join(map(str, row[:3]))), row[3]) for row in CELLS]),
+        {"lists": LISTS, "count": "n"},
+        "'001'",
+    ),
+    "overlaps as a square": (
+        lines("lijst,P,Q,E", [("P", 135, 49, 45), ("Q", 49, 122, 46), ("E", 45, 46, 126)]), {}, "shape='overlaps'",
+    ),
+    "names where somebody is on a list": (
+        lines("P,Q,E", [[f"k{i}" * on for on in row] for i, row in enumerate(PERSONS)]), {}, "`yes='*'`",
+    ),
     "either delimiter": ("a;b,c\n1;0,5\n0;1,6\n", {}, "delimiter"),
     "quote that does not end": (text().replace("0,0,1", '"0,0,1'), {}, "cannot be read"),
     "pdf": (b"%PDF-1.7", {}, "PDF"),
@@ -320,6 +388,41 @@ def test_is_refused_with_advice(shape: str) -> None:
     content, options, advice = REFUSED[shape]
     found = problem_of(content.encode() if isinstance(content, str) else content, **options)
     assert advice in found
+
+
+def test_advice_on_third_words_can_be_followed() -> None:
+    said = text(yes="ja", no="nee").replace("nee", "deels", 1)
+    table = mse.read(said.encode(), lists=LISTS, count="n", unknown="deels")
+    assert table.lists == tuple(LISTS)
+    assert table.n_observed == TABLE.n_observed
+    assert not table.is_complete
+    known = said.replace("deels", "niet bekend")
+    assert mse.read(known.encode()) == table
+    assert mse.read(known.encode()).lists == tuple(LISTS)
+
+
+def test_advice_on_lists_that_say_how_often_can_be_followed() -> None:
+    rows = [(*row[:2], row[2] * (1 + i % 2)) for i, row in enumerate(PERSONS)]
+    assert mse.read(lines("P,Q,E", rows).encode(), lists=LISTS, yes=">0") == TABLE
+
+
+def test_what_has_a_reason_is_not_asked() -> None:
+    # Lists that were named, characteristics, and identifiers that differ as they should.
+    wide = lines("P_2014,P_2015", [row[:2] for row in PERSONS if any(row[:2])])
+    assert mse.read(wide.encode(), lists=["P_2014", "P_2015"]).n_lists == 2
+    traits = lines(
+        "P,Q,E,roker", [(*row, ("ja", "nee", "soms")[i % 3]) for i, row in enumerate(PERSONS)]
+    )
+    assert mse.read(traits.encode(), covariates=["roker"]).n_observed == TABLE.n_observed
+    assert mse.read(traits.encode(), ignore=["roker"]) == TABLE
+    case = lines("person,register", [(f"{p}{'aB'[int(p) % 2]}", r) for p, r in REPORTS])
+    assert mse.read(case.encode(), lists=LISTS) == TABLE
+
+
+def test_a_text_of_several_lines_is_not_repeated() -> None:
+    with pytest.raises(InvalidTableError, match="encode") as caught:
+        mse.read("id,P,Q\nSECRET1,1,0\n")
+    assert "SECRET" not in str(caught.value)
 
 
 def test_forty_shapes_and_more() -> None:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sqlite3
 import stat
 import tomllib
+import zipfile
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import openpyxl
 import pandas as pd
 import pytest
+from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 import mse
 from mse import resampling
+from mse._schemas import schema
 from mse.cli import app
 from mse.data.read_options import ReadOptions
+from mse.data.reading import understood
+from mse.disclosure.printed import read_printed
 from mse.errors import ModelError
+from mse.messages import languages
+from mse.reporting.writing import FORMS
 from mse.running import anew, making, run
-from mse.running.configuration import Configuration, template
+from mse.running.configuration import Configuration, Output, template
 from mse.running.folder import digest
 from mse.running.verifying import _near, _tokens, verify
 
@@ -198,6 +208,171 @@ def test_what_was_finished_is_kept_where_a_run_is_stopped(
     assert verify(result).passes
 
 
+def test_the_workbook_is_one_of_the_reports_and_is_verified(folder: Path) -> None:
+    made = run(written(folder, output={"reports": ["xlsx"], "figures": True}))
+    data = (made / "report.xlsx").read_bytes()
+    said = command("verify", made).stdout
+    assert said.count("the same to the byte") == 4
+    with zipfile.ZipFile(made / "report.xlsx") as archive:
+        assert {each.date_time for each in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        core = archive.read("docProps/core.xml").decode()
+    day = json.loads((made / "private" / "run.json").read_text())["date"]
+    assert set(re.findall(r"\d{4}-\d\d-\d\dT[\d:]*", core)) == {f"{day}T00:00:00"}
+    command("bundle", made, "--for-review", "-o", "review")
+    assert Path("review/leaves/report.xlsx").read_bytes() == data
+    # One figure another, and it is said to be.
+    book = openpyxl.load_workbook(made / "report.xlsx")
+    book.worksheets[1]["B3"] = 1
+    book.save(made / "report.xlsx")
+    assert "changed since the run" in command("verify", made, status=5).stdout
+
+
+def test_elsewhere_the_figures_of_a_workbook_are_compared(folder: Path) -> None:
+    made = run(written(folder, output={"reports": ["xlsx"]}))
+    record = made / "private" / "run.json"
+
+    def moved(by: float) -> bool:
+        book = openpyxl.load_workbook(made / "report.xlsx")
+        sheet = next(
+            each for each in book.worksheets if "estimate" in each.title or "periods" in each.title
+        )
+        cell = next(c for row in sheet.iter_rows() for c in row if isinstance(c.value, float))
+        cell.value *= 1 + by
+        book.save(made / "report.xlsx")
+        known = json.loads(record.read_text())
+        known["software"]["numpy"] = "1.0"
+        known["outputs"]["report.xlsx"] = digest((made / "report.xlsx").read_bytes())
+        record.write_text(json.dumps(known), encoding="utf-8")
+        return verify(made).passes
+
+    assert moved(1e-13)
+    assert not moved(1e-6)
+
+
+def test_under_rules_the_attack_reads_the_workbook(folder: Path) -> None:
+    made = run(written(folder, disclosure={"rules": "cbs"}, output={"reports": ["xlsx", "json"]}))
+    one, other = (read_printed(made / name) for name in ("report.xlsx", "report.json"))
+    ends = [{level: each.ends[level] for level in each.ends} for each in one.estimates]
+    assert ends == [dict(each.ends) for each in other.estimates]
+    with pytest.raises(ModelError, match="cannot be read"):
+        read_printed(written(folder, "no.xlsx"))
+
+
+def test_places_are_reported_as_the_monitor_reports_them(folder: Path) -> None:
+    rows = registrations()
+    rows["town"] = "town " + (rows["person"].str[-5:].astype(int) % 4).astype(str)
+    rows.to_csv("r.csv", index=False)
+    Path("regions.csv").write_text(
+        "town,region\n" + "".join(f"town {i},{'NS'[i % 2]}\n" for i in range(4))
+    )
+    method = {
+        "place": "town",
+        "regions": "regions.csv",
+        "estimator": "joint",
+        "model": "a*year + b*year + c*year + town",
+    }
+    path = written(folder, method=method)
+    made = run(path)
+    frame = pd.read_csv(made / "places.csv")
+    assert set(frame["town"]) == {f"town {i}" for i in range(4)}
+    assert set(frame["region"]) == {"N", "S"}
+    table = mse.read(
+        "r.csv", person="person", register="register", period="year", covariates=["town"]
+    )
+    model = mse.LogLinear(method["model"])
+    found = mse.monitor(
+        table,
+        "year",
+        (),
+        model,
+        100,
+        1,
+        heterogeneity=False,
+        place="town",
+        regions=pd.read_csv("regions.csv"),
+    )
+    assert found.places is not None
+    expected = found.places.to_frame()
+    assert frame["total"].to_numpy() == pytest.approx(expected["total"].to_numpy(), rel=1e-9)
+    assert verify(made).passes
+    # Another region is another result.
+    Path("regions.csv").write_text("town,region\n" + "".join(f"town {i},N\n" for i in range(4)))
+    assert set(pd.read_csv(run(path) / "places.csv")["region"]) == {"N"}
+
+
+def late() -> dict[str, Any]:
+    """Write registrations of which those of the last months are still to come."""
+    rows = registrations()
+    number = rows["person"].str[-5:].astype(int)
+    rows["date"] = pd.to_datetime(rows["year"].astype(str) + "-01-01") + pd.to_timedelta(
+        number * 7 % 360, "D"
+    )
+    rows["received"] = rows["date"] + pd.to_timedelta(number * 13 % 150, "D")
+    rows[rows["received"] <= "2017-01-20"].to_csv("r.csv", index=False)
+    return {"date": "date", "received": "received"}
+
+
+def test_a_date_completes_the_last_periods(folder: Path) -> None:
+    data = late()
+    path = written(folder, data=data, scope={"as_of": "2017-01-20"})
+    # A date may stand without quotes.
+    path.write_text(path.read_text().replace('"2017-01-20"', "2017-01-20"), encoding="utf-8")
+    made = run(path)
+    shown = json.loads((made / "result.json").read_text(encoding="utf-8"))
+    assert any(each["preliminary"] for each in shown["cells"])
+    read = mse.read("r.csv", person="person", register="register", period="year", **data)
+    model = mse.LogLinear("a*year + b*year + c*year")
+    options = ReadOptions(person="person", register="register", period="year", **data)
+    nowcast = mse.nowcast(understood("r.csv", options, {}), "2017-01-20", seed=1)
+    found = mse.monitor(nowcast, "year", (), model, 100, 1, heterogeneity=False)
+    assert shown["cells"] == json.loads(found.to_json())["cells"]
+    assert read.n_observed == found.population.observed
+    assert b"SECRET" not in everything(folder)
+    Path("r.csv").unlink()
+    assert verify(made).passes
+
+
+@pytest.mark.parametrize(
+    ("scope", "told"),
+    [
+        ({"not_in": {"a": [2016]}}, "add as_of"),
+        ({"as_of": "2017-01-20", "periods": [2015]}, "leave one of them out"),
+        ({"as_of": "2017-01-20", "not_operating": {"a": [2016]}}, "leave one of them out"),
+        ({"as_of": "2017-01-20", "not_in": {"a": [2019]}}, "no year in the table"),
+        ({"as_of": "some day"}, "date"),
+        ({"as_of": 2016}, "expected a date"),
+        ({"as_off": "2017-01-20"}, "'as_of'?"),
+    ],
+)
+def test_dates_that_do_not_go_together_are_refused(
+    folder: Path, scope: dict[str, Any], told: str
+) -> None:
+    data = late()
+    path = written(
+        folder, data=data, scope={k: v for k, v in scope.items() if not isinstance(v, dict)}
+    )
+    for name, value in scope.items():
+        if isinstance(value, dict):
+            ((key, levels),) = value.items()
+            start = "" if "[scope]" in path.read_text() else "\n[scope]"
+            path.write_text(f"{path.read_text()}{start}\n{name} = {{{key} = {levels}}}\n")
+    assert told in " ".join(command("run", path, status=2).stderr.split())
+
+
+def test_forms_and_languages_are_checked_before_anything_is_read(folder: Path) -> None:
+    path = written(folder, output={"reports": ["html", "pdf"], "languages": ["de"]})
+    said = command("run", path, status=2).stderr
+    assert "'pdf'" in said
+    assert "'de'" in said
+    assert not (folder / "results").exists()
+
+
+def test_the_choices_are_those_that_there_are() -> None:
+    choices = {each.name: each.metadata["choices"] for each in fields(Output)}
+    assert set(choices["reports"]) == set(FORMS)
+    assert set(choices["languages"]) == set(languages())
+
+
 # The configuration --------------------------------------------------------------------------------
 
 
@@ -343,6 +518,7 @@ def test_what_changed_is_said_by_cause(folder: Path) -> None:
     assert "What changed since the last run" in report
     assert "Wat er veranderde" in (made / "report-nl.md").read_text(encoding="utf-8")
     data = json.loads(command("compare-runs", "old", "new", "--format", "json").stdout)
+    Draft202012Validator(schema("since")).validate(data)
     (row,) = [each for each in data["figures"] if each["where"] == "2014"]
     assert row["before"]["observed"] == row["after"]["observed"] == 232
     (row,) = [each for each in data["figures"] if each["where"] == "2016"]
@@ -365,6 +541,8 @@ def test_data_and_method_are_told_apart_by_the_earlier_data(folder: Path) -> Non
     other = {"model": "a*b*year + c*year"}
     run(written(folder, output={"folder": "new", "last": "old"}, method=other))
     data = json.loads(command("compare-runs", "old", "new", "--format", "json").stdout)
+    Draft202012Validator(schema("since")).validate(data)
+    assert not Draft202012Validator(schema("since")).is_valid({**data, "causes": ["chance"]})
     table = mse.read("r.csv", person="person", register="register", period="year")
     earlier = table.where(year=[2014, 2015])
     middle = mse.LogLinear(other["model"]).fit(earlier).population.margin("year")

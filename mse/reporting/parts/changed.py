@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from mse.reporting.context import from_row
 from mse.since import COLUMNS
+from mse.words.catalogue import EXACT
 from mse.words.content import Block, Bullets, Column, Paragraph, Section, inline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mse.answer.rounding import Grid
     from mse.reporting.context import Context
     from mse.since import Since
 
@@ -23,6 +25,13 @@ def changed(context: Context) -> Section:
     return Section("changed", context.say("heading.changed"), tuple(blocks))
 
 
+def _grid(context: Context, found: Since) -> Grid:
+    """Take what the interval of the last step bears: steps have none of their own."""
+    now = (each.after for each in found.figures if each.after is not None)
+    last = next((each for each in now if each.total == found.steps[-1].total), None)
+    return EXACT if last is None else context.say.grid(last.low, last.high, last.observed)
+
+
 def _of(context: Context, found: Since) -> Iterator[Block]:
     say = context.say
     yield from (Paragraph(inline(text)) for text in found.told(say))
@@ -33,8 +42,10 @@ def _of(context: Context, found: Since) -> Iterator[Block]:
     if found.steps:
         yield context.paragraph("changed.steps")
         # Without rules only: a run under rules that suppress has no steps.
+        grid = _grid(context, found)
         rows = (
-            f"{say(f'changed.step_{each.what}')}: {say.number(each.total)}" for each in found.steps
+            f"{say(f'changed.step_{each.what}')}: {say.number(grid.point(each.total))}"
+            for each in found.steps
         )
         yield Bullets(tuple(map(inline, rows)))
     if found.figures:

@@ -21,7 +21,7 @@ from mse.words.content import Block, Bullets, Cell, Column, Facts, Paragraph, Se
 from mse.words.monitors import SUPPRESSED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from typing import Any
 
     from mse.answer.shown import Result
@@ -282,7 +282,7 @@ def _lists(context: Context, found: Validation, method: Shown) -> Block:
 
 
 def _estimated(context: Context, row: Row) -> Cell:
-    cell = context.say.count_cell(row["estimate"])
+    cell = context.say.count_cell(row["estimate"], context.grid_of(row), -bool(row["lower_bound"]))
     if not row["lower_bound"]:
         return cell
     return replace(cell, text=context.say("number.least", value=cell.text))
@@ -299,7 +299,10 @@ def what_if(context: Context) -> Section:
     blocks = [block for found in shown for block in _moved(context, found)]
     for found in context.given.sensitivities if context.pictures else ():
         if isinstance(found, LeaveOneOut):
-            blocks += sensitivity_figure(context, found)
+            drawn = [*sensitivity_figure(context, found)]
+            if drawn and takes_for_alike(context, {*found.to_frame(context.level)["given"]}):
+                drawn.append(context.paragraph("sensitivity.given_alike", "note"))
+            blocks += drawn
     return Section("what-if", heading, tuple(blocks))
 
 
@@ -433,7 +436,9 @@ def _near(context: Context, found: NearModels) -> Iterator[Block]:
             criterion=found.criterion,
         )
         columns.append(difference)
-    columns.append(context.figures("point", from_row("total", context.count_cell)))
+    # They have no intervals of their own here: that of the answer says what they bear.
+    grid = context.grid()
+    columns.append(context.figures("point", lambda row: context.count_cell(row["total"], grid)))
     columns.append(context.status_column())
     notes = context.rest(frame, MOST_VARIED)
     yield context.table(say("caption.near"), columns, frame.head(MOST_VARIED), notes)
@@ -494,7 +499,9 @@ def _scenarios(
 
     estimated = [
         context.intervals(),
-        context.figures("point", from_row("total", context.count_cell)),
+        context.figures(
+            "point", lambda row: context.count_cell(row["total"], context.grid_of(row))
+        ),
         context.words("interval_kind", kind),
     ]
     columns = [
@@ -516,12 +523,25 @@ def _granted(context: Context, frame: pd.DataFrame) -> Iterator[str]:
     """Say where the intervals of a table take more for granted than the one of the answer."""
     if frame["low"].isna().all():
         return
+    given = {*frame["given"]} if "given" in frame else {GIVEN_MODEL}
     if "given" not in frame:
         yield context.say("sensitivity.given_value")
-        return
-    chosen = {each.interval_given for each in context.given.populations[:1]}
-    if GIVEN_MODEL in set(frame["given"]) and RESELECTED in chosen:
+    elif GIVEN_MODEL in given and RESELECTED in _chosen(context):
         yield context.say("sensitivity.given_model")
+    if takes_for_alike(context, given):
+        yield context.say("sensitivity.given_alike")
+
+
+def _chosen(context: Context) -> set[str]:
+    """Find what the intervals of the answer take for granted, both where there are two."""
+    first = context.given.populations[:1]
+    return {given for each in first for given in (each.interval_given, each.alike.interval_given)}
+
+
+def takes_for_alike(context: Context, given: Collection[str]) -> bool:
+    """Whether intervals take people for alike and that of the answer does not."""
+    allows = any(each.allowing is not None for each in context.given.populations[:1])
+    return allows and not {GIVEN_MODEL, RESELECTED}.isdisjoint(given)
 
 
 def _pair(context: Context, row: Row) -> Cell:
@@ -534,5 +554,5 @@ def _extent(context: Context, frame: pd.DataFrame, key: str) -> Iterator[Block]:
     """Say how far apart the totals are; the first row is that of the whole table."""
     totals = [float(total) for total in frame["total"].iloc[1:] if not math.isnan(total)]
     if totals:
-        span = context.say.span(context.persons(min(totals)), context.persons(max(totals)))
+        span = context.range(context.persons(min(totals)), context.persons(max(totals)))
         yield context.paragraph(key, span=span)

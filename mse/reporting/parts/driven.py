@@ -87,10 +87,12 @@ def _part(context: Context, each: Contribution, part: Estimated) -> Cell:
     if math.isnan(part.point):
         known = each.status == ACROSS_SCOPES
         return Cell(say("status.across_scopes" if known else "status.not_estimable"))
-    point = say("number.point", value=say.signed(part.point))
+    grid = say.grid(part.low, part.high, -math.inf)
+    point = say("number.point", value=say.signed(grid.point(part.point)))
     if math.isnan(part.low):
         return Cell(point, part.point)
     low, high = (
-        say.signed(end) if math.isfinite(end) else say("number.without_bound") for end in part[1:]
+        say.signed(end) if math.isfinite(end) else say("number.without_bound")
+        for end in grid.ends(part.low, part.high)
     )
     return Cell(f"{say('number.span', low=low, high=high)} ({point})", part.point)

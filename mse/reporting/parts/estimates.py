@@ -9,6 +9,7 @@ from mse.answer.goodness import fit_in_words, fits_poorly
 from mse.messages import MARK
 from mse.reporting.context import from_row
 from mse.reporting.figures import methods_figure, strata_figure
+from mse.words.catalogue import EXACT
 from mse.words.content import (
     Block,
     Bullets,
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
 
     from mse.answer.intervals import ModelRange
     from mse.answer.population import PopulationEstimate
+    from mse.answer.rounding import Grid
     from mse.reporting.context import Context, Estimated, Group
     from mse.sensitivity import NearModels
+    from mse.words.catalogue import Language
 
 #: More strata than this are shown by one covariate at a time.
 MOST_STRATA = 24
@@ -118,10 +121,11 @@ def _models(context: Context, group: Group) -> Iterator[Block]:
 def range_paragraph(context: Context, spread: ModelRange | NearModels) -> Block:
     """Say how far the totals of the models near the best one reach."""
     say, low, high = context.say, context.persons(spread.low), context.persons(spread.high)
-    first, *rest = range_said(say, spread, low, high)
+    grid = context.grid()
+    first, *rest = range_said(say, spread, low, high, grid)
     if spread.n_models == 1:
         near = say("models.near", within=spread.within, criterion=spread.criterion)
-        first = say("models.only", near=near, total=say.number(low))
+        first = say("models.only", near=near, total=say.number(grid.point(low)))
     return Paragraph(inline(" ".join([first, *rest])))
 
 
@@ -178,12 +182,23 @@ def _strata_table(
         context.figures("registered", from_row("observed", context.observed_cell)),
         context.figures(
             "total_interval",
-            lambda row: shown(row, say.span_cell(row["low"], row["high"])),
+            lambda row: shown(row, say.span_cell(row["low"], row["high"], row["observed"])),
             level=say.level(context.level),
         ),
-        context.figures("total_point", lambda row: shown(row, say.count_cell(row["total"]))),
-        context.figures("hidden_point", lambda row: shown(row, say.count_cell(row["hidden"]))),
-        context.figures("share_point", lambda row: shown(row, say.share_cell(row["coverage"]))),
+        context.figures(
+            "total_point",
+            lambda row: shown(row, say.count_cell(row["total"], context.grid_of(row))),
+        ),
+        context.figures(
+            "hidden_point",
+            lambda row: shown(
+                row, say.count_cell(row["hidden"], context.grid_of(row, hidden=True))
+            ),
+        ),
+        context.figures(
+            "share_point",
+            lambda row: shown(row, say.share_cell(row["coverage"], _shares(say, row))),
+        ),
         context.words("grade", lambda row: shown(row, say.grade_cell(row["grade"]))),
         context.status_column(),
     ]
@@ -194,6 +209,16 @@ def _strata_table(
     ]
     caption = say("caption.strata", names=say.listed(names))
     return context.table(caption, columns, frame.head(MOST_LEVELS), notes)
+
+
+def _shares(say: Language, row: Any) -> Grid:
+    """Take what a share registered is rounded to, from a row with the interval of the total."""
+    known = row["low"] > 0
+    return (
+        say.share_grid(row["observed"] / row["high"], row["observed"] / row["low"])
+        if known
+        else EXACT
+    )
 
 
 # Methods side by side -----------------------------------------------------------------------------
@@ -232,9 +257,13 @@ def _spread(context: Context, group: Group) -> Iterator[Block]:
         low, high = spread
         factor = say.general(high / low, 2 if high >= 1.1 * low else 3)
         n = sum(each.is_given for each in group.estimates)
-        yield context.paragraph("comparison.spread", n=n, span=say.span(low, high), factor=factor)
+        yield context.paragraph(
+            "comparison.spread", n=n, span=context.range(low, high), factor=factor
+        )
     if context.pictures and any(each.is_given for each in group.estimates):
         yield from methods_figure(context, group)
+        if group.population.allowing is not None:
+            yield context.paragraph("comparison.first_allows", "note")
 
 
 def _blocks(context: Context, group: Group) -> Iterator[Block]:
@@ -277,11 +306,17 @@ def method_table(context: Context, estimates: Sequence[Estimated]) -> Table:
         name = f"{estimates.index(each) + 1}. {context.short(found)}"
         return Cell(name, each.estimator or plain(context.method(found)))
 
+    def ends(each: Estimated) -> Cell:
+        low, high = each.population.interval(context.level)
+        return say.span_cell(low, high, each.population.observed)
+
     def point(each: Estimated) -> Cell:
         total = each.population.total
         if math.isnan(total):
             return Cell("-")
-        return context.bounded_cell(each.population, say.count_cell(total))
+        found = each.population
+        grid = context.grid(found)
+        return context.bounded_cell(found, say.count_cell(total, grid, -found.lower_bound))
 
     def kind(each: Estimated) -> Cell:
         return Cell(context.kind(each.population), each.population.interval_kind or None)
@@ -290,7 +325,7 @@ def method_table(context: Context, estimates: Sequence[Estimated]) -> Table:
         context.words("method", named),
         context.figures(
             "total_interval",
-            lambda each: say.span_cell(*each.population.interval(context.level)),
+            ends,
             level=say.level(context.level),
         ),
         context.figures("point", point),

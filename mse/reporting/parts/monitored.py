@@ -89,7 +89,7 @@ def _lead(context: Context, monitor: Monitor, period: Level) -> Inline:
     say, cell = context.say, monitor.cells[period, ()]
     total = cell.figures["total"]
     bare = math.isnan(total.low)
-    span = say.number(total.point) if bare else say.span(total.low, total.high)
+    span = say.number(total.point) if bare else say.span(total.low, total.high, cell.observed)
     return say.rich(
         "monitor.lead",
         span=Text(span, strong=True),
@@ -118,7 +118,8 @@ def _share(context: Context, each: Estimated) -> str:
     say = context.say
     if math.isnan(each.low):
         return say.percent(each.point)
-    point = say("number.point", value=say.percent(each.point))
+    shown = say.share(each.point, say.share_grid(each.low, each.high))
+    point = say("number.point", value=shown)
     return f"{say.share_span(each.low, each.high)} ({point})"
 
 
@@ -221,6 +222,12 @@ def _table(
     def total(each: Estimated) -> Cell:
         return say.span_cell(each.low, each.high)
 
+    def point(each: Estimated) -> Cell:
+        return say.count_cell(each.point, say.grid(each.low, each.high))
+
+    def share(each: Estimated) -> Cell:
+        return say.share_cell(each.point, say.share_grid(each.low, each.high))
+
     def alike(row: tuple[Figures, object]) -> Cell:
         cell = row[0]
         other = monitor.alike.cells[cell.period, tuple(cell.where.items())]
@@ -243,20 +250,20 @@ def _table(
             if monitor.alike is not monitor
             else []
         ),
-        context.figures("point", of("total", lambda each: say.count_cell(each.point))),
+        context.figures("point", of("total", point)),
         context.figures(
             "share_interval",
             of("coverage", lambda each: say.share_span_cell(each.low, each.high)),
             level=level,
         ),
-        context.figures("point", of("coverage", lambda each: say.share_cell(each.point))),
+        context.figures("point", of("coverage", share)),
     ]
     # Inhabitants may be known by period and not by group.
     if any(math.isfinite(cell.inhabitants) for cell, _ in rows):
-        rate = of("rate", lambda each: say.decimal_span_cell(each.low, each.high))
-        point = of("rate", lambda each: say.decimal_cell(each.point, 1))
+        rate = of("rate", lambda each: say.rate_span_cell(each.low, each.high))
+        middle = of("rate", lambda each: say.rate_cell(each.point, each.low, each.high))
         columns.append(context.figures("rate", rate, per=say.number(PER), level=level))
-        columns.append(context.figures("point", point))
+        columns.append(context.figures("point", middle))
     suppressed = any(cell.status == SUPPRESSED for cell, _ in rows)
     notes = (*context.rest(rows, MOST_ROWS), *context.marked(suppressed=suppressed))
     caption = say("caption.monitor", names=say.listed(names))

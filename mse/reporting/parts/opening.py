@@ -49,6 +49,10 @@ def answer(context: Context) -> Section:
         blocks.append(Bullets(tuple(_line(context, group) for group in groups)))
     if not blocks:
         blocks.append(context.paragraph("answer.no_estimate", "lead"))
+    if context.say.rounds and (
+        context.given.monitors or any(each.first.is_given for each in groups)
+    ):
+        blocks.append(context.paragraph("answer.rounded", "note"))
     blocks += _worries(context)
     if len(groups) == 1 and groups[0].first.is_given and context.pictures:
         blocks += population_figure(context, groups[0].population)
@@ -85,7 +89,7 @@ def _lead(context: Context, group: Group) -> Inline:
         total = context.bounded(population, say.number(population.total))
         point = Text(f"{total[:1].upper()}{total[1:]}", strong=True)
         return say.rich("answer.lead_point", point=point, **fields)
-    span = Text(say.span(low, high), strong=True)
+    span = Text(say.span(low, high, population.observed), strong=True)
     key = "answer.lead_bound" if population.lower_bound else "answer.lead"
     return say.rich(key, span=span, level=say.level(context.level), **fields)
 
@@ -106,21 +110,22 @@ def _line(context: Context, group: Group) -> Inline:
 
 def _key_facts(context: Context, group: Group) -> Iterator[Fact]:
     say, population = context.say, group.population
-    n = population.observed
+    n, down = population.observed, -population.lower_bound
     low, high = population.interval(context.level)
     yield fact(say("fact.observed"), context.observed_cell(n))
     if not math.isnan(low):
-        hidden = say.span_cell(low - n, high - n)
-        point = context.bounded(population, say.number(population.hidden))
+        hidden, grid = say.span_cell(low - n, high - n), say.grid(low - n, high - n)
+        point = context.bounded(population, say.number(grid.point(population.hidden, down)))
         yield fact(say("fact.hidden"), hidden, _point(context, point))
         if low > 0:
             share = say.share_span_cell(n / high, n / low)
-            point = context.bounded(population, say.percent(population.coverage), most=True)
+            shown = say.share(population.coverage, say.share_grid(n / high, n / low), -down)
+            point = context.bounded(population, shown, most=True)
             yield fact(say("fact.share"), share, _point(context, point))
-    total = context.bounded_cell(population, say.count_cell(population.total))
-    yield fact(say("fact.point"), total)
+    total = say.count_cell(population.total, context.grid(population), down)
+    yield fact(say("fact.point"), context.bounded_cell(population, total))
     if population.allowing is not None and not math.isnan(low):
-        alike = say.span_cell(*population.interval(context.level, "alike"))
+        alike = say.span_cell(*population.interval(context.level, "alike"), n)
         yield fact(say("fact.alike_interval", level=say.level(context.level)), alike)
     yield say("fact.grade"), graded_in(context, population.grade)
 
@@ -150,11 +155,11 @@ def _disagreement(context: Context, group: Group) -> Iterator[Block]:
             models=say("count.models", n=spread.n_models),
             within=spread.within,
             criterion=spread.criterion,
-            span=say.span(context.persons(spread.low), context.persons(spread.high)),
+            span=context.range(context.persons(spread.low), context.persons(spread.high)),
         )
     others = spread_of(group.estimates)
     if others is not None and not low <= others[0] <= others[1] <= high:
-        text = say("answer.methods_disagree", span=say.span(*others))
+        text = say("answer.methods_disagree", span=context.range(*others))
         yield _linked(text, Text(say("answer.see_comparison"), link="others"))
 
 

@@ -11,6 +11,7 @@ from mse.monitoring.draws import PER
 from mse.monitoring.places import TOP
 from mse.reporting.context import from_row
 from mse.reporting.figures import places_figure
+from mse.words.catalogue import finite
 from mse.words.content import Block, Bullets, Cell, Column, Paragraph, Section, Table, inline
 from mse.words.places import cautions, said_of
 
@@ -83,14 +84,17 @@ def _figures(
     def total(row: dict[str, Any]) -> Cell:
         if math.isnan(row["total"]):
             return say.status_cell(row["status"])
-        return say.span_cell(row["low"], row["high"])
+        return say.span_cell(row["low"], row["high"], row["registered"])
 
     def rate(row: dict[str, Any]) -> Cell:
-        return say.decimal_span_cell(row["rate_low"], row["rate_high"])
+        return say.rate_span_cell(row["rate_low"], row["rate_high"])
+
+    def point(row: dict[str, Any]) -> Cell:
+        return say.count_cell(row["total"], say.grid(row["low"], row["high"], row["registered"]))
 
     columns = [*names, context.figures("registered", lambda row: say.count_cell(row["registered"]))]
     columns += [context.figures("total_interval", total, level=level)]
-    columns += [context.figures("point", lambda row: say.count_cell(row["total"]))]
+    columns += [context.figures("point", point)]
     if places.monitor.has_rates:
         columns.append(context.figures("rate", rate, per=say.number(PER), level=level))
     rows = frame.to_dict(orient="records")
@@ -107,11 +111,15 @@ def _ranking(context: Context, places: Places, frame: pd.DataFrame) -> Table:
         return (
             say.status_cell("not_estimable")
             if math.isnan(each.point)
-            else say.span_cell(each.low, each.high)
+            else say.span_cell(each.low, each.high, row["registered"])
         )
 
     def rank(value: Any) -> Cell:
         return Cell("-") if value is None or value != value else Cell(str(value), int(value))
+
+    def ranks(low: float, high: float) -> Cell:
+        # Ranks are not rounded.
+        return Cell(say.decimal_span(low, high, 0), (finite(low), finite(high)))
 
     columns: list[Shown] = [
         (Column(places.name), from_row(places.name)),
@@ -122,7 +130,7 @@ def _ranking(context: Context, places: Places, frame: pd.DataFrame) -> Table:
         _own(
             context,
             "ranks",
-            lambda row: say.span_cell(row["rank_low"], row["rank_high"]),
+            lambda row: ranks(row["rank_low"], row["rank_high"]),
             level=level,
         ),
         _own(context, "top", lambda row: Cell(say.probability(row["top"]), row["top"]), top=TOP),

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import mse
+from mse.answer.rounding import outward
 from mse.disclosure import Rules, attack, protect_comparison, protect_together, rules
 from mse.disclosure.cells import Book, label, published
 from mse.disclosure.count_tables import note_table
-from mse.disclosure.jointly import Known, Raw, System, figures_of, outward, system_of
+from mse.disclosure.jointly import Known, Raw, System, figures_of, system_of
 from mse.leaning import Leaning
 
 CBS, TEN = rules("cbs"), Rules(threshold=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import mse
 from mse.errors import ModelError
 from mse.reporting import Report, build_report
 from mse.reporting.usual import usual_results
+from mse.words.catalogue import language_of
 from mse.words.content import (
     Bullets,
     Facts,
@@ -24,6 +26,8 @@ from mse.words.content import (
     plain,
 )
 from tests.unit.reporting.conftest import DAY
+
+ROUNDED = replace(language_of("en"), rounds=True)
 
 
 def text_of(report: Report | Section) -> str:
@@ -56,6 +60,47 @@ def tables(section: Section) -> list[Table]:
 
 def quick(results: Any, **options: Any) -> Report:
     return build_report(results, **({"date": DAY, "figures": False} | options))
+
+
+# Rounded ------------------------------------------------------------------------------------------
+
+
+def test_what_is_read_is_rounded_and_what_is_for_machines_is_not() -> None:
+    fit = mse.LogLinear("main").fit(mse.load_dataset("netherlands"))
+    report, p = quick(fit), fit.population
+    low, high = p.interval()
+    lead = plain(report.sections[0].blocks[0].text)  # type: ignore[union-attr]
+    # 48,542.2 to 57,648.1: a twentieth of the width is 455 persons.
+    assert lead.startswith("48,400 to 57,800 is the estimated total")
+    (facts,) = [each for each in report.sections[0].blocks if isinstance(each, Facts)]
+    values = {row[0]: row[2] for row in facts.rows if len(row) == 3}
+    assert values["Estimated total, point estimate"] == p.total
+    assert values["Registered, on at least one list"] == 8234
+    assert values["Estimated on no list (presumed)"] == (low - 8234, high - 8234)
+    said = {row[0]: plain(row[1]) for row in facts.rows}
+    assert said["Registered, on at least one list"] == "8,234"
+    assert said["Estimated total, point estimate"] == "52,800"
+    assert said["Estimated on no list (presumed)"] == "40,200 to 49,600 (point estimate 44,600)"
+    assert "rounded to a step" in text_of(part(report, "answer"))
+
+
+def test_a_lower_bound_is_never_rounded_upward() -> None:
+    bound = mse.ClosedPopulation("Mth", heterogeneity="chao").fit(mse.load_dataset("netherlands"))
+    p = bound.population
+    assert p.lower_bound
+    (facts,) = [each for each in part(quick(bound), "answer").blocks if isinstance(each, Facts)]
+    said = {row[0]: plain(row[1]) for row in facts.rows}
+    told = int(said["Estimated total, point estimate"].removeprefix("at least ").replace(",", ""))
+    assert p.total * 0.95 < told < p.total
+
+
+def test_under_rules_nothing_is_rounded_twice() -> None:
+    fit = mse.LogLinear("main").fit(mse.load_dataset("netherlands"))
+    report = quick(fit, disclosure="cbs")
+    (facts,) = [each for each in part(report, "answer").blocks if isinstance(each, Facts)]
+    row = next(each for each in facts.rows if each[0].startswith("Estimated total"))
+    assert plain(row[1]) == f"{row[2]:,.0f}"
+    assert "rounded to a step" not in text_of(part(report, "answer"))
 
 
 # The whole ---------------------------------------------------------------------------------------
@@ -96,7 +141,8 @@ def test_figures_are_those_of_the_results(korea: list[Any], report: Report) -> N
     p = korea[0]
     low, high = p.interval(0.95)
     lead = plain(report.sections[0].blocks[0].text)  # type: ignore[union-attr]
-    assert lead.startswith(f"{low:,.0f} to {high:,.0f} is the estimated total (95% interval)")
+    span = ROUNDED.span(low, high, p.observed)
+    assert lead.startswith(f"{span} is the estimated total (95% interval)")
     assert "123 of them are registered" in lead
     assert "presumed" in lead
     row = tables(part(report, "comparison"))[0].rows[0]
@@ -172,7 +218,7 @@ def test_an_estimate_read_from_json_is_a_report(korea: list[Any]) -> None:
     report = quick(p)
     assert "lists" not in [section.id for section in report.sections]
     low, high = p.interval()
-    assert f"{low:,.0f} to {high:,.0f} is the estimated total" in text_of(report)
+    assert f"{ROUNDED.span(low, high, p.observed)} is the estimated total" in text_of(report)
 
 
 def test_without_an_interval_the_uncertainty_is_said_to_be_unknown() -> None:
@@ -275,7 +321,7 @@ def test_a_monitor(monitored: Any) -> None:
     report = quick(monitored)
     lead = plain(report.sections[0].blocks[0].text)  # type: ignore[union-attr]
     total = monitored.cells[2015, ()].figures["total"]
-    assert lead.startswith(f"{total.low:,.0f} to {total.high:,.0f} is the estimated total in 2015")
+    assert lead.startswith(f"{ROUNDED.span(total.low, total.high)} is the estimated total in 2015")
     monitor = part(report, "monitor")
     assert [section.heading for section in monitor.sections][:2] == [
         "By year",
