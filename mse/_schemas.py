@@ -24,6 +24,7 @@ SCHEMAS = {
     "comparison": "comparison-1",
     "monitor": "monitor-2",
     "report": "report-1",
+    "reach": "reach-1",
 }
 #: Parts of a schema that ask nothing of the data.
 SILENT = ("$schema", "$id", "$defs", "title", "description", "format")

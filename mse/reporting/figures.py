@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mse.monitoring import Monitor
     from mse.monitoring.draws import Figure as Estimated
     from mse.monitoring.places import Places
+    from mse.reaching import Reach
     from mse.reporting.context import Context, Counts, Group
 
 
@@ -452,6 +453,21 @@ def drivers_figure(context: Context, found: Drivers) -> Iterator[Block]:
     yield _figure(
         context, "drivers", svg, data, rows="; ".join(rows), first=found.first, last=found.last
     )
+
+
+def reach_figure(context: Context, found: Reach) -> Iterator[Block]:
+    """Draw how soon a known group was reached."""
+    from mse.plots import reach
+
+    say = context.say
+    data: list[Any] = found.curves[[*found.key, "days", "share", "low", "high"]].to_dict("records")
+    rows = [
+        f"{' '.join(str(row[name]) for name in found.key)} {say.percent(row['share'])}".strip()
+        for row in found.to_frame().to_dict("records")
+    ]
+    svg = drawn(context, reach, found)
+    days = say.general(found.within, 6)
+    yield _figure(context, "reach", svg, data, days=days, rows="; ".join(rows[:MOST_NAMED]))
 
 
 def places_figure(context: Context, places: Places) -> Block:
