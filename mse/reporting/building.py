@@ -40,6 +40,7 @@ from mse.reporting.parts.pictures import pictures
 from mse.reporting.parts.placed import placed, placed_further
 from mse.reporting.parts.quality import SCHEMES, quality_sections
 from mse.reporting.parts.reached import reached
+from mse.reporting.parts.registers import families, seen
 from mse.words.catalogue import language_of
 from mse.words.content import Inline, Report, inline
 
@@ -175,6 +176,7 @@ _FRONT = (
     changed,
     question,
     lists,
+    seen,
     strata,
     what_if,
     assumptions,
@@ -187,6 +189,7 @@ _APPENDIX = (
     estimates,
     graded,
     comparison,
+    families,
     monitored_further,
     placed_further,
     further_assumptions,
