@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -30,6 +31,8 @@ Missed: TypeAlias = "float | tuple[int, int]"
 TIMES = 24
 #: Of those the times of a summary: the quarters.
 QUARTERS = 4
+#: So many groups may be asked for, whatever the number of persons.
+MOST_GROUPS = 1000
 #: Schema of what is written as JSON.
 SCHEMA = "mse.reach/1"
 #: Seconds in a day.
@@ -204,6 +207,11 @@ class Reach(Result):
         frame = self.sizes.merge(last, on=["stage", *self.by])
         return frame[[*self.key, "observed", "days", "share", "low", "high"]]
 
+    @property
+    def contradicted(self) -> bool:
+        """Whether more were reached somewhere, beyond chance, than the missed links leave room for."""
+        return bool(self.missed) and bool((self.curves["low"] >= 1).any())
+
     def by_time(self) -> pd.DataFrame:
         """Show the shares within each quarter of the time, a row for each stage, group and time.
 
@@ -279,7 +287,11 @@ class Reach(Result):
         shorter = "Who is followed for a shorter time is reached like the others from then on."
         if self._of_followed:
             shorter = "The shares are of the persons who were followed for all of the time; the others are like them."
-        return [links, "False links: none. They make the shares too high.", shorter]
+        room = [
+            "In some groups more were reached than missed links leave room for: fewer are missed there."
+        ]
+        false = "False links: none. They make the shares too high."
+        return [links, *room * self.contradicted, false, shorter]
 
 
 def _names(row: Mapping[Any, Any], key: Sequence[str]) -> list[str]:
@@ -386,14 +398,16 @@ def reach(
     """
     check_level(level)
     days = _days(within)
-    _check_options(missed, since, earlier)
+    _check_options(since, earlier)
+    missed = _checked(missed)
     problems = Problems()
     names, order = as_names(by, "covariate", problems), as_names(stages, "stage", problems)
-    for name in [each for each in names if each in _RESULTS]:
-        problems.add(f"Column {name!r} has a name that results have for something else: rename it.")
+    _check_names(names, order, person, problems)
+    problems.check()
     members = _members(group, (person, start), names, problems)
     found = _registered(register, (person, date, stage), order, problems)
     problems.check()
+    _check_persons(members, found, person)
     known = _until(group, until, found["date"].max(), members)
     reached = _first_days(members, found, max(len(order), 1), earlier)
     reached[reached > known[:, None]] = math.inf
@@ -418,17 +432,42 @@ def _days(within: str | float) -> float:
     return float(days)
 
 
-def _check_options(missed: Missed, since: str, earlier: str) -> None:
+def _check_options(since: str, earlier: str) -> None:
     if since not in _OF:
         raise ModelError(f"since={since!r} is not known; expected 'start' or 'previous'.")
     if earlier not in ("ignored", "counted"):
         raise ModelError(f"earlier={earlier!r} is not known; expected 'ignored' or 'counted'.")
-    low, high = missed if isinstance(missed, tuple) else (missed, 1)
-    if not 0 <= low < high:
+
+
+def _checked(missed: Any) -> Missed:
+    """Take a share, or whole numbers of links that were missed and looked for."""
+    pair = tuple(missed) if isinstance(missed, list | tuple) else (missed, 1)
+    kind = Integral if isinstance(missed, list | tuple) else Real
+    numbers = all(isinstance(each, kind) and not isinstance(each, bool) for each in pair)
+    if not numbers or len(pair) != 2 or not 0 <= pair[0] < pair[1]:
         raise ModelError(
             f"missed={missed!r}; expected a share below 1 of the links, or the numbers of links that were missed "
             "and looked for, (12, 300)."
         )
+    return (int(pair[0]), int(pair[1])) if kind is Integral else float(missed)
+
+
+def _check_names(
+    by: tuple[str, ...], stages: tuple[str, ...], person: str, problems: Problems
+) -> None:
+    """Refuse names that come twice, or that are of something else."""
+    for names, what in ((by, "column of the groups"), (stages, "stage")):
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        problems.found += [f"The {what} {name!r} is named twice: name it once." for name in twice]
+    if "" in stages:
+        problems.add("A stage has no name: name it as the register does.")
+    for name in by:
+        if name in _RESULTS:
+            problems.add(
+                f"Column {name!r} has a name that results have for something else: rename it."
+            )
+        elif name == person:
+            problems.add(f"Column {name!r} tells persons apart, and groups are of several.")
 
 
 def _column_of(frame: Any, names: Sequence[str], problems: Problems) -> dict[str, pd.Series[Any]]:
@@ -496,6 +535,24 @@ def _registered(
     return pd.DataFrame({"person": held[person].to_numpy(), "date": when, "stage": number})
 
 
+def _check_persons(members: pd.DataFrame, found: pd.DataFrame, person: str) -> None:
+    """Refuse persons who cannot be matched, and more groups than persons."""
+    kinds = [pd.api.types.is_numeric_dtype(each["person"]) for each in (members, found)]
+    if kinds[0] != kinds[1]:
+        text = [("text", "numbers")[kind] for kind in kinds]
+        raise InvalidTableError(
+            f"Column {person!r} holds {text[0]} in the group and {text[1]} in the register, so that nobody would be "
+            "found: write persons in the same way in both."
+        )
+    levels = [members[name].cat.categories for name in members if str(name).startswith("by")]
+    cells = math.prod(map(len, levels))
+    if cells > max(len(members), MOST_GROUPS):
+        raise InvalidTableError(
+            f"The groups are {cells:,} combinations of {len(members):,} persons: expected fewer groups than persons. "
+            "Name fewer columns, or coarser ones."
+        )
+
+
 def _until(group: Any, until: Any, last: float, members: pd.DataFrame) -> FloatArray:
     """Day until which the registrations of each person are known, (R,)."""
     if isinstance(until, str) and until in map(str, read_names(group)):
@@ -507,7 +564,7 @@ def _until(group: Any, until: Any, last: float, members: pd.DataFrame) -> FloatA
             day = (
                 last
                 if until is None
-                else (pd.Timestamp(until) - pd.Timestamp(0)).total_seconds() / DAY
+                else (pd.Timestamp(until).tz_localize(None) - pd.Timestamp(0)).total_seconds() / DAY
             )
         except (ValueError, TypeError):
             raise ModelError(

@@ -244,3 +244,73 @@ def test_an_identifier_is_no_group() -> None:
     found = mse.reach(members, register({0: 5}), by=["case"], until="2021-01-01")
     with pytest.raises(mse.ModelError, match="identifier"):
         mse.disclosure.protect(found, CBS)
+
+
+# What cannot be meant -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "missed", [None, "a", True, (1,), (1, 2, 3), (1.5, 3), (3, float("nan")), float("nan"), [5, 3]]
+)
+def test_missed_links_that_cannot_be(missed: object) -> None:
+    with pytest.raises(mse.ModelError, match="expected a share below 1"):
+        mse.reach(group(4), register({0: 1}), missed=missed, until="2021-01-01")  # type: ignore[arg-type]
+
+
+def test_a_list_of_two_is_a_pair() -> None:
+    assert mse.reach(group(4), register({0: 1}), missed=[1, 9], until="2021-01-01").missed == (1, 9)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"by": ["sex", "sex"]}, "named twice"),
+        ({"by": ["person"]}, "tells persons apart"),
+        ({"stages": ["a", "a"]}, "named twice"),
+        ({"stages": ["a", ""]}, "no name"),
+    ],
+)
+def test_names_that_cannot_be(options: dict[str, list[str]], said: str) -> None:
+    with pytest.raises(mse.InvalidTableError, match=said):
+        mse.reach(
+            group(4, sex=[*"ffmm"]), register({0: 1}, stage="a"), until="2021-01-01", **options
+        )  # type: ignore[arg-type]
+
+
+def test_persons_in_two_ways_of_writing() -> None:
+    numbers = group(4).assign(person=range(4))
+    with pytest.raises(mse.InvalidTableError, match="numbers in the group and text"):
+        mse.reach(numbers, register({0: 1}), until="2021-01-01")
+
+
+def test_more_groups_than_persons() -> None:
+    members = group(60, a=range(60), b=range(60))
+    with pytest.raises(mse.InvalidTableError, match="3,600 combinations of 60 persons"):
+        mse.reach(members, register({0: 1}), by=["a", "b"], until="2021-01-01")
+
+
+def test_dates_with_a_time_zone_are_those_of_the_register() -> None:
+    plain = mse.reach(group(4), register({0: 20, 1: 200}), until="2021-01-01").to_frame()
+    zoned = group(4).assign(start=DAY.tz_localize("Europe/Amsterdam"))
+    later = register({0: 20, 1: 200})
+    later["date"] = later["date"].dt.tz_localize("Europe/Amsterdam")
+    until = pd.Timestamp("2021-01-01", tz="Europe/Amsterdam")
+    pd.testing.assert_frame_equal(mse.reach(zoned, later, until=until).to_frame(), plain)
+
+
+def test_more_reached_than_missed_links_leave_room_for() -> None:
+    found = mse.reach(
+        group(200), register(dict.fromkeys(range(190), 5)), missed=0.5, until="2021-01-01"
+    )
+    assert found.contradicted
+    assert "leave room for" in found.summary()
+    fine = mse.reach(
+        group(200), register(dict.fromkeys(range(60), 5)), missed=0.5, until="2021-01-01"
+    )
+    assert not fine.contradicted
+
+
+@pytest.mark.parametrize("level", ["a", None, True, 95])
+def test_levels_that_cannot_be(level: object) -> None:
+    with pytest.raises(mse.ModelError, match="level of an interval"):
+        mse.reach(group(4), register({0: 1}), level=level, until="2021-01-01")  # type: ignore[arg-type]

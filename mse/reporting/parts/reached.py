@@ -108,6 +108,8 @@ def _rests(context: Context, found: Reach) -> Iterator[str]:
         yield say("reached.links_stated", share=say.percent(missed))
     else:
         yield say("reached.links_none")
+    if found.contradicted:
+        yield say("reached.contradicted")
     yield say("reached.false")
     yield say("reached.followed" if isinstance(found, ProtectedReach) else "reached.shorter")
     if found.stages != ("",):
