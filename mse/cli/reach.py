@@ -138,9 +138,9 @@ def reach_command(
         _check_files(plot, report, language, rules, curve=curve)
         if group == register == "-":
             raise ModelError("Standard input holds one file: name a file for the other.")
-        sheets = [frame_of(each, command=True) for each in (group, register)]
         found = reach(
-            *sheets,
+            frame_of(group, command=True),
+            frame_of(register, command=True),
             _days_or_time(within),
             by=names_in(by),
             stages=names_in(stages),

@@ -161,11 +161,7 @@ def check(
     persons on one list only False
     """
     if isinstance(table, CountTable):
-        if (
-            fit is not None
-            and fit.table is not table
-            and fit.table.fingerprint != table.fingerprint
-        ):
+        if fit is not None and fit.table.fingerprint != table.fingerprint:
             raise ModelError(_OTHER)
         return Checks(
             tuple(CheckResult(Message(n), ok, text) for n, ok, text in judged(table, fit))

@@ -119,9 +119,11 @@ def protect_reach(found: Reach, rules: Rules) -> ProtectedReach:
         cohort.append(
             {**key, "persons": shown, "reached": math.nan if math.isnan(shown) else inside}
         )
-    frames = pd.DataFrame(curves), pd.DataFrame(sizes), pd.DataFrame(cohort)
-    asked = (found.within, found.stages, found.since, found.by, missed, found.level)
-    return ProtectedReach(*frames, *asked, publication=publication)
+    frames = (pd.DataFrame(each) for each in (curves, sizes, cohort))
+    made = dict(zip(("curves", "sizes", "cohort"), frames, strict=True))
+    asked = {name: getattr(found, name) for name in ("within", "stages", "since", "by", "level")}
+    settings: dict[str, Any] = {**made, **asked, "missed": missed}
+    return ProtectedReach(**settings, publication=publication)
 
 
 _ENDS = ("share", "low", "high")

@@ -115,11 +115,11 @@ def corrected(
     n_folds, n_cells = int(folds.max()) + 1, int(cell.max()) + 1
     place = cell * n_folds + folds
 
-    def sums(values: FloatArray, where: IntArray = place) -> FloatArray:
-        return np.bincount(where, counts * values, n_cells * n_folds)
+    def sums(values: FloatArray) -> FloatArray:
+        return np.bincount(place, counts * values, n_cells * n_folds).astype(np.float64)
 
     def by_cell(values: FloatArray) -> FloatArray:
-        return values.reshape(n_cells, n_folds).sum(axis=1)
+        return np.asarray(values.reshape(n_cells, n_folds).sum(axis=1))
 
     # What each person, or cluster, misses by itself: no pair is made of it.
     alone = units < 0
