@@ -278,7 +278,7 @@ def test_who_takes_it_for_lists_is_told_so() -> None:
         lambda: mse.LogLinear("main").fit(persons),
         lambda: mse.estimate(persons),
         lambda: mse.sensitivity.leave_one_out(mse.SingleRegister(), MIGRANTS),
-        lambda: mse.diagnostics.check(MIGRANTS),
+        lambda: mse.diagnostics.overlaps(MIGRANTS),
         lambda: mse.disclosure.protect(
             mse.compare(persons, [mse.HugginsAlho()]), mse.disclosure.rules("cbs")
         ),
