@@ -3,6 +3,7 @@
     python benchmarks/single_register.py                 1,000 worlds of each kind, log-normal intervals
     python benchmarks/single_register.py --worlds 200    fewer
     python benchmarks/single_register.py --clusters      clusters ignored and respected, by the bootstrap
+    python benchmarks/single_register.py --variances     estimated variances over that of the totals, both formulas
 
 Each world has N persons, at least 500 of whom are seen. A world without an estimate counts for the share
 without one, and not for coverage.
@@ -160,17 +161,47 @@ def of_clusters(worlds: int, replicates: int, seed: int) -> list[dict[str, Any]]
     return rows
 
 
+#: Worlds in which much of the variance is chance in who is seen, and those of the migrants.
+_SEEN_MUCH = World(3000, 3.0, 1.0, 0.1, "before")
+_MIGRANTS = World(5317, 0.298, 1.0, 0.161, "before")
+
+
+def of_variances(worlds: int, seed: int) -> list[dict[str, Any]]:
+    """Compare variances by the whole formula, and with the weights left out, with what totals vary by."""
+    rows = []
+    for world, name in ((_SEEN_MUCH, "mean 3"), (_MIGRANTS, "as of the migrants")):
+        for inflation in ("before", "zero_one"):
+            found: dict[str, list[float]] = {"total": [], "complete": [], "singleRcapture": []}
+            held = {"complete": 0, "singleRcapture": 0}
+            for rng in np.random.default_rng(seed).spawn(worlds):
+                table = mse.CountTable.from_frame(world.draw(rng), "times")
+                for variance in held:
+                    fit = S("geometric", inflation=inflation, variance=variance).fit(table)
+                    low, high = fit.population.interval(LEVEL)
+                    held[variance] += low <= world.persons <= high
+                    found[variance].append(fit.variance)
+                found["total"].append(fit.population.total)
+            varied = float(np.var(found["total"], ddof=1))
+            for variance, covered in held.items():
+                ratio = float(np.mean(found[variance])) / varied
+                row = {"truth": name, "inflation": inflation, "variance": variance}
+                rows.append({**row, "ratio": ratio, "coverage": covered / worlds})
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--worlds", type=int, default=1000)
     parser.add_argument("--replicates", type=int, default=200)
     parser.add_argument("--clusters", action="store_true")
+    parser.add_argument("--variances", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="cases whose name holds this")
     asked = parser.parse_args()
     began = time.perf_counter()
     rows = of_clusters(asked.worlds, asked.replicates, asked.seed) if asked.clusters else []
-    for at, case in enumerate([] if asked.clusters else CASES):
+    rows += of_variances(asked.worlds, asked.seed) if asked.variances else []
+    for at, case in enumerate([] if asked.clusters or asked.variances else CASES):
         if asked.only not in case.name:
             continue
         rows.append(of_case(case, asked.worlds, asked.seed + at))

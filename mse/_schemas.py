@@ -25,6 +25,7 @@ SCHEMAS = {
     "monitor": "monitor-2",
     "report": "report-1",
     "since": "since-1",
+    "reach": "reach-1",
 }
 #: Parts of a schema that ask nothing of the data.
 SILENT = ("$schema", "$id", "$defs", "title", "description", "format")

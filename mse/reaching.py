@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
-from mse.answer.shown import Result, Section, filled, layout, persons, share
+from mse.answer.shown import Result, Section, filled, layout, registered, share
 from mse.data.checks import Problems, as_names
 from mse.data.columns import factor, read_columns
 from mse.data.reading import dates
 from mse.errors import InvalidTableError, ModelError
+from mse.messages import MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mse._typing import BoolArray, FloatArray
 
@@ -27,8 +29,16 @@ Missed: TypeAlias = "float | tuple[int, int]"
 
 #: Times at which a curve is given: not where it steps, since each step is a person.
 TIMES = 24
+#: Of those the times of a summary: the quarters.
+QUARTERS = 4
+#: So many groups may be asked for, whatever the number of persons.
+MOST_GROUPS = 1000
+#: Schema of what is written as JSON.
+SCHEMA = "mse.reach/1"
 #: Seconds in a day.
 DAY = 86400.0
+#: Names of columns of results.
+_RESULTS = ("stage", "days", "share", "low", "high", "observed", "followed", "persons", "reached")
 #: Words for what the shares are of.
 _OF = {"start": "of the group", "previous": "of those who reached the stage before"}
 
@@ -105,6 +115,22 @@ def shares_reached(
     return found
 
 
+def share_of(
+    reached: float, persons: float, missed: Missed, level: float, slack: tuple[float, float]
+) -> _Share:
+    """Share of so many persons who were all followed, when the number reached is known up to a slack.
+
+    slack: by how many persons fewer, and more, may have been reached
+    """
+    z = float(ndtri((1 + level) / 2))
+    points = [
+        min(max(each / persons, 0.0), 1.0)
+        for each in (reached - slack[0], reached, reached + slack[1])
+    ]
+    low, high = wilson(points[0], persons, z)[0], wilson(points[2], persons, z)[1]
+    return _linked(_Share(points[1], low, high), _kept(missed, z))
+
+
 def _kept(missed: Missed, z: float) -> _Share:
     """Share of links that are not missed, as stated, or from links that were looked for and missed."""
     if isinstance(missed, tuple):
@@ -128,6 +154,9 @@ class Reach(Result):
     sizes : DataFrame
         By stage and group: ``observed``, persons that the shares are of, and ``followed``, those of them who
         were reached or followed for all of ``within``.
+    cohort : DataFrame
+        By stage and group: ``persons`` who were followed for all of ``within``, whether they were reached or not,
+        and ``reached``, those of them who were. What leaves under rules of disclosure is made of these alone.
     within : float
         Days within which somebody counts as reached.
     stages : tuple of str
@@ -144,12 +173,16 @@ class Reach(Result):
 
     curves: pd.DataFrame
     sizes: pd.DataFrame
+    cohort: pd.DataFrame
     within: float
     stages: tuple[str, ...]
     since: str
     by: tuple[str, ...]
     missed: Missed
     level: float
+
+    #: Whether the shares are of those who were followed for all of the time, and of nobody else.
+    _of_followed: ClassVar[bool] = False
 
     references = (
         "Kaplan, E. L. and Meier, P. (1958). Nonparametric estimation from incomplete observations. Journal of the American Statistical Association 53, 457-481.",
@@ -174,27 +207,68 @@ class Reach(Result):
         frame = self.sizes.merge(last, on=["stage", *self.by])
         return frame[[*self.key, "observed", "days", "share", "low", "high"]]
 
+    @property
+    def contradicted(self) -> bool:
+        """Whether more were reached somewhere, beyond chance, than the missed links leave room for."""
+        return bool(self.missed) and bool((self.curves["low"] >= 1).any())
+
+    def by_time(self) -> pd.DataFrame:
+        """Show the shares within each quarter of the time, a row for each stage, group and time.
+
+        Returns
+        -------
+        DataFrame
+            ``stage`` and the columns of ``by`` where there are any, ``days``, ``share``, ``low``, ``high``.
+        """
+        quarters = QUARTERS * self.curves["days"] / self.within
+        inside = (quarters > 0.5) & ((quarters - quarters.round()).abs() < 1e-9)
+        return self.curves.loc[inside, [*self.key, "days", "share", "low", "high"]].reset_index(
+            drop=True
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the shares, and what was asked, as JSON can hold them (schema ``mse.reach/1``).
+
+        Returns
+        -------
+        dict
+            ``reached`` as of `to_frame`, ``curves`` with every time, and the settings.
+        """
+        return {
+            "schema": SCHEMA,
+            "within": self.within,
+            "level": self.level,
+            "since": self.since,
+            "stages": [each for each in self.stages if each],
+            "by": [*self.by],
+            "missed": [*self.missed] if isinstance(self.missed, tuple) else self.missed,
+            "reached": _records(self.to_frame(), self.key),
+            "curves": _records(self.curves, self.key),
+        }
+
     def __repr__(self) -> str:
         what = f"{len(self.stages)} stages, " * (self.stages != ("",))
         return f"<Reach: {what}within {self.within:g} days, {len(self.sizes)} curves>"
 
     def _sections(self) -> list[Section]:
-        frame, level = self.to_frame(), f"{100 * self.level:g}%"
+        level = f"{100 * self.level:g}%"
         rows = [
-            (
-                *(str(row[name]) for name in self.key),
-                f"{share(row['low'])} to {share(row['high'])}",
-                share(row["share"]),
-                persons(row["observed"]),
-            )
-            for row in frame.to_dict("records")
+            (*_names(row, self.key), *_said(row), registered(row["observed"]))
+            for row in self.to_frame().to_dict("records")
         ]
         head = (*self.key, f"{level} interval", "estimated share", "persons")
+        early = [
+            (*_names(row, self.key), f"{row['days']:g}", *_said(row))
+            for row in self.by_time().to_dict("records")
+            if row["days"] < self.within
+        ]
+        within = f"Reached within {self.within:g} days, {_OF[self.since]}"
+        sections = [Section(within, verbatim=layout(head, rows))]
+        if early:
+            head = (*self.key, "days", f"{level} interval", "estimated share")
+            sections.append(Section("Reached sooner", verbatim=layout(head, early)))
         return filled(
-            Section(
-                f"Reached within {self.within:g} days, {_OF[self.since]}",
-                verbatim=layout(head, rows),
-            ),
+            *sections,
             Section("What the shares rest on", bullets=tuple(self._rests())),
             Section("References", bullets=self.references),
         )
@@ -210,11 +284,41 @@ class Reach(Result):
             links = (
                 f"Missed links: {share(self.missed)}, as stated, whoever is reached and whenever."
             )
-        return [
-            links,
-            "False links: none. They make the shares too high.",
-            "Who is followed for a shorter time is reached like the others from then on.",
+        shorter = "Who is followed for a shorter time is reached like the others from then on."
+        if self._of_followed:
+            shorter = "The shares are of the persons who were followed for all of the time; the others are like them."
+        room = [
+            "In some groups more were reached than missed links leave room for: fewer are missed there."
         ]
+        false = "False links: none. They make the shares too high."
+        return [links, *room * self.contradicted, false, shorter]
+
+
+def _names(row: Mapping[Any, Any], key: Sequence[str]) -> list[str]:
+    return [str(row[name]) for name in key]
+
+
+def _said(row: Mapping[Any, Any]) -> tuple[str, str]:
+    """Write an interval of a share, and the share; a mark where they are not shown."""
+    if math.isnan(row["share"]):
+        return ("-", MARK if math.isnan(row.get("observed", 0.0)) else "-")
+    return f"{share(row['low'])} to {share(row['high'])}", share(row["share"])
+
+
+def _records(frame: pd.DataFrame, key: Sequence[str]) -> list[dict[str, Any]]:
+    """Take rows of a frame apart: what names them, and what is said of them."""
+    names = ("observed", "days", "share", "low", "high")
+    return [
+        {
+            "where": {name: row[name] for name in key},
+            **{name: _or_none(row[name]) for name in names if name in row},
+        }
+        for row in frame.to_dict("records")
+    ]
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def reach(
@@ -294,12 +398,16 @@ def reach(
     """
     check_level(level)
     days = _days(within)
-    _check_options(missed, since, earlier)
+    _check_options(since, earlier)
+    missed = _checked(missed)
     problems = Problems()
     names, order = as_names(by, "covariate", problems), as_names(stages, "stage", problems)
+    _check_names(names, order, person, problems)
+    problems.check()
     members = _members(group, (person, start), names, problems)
     found = _registered(register, (person, date, stage), order, problems)
     problems.check()
+    _check_persons(members, found, person)
     known = _until(group, until, found["date"].max(), members)
     reached = _first_days(members, found, max(len(order), 1), earlier)
     reached[reached > known[:, None]] = math.inf
@@ -324,17 +432,42 @@ def _days(within: str | float) -> float:
     return float(days)
 
 
-def _check_options(missed: Missed, since: str, earlier: str) -> None:
+def _check_options(since: str, earlier: str) -> None:
     if since not in _OF:
         raise ModelError(f"since={since!r} is not known; expected 'start' or 'previous'.")
     if earlier not in ("ignored", "counted"):
         raise ModelError(f"earlier={earlier!r} is not known; expected 'ignored' or 'counted'.")
-    low, high = missed if isinstance(missed, tuple) else (missed, 1)
-    if not 0 <= low < high:
+
+
+def _checked(missed: Any) -> Missed:
+    """Take a share, or whole numbers of links that were missed and looked for."""
+    pair = tuple(missed) if isinstance(missed, list | tuple) else (missed, 1)
+    kind = Integral if isinstance(missed, list | tuple) else Real
+    numbers = all(isinstance(each, kind) and not isinstance(each, bool) for each in pair)
+    if not numbers or len(pair) != 2 or not 0 <= pair[0] < pair[1]:
         raise ModelError(
             f"missed={missed!r}; expected a share below 1 of the links, or the numbers of links that were missed "
             "and looked for, (12, 300)."
         )
+    return (int(pair[0]), int(pair[1])) if kind is Integral else float(missed)
+
+
+def _check_names(
+    by: tuple[str, ...], stages: tuple[str, ...], person: str, problems: Problems
+) -> None:
+    """Refuse names that come twice, or that are of something else."""
+    for names, what in ((by, "column of the groups"), (stages, "stage")):
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        problems.found += [f"The {what} {name!r} is named twice: name it once." for name in twice]
+    if "" in stages:
+        problems.add("A stage has no name: name it as the register does.")
+    for name in by:
+        if name in _RESULTS:
+            problems.add(
+                f"Column {name!r} has a name that results have for something else: rename it."
+            )
+        elif name == person:
+            problems.add(f"Column {name!r} tells persons apart, and groups are of several.")
 
 
 def _column_of(frame: Any, names: Sequence[str], problems: Problems) -> dict[str, pd.Series[Any]]:
@@ -402,6 +535,24 @@ def _registered(
     return pd.DataFrame({"person": held[person].to_numpy(), "date": when, "stage": number})
 
 
+def _check_persons(members: pd.DataFrame, found: pd.DataFrame, person: str) -> None:
+    """Refuse persons who cannot be matched, and more groups than persons."""
+    kinds = [pd.api.types.is_numeric_dtype(each["person"]) for each in (members, found)]
+    if kinds[0] != kinds[1]:
+        text = [("text", "numbers")[kind] for kind in kinds]
+        raise InvalidTableError(
+            f"Column {person!r} holds {text[0]} in the group and {text[1]} in the register, so that nobody would be "
+            "found: write persons in the same way in both."
+        )
+    levels = [members[name].cat.categories for name in members if str(name).startswith("by")]
+    cells = math.prod(map(len, levels))
+    if cells > max(len(members), MOST_GROUPS):
+        raise InvalidTableError(
+            f"The groups are {cells:,} combinations of {len(members):,} persons: expected fewer groups than persons. "
+            "Name fewer columns, or coarser ones."
+        )
+
+
 def _until(group: Any, until: Any, last: float, members: pd.DataFrame) -> FloatArray:
     """Day until which the registrations of each person are known, (R,)."""
     if isinstance(until, str) and until in map(str, read_names(group)):
@@ -413,7 +564,7 @@ def _until(group: Any, until: Any, last: float, members: pd.DataFrame) -> FloatA
             day = (
                 last
                 if until is None
-                else (pd.Timestamp(until) - pd.Timestamp(0)).total_seconds() / DAY
+                else (pd.Timestamp(until).tz_localize(None) - pd.Timestamp(0)).total_seconds() / DAY
             )
         except (ValueError, TypeError):
             raise ModelError(
@@ -468,7 +619,7 @@ def _answered(
     within, since, by, missed, level = asked
     times = np.linspace(0, within, TIMES + 1)
     levels = [members[f"by{at}"].cat.categories for at in range(len(by))]
-    curves, sizes = [], []
+    curves, sizes, cohort = [], [], []
     for at, name in enumerate(stages):
         later = since == "previous" and at > 0
         begun = reached[:, at - 1] if later else members["start"].to_numpy(np.float64)
@@ -481,6 +632,9 @@ def _answered(
             key = {"stage": name, **dict(zip(by, cell, strict=True))}
             n, followed = int(here.sum()), int((here & (event | (days >= within))).sum())
             sizes.append({**key, "observed": n, "followed": followed})
+            whole = here & (until - begun >= within)
+            inside = int((whole & event & (days <= within)).sum())
+            cohort.append({**key, "persons": int(whole.sum()), "reached": inside})
             nobody = [_Share(math.nan, math.nan, math.nan)] * len(times)
             shares = (
                 nobody
@@ -491,5 +645,5 @@ def _answered(
                 {**key, "days": time, "share": each.point, "low": each.low, "high": each.high}
                 for time, each in zip(times, shares, strict=True)
             ]
-    frames = pd.DataFrame(curves), pd.DataFrame(sizes)
+    frames = pd.DataFrame(curves), pd.DataFrame(sizes), pd.DataFrame(cohort)
     return Reach(*frames, within, stages, since, by, missed, level)

@@ -15,7 +15,7 @@ def validator(name: str) -> Draft202012Validator:
     """Make a validator of the present version of ``mse.<name>``, after checking the schema itself."""
     schemas = [
         json.loads(files("mse").joinpath(f"schema/{each}.json").read_text(encoding="utf-8"))
-        for each in ("population-2", "comparison-1", "monitor-2", "report-1")
+        for each in ("population-2", "comparison-1", "monitor-2", "report-1", "reach-1")
     ]
     registry = Registry().with_resources(
         (schema["$id"], Resource.from_contents(schema)) for schema in schemas

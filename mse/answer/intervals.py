@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -134,7 +135,7 @@ class ModelRange:
 
 def check_level(level: float) -> None:
     """Raise ``ModelError`` unless ``level`` lies strictly between 0 and 1."""
-    if not 0 < level < 1:
+    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < level < 1:
         msg = (
             f"The level of an interval is {level!r}; expected a number between 0 and 1, "
             "such as 0.95 for a 95% interval."

@@ -16,6 +16,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from mse._typing import FrozenDict
+from mse.answer.goodness import SMALL_MEAN, chi_squared_fit
 from mse.answer.intervals import GIVEN_MODEL, LognormalInterval, NormalInterval
 from mse.answer.method import LOWER_BOUND, Method
 from mse.answer.population import KnownCovariance, Strata, answer
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mse._typing import FloatArray, IntArray, Level, Limit, Status
+    from mse.answer.goodness import FitTest
     from mse.answer.population import PopulationEstimate
     from mse.data.count_table import CountTable
     from mse.redrawing import Drawing, Resampling
@@ -433,6 +435,35 @@ class SingleRegisterFit(Fitted):
         frame["fitted"] = np.where(each.any(axis=0), expected, math.nan)
         return frame
 
+    @cached_property
+    def fit_test(self) -> FitTest | None:
+        """Test of the fit: persons seen once, twice, ... against those expected; None where nothing is fitted.
+
+        The deviance of the counts that the family looks at, the largest ones joined until 5 persons or more are
+        expected, on the chi-squared distribution with a degree of freedom less for their total and for each of the
+        level of the mean, log A and the share of ones. With covariates it is of the counts summed over them, for
+        which that is nearly right.
+        """
+        frame = self.fitted.dropna(subset="fitted")
+        if frame.empty:
+            return None
+        observed, expected = (
+            np.array(frame[name], dtype=np.float64) for name in ("observed", "fitted")
+        )
+        if self.estimator.shape not in SUPPORT or self.estimator.shape == "zero_one":
+            # Counts beyond the largest one that was seen are expected too.
+            expected[-1] += max(observed.sum() - expected.sum(), 0.0)
+        while len(expected) > 1 and expected[-1] < SMALL_MEAN:
+            observed, expected = (
+                np.append(each[:-2], each[-2:].sum()) for each in (observed, expected)
+            )
+        inside = observed > 0
+        deviance = 2 * float(np.sum(observed[inside] * np.log(observed[inside] / expected[inside])))
+        inflated = self.estimator.inflation not in (None, "zero_one")
+        fitted_ones = 1 + (self.estimator.log_dispersion is None) + inflated
+        df = len(expected) - 1 - fitted_ones
+        return chi_squared_fit(deviance, df, df, expected)
+
     # What the bootstrap asks -----------------------------------------------------------------------
 
     @cached_property
@@ -599,24 +630,56 @@ def _interval(estimator: SingleRegister, hidden: float, variance: float, observe
     )
 
 
-def _warnings(table: CountTable) -> tuple[str, ...]:
-    """Say where those seen once decide, and that clusters are not allowed for by an analytic interval."""
+class Singletons(NamedTuple):
+    """What those seen once decide.
+
+    once, twice, thrice: persons seen so often
+    chao: total by Chao's bound, from those seen once and twice
+    inflated: total by the bound that allows for persons who are seen once only, corrected for bias
+    decide: whether the two part beyond chance, and by more than `DECIDES`
+    """
+
+    once: int
+    twice: int
+    thrice: int
+    chao: float
+    inflated: float
+    decide: bool
+
+
+def singletons(table: CountTable) -> Singletons | None:
+    """Compare the bounds with and without those seen once; None where one of them cannot be had.
+
+    Examples
+    --------
+    >>> import mse
+    >>> found = singletons(mse.load_dataset("irregular_migrants"))
+    >>> round(found.chao), round(found.inflated), found.decide
+    (9274, 2784, True)
+    """
     found = table.frequencies
     once, twice, thrice = (found.get(times, 0) for times in (1, 2, 3))
-    said: list[str] = []
-    if once and twice > 2 and thrice:
-        chao = once**2 / (2 * twice)
-        inflated, _ = one_inflated_chao(twice, thrice, corrected=False)
-        # By the delta method for independent counts.
-        error = math.sqrt(4 / once + 16 / twice + 4 / thrice)
-        seen = table.n_observed
-        if math.log(chao / inflated) > BEYOND_CHANCE * error and seen + chao > DECIDES * (
-            seen + inflated
-        ):
-            corrected, _ = one_inflated_chao(twice, thrice, corrected=True)
-            said.append(
-                Message("remark.singletons", once=once, chao=seen + chao, inflated=seen + corrected)
-            )
+    if not once or twice <= 2 or not thrice:
+        return None
+    seen, chao = table.n_observed, once**2 / (2 * twice)
+    inflated, _ = one_inflated_chao(twice, thrice, corrected=False)
+    # By the delta method for independent counts.
+    error = math.sqrt(4 / once + 16 / twice + 4 / thrice)
+    beyond = math.log(chao / inflated) > BEYOND_CHANCE * error
+    corrected, _ = one_inflated_chao(twice, thrice, corrected=True)
+    decide = beyond and seen + chao > DECIDES * (seen + inflated)
+    return Singletons(once, twice, thrice, seen + chao, seen + corrected, decide)
+
+
+def singletons_in_words(found: Singletons) -> Message:
+    """Say what those seen once decide."""
+    return Message("remark.singletons", once=found.once, chao=found.chao, inflated=found.inflated)
+
+
+def _warnings(table: CountTable) -> tuple[str, ...]:
+    """Say where those seen once decide, and that clusters are not allowed for by an analytic interval."""
+    found = singletons(table)
+    said = [singletons_in_words(found)] if found is not None and found.decide else []
     if table.clusters is not None:
         said.append(Message("remark.clusters"))
     return tuple(said)

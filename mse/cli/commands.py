@@ -57,6 +57,7 @@ from mse.cli.options import (
     takes_table,
     write,
 )
+from mse.cli.reach import reach_command
 from mse.cli.read import read_command
 from mse.cli.report import report_command
 from mse.cli.simulate import simulate_command
@@ -236,6 +237,10 @@ app.command("report", epilog=example("report persons.xlsx --options persons.toml
 )
 
 
+app.command(
+    "reach",
+    epilog=example("reach group.csv register.csv --within 180D --by sex --missed 12/300"),
+)(reach_command)
 app.command("read", epilog=example("read persons.xlsx"))(read_command)
 app.command(
     "init", epilog=example("init registrations.csv --period year --groups sex -o monitor.toml")

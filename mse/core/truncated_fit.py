@@ -342,7 +342,9 @@ def inside_chance(design: FloatArray, theta: FloatArray, shape: str) -> FloatArr
         return np.asarray(np.exp(-mean) * (mean + mean**2 / 2))
     plain = hidden_each(design, theta, "truncated")[0]
     each = hidden_each(design, theta, "zero_one")[0]
-    return np.asarray(plain / (1 + plain) / each)
+    # Where the mean is so large that nobody is hidden, everybody is among them.
+    found = np.divide(plain / (1 + plain), each, out=np.ones_like(each), where=each > 0)
+    return np.asarray(found)
 
 
 def one_inflated_chao(twice: float, thrice: float, *, corrected: bool) -> tuple[float, float]:
@@ -361,4 +363,5 @@ def one_inflated_chao(twice: float, thrice: float, *, corrected: bool) -> tuple[
         hidden = 2 / 9 * twice**3 / thrice**2
         by_twice, by_thrice = 3 * hidden / twice, -2 * hidden / thrice
     # With N persons of whom `hidden` are not seen the sums come to this, but for a square over N, which vanishes.
-    return hidden, twice * by_twice**2 + thrice * by_thrice**2 + hidden
+    # Where nobody was seen three times it might have been one: of zero the chance would be left out.
+    return hidden, twice * by_twice**2 + max(thrice, 1.0) * by_thrice**2 + hidden

@@ -477,6 +477,22 @@ class CountTable(NoLists, Drawn):
             if (self.columns[covariate] == code).any()
         }
 
+    def collapse(self, *covariates: str) -> CountTable:
+        """Leave out covariates; persons who are alike in the others are one row.
+
+        Examples
+        --------
+        >>> import mse
+        >>> [*mse.load_dataset("irregular_migrants").collapse("reason", "nation").covariates]
+        ['gender', 'age']
+        """
+        problems = Problems()
+        check_unknown([*covariates], [*self.columns], "covariate", problems)
+        problems.check()
+        kept = {name: each for name, each in self.columns.items() if name not in covariates}
+        levels = {name: each for name, each in self.covariates.items() if name in kept}
+        return replace(self, columns=kept, covariates=levels)
+
     def _levels(self, name: str) -> tuple[Level, ...]:
         problems = Problems()
         check_unknown([name], [*self.covariates], "categorical covariate", problems)

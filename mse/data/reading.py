@@ -958,6 +958,9 @@ def _overlaps(sheet: Sheet, options: ReadOptions, entries: Entries) -> CaptureTa
 
 def dates(column: pd.Series[Any], name: str) -> pd.Series[Any]:
     """Dates of a column, by the one order of day and month that reads all of them."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        # The day that the register has, whatever the time elsewhere.
+        return pd.Series(column.dt.tz_localize(None))
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return column
     texts = column.where(column.notna(), "").astype(str).str.strip()

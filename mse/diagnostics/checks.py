@@ -12,8 +12,10 @@ import pandas as pd
 from mse._saving import Saved
 from mse.answer.goodness import MISFIT, POOR_FIT, deviance_in_words, how_tested, short_p
 from mse.comparing import NOT_APPLICABLE
+from mse.data.count_table import CountTable
 from mse.data.histories import in_words
 from mse.diagnostics.fit import DEFAULT_SEED, goodness_of_fit, influence
+from mse.diagnostics.registers import judged
 from mse.errors import ModelError
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
 from mse.loglinear.fit import complete_counts
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from mse.data.table import CaptureTable
     from mse.sensitivity import LeaveOneOut
 
+_OTHER = "The fit is of another table; give the table it was fitted to."
 #: Whether a check passed, what was found, and the seed of a bootstrap behind it.
 Verdict: TypeAlias = tuple[bool | None, str] | tuple[bool | None, str, int | None]
 
@@ -114,7 +117,9 @@ class Checks(Saved):
         return f"<Checks: {len(self.results)} worries gone through, reason for {worries}>"
 
 
-def check(table: CaptureTable, fit: Fit | None = None, *, seed: Seed = DEFAULT_SEED) -> Checks:
+def check(
+    table: CaptureTable | CountTable, fit: Fit | None = None, *, seed: Seed = DEFAULT_SEED
+) -> Checks:
     """Go through the usual worries about a table, and about an estimate from it.
 
     A check that finds nothing is no assurance: none of them can show that lists are independent, or that
@@ -122,8 +127,8 @@ def check(table: CaptureTable, fit: Fit | None = None, *, seed: Seed = DEFAULT_S
 
     Parameters
     ----------
-    table : CaptureTable
-        Counts of complete histories.
+    table : CaptureTable or CountTable
+        Counts of complete histories, or of how often persons were seen in one register.
     fit : Fit, optional
         A fit to this table. With it, the estimate is repeated without each list and without single
         persons, selection included, and its model is tested.
@@ -136,7 +141,9 @@ def check(table: CaptureTable, fit: Fit | None = None, *, seed: Seed = DEFAULT_S
     Checks
         In this order: do all pairs of lists overlap; does one list carry the estimate; does it rest
         on histories of 1 or 2 persons; are 90% or more on one list only; and with a fit, does one
-        person in a larger history change it much, is there an estimate, and does the model fit.
+        person in a larger history change it much, is there an estimate, and does the model fit. Of one
+        register: do those seen once decide; and with a fit, is there an estimate, and does the family
+        describe how many were seen once, twice and so on.
 
     Raises
     ------
@@ -153,6 +160,12 @@ def check(table: CaptureTable, fit: Fit | None = None, *, seed: Seed = DEFAULT_S
     small histories True
     persons on one list only False
     """
+    if isinstance(table, CountTable):
+        if fit is not None and fit.table.fingerprint != table.fingerprint:
+            raise ModelError(_OTHER)
+        return Checks(
+            tuple(CheckResult(Message(n), ok, text) for n, ok, text in judged(table, fit))
+        )
     return checks_beside(table, fit, None, seed=seed)
 
 
@@ -162,7 +175,7 @@ def checks_beside(
     """Go through the same worries, the estimator of the fit without each list being at hand or not."""
     complete_counts(table)
     if fit is not None and fit.table != table:
-        raise ModelError("The fit is of another table; give the table it was fitted to.")
+        raise ModelError(_OTHER)
     if fit is not None and left_out is not None and left_out.estimator != fit.estimator:
         left_out = None
     found: dict[str, Verdict] = {

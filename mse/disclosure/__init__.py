@@ -14,6 +14,7 @@
 ``protect_population(p, rules)``       `ProtectedPopulation`, a `PopulationEstimate` all the same
 ``protect_comparison(c, rules)``       `ProtectedComparison`, a `Comparison` all the same
 ``protect_monitor(m, rules)``          `ProtectedMonitor`, a `Monitor` all the same
+``protect_reach(r, rules)``            `ProtectedReach`, a `Reach` all the same
 ``protect_together(things, rules)``    several things about the same persons, in one publication
 ``attack(published, rules)``           what a reader can compute of what is suppressed: a DataFrame
 ``release(figures, messages, rules)``  the gate: figures without a declared type do not leave
@@ -46,6 +47,7 @@ from mse.disclosure.estimates import (
 from mse.disclosure.monitors import ProtectedMonitor, protect_monitor
 from mse.disclosure.outcome import acro_outcome, suppressions
 from mse.disclosure.protecting import protect, protect_together
+from mse.disclosure.reached import ProtectedReach, protect_reach
 from mse.disclosure.rules import MARK, Rules, rules
 from mse.disclosure.suppression import Protected
 from mse.disclosure.typed import Released, release
@@ -59,6 +61,7 @@ __all__ = [
     "ProtectedCounts",
     "ProtectedMonitor",
     "ProtectedPopulation",
+    "ProtectedReach",
     "ProtectedTable",
     "Released",
     "Rules",
@@ -70,6 +73,7 @@ __all__ = [
     "protect_counts",
     "protect_monitor",
     "protect_population",
+    "protect_reach",
     "protect_table",
     "protect_together",
     "release",

@@ -18,10 +18,12 @@ from mse.disclosure.gate import why_withheld
 from mse.disclosure.inversion import Range, inverted
 from mse.disclosure.printed import Printed, read_printed
 from mse.disclosure.protecting import note
+from mse.disclosure.reached import note_reach
 from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.suppression import WHOLE, Protected, least, range_of, told_width
 from mse.errors import ModelError
 from mse.monitoring import Monitor
+from mse.reaching import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -247,7 +249,7 @@ def check(thing: object, rules: Rules, **options: Any) -> DisclosureCheck:
 
     Parameters
     ----------
-    thing : CaptureTable, PopulationEstimate, Comparison, Monitor, DataFrame of counts, or Protected
+    thing : CaptureTable, PopulationEstimate, Comparison, Monitor, Reach, DataFrame of counts, or Protected
         What is to leave. What was protected, here or by hand in a frame with marks or gaps, is attacked.
     rules : Rules
         What is to be protected.
@@ -283,7 +285,10 @@ def _violations(thing: object, rules: Rules, options: dict[str, Any]) -> Iterato
         yield from _frame(thing, rules, **options)
         return
     book = Book()
-    note(book, thing, rules)
+    if isinstance(thing, Reach):
+        note_reach(book, thing, rules, sizes=True)
+    else:
+        note(book, thing, rules)
     cells = book.cells()
     yield from _printed_counts(cells, rules)
     match thing:

@@ -32,10 +32,12 @@ from mse.disclosure.estimates import (
     protect_with,
 )
 from mse.disclosure.monitors import by_place, monitor_with, note_monitor, protect_monitor
+from mse.disclosure.reached import protect_reach
 from mse.disclosure.suppression import Protected, publish
 from mse.errors import ModelError
 from mse.monitoring.places import Places
 from mse.monitoring.result import Monitor
+from mse.reaching import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,13 +56,16 @@ def protect(thing: PopulationEstimate, rules: Rules, **options: Any) -> Populati
 def protect(thing: Comparison, rules: Rules, **options: Any) -> Comparison: ...
 @overload
 def protect(thing: Monitor | Places, rules: Rules, **options: Any) -> Monitor: ...
+@overload
+def protect(thing: Reach, rules: Rules, **options: Any) -> Reach: ...
 def protect(thing: object, rules: Rules, **options: Any) -> object:
     """Make something fit to leave.
 
     Parameters
     ----------
-    thing : CaptureTable, PopulationEstimate, Comparison, Monitor, Places or DataFrame of counts
-        What is to leave. Of places a monitor by place leaves, without ranks and regions.
+    thing : CaptureTable, PopulationEstimate, Comparison, Monitor, Places, Reach or DataFrame of counts
+        What is to leave. Of places a monitor by place leaves, without ranks and regions; of a known group the
+        shares at the end of the time, of those who were followed for all of it.
     rules : Rules
         What is to be protected.
     **options
@@ -100,9 +105,11 @@ def protect(thing: object, rules: Rules, **options: Any) -> object:
             return protect_monitor(thing, rules, **options) if rules.active else thing
         case Places():
             return protect_monitor(by_place(thing), rules, **options) if rules.active else thing
+        case Reach():
+            return protect_reach(thing, rules) if rules.active else thing
     raise ModelError(
         f"{type(thing).__name__} cannot be protected: expected a CaptureTable, PopulationEstimate, "
-        "Comparison, Monitor, its places or a DataFrame of counts. Of a fit, protect its population."
+        "Comparison, Monitor, its places, a Reach or a DataFrame of counts. Of a fit, protect its population."
     )
 
 

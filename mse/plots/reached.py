@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 from mse._drawing import draws
+from mse.errors import ModelError
 from mse.plots import _canvas as draw
 from mse.plots._canvas import BLUE, GRAY, GREEN, RED, Head, ink
 from mse.plots.words import Words
@@ -36,6 +37,11 @@ def reach(
     words : mapping of str to str, optional
         Other words, by the keys of `mse.plots.ENGLISH`.
 
+    Raises
+    ------
+    ModelError
+        If there are no shares by time, since they were protected.
+
     Returns
     -------
     Axes
@@ -51,6 +57,11 @@ def reach(
     True
     """
     text = Words(words)
+    if reached.curves["days"].nunique() < 2:
+        raise ModelError(
+            "Under rules of disclosure there are shares at the end alone, and no curve to draw: each of its steps is a "
+            "person. They are in to_frame()."
+        )
     groups = [((), reached.curves)]
     if reached.by:
         groups = [*reached.curves.groupby([*reached.by], observed=True, sort=False)]

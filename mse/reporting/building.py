@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
-from mse.disclosure import protect_monitor
+from mse.disclosure import protect, protect_monitor
 from mse.disclosure import rules as rules_of
 from mse.disclosure.cells import Book
 from mse.disclosure.count_tables import PARTS, checked_margins, note_table, table_with
@@ -39,6 +39,8 @@ from mse.reporting.parts.opening import (
 from mse.reporting.parts.pictures import pictures
 from mse.reporting.parts.placed import placed, placed_further
 from mse.reporting.parts.quality import SCHEMES, quality_sections
+from mse.reporting.parts.reached import reached
+from mse.reporting.parts.registers import families, seen
 from mse.words.catalogue import language_of
 from mse.words.content import Inline, Report, inline
 
@@ -68,8 +70,9 @@ def shielded(evidence: Evidence, rules: Rules, level: float) -> tuple[Evidence, 
     levels = tuple(dict.fromkeys((level, *STORED_LEVELS)))
     groups = tuple(_group(group, rules, levels, safe) for group in evidence.groups)
     monitors = tuple(_monitor(each, evidence, rules, safe) for each in evidence.monitors)
+    reached = tuple(protect(each, rules) for each in evidence.reached)
     counts = tuple(_counts(table, safe[table.fingerprint], rules) for table in evidence.tables)
-    return replace(evidence, groups=groups, monitors=monitors), counts
+    return replace(evidence, groups=groups, monitors=monitors, reached=reached), counts
 
 
 def _table(table: CaptureTable, evidence: Evidence, rules: Rules) -> ProtectedTable:
@@ -169,9 +172,11 @@ _FRONT = (
     monitored,
     placed,
     driven,
+    reached,
     changed,
     question,
     lists,
+    seen,
     strata,
     what_if,
     assumptions,
@@ -184,6 +189,7 @@ _APPENDIX = (
     estimates,
     graded,
     comparison,
+    families,
     monitored_further,
     placed_further,
     further_assumptions,
@@ -236,7 +242,7 @@ def build_report(
     estimated = [each.population for group in evidence.groups for each in group.estimates]
     return Report(
         title=named,
-        subtitle=say(f"document.subtitle{'_register' * one}"),
+        subtitle=say(f"document.subtitle{_kind(evidence)}"),
         language=language,
         date=day,
         disclosure=rules.name,
@@ -311,8 +317,17 @@ def quality_account(
     )
 
 
+def _kind(evidence: Evidence) -> str:
+    """Tell reports on one register, on a known group and on lists apart."""
+    if evidence.reached and not evidence.lists:
+        return "_reach"
+    return "_register" * (len(evidence.lists) == 1)
+
+
 def _title(context: Context) -> Inline:
     info = context.given.info
+    if not context.given.lists and context.given.reached:
+        return inline(context.say("document.reach_title"))
     if info is None or not info.population:
         lists = context.say.listed(context.given.lists, 6)
         return inline(context.say("document.plain_title", lists=lists))

@@ -26,6 +26,7 @@ from mse.errors import ModelError
 from mse.leaning import smallest_overlap
 from mse.messages import MARK, Message
 from mse.monitoring import Monitor
+from mse.reaching import Reach
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, NearModels, OddsRatio
 from mse.since import Since
 from mse.validation import Validation
@@ -401,6 +402,7 @@ _PLACES: dict[str, tuple[type, ...]] = {
     "monitors": (Monitor,),
     "since": (Since,),
     "drivers": (Drivers,),
+    "reached": (Reach,),
     "validations": (Validation,),
     "checks": (CheckResult,),
     "overlaps": (Overlaps,),
@@ -531,6 +533,7 @@ class Evidence:
     sensitivities: tuple[Result, ...] = ()
     since: tuple[Since, ...] = ()
     drivers: tuple[Drivers, ...] = ()
+    reached: tuple[Reach, ...] = ()
     what_ifs: tuple[WhatIf, ...] = ()
     others: tuple[Result, ...] = ()
 

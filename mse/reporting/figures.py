@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mse._typing import IntArray, Level
+    from mse.classical.single_register import SingleRegisterFit
+    from mse.data.count_table import CountTable
     from mse.data.patterns import TableInfo
     from mse.driving import Drivers
     from mse.monitoring import Monitor
     from mse.monitoring.draws import Figure as Estimated
     from mse.monitoring.places import Places
+    from mse.reaching import Reach
     from mse.reporting.context import Context, Counts, Group
 
 
@@ -462,6 +465,46 @@ def drivers_figure(context: Context, found: Drivers) -> Iterator[Block]:
     yield _figure(
         context, "drivers", svg, data, rows="; ".join(rows), first=found.first, last=found.last
     )
+
+
+def reach_figure(context: Context, found: Reach) -> Iterator[Block]:
+    """Draw how soon a known group was reached."""
+    from mse.plots import reach
+
+    say = context.say
+    data: list[Any] = found.curves[[*found.key, "days", "share", "low", "high"]].to_dict("records")
+    rows = [
+        f"{' '.join(str(row[name]) for name in found.key)} {say.percent(row['share'])}".strip()
+        for row in found.to_frame().to_dict("records")
+    ]
+    svg = drawn(context, reach, found)
+    days = say.general(found.within, 6)
+    yield _figure(context, "reach", svg, data, days=days, rows="; ".join(rows[:MOST_NAMED]))
+
+
+def counts_figure(context: Context, fit: SingleRegisterFit) -> Iterator[Block]:
+    """Draw how often persons were seen, counted and expected."""
+    from mse.plots import counts
+
+    say = context.say
+    data: list[Any] = fit.fitted.to_dict("records")
+    rows = [
+        f"{row['times']}: {say.number(row['observed'])}, {say.number(row['fitted'], 1)}"
+        for row in data[:MOST_NAMED]
+    ]
+    yield _figure(context, "counts", drawn(context, counts, fit), data, rows="; ".join(rows))
+
+
+def ratios_figure(context: Context, table: CountTable) -> Iterator[Block]:
+    """Draw the ratios of neighboring counts."""
+    from mse.plots import ratios
+
+    found = table.frequencies
+    data = [
+        {"times": y, "ratio": (y + 1) * found[y + 1] / found[y]} for y in found if y + 1 in found
+    ]
+    rows = [f"{each['times']}: {context.say.general(each['ratio'])}" for each in data[:MOST_NAMED]]
+    yield _figure(context, "ratios", drawn(context, ratios, table), data, rows="; ".join(rows))
 
 
 def places_figure(context: Context, places: Places) -> Block:

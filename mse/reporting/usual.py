@@ -72,10 +72,10 @@ def usual_results(
     announce("other methods")
     fits = list(_compared(table))
     fits += [fit for fit in asked if fit.estimator not in [each.estimator for each in fits]]
-    if isinstance(table, CountTable):
-        # The checks and variations are of lists.
-        return [population, *fits]
     chosen = _chosen(population, fits)
+    if isinstance(table, CountTable):
+        # The other checks, and the variations, are of lists.
+        return [population, *fits, *check(table, chosen)]
     announce("checks of the data and the model")
     # The seed of the estimate, drawn where none was named, so that the checks can be had again too.
     drawn = population.provenance.get("bootstrap", {}).get("seed", seed)
@@ -100,8 +100,8 @@ def _compared(table: CaptureTable) -> Iterator[Fit]:
 
 def _chosen(population: PopulationEstimate, fits: list[Fit]) -> Fit | None:
     """Find the fit behind the estimate that is reported."""
-    name = str(population.provenance.get("estimator", ""))
-    return next((fit for fit in fits if repr(fit.estimator) == name), None)
+    names = {str(population.provenance.get(name, "")) for name in ("estimator", "chosen")}
+    return next((fit for fit in fits if repr(fit.estimator) in names), None)
 
 
 def _checks(

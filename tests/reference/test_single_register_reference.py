@@ -68,6 +68,83 @@ def test_the_variance_has_weights(row: dict[str, Any]) -> None:
     assert fit.variance > there.variance
 
 
+def _by_finite_differences(inflation: str) -> tuple[float, float, float]:
+    """Variance of the geometric total from formulas by hand: of the parameters, and of who was seen with and without weights."""
+    times, persons = map(np.array, zip(*table_of("migrants").frequencies.items(), strict=True))
+    n, more = persons.sum(), persons[times > 1].sum()
+
+    def chances(theta: np.ndarray) -> tuple[float, float, np.ndarray]:
+        share = np.exp(theta[0]) / (1 + np.exp(theta[0]))
+        f = (1 - share) * share ** np.append(0, times)
+        return f[0], (1 - share) * share, f[1:]
+
+    def likelihood(theta: np.ndarray) -> float:
+        f0, f1, f = chances(theta)
+        if inflation == "zero_one":
+            return float(np.sum((persons * np.log(f / (1 - f0 - f1)))[times > 1]))
+        ones = 1 / (1 + np.exp(-theta[1]))
+        seen = np.where(times == 1, ones, 0) + (1 - ones) * f
+        return float(np.sum(persons * np.log(seen / (1 - (1 - ones) * f0))))
+
+    def total(theta: np.ndarray) -> float:
+        f0, f1, _ = chances(theta)
+        if inflation == "zero_one":
+            return float(n + more * f0 / (1 - f0 - f1))
+        return float(n / (1 - f0 / (1 + np.exp(theta[1]))))
+
+    size = 1 if inflation == "zero_one" else 2
+    fit = mse.SingleRegister("geometric", inflation=inflation).fit(table_of("migrants"))  # type: ignore[arg-type]
+    theta = fit.coefficients["estimate"].to_numpy()[:size]
+    steps = 1e-4 * np.eye(size)
+    slope = np.array([(total(theta + h) - total(theta - h)) / 2e-4 for h in steps])
+    bend = (
+        np.array(
+            [
+                [
+                    likelihood(theta + g + h)
+                    - likelihood(theta + g - h)
+                    - likelihood(theta - g + h)
+                    + likelihood(theta - g - h)
+                    for h in steps
+                ]
+                for g in steps
+            ]
+        )
+        / 4e-8
+    )
+    fitted = float(slope @ np.linalg.solve(-bend, slope))
+    assert fit.population.total == pytest.approx(total(theta), rel=1e-8)
+    f0, f1, _ = chances(theta)
+    if inflation == "zero_one":
+        stands = (1 - f1) / (1 - f0 - f1)
+        return fitted, more * (f0 + f1) * stands**2, total(theta) - n + more
+    hidden = f0 / (1 + np.exp(theta[1]))
+    return fitted, n * hidden / (1 - hidden) ** 2, n * hidden / (1 - hidden)
+
+
+@pytest.mark.parametrize("inflation", ["before", "zero_one"])
+def test_which_part_of_the_variance_has_no_weights_there(inflation: str) -> None:
+    fitted, weighted, bare = _by_finite_differences(inflation)
+    for variance, sampled in (("complete", weighted), ("singleRcapture", bare)):
+        settings: Any = {"inflation": inflation, "variance": variance}
+        found = mse.SingleRegister("geometric", **settings).fit(table_of("migrants"))
+        assert found.variance == pytest.approx(fitted + sampled, rel=1e-4)
+
+
+def test_the_weighted_part_is_the_variance_of_who_is_seen() -> None:
+    # Of N persons n are seen, each with chance p; then n / p varies by N q / p. What is estimated of it is linear in n.
+    table = table_of("migrants")
+    fit = mse.SingleRegister("geometric", inflation="before").fit(table)
+    n, N = table.n_observed, fit.population.total
+    p = n / N
+    rng = np.random.default_rng(1)
+    varied = float(np.var(rng.binomial(round(N), p, 400_000) / p))
+    _, weighted, bare = _by_finite_differences("before")
+    # Monte Carlo error of a variance from so many draws: 0.2 %.
+    assert weighted == pytest.approx(varied, rel=0.01)
+    assert bare < 0.5 * varied
+
+
 def test_closed_forms() -> None:
     table = table_of("migrants")
     plain = mse.SingleRegister("one_inflated_chao", bias_corrected=False).fit(table).population

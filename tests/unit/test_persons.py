@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 
 import numpy as np
@@ -208,6 +209,9 @@ def test_a_pair_without_overlap_or_with_next_to_none_has_no_estimate() -> None:
         {"floor": 0},
         {"learner": ("logistic",)},
         {"learner": object()},
+        {"alike": 3},
+        {"alike": -1},
+        {"alike": 50.5},
     ],
 )
 def test_settings_that_cannot_be(settings: dict) -> None:
@@ -219,9 +223,111 @@ def test_a_learner_of_scikit_learn_gives_what_the_own_one_gives() -> None:
     linear = pytest.importorskip("sklearn.linear_model")
     learner = linear.LogisticRegression(C=1e8, tol=1e-10, max_iter=1000)
     own, other = (
-        mse.DoublyRobust(learner=each).fit(load("persons")) for each in ("logistic", learner)
+        mse.DoublyRobust(learner=each, alike=0).fit(load("persons"))
+        for each in ("logistic", learner)
     )
     assert other.population.total == pytest.approx(own.population.total, rel=1e-4)
+
+
+class Flat:
+    """A learner that learns nothing but the mean."""
+
+    def fit(self, columns: np.ndarray, yes: np.ndarray) -> Flat:  # noqa: ARG002
+        self.mean = float(yes.mean())
+        return self
+
+    def predict_proba(self, columns: np.ndarray) -> np.ndarray:
+        return np.tile([1 - self.mean, self.mean], (len(columns), 1))
+
+
+def bent(seed: int, size: int = 8000) -> mse.PersonTable:
+    """Two lists whose chances differ alike between two groups that a flat learner does not tell apart."""
+    rng = np.random.default_rng(seed)
+    group = rng.random(size) < 0.5
+    on = rng.random((size, 2)) < np.where(group[:, None], [0.6, 0.5], [0.2, 0.15])
+    frame = pd.DataFrame(on * 1, columns=["a", "b"]).assign(x=group * 1.0)
+    return mse.PersonTable.from_frame(frame[on.any(axis=1)], ["a", "b"], ["x"])
+
+
+def test_what_both_learners_get_wrong_is_taken_out() -> None:
+    found = [mse.DoublyRobust(learner=Flat()).fit(bent(seed)) for seed in range(6)]
+    plain = [mse.DoublyRobust(learner=Flat(), alike=0).fit(bent(seed)) for seed in range(6)]
+    assert all(each.population.interval()[1] < 8000 for each in plain)
+    means = [np.mean([each.population.total for each in fits]) for fits in (plain, found)]
+    errors = [math.sqrt(np.mean([each.variance for each in fits]) / 6) for fits in (plain, found)]
+    assert means[0] < 8000 - 5 * errors[0]
+    assert abs(means[1] - 8000) < 3 * errors[1]
+    assert found[0].moved == pytest.approx(found[0].population.total - plain[0].population.total)
+    assert plain[0].moved == 0
+    # With the groups as cells it is the sum of Lincoln-Petersen over them, but for pairs of one person.
+    table = bent(0)
+    by_group = mse.DoublyRobust("C(x)", folds=1).fit(table).population.total
+    assert found[0].population.total == pytest.approx(by_group, rel=0.01)
+    assert any("both lists at once" in text for text in found[0].population.warnings)
+
+
+def test_pairs_of_different_persons_are_summed() -> None:
+    from mse.individual.second_order import corrected
+
+    rng = np.random.default_rng(4)
+    on = rng.random((40, 2)) < 0.6
+    on[~on.any(axis=1), 0] = True
+    chances, counts = rng.uniform(0.3, 0.9, (40, 2)), rng.integers(1, 4, 40)
+    folds, units = rng.integers(0, 2, 40), rng.integers(0, 15, 40)
+    cell = rng.integers(0, 3, 40)
+    each = np.repeat(np.arange(40), counts)
+    a, b = on[each].T.astype(float)
+    p, q = chances[each].T
+    left, right = b * (a / p - 1), a * (b / q - 1)
+    for clusters in (np.full(40, -1), units):
+        found = corrected(on.astype(float), chances, counts, folds, clusters, cell)
+        who = np.arange(len(each)) if clusters[0] < 0 else clusters[each]
+        pair = (
+            (who[:, None] != who)
+            & (folds[each][:, None] == folds[each])
+            & (cell[each][:, None] == cell[each])
+        )
+        for at in range(3):
+            inside = cell[each] == at
+            wrong = (np.outer(left, right) * (pair & inside)).sum()
+            sizes = np.bincount(folds[each][inside])
+            more = inside.sum() ** 2 / (sizes**2).sum()
+            product = wrong * more / ((a * b)[inside].sum() + 1)
+            assert (counts * found.part)[cell == at].sum() == pytest.approx(product)
+            # Each product is of two persons, and there are more of them by one who is on both lists.
+            both = (a * b)[inside].sum()
+            known = 2 * product - product * both / (both + 1)
+            assert (counts * found.influence)[cell == at].sum() == pytest.approx(known)
+
+
+def test_cells_hold_persons_alike_and_enough_of_them() -> None:
+    from mse.individual.second_order import cells_alike
+
+    rng = np.random.default_rng(2)
+    columns = np.column_stack([np.ones(500), rng.integers(0, 2, 500), rng.normal(size=500)])
+    counts = rng.integers(1, 3, 500)
+    cell = cells_alike(columns, counts, 40)
+    sizes = np.bincount(cell, counts)
+    assert sizes.min() >= 40
+    assert sizes.max() < 2 * 40 + 2
+    # The levels of a covariate of two are told apart.
+    assert all(len({*columns[cell == each, 1]}) == 1 for each in range(len(sizes)))
+    assert cells_alike(np.ones((30, 1)), np.ones(30, dtype=int), 10).max() == 0
+
+
+def test_the_correction_is_shared_among_strata() -> None:
+    rng = np.random.default_rng(3)
+    table = bent(1)
+    frame = table.frame.assign(a=table.on[:, 0] * 1, b=table.on[:, 1] * 1)
+    frame = frame.loc[np.repeat(np.arange(len(frame)), table.counts)]
+    frame["sex"] = rng.choice(["f", "m"], len(frame))
+    fit = mse.DoublyRobust("x", learner=Flat()).fit(
+        mse.PersonTable.from_frame(frame, ["a", "b"], ["x", "sex"])
+    )
+    covariance = fit.population.strata.covariance
+    assert np.sum(covariance) == pytest.approx(fit.variance)
+    assert (fit.pairs["low"][0], fit.pairs["high"][0]) == pytest.approx(fit.population.interval())
+    assert fit.dependence([1])["high"][0] == pytest.approx(fit.population.interval()[1])
 
 
 def test_boosting_without_scikit_learn_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

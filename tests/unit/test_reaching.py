@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 import mse
 from mse.reaching import shares_reached
+from tests.json_schemas import validator
 
 DAY = pd.Timestamp("2020-01-01")
 
@@ -135,3 +138,179 @@ def test_what_it_shows_has_no_persons() -> None:
     assert "p1" not in repr(found) + found.summary() + found.curves.to_csv()
     # A curve at set times, not at those at which somebody was reached.
     assert len(found.curves) == 25
+
+
+def test_shares_of_each_quarter() -> None:
+    found = mse.reach(
+        group(100), register({i: 4 * i for i in range(50)}), 180.3, until="2021-01-01"
+    )
+    frame = found.by_time()
+    assert frame["days"].tolist() == pytest.approx([45.075, 90.15, 135.225, 180.3])
+    assert frame["share"].tolist() == pytest.approx([0.12, 0.23, 0.34, 0.46])
+    assert "sooner" in found.summary().lower()
+
+
+def test_its_json_is_of_the_schema() -> None:
+    found = mse.reach(
+        group(4, sex=[*"ffmm"]), register({0: 3}), by=["sex"], missed=(1, 9), until="2021-01-01"
+    )
+    data = json.loads(json.dumps(found.to_dict()))
+    validator("reach").validate(data)
+    assert [row["where"] for row in data["reached"]] == [{"sex": "f"}, {"sex": "m"}]
+    assert len(data["curves"]) == 50
+
+
+@pytest.mark.parametrize("name", ["stage", "days", "share", "observed"])
+def test_a_column_of_groups_named_like_a_result_is_refused(name: str) -> None:
+    with pytest.raises(mse.InvalidTableError, match="rename"):
+        mse.reach(group(4, **{name: [*"ffmm"]}), register({0: 3}), by=[name])
+
+
+# What leaves --------------------------------------------------------------------------------------
+
+CBS = mse.disclosure.rules("cbs")
+
+
+def safe_of(found: mse.reaching.Reach, rules: mse.disclosure.Rules = CBS) -> pd.DataFrame:
+    return mse.disclosure.protect(found, rules).to_frame()
+
+
+def test_what_leaves_is_made_of_rounded_counts_alone() -> None:
+    # 203 persons, of whom 61 were reached: 205 and 60 are all that a reader is told.
+    one, other = (
+        safe_of(
+            mse.reach(group(n), register({i: 5 + i % 90 for i in range(k)}), until="2021-01-01")
+        )
+        for n, k in ((203, 61), (205, 59))
+    )
+    assert one["share"].item() == 60 / 205
+    pd.testing.assert_frame_equal(one, other)
+    low, high = (
+        proportion_confint(58, 205, method="wilson")[0],
+        proportion_confint(62, 205, method="wilson")[1],
+    )
+    assert (one["low"].item(), one["high"].item()) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("reached", [3, 9, 194, 191])
+def test_few_and_nearly_all_are_not_shown(reached: int) -> None:
+    found = mse.reach(group(200), register(dict.fromkeys(range(reached), 5)), until="2021-01-01")
+    row = safe_of(found).iloc[0]
+    assert row[["observed", "share", "low", "high"]].isna().all()
+    assert mse.disclosure.check(found, CBS).violations
+
+
+def test_who_stops_at_a_stage_cannot_be_computed() -> None:
+    # 40 and 36 of 100: that four stop at the first stage would be told by two shares.
+    events = pd.concat(
+        [register(dict.fromkeys(range(n), 9), stage=name) for name, n in (("a", 40), ("b", 36))]
+    )
+    found = mse.reach(group(100), events, stages=["a", "b"], until="2021-01-01")
+    safe = mse.disclosure.protect(found, mse.disclosure.Rules(threshold=10))
+    assert safe.to_frame()["share"].isna().any()
+    assert not mse.disclosure.attack(safe)["exposed"].any()
+
+
+def test_who_was_not_followed_does_not_leave() -> None:
+    members = group(120, end=DAY + pd.to_timedelta([400] * 100 + [50] * 20, "D"))
+    found = mse.reach(members, register(dict.fromkeys(range(30), 20)), until="end")
+    assert found.cohort[["persons", "reached"]].to_numpy().tolist() == [[100, 30]]
+    assert safe_of(found)["observed"].tolist() == [100]
+    assert "followed for all of the time" in mse.disclosure.protect(found, CBS).summary()
+
+
+def test_there_is_no_curve_under_rules() -> None:
+    found = mse.reach(group(200), register(dict.fromkeys(range(60), 5)), until="2021-01-01")
+    safe = mse.disclosure.protect(found, CBS)
+    validator("reach").validate(json.loads(json.dumps(safe.to_dict())))
+    assert safe.to_dict()["curves"] == []
+    with pytest.raises(mse.ModelError, match="no curve"):
+        mse.plots.reach(safe)
+    assert mse.disclosure.protect(safe, CBS) is safe
+    assert mse.disclosure.protect(found, mse.disclosure.rules("none")) is found
+
+
+def test_links_that_few_were_of_do_not_leave() -> None:
+    data = group(200), register(dict.fromkeys(range(60), 5))
+    few = mse.reach(*data, missed=(3, 90), until="2021-01-01")
+    with pytest.raises(mse.ModelError, match="state the share"):
+        mse.disclosure.protect(few, CBS)
+    enough = mse.disclosure.protect(mse.reach(*data, missed=(12, 298), until="2021-01-01"), CBS)
+    assert enough.missed == (10, 300)
+
+
+def test_an_identifier_is_no_group() -> None:
+    members = group(60, case=[f"c{i}" for i in range(60)])
+    found = mse.reach(members, register({0: 5}), by=["case"], until="2021-01-01")
+    with pytest.raises(mse.ModelError, match="identifier"):
+        mse.disclosure.protect(found, CBS)
+
+
+# What cannot be meant -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "missed", [None, "a", True, (1,), (1, 2, 3), (1.5, 3), (3, float("nan")), float("nan"), [5, 3]]
+)
+def test_missed_links_that_cannot_be(missed: object) -> None:
+    with pytest.raises(mse.ModelError, match="expected a share below 1"):
+        mse.reach(group(4), register({0: 1}), missed=missed, until="2021-01-01")  # type: ignore[arg-type]
+
+
+def test_a_list_of_two_is_a_pair() -> None:
+    assert mse.reach(group(4), register({0: 1}), missed=[1, 9], until="2021-01-01").missed == (1, 9)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"by": ["sex", "sex"]}, "named twice"),
+        ({"by": ["person"]}, "tells persons apart"),
+        ({"stages": ["a", "a"]}, "named twice"),
+        ({"stages": ["a", ""]}, "no name"),
+    ],
+)
+def test_names_that_cannot_be(options: dict[str, list[str]], said: str) -> None:
+    with pytest.raises(mse.InvalidTableError, match=said):
+        mse.reach(
+            group(4, sex=[*"ffmm"]), register({0: 1}, stage="a"), until="2021-01-01", **options
+        )  # type: ignore[arg-type]
+
+
+def test_persons_in_two_ways_of_writing() -> None:
+    numbers = group(4).assign(person=range(4))
+    with pytest.raises(mse.InvalidTableError, match="numbers in the group and text"):
+        mse.reach(numbers, register({0: 1}), until="2021-01-01")
+
+
+def test_more_groups_than_persons() -> None:
+    members = group(60, a=range(60), b=range(60))
+    with pytest.raises(mse.InvalidTableError, match="3,600 combinations of 60 persons"):
+        mse.reach(members, register({0: 1}), by=["a", "b"], until="2021-01-01")
+
+
+def test_dates_with_a_time_zone_are_those_of_the_register() -> None:
+    plain = mse.reach(group(4), register({0: 20, 1: 200}), until="2021-01-01").to_frame()
+    zoned = group(4).assign(start=DAY.tz_localize("Europe/Amsterdam"))
+    later = register({0: 20, 1: 200})
+    later["date"] = later["date"].dt.tz_localize("Europe/Amsterdam")
+    until = pd.Timestamp("2021-01-01", tz="Europe/Amsterdam")
+    pd.testing.assert_frame_equal(mse.reach(zoned, later, until=until).to_frame(), plain)
+
+
+def test_more_reached_than_missed_links_leave_room_for() -> None:
+    found = mse.reach(
+        group(200), register(dict.fromkeys(range(190), 5)), missed=0.5, until="2021-01-01"
+    )
+    assert found.contradicted
+    assert "leave room for" in found.summary()
+    fine = mse.reach(
+        group(200), register(dict.fromkeys(range(60), 5)), missed=0.5, until="2021-01-01"
+    )
+    assert not fine.contradicted
+
+
+@pytest.mark.parametrize("level", ["a", None, True, 95])
+def test_levels_that_cannot_be(level: object) -> None:
+    with pytest.raises(mse.ModelError, match="level of an interval"):
+        mse.reach(group(4), register({0: 1}), level=level, until="2021-01-01")  # type: ignore[arg-type]

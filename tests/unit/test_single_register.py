@@ -278,7 +278,7 @@ def test_who_takes_it_for_lists_is_told_so() -> None:
         lambda: mse.LogLinear("main").fit(persons),
         lambda: mse.estimate(persons),
         lambda: mse.sensitivity.leave_one_out(mse.SingleRegister(), MIGRANTS),
-        lambda: mse.diagnostics.check(MIGRANTS),
+        lambda: mse.diagnostics.overlaps(MIGRANTS),
         lambda: mse.disclosure.protect(
             mse.compare(persons, [mse.HugginsAlho()]), mse.disclosure.rules("cbs")
         ),
@@ -296,3 +296,41 @@ def test_a_run_on_counts_is_noted_in_the_private_bundle(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["compare", "irregular_migrants", *options])
     assert found.exit_code == 0, found.output
     assert MIGRANTS.fingerprint in (tmp_path / "kept.json").read_text(encoding="utf-8")
+
+
+# What cannot be meant -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["poisson", "negative_binomial"])
+def test_nobody_is_hidden_where_means_are_huge(family: str) -> None:
+    table = mse.CountTable.from_frequencies({1: 5, 1000: 1})
+    population = mse.SingleRegister(family, inflation="zero_one").fit(table).population  # type: ignore[arg-type]
+    assert population.total == 6
+    assert population.interval() == (6, 6)
+
+
+def test_a_bound_without_anybody_seen_three_times_is_not_sure() -> None:
+    population = (
+        mse.SingleRegister("one_inflated_chao")
+        .fit(mse.CountTable.from_frequencies({1: 50, 2: 30}))
+        .population
+    )
+    assert population.status == "boundary"
+    low, high = population.interval()
+    # Had one been seen three times the figure would be a third: both are within.
+    third = 80 + (population.total - 80) / 3
+    assert low < third < population.total < high
+    assert high > 5 * population.total
+
+
+def test_covariates_are_left_out() -> None:
+    whole = mse.load_dataset("irregular_migrants")
+    table = whole.collapse("reason", "nation")
+    assert [*table.covariates] == ["gender", "age"]
+    assert table.frequencies == whole.frequencies
+    estimator = mse.SingleRegister("poisson", "gender + age")
+    assert estimator.fit(table).population.total == pytest.approx(
+        estimator.fit(whole).population.total
+    )
+    with pytest.raises(mse.InvalidTableError, match="nothing"):
+        whole.collapse("nothing")

@@ -48,7 +48,8 @@ def answer(context: Context) -> Section:
     elif groups:
         blocks.append(Bullets(tuple(_line(context, group) for group in groups)))
     if not blocks:
-        blocks.append(context.paragraph("answer.no_estimate", "lead"))
+        key = "answer.no_estimate" if not context.given.reached else "answer.reached"
+        blocks.append(context.paragraph(key, "lead"))
     if context.say.rounds and (
         context.given.monitors or any(each.first.is_given for each in groups)
     ):
