@@ -95,7 +95,7 @@ class Known:
             cost,
             constraints=LinearConstraint(csc_array(weights), low, high),
             bounds=Bounds(0.0, np.inf),
-            integrality=whole * (np.arange(len(cost)) < size),
+            integrality=(whole * (np.arange(len(cost)) < size)).astype(np.int64),
             # Nodes, not seconds: the same table is always published in the same way. Simplifying takes longer
             # than solving where nothing is whole.
             options={"node_limit": _MOST_NODES, "presolve": whole},

@@ -239,7 +239,6 @@ def build_report(
             inline(named, f": {say(f'quality.title_{account}')}") if account in SCHEMES else named
         )
     day = (date or dt.date.today()).isoformat()
-    estimated = [each.population for group in evidence.groups for each in group.estimates]
     return Report(
         title=named,
         subtitle=say(f"document.subtitle{_kind(evidence)}"),
@@ -251,7 +250,7 @@ def build_report(
             if account is None
             else quality_sections(context, account)
         ),
-        protected=(*estimated, *evidence.monitors) if rules.active else (),
+        protected=evidence.answers if rules.active else (),
     )
 
 

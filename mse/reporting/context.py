@@ -544,8 +544,16 @@ class Evidence:
         return (*(each for group in self.groups for each in group.estimates), *joint)
 
     @property
+    def answers(self) -> tuple[PopulationEstimate | Monitor, ...]:
+        """All results that have estimates."""
+        return (
+            *(each.population for group in self.groups for each in group.estimates),
+            *self.monitors,
+        )
+
+    @property
     def populations(self) -> tuple[PopulationEstimate, ...]:
-        """All answers."""
+        """All estimates, without their fits."""
         return tuple(each.population for each in self.estimates)
 
     @property

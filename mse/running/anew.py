@@ -30,7 +30,15 @@ from mse.running.folder import (
     software,
     write_private,
 )
-from mse.running.making import figures_of, is_monitored, levels_of, model_of, reports_of, results_of
+from mse.running.making import (
+    figures_of,
+    is_monitored,
+    leaving,
+    levels_of,
+    model_of,
+    reports_of,
+    results_of,
+)
 from mse.since import Since, Step, since
 
 if TYPE_CHECKING:
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
     from mse.data.table import CaptureTable
     from mse.disclosure import Rules
     from mse.nowcasting import Nowcast
+    from mse.reporting.context import Evidence
     from mse.running.making import Compute
 
 _SYNTHETIC = "SYNTHETIC"
@@ -71,7 +80,8 @@ def run_anew(
         return _kept(cache, log, inputs.table, name, key, compute, fresh=fresh)
 
     results = results_of(inputs, step)
-    outputs = figures_of(inputs, results)
+    leaves = leaving(inputs, results)
+    outputs = figures_of(inputs, leaves)
     result = json.loads(outputs[RESULT])
     record = _record(asked, inputs, result, state)
     if asked.output.last is not None:
@@ -83,7 +93,7 @@ def run_anew(
     with log.step("writing"):
         outputs |= reports_of(inputs, results)
         if bundle is not None:
-            _checked(bundle, result, inputs, asked)
+            _checked(bundle, (result, leaves), inputs, asked)
         _write(folder, outputs, inputs, record, log)
     write_private(folder / INSIDE / "log.txt", "\n".join(log.lines) + "\n", append=True)
 
@@ -348,11 +358,15 @@ def _point(table: CaptureTable, asked: Configuration, where: str) -> float:
 
 
 def _checked(
-    bundle: Bundle, result: Mapping[str, Any], inputs: Inputs, asked: Configuration
+    bundle: Bundle,
+    leaves: tuple[Mapping[str, Any], Evidence],
+    inputs: Inputs,
+    asked: Configuration,
 ) -> None:
-    """Check what is to be published against what was, and note it once."""
+    """Check what is to be published, as JSON and as results, against what was, and note it once."""
+    result, evidence = leaves
     if all(each["published"] != result for each in bundle.runs):
-        bundle.with_run(result, inputs.rules, inputs.table, asked.method.seed)
+        bundle.with_run(result, inputs.rules, inputs.table, asked.method.seed, evidence.answers)
 
 
 def _write(

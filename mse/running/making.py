@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from mse.answer.protocols import Estimator
     from mse.data.table import CaptureTable
+    from mse.reporting.context import Evidence
     from mse.running.folder import Inputs
 
 
@@ -164,7 +165,7 @@ def _usual(inputs: Inputs, asked: Configuration) -> list[Any]:
 
 def outputs_of(inputs: Inputs, results: list[Any]) -> dict[str, bytes]:
     """Make the files that leave, as they are written, all of them protected together."""
-    return figures_of(inputs, results) | reports_of(inputs, results)
+    return figures_of(inputs, leaving(inputs, results)) | reports_of(inputs, results)
 
 
 def reports_of(inputs: Inputs, results: list[Any]) -> dict[str, bytes]:
@@ -189,10 +190,15 @@ def reports_of(inputs: Inputs, results: list[Any]) -> dict[str, bytes]:
     return files
 
 
-def figures_of(inputs: Inputs, results: list[Any]) -> dict[str, bytes]:
-    """Write the result as JSON and CSV, protected as the report has it."""
+def leaving(inputs: Inputs, results: list[Any]) -> Evidence:
+    """Protect results as the report has them."""
     level = Configuration.of(inputs.configuration).method.level
-    evidence, _ = shielded(gather(results), inputs.rules, level)
+    return shielded(gather(results), inputs.rules, level)[0]
+
+
+def figures_of(inputs: Inputs, evidence: Evidence) -> dict[str, bytes]:
+    """Write the result as JSON and CSV."""
+    level = Configuration.of(inputs.configuration).method.level
     if evidence.monitors:
         shown = evidence.monitors[0]
         tables = {"figures.csv": shown.to_frame(), "changes.csv": shown.all_changes()}
