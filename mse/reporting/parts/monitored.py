@@ -233,23 +233,21 @@ def _table(
         other = monitor.alike.cells[cell.period, tuple(cell.where.items())]
         return total(other.figures["total"]) if math.isfinite(other.total) else Cell("-")
 
+    def grade(row: tuple[Figures, object]) -> Cell:
+        gone = row[0].status == SUPPRESSED
+        return Cell(MARK) if gone else say.grade_cell(row[0].grade.letter)
+
     columns: list[Shown] = [
         (Column(name), from_row(1, from_row(at))) for at, name in enumerate(names)
     ]
     columns += [
         context.figures("registered", lambda row: context.observed_cell(row[0].observed)),
-        context.words(
-            "grade",
-            lambda row: (
-                Cell(MARK) if row[0].status == SUPPRESSED else say.grade_cell(row[0].grade.letter)
-            ),
-        ),
+        context.words("grade", grade),
         context.figures("total_interval", of("total", total), level=level),
-        *(
-            [context.figures("alike_interval", alike, level=level)]
-            if monitor.alike is not monitor
-            else []
-        ),
+    ]
+    if monitor.alike is not monitor:
+        columns.append(context.figures("alike_interval", alike, level=level))
+    columns += [
         context.figures("point", of("total", point)),
         context.figures(
             "share_interval",
