@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mse.messages import MARK
@@ -201,6 +202,11 @@ def _given(context: Context, monitor: Monitor) -> str:
 # Tables ------------------------------------------------------------------------------------------
 
 
+def _graded(context: Context, row: tuple[Figures, object]) -> Cell:
+    gone = row[0].status == SUPPRESSED
+    return Cell(MARK) if gone else context.say.grade_cell(row[0].grade.letter)
+
+
 def _table(
     context: Context, monitor: Monitor, rows: list[tuple[Figures, list[Level]]], names: list[str]
 ) -> Table:
@@ -233,16 +239,12 @@ def _table(
         other = monitor.alike.cells[cell.period, tuple(cell.where.items())]
         return total(other.figures["total"]) if math.isfinite(other.total) else Cell("-")
 
-    def grade(row: tuple[Figures, object]) -> Cell:
-        gone = row[0].status == SUPPRESSED
-        return Cell(MARK) if gone else say.grade_cell(row[0].grade.letter)
-
     columns: list[Shown] = [
         (Column(name), from_row(1, from_row(at))) for at, name in enumerate(names)
     ]
     columns += [
         context.figures("registered", lambda row: context.observed_cell(row[0].observed)),
-        context.words("grade", grade),
+        context.words("grade", partial(_graded, context)),
         context.figures("total_interval", of("total", total), level=level),
     ]
     if monitor.alike is not monitor:
