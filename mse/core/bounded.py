@@ -106,7 +106,10 @@ def _under_bounds(
     gone[bounded] = False
     whole = (exact.face == design.observable).all() and exact.keep.all()
     known = bool((exact.limits == FINITE).all())
+    # One that is zero at the maximum, and not held there, may come out below it by rounding.
+    below = np.isin(fit.kept, bounded) & (fit.coefficients < 0)
     return fit._replace(
+        coefficients=np.where(below, 0.0, fit.coefficients),
         limits=exact.limits,
         hidden=np.where(exact.limits == FINITE, fit.hidden, np.nan),
         status=(OK if whole else BOUNDARY) if known else NOT_ESTIMABLE,

@@ -33,6 +33,12 @@ from mse.core.partly_known import truncated_poisson
 if TYPE_CHECKING:
     from mse._typing import BoolArray, FloatArray, IntArray
 
+#: Spreads below this are as good as none, and what effects are in units of them is lost in rounding: the density
+#: has steps there that no gradient shows, and a chain that got there on its way from its start did not come back.
+LEAST_SCALE = 1e-6
+#: How far below that a log spread gets, as a standard deviation.
+SOFT = 0.2
+
 
 # Strata around common values: the effects of each stratum from standard normal coordinates, -------
 # The effects of a stratum are the common ones, those of the levels it has on each covariate, and its own
@@ -725,11 +731,14 @@ def log_posterior(x, prior, data, gradient):  # type: ignore[no-untyped-def]
     )
     value = density(point, data, slopes)
     for i in range(cuts[0], cuts[1]):
-        # Half-normal, and the Jacobian of the logarithm.
+        # Half-normal, and the Jacobian of the logarithm; of what is as good as none, only so far.
         scale = point.scales[i - cuts[0]]
         squared = (scale / prior.scales[i - cuts[0]]) ** 2
         value += x[i] - 0.5 * squared
         gradient[i] = gradient[i] * scale + 1.0 - squared
+        below = min(x[i] - np.log(LEAST_SCALE), 0.0) / SOFT
+        value -= 0.5 * below * below
+        gradient[i] -= below / SOFT
     away = (x[0] - prior.level[0]) / prior.level[1]
     value -= 0.5 * away * away
     gradient[0] -= away / prior.level[1]

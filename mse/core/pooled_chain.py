@@ -18,6 +18,7 @@ import numpy as np
 from mse.core._compiled import kernel
 from mse.core.newton import LARGEST_LOG
 from mse.core.pooled import (
+    LEAST_SCALE,
     effects_of,
     log_means,
     log_posterior,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 MAX_DEPTH = 10
 #: Loss of energy from which a trajectory has diverged.
 DIVERGED = 1000.0
-#: Spreads below this are not interwoven: what effects are in units of them is lost in rounding.
-LEAST_SCALE = 1e-6
 #: Width of the first slice of a log spread.
 SLICE = 0.5
 #: Steps by which a slice is widened, at most.

@@ -7,11 +7,13 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 import mse
 from mse.bounding import DIFFERING, HIGHEST
 from mse.errors import ModelError
 from mse.loglinear import LogLinear
+from tests.chance import RARE
 
 TWO = mse.CaptureTable.from_counts({"10": 60, "01": 100, "11": 40}, ["a", "b"])
 
@@ -141,4 +143,4 @@ def test_coverage_of_the_set() -> None:
             .ends
         )
         held += low <= seen + 0.5 * missed and seen + 2 * missed <= high
-    assert held >= 91
+    assert held >= binom.ppf(RARE, 100, 0.95)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from io import StringIO
 from itertools import pairwise
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2
 from typer.testing import CliRunner
 
 import mse
@@ -19,7 +21,7 @@ from mse.errors import InvalidTableError, ModelError
 from mse.simulate import Dropout, Linkage, World, netherlands, population, tables
 from mse.simulate.cells import Margin, rake
 from mse.simulate.worlds import missing_chances
-from tests.chance import FAR, error_of_share, error_of_spread
+from tests.chance import FAR, RARE, error_of_share, error_of_spread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -437,7 +439,8 @@ def test_late_registrations_drift_by_list_and_year() -> None:
     by_list = records.groupby(["register", "year"])["days"]
     assert by_list.nunique().max() == 1
     spread = np.log(by_list.mean() / (4 * 365.25 / 12)).std()
-    assert 0.3 < spread < 0.8
+    # Of nine normal numbers of standard deviation one half.
+    assert 0.5 * math.sqrt(chi2.ppf(RARE, 8) / 8) < spread < 0.5 * math.sqrt(chi2.isf(RARE, 8) / 8)
 
 
 @pytest.mark.parametrize("months", [(3, 1), (-1, 2), "soon", (1, 2, 3)])

@@ -8,8 +8,8 @@ from scipy import stats
 
 import mse
 from mse.bayes.pooled_posterior import lay_out
-from mse.core.pooled import cell_means, log_posterior, prior_points
-from mse.core.pooled_chain import LEAST_SCALE, advance, begin, interweave
+from mse.core.pooled import LEAST_SCALE, cell_means, log_posterior, prior_points
+from mse.core.pooled_chain import advance, begin, interweave
 from tests.chance import RARE
 
 SHAPES = {
@@ -72,7 +72,7 @@ def test_a_wrong_number_of_effects_would_show(layout, rng):
     from mse.core.pooled_chain import _one_scale
 
     prior, n = layout.prior, 3
-    drawn = np.empty(4000)
+    drawn = np.empty(10_000)
     for m in range(drawn.size):
         spread = abs(rng.standard_normal()) * prior.scales[1]
         squares = ((spread * rng.standard_normal(n)) ** 2).sum()
@@ -119,3 +119,16 @@ def test_a_chain_goes_on_from_where_it_is(layout):
         return draws
 
     np.testing.assert_array_equal(run((0, 100)), run((0, 30), (30, 77), (77, 100)))
+
+
+def test_a_chain_comes_back_from_where_spreads_are_as_good_as_none(layout, rng):
+    """There the density loses its digits; a chain that was thrown there on its way did not come back."""
+    first, last = layout.prior.cuts[0], layout.prior.cuts[1]
+    for at in range(first, last):
+        x = layout.start + rng.uniform(-1, 1, layout.dimension)
+        x[at] = -20.0
+        state = begin(x, 100)
+        draws, noted = np.zeros((200, layout.dimension)), np.zeros((200, 2))
+        advance(rng, *state, layout.prior, layout.data, 0.8, draws, noted)
+        assert (draws[100:, at] > np.log(LEAST_SCALE) - 1).all()
+        assert noted[100:, 1].mean() < 500

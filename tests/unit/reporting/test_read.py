@@ -60,6 +60,8 @@ def test_the_front_is_short(kosovo: list[Any], monitored: Any, language: str) ->
         assert {"account", "citation"} <= {each.id for each in report.appendix}
 
 
+# Where pages break hangs on the figures of this report.
+@pytest.mark.fixed_seed
 @pytest.mark.parametrize("name", NAMES)
 def test_the_printed_pages(browser: Any, pages: dict[str, Path], name: str) -> None:  # noqa: F811
     pdf = pytest.importorskip("pypdfium2", reason="pypdfium2 is not installed")
