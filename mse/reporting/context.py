@@ -197,6 +197,8 @@ class Context:
     def grid_of(self, row: Row, *, hidden: bool = False) -> Grid:
         """Take the same from a row with ``low``, ``high`` and perhaps ``observed``."""
         least = row.get("observed", 0.0)
+        if pd.isna(least):
+            return EXACT
         if hidden:
             return self.say.grid(row["low"] - least, row["high"] - least)
         return self.say.grid(row["low"], row["high"], least)

@@ -58,10 +58,13 @@ def test_fits_are_those_of_one_matrix(model, mean, request) -> None:
 
 
 def test_intervals_of_the_total_are_those_of_one_matrix(request) -> None:
-    table = drawn(np.random.default_rng(5), 9, 6.0)
-    expected = by_matrix(table, MODELS[0]).interval(0.95)
+    tables = [drawn(np.random.default_rng(seed), 9, 6.0) for seed in (5, 6, 7, 8)]
+    expected = [by_matrix(table, MODELS[0]).interval(0.95) for table in tables]
     request.getfixturevalue("eliminated")
-    assert by_matrix(table, MODELS[0]).interval(0.95) == pytest.approx(expected, rel=1e-6)
+    found = [by_matrix(table, MODELS[0]).interval(0.95) for table in tables]
+    # Some table may have no estimate, by both.
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert np.isfinite(expected).any()
 
 
 def test_searches_choose_what_they_choose_in_one_matrix(request) -> None:
