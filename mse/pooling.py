@@ -77,7 +77,7 @@ def pool(estimates: Iterable[PopulationEstimate | Fit]) -> PopulationEstimate:
     ... ]
     >>> p = mse.pool([mse.LincolnPetersen().fit(table) for table in tables])
     >>> round(p.total), [round(end) for end in p.interval()]
-    (209, [161, 302])
+    (209, [161, 301])
     """
     found = [
         each if isinstance(each, PopulationEstimate) else each.population for each in estimates
