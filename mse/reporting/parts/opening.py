@@ -49,11 +49,11 @@ def answer(context: Context) -> Section:
         blocks.append(Bullets(tuple(_line(context, group) for group in groups)))
     if not blocks:
         blocks.append(context.paragraph("answer.no_estimate", "lead"))
+    blocks += _worries(context)
     if context.say.rounds and (
         context.given.monitors or any(each.first.is_given for each in groups)
     ):
         blocks.append(context.paragraph("answer.rounded", "note"))
-    blocks += _worries(context)
     if len(groups) == 1 and groups[0].first.is_given and context.pictures:
         blocks += population_figure(context, groups[0].population)
     return Section("answer", context.say("heading.answer"), tuple(blocks))
