@@ -196,6 +196,9 @@ class Context:
 
     def grid_of(self, row: Row, *, hidden: bool = False) -> Grid:
         """Take the same from a row with ``low``, ``high`` and perhaps ``observed``."""
+        if not self.say.rounds:
+            # Under rules a row may hold none of them.
+            return EXACT
         least = row.get("observed", 0.0)
         if pd.isna(least):
             return EXACT

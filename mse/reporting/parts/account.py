@@ -244,7 +244,7 @@ def _model_cell(context: Context, population: PopulationEstimate, name: str, val
     if isinstance(value, float) and math.isnan(value):
         return Cell("-")
     if name == "total":
-        return context.count_cell(float(value))
+        return context.count_cell(float(value), context.grid())
     return say.decimal_cell(float(value), digits) if digits else say.count_cell(int(value))
 
 

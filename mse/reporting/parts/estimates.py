@@ -213,7 +213,7 @@ def _strata_table(
 
 def _shares(say: Language, row: Any) -> Grid:
     """Take what a share registered is rounded to, from a row with the interval of the total."""
-    known = row["low"] > 0
+    known = say.rounds and row["low"] > 0
     return (
         say.share_grid(row["observed"] / row["high"], row["observed"] / row["low"])
         if known

@@ -202,11 +202,6 @@ def _given(context: Context, monitor: Monitor) -> str:
 # Tables ------------------------------------------------------------------------------------------
 
 
-def _graded(context: Context, row: tuple[Figures, object]) -> Cell:
-    gone = row[0].status == SUPPRESSED
-    return Cell(MARK) if gone else context.say.grade_cell(row[0].grade.letter)
-
-
 def _table(
     context: Context, monitor: Monitor, rows: list[tuple[Figures, list[Level]]], names: list[str]
 ) -> Table:
@@ -228,12 +223,6 @@ def _table(
     def total(each: Estimated) -> Cell:
         return say.span_cell(each.low, each.high)
 
-    def point(each: Estimated) -> Cell:
-        return say.count_cell(each.point, say.grid(each.low, each.high))
-
-    def share(each: Estimated) -> Cell:
-        return say.share_cell(each.point, say.share_grid(each.low, each.high))
-
     def alike(row: tuple[Figures, object]) -> Cell:
         cell = row[0]
         other = monitor.alike.cells[cell.period, tuple(cell.where.items())]
@@ -244,19 +233,25 @@ def _table(
     ]
     columns += [
         context.figures("registered", lambda row: context.observed_cell(row[0].observed)),
-        context.words("grade", partial(_graded, context)),
+        context.words(
+            "grade",
+            lambda row: (
+                Cell(MARK) if row[0].status == SUPPRESSED else say.grade_cell(row[0].grade.letter)
+            ),
+        ),
         context.figures("total_interval", of("total", total), level=level),
-    ]
-    if monitor.alike is not monitor:
-        columns.append(context.figures("alike_interval", alike, level=level))
-    columns += [
-        context.figures("point", of("total", point)),
+        *(
+            [context.figures("alike_interval", alike, level=level)]
+            if monitor.alike is not monitor
+            else []
+        ),
+        context.figures("point", of("total", partial(_point_cell, context))),
         context.figures(
             "share_interval",
             of("coverage", lambda each: say.share_span_cell(each.low, each.high)),
             level=level,
         ),
-        context.figures("point", of("coverage", share)),
+        context.figures("point", of("coverage", partial(_share_cell, context))),
     ]
     # Inhabitants may be known by period and not by group.
     if any(math.isfinite(cell.inhabitants) for cell, _ in rows):
@@ -268,6 +263,14 @@ def _table(
     notes = (*context.rest(rows, MOST_ROWS), *context.marked(suppressed=suppressed))
     caption = say("caption.monitor", names=say.listed(names))
     return context.table(caption, columns, rows[:MOST_ROWS], notes)
+
+
+def _point_cell(context: Context, each: Estimated) -> Cell:
+    return context.say.count_cell(each.point, context.say.grid(each.low, each.high))
+
+
+def _share_cell(context: Context, each: Estimated) -> Cell:
+    return context.say.share_cell(each.point, context.say.share_grid(each.low, each.high))
 
 
 def _group(context: Context, monitor: Monitor, name: str) -> Iterator[Block]:
