@@ -167,7 +167,7 @@ def _pooled(
     uncertainty = None
     if math.isfinite(parts.within):
         uncertainty = PooledInterval(
-            parts.hidden, math.sqrt(parts.total), parts.df, base, above, below
+            parts.hidden, math.sqrt(parts.total), parts.df, base, above, below, observed
         )
     draws = _draws(alike, base, parts) if not sum(lost.values()) else None
     hidden = max(base + parts.hidden - observed, 0.0)

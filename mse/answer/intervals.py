@@ -251,9 +251,11 @@ class PooledInterval:
     df : float
         Degrees of freedom of Student's t; infinite where replicates do not differ.
     observed : int
-        Number of observed persons.
+        Number of persons who are observed in every replicate; hidden are those beside them.
     above, below : float
         Shares of the replicates whose total may lie beyond any number, or at the observed number.
+    least : int
+        What no end lies below: the persons observed on average, where replicates differ in them.
 
     Examples
     --------
@@ -268,6 +270,7 @@ class PooledInterval:
     observed: int
     above: float = 0.0
     below: float = 0.0
+    least: int = 0
 
     @property
     def kind(self) -> str:
@@ -288,7 +291,11 @@ class PooledInterval:
             # Replicates without an estimate take their share of the tails.
             low = self._hidden(max(tail - self.below, 0.0) / rest)
             high = self._hidden(1 - max(tail - self.above, 0.0) / rest)
-        return self.observed + low, self.observed + high
+        return self._total(low), self._total(high)
+
+    def _total(self, hidden: float) -> float:
+        total = self.observed + hidden
+        return total if math.isnan(total) else max(total, float(self.least))
 
     def _hidden(self, share: float) -> float:
         """Quantile of the hidden number."""

@@ -84,7 +84,18 @@ def test_a_total_below_what_other_replicates_observe() -> None:
     assert p.total == pytest.approx(350 + np.exp(logs.mean()))
     assert p.observed == round(np.mean([one.observed for one in each]))
     low, high = p.interval()
-    assert 350 < low < p.total < high
+    assert p.observed <= low < p.total < high
+
+
+def test_no_end_lies_below_the_observed_persons_however_far_replicates_differ() -> None:
+    tables = [
+        mse.CaptureTable.from_counts({"10": 30, "01": 20, "11": n}, lists=["a", "b"])
+        for n in (60, 70, 150)
+    ]
+    p = mse.pool([mse.LincolnPetersen().fit(table) for table in tables])
+    for level in (0.5, 0.95):
+        low, high = p.interval(level)
+        assert p.observed <= low <= p.total <= high
 
 
 def test_replicates_in_which_nobody_is_hidden_count_at_the_observed_number() -> None:
