@@ -17,6 +17,7 @@ from mse.comparing import (
 )
 from mse.data.count_table import CountTable
 from mse.data.datasets import data_from
+from mse.data.table import CaptureTable
 from mse.errors import ModelError
 from mse.leaning import leaning_on
 from mse.messages import Message, joined
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Estimator
     from mse.comparing import Criterion, IntervalName, Strategy
-    from mse.data.table import CaptureTable
 
 
 def estimate(
@@ -60,8 +60,9 @@ def estimate(
 
     Parameters
     ----------
-    table : CaptureTable
-        Counts of histories, with or without covariates, complete or known in part.
+    table : CaptureTable, CountTable or PersonTable
+        Counts of histories, with or without covariates, complete or known in part; how often persons were seen
+        in one register; or persons with covariates of their own, for which an estimator has to be named.
     model : str, optional
         One model in the notation of :class:`LogLinear`, ``"[12,3]"`` for instance, in place of a
         search.
@@ -154,7 +155,7 @@ def estimate(
             n_jobs=n_jobs,
             progress=progress,
         )
-        if bootstrapped and (table.margins is None or table.margins.overlaps is None)
+        if bootstrapped and not _is_overlaps(table)
         else chosen.fit(suited(chosen, table)).population
     )
     asked = estimator is None if heterogeneity is None else heterogeneity
@@ -162,7 +163,16 @@ def estimate(
     if isinstance(table, CountTable):
         # How people differ is what the families of counts say.
         return found
-    return allowing_for_heterogeneity(found, table, asked)
+    return allowing_for_heterogeneity(found, suited(None, table), asked)
+
+
+def _is_overlaps(table: object) -> bool:
+    """Whether a table has totals of lists and overlaps alone, from which nothing can be drawn."""
+    return (
+        isinstance(table, CaptureTable)
+        and table.margins is not None
+        and table.margins.overlaps is not None
+    )
 
 
 def _check_alone(settings: tuple[object, ...], interval: str | None) -> None:

@@ -54,6 +54,7 @@ from mse.cli.options import (
     reason_of,
     released,
     rules_asked,
+    suited_to,
     takes_table,
     write,
 )
@@ -146,7 +147,7 @@ def estimate_command(
         check_level(level)
         rules = rules_asked(disclosure)
         bundle = bundle_for(rules, private)
-        table = read_table(source, reading)
+        table = read_table(source, suited_to([estimator] if estimator else [], reading, source))
         table = held(bundle, rules, operated(table, operating, not_operating))
         population = estimate(
             table,
@@ -199,7 +200,7 @@ def compare_command(
         check_level(level)
         rules = rules_asked(disclosure)
         bundle = bundle_for(rules, private)
-        table = read_table(source, reading)
+        table = read_table(source, suited_to(estimator or (), reading, source))
         table = held(bundle, rules, operated(table, operating, not_operating))
         chosen = _estimators(
             table,

@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import Field, fields
 from enum import StrEnum
@@ -273,6 +273,20 @@ def understand(source: str, reading: Mapping[str, Any], **settings: Any) -> Read
         if name in kinds and value is not None
     }
     return understood(source, reading.get("options"), said, command=True)
+
+
+def suited_to(
+    estimators: Iterable[str], reading: Mapping[str, Any], source: str
+) -> Mapping[str, Any]:
+    """Keep the persons of a file one by one where an estimator that is named takes them so."""
+    from mse.answer.protocols import takes
+    from mse.data.reading import dataset_names
+    from mse.registry import estimator_of
+
+    named = (estimator_of(text) for text in estimators if text != "all")
+    if source in dataset_names() or not any(takes(each) == "persons" for each in named):
+        return reading
+    return {**reading, "individual": True}
 
 
 def read_table(source: str, reading: Mapping[str, Any], **settings: Any) -> CaptureTable:

@@ -99,14 +99,14 @@ def from_frame(
         _bounds(columns, counts, None, problems, entries)
         problems.check()
     if person is not None:
-        members, factors = _once_each(columns[person], person, members, factors, problems)
+        members, factors = once_each(columns[person], person, members, factors, problems)
         problems.voice = replace(problems.voice, unit="person", numbered=False)
     nowhere = np.all([member == 0 for member in members], axis=0)
     low, high = _bounds(columns, counts, nowhere, problems, entries)
     cells: list[npt.NDArray[Any]] = [*members, *(column.codes for column in factors.values())]
     group = distinct(cells, [2] * len(names) + [len(column.levels) for column in factors.values()])
     if drop_unlisted:
-        _warn_unlisted(nowhere & (high > 0), problems)
+        warn_unlisted(nowhere & (high > 0), problems)
         low, high = np.where(nowhere, 0, low), np.where(nowhere, 0, high)
     _check_nowhere(nowhere & (high > 0), bool(counts), problems)
     if counts and not summed:
@@ -123,7 +123,8 @@ def from_frame(
     return finish(Observations(names, levels, patterns, low[kept], high[kept]), operating)
 
 
-def _warn_unlisted(left_out: BoolArray, problems: Problems) -> None:
+def warn_unlisted(left_out: BoolArray, problems: Problems) -> None:
+    """Warn of those who are on none of the lists, and are left out."""
     if left_out.any():
         warnings.warn(
             f"Left out, since they are on none of the lists: {problems.voice.place(left_out)}.",
@@ -132,7 +133,7 @@ def _warn_unlisted(left_out: BoolArray, problems: Problems) -> None:
         )
 
 
-def _once_each(
+def once_each(
     column: pd.Series[Any],
     name: str,
     members: list[IntArray],
@@ -839,7 +840,7 @@ def _sources(
     values = tuple(str(level) for level in found.levels)
     check_spelling(values, name, problems)
     if registers is None:
-        _check_no_identifier(values, len(found.codes), name, "register", problems)
+        check_no_identifier(values, len(found.codes), name, "register", problems)
         return values, found.codes
     lists = as_names(registers, "register", problems)
     strangers = [value for value in values if value not in lists]
@@ -863,7 +864,7 @@ def _sources(
 _IDENTIFIERS = 5, 0.8
 
 
-def _check_no_identifier(
+def check_no_identifier(
     values: Sequence[object], rows: int, name: str, role: str, problems: Problems
 ) -> None:
     """Refuse a column with nearly as many values as rows: it names persons, and its values would be printed."""
