@@ -397,12 +397,45 @@ class PersonTable(NoLists):
         problems = Problems()
         check_unknown(names, [*self.levels], "covariate with categories", problems)
         problems.check()
-        kept = {name: each for name in names if isinstance(each := self.covariates[name], Factor)}
+        kept = {name: self._factor(name) for name in names}
         columns = np.column_stack([self.on, *(each.codes for each in kept.values())])
         patterns, place = np.unique(columns.astype(np.int64), axis=0, return_inverse=True)
         persons = np.bincount(place.ravel(), self.counts, len(patterns)).astype(np.int64)
         levels = {name: each.levels for name, each in kept.items()}
         return CaptureTable(self.lists, levels, patterns, persons, persons.copy(), info=self.info)
+
+    def where(self, **levels: Any) -> PersonTable:
+        """Take the persons with these levels, one level or several of each covariate with categories named.
+
+        Examples
+        --------
+        >>> import mse, pandas as pd
+        >>> df = pd.DataFrame({"a": [1, 1, 0], "b": [0, 1, 1], "sex": ["f", "m", "f"]})
+        >>> mse.PersonTable.from_frame(df, ["a", "b"], ["sex"]).where(sex="f").n_observed
+        2
+        """
+        problems, known = Problems(), self.levels
+        check_unknown([*levels], [*known], "covariate with categories", problems)
+        problems.check()
+        keep = np.ones(len(self.counts), np.bool_)
+        for name, asked in levels.items():
+            several = isinstance(asked, list | tuple | set | frozenset | range)
+            wanted = [*asked] if several else [asked]
+            check_unknown(wanted, known[name], f"level of {name!r}", problems)
+            chosen = [code for code, level in enumerate(known[name]) if level in wanted]
+            keep &= np.isin(self._factor(name).codes, chosen)
+        problems.check()
+        kept = self._rows(keep)
+        factors = {name: _used(kept._factor(name)) for name in known}
+        said = "; ".join(f"{name}: {asked}" for name, asked in levels.items())
+        scope = ", ".join(filter(None, (self.info.scope, said)))
+        return replace(kept, covariates={**kept.covariates, **factors}).with_info(scope=scope)
+
+    def _factor(self, name: str) -> Factor:
+        """Take a covariate that is a category."""
+        found = self.covariates[name]
+        assert isinstance(found, Factor)
+        return found
 
     def members_of(self, name: str) -> PersonTable:
         """Take the persons on a list who are on another one too, by the other lists."""
@@ -429,8 +462,7 @@ class PersonTable(NoLists):
         problems = Problems()
         check_unknown([name], [*self.levels], "covariate with categories", problems)
         problems.check()
-        each = self.covariates[name]
-        return replace(self, clusters=each.codes.copy(), cluster=name)  # type: ignore[union-attr]
+        return replace(self, clusters=self._factor(name).codes.copy(), cluster=name)
 
     def with_counts(self, counts: IntArray) -> PersonTable:
         """Keep the rows that stand for somebody, each for as many persons as given, (R,)."""
@@ -440,6 +472,12 @@ class PersonTable(NoLists):
     def with_info(self, **changes: Any) -> PersonTable:
         """Change what is said about the table: name, population, period, source, notes."""
         return replace(self, info=replace(self.info, **changes))
+
+
+def _used(each: Factor) -> Factor:
+    """Keep the levels that somebody has."""
+    present, codes = np.unique(each.codes, return_inverse=True)
+    return Factor(codes.astype(np.int64), tuple(each.levels[code] for code in present))
 
 
 def _memberships(lists: Sequence[str], members: Sequence[Any], problems: Problems) -> BoolArray:

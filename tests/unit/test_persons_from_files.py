@@ -263,3 +263,33 @@ def test_a_table_read_is_read_already() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert mse.read(table()) is table()
+
+
+def test_persons_of_a_level() -> None:
+    women = table().where(sex="f")
+    assert women == mse.PersonTable.from_frame(
+        frame()[frame()["sex"] == "f"], LISTS, ["age", "sex"]
+    )
+    assert women.levels == {"sex": ("f",)}
+    assert women.info.scope == "sex: f"
+    assert table().where(sex=["f", "m"]) == table()
+    with pytest.raises(mse.InvalidTableError, match="no level of 'sex' 'x'"):
+        table().where(sex="x")
+    with pytest.raises(mse.InvalidTableError, match="no covariate with categories 'age'"):
+        table().where(age=30)
+
+
+def test_a_year_in_one_file_takes_persons(
+    rows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["--lists", ",".join(LISTS), "--covariates", "age,sex", "--individual"]
+    assert run("init", rows, *asked, "-o", "year.toml").exit_code == 0
+    path = tmp_path / "year.toml"
+    said = path.read_text().replace("replicates = 1000", "replicates = 100")
+    said = said.replace("[method]", "[method]\nestimators = [\"HugginsAlho('age')\"]")
+    path.write_text(said.replace("figures = true", "figures = false"))
+    told = run("run", "year.toml")
+    assert told.exit_code == 0, told.output
+    assert "Huggins-Alho" in (tmp_path / "results" / "report.html").read_text()
+    assert run("verify", "results").exit_code == 0
