@@ -79,9 +79,16 @@ def pool(estimates: Iterable[PopulationEstimate | Fit]) -> PopulationEstimate:
     >>> round(p.total), [round(end) for end in p.interval()]
     (209, [161, 301])
     """
-    found = [
-        each if isinstance(each, PopulationEstimate) else each.population for each in estimates
+    found: list[Any] = [
+        each if isinstance(each, PopulationEstimate) else getattr(each, "population", each)
+        for each in estimates
     ]
+    wrong = {type(each).__name__ for each in found if not isinstance(each, PopulationEstimate)}
+    if wrong:
+        raise ModelError(
+            f"There is something to pool of type {' and '.join(sorted(wrong))}: expected estimates or fits, one of "
+            "each replicate."
+        )
     _check(found)
     known = [each for each in found if each.status in ("ok", "boundary")]
     return _none(found) if not known else _pooled(found, known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from mse.errors import ModelError
 
@@ -13,6 +13,9 @@ class WrongTableError(ModelError, AttributeError):
 
 class NoLists:
     """A table that is no `CaptureTable`: whoever takes it for one is told so, wherever that is noticed."""
+
+    #: Who takes such a table.
+    _meant_for: ClassVar[str]
 
     def __getattr__(self, name: str) -> NoReturn:
         """Refuse what only a `CaptureTable` has; called for what is not there otherwise."""

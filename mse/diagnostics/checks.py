@@ -11,8 +11,10 @@ import pandas as pd
 
 from mse._saving import Saved
 from mse.answer.goodness import MISFIT, POOR_FIT, deviance_in_words, how_tested, short_p
+from mse.answer.protocols import Fit
 from mse.comparing import NOT_APPLICABLE
 from mse.data.count_table import CountTable
+from mse.data.datasets import data_from
 from mse.data.histories import in_words
 from mse.data.persons import PersonTable
 from mse.diagnostics.fit import DEFAULT_SEED, goodness_of_fit, influence
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mse._typing import IntArray, Seed
-    from mse.answer.protocols import Fit
     from mse.data.table import CaptureTable
     from mse.sensitivity import LeaveOneOut
 
@@ -165,6 +166,9 @@ def check(
     small histories True
     persons on one list only False
     """
+    table = data_from(table)
+    if fit is not None and not isinstance(fit, Fit):
+        raise ModelError(f"The fit is {fit!r}: expected what fit() of an estimator gives, or None.")
     if isinstance(table, CountTable):
         if fit is not None and fit.table.fingerprint != table.fingerprint:
             raise ModelError(_OTHER)

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import mse
 from mse.cli import app
 from mse.data.codings import Entries, decimal_numbers
+from mse.reporting import build_report
 from mse.reporting.usual import usual_results
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def test_a_report_puts_estimators_of_persons_beside_the_answer() -> None:
     found = usual_results(table(), replicates=100, seed=1, progress=False)
     of_lists = mse.estimate(table().counted(), replicates=100, seed=1, progress=False)
     assert found[0].interval() == of_lists.interval()
-    text = mse.reporting.build_report(found, figures=False).to_dict()
+    text = build_report(found, figures=False).to_dict()
     assert "Huggins-Alho" in json.dumps(text)
 
 
