@@ -155,7 +155,8 @@ def usual_estimators(
     if isinstance(table, CountTable):
         return _usual_of_counts(table)
     if isinstance(table, PersonTable):
-        return [*usual_estimators(table.counted(), strategy=strategy), *_usual_of_persons(table)]
+        of_lists = usual_estimators(table.counted(), strategy=strategy, max_order=max_order)
+        return [*of_lists, *_usual_of_persons(table)]
     allowing: Any = estimator_of("HeterogeneousLogLinear()")
     differ: list[Estimator] = [allowing] * allowing.suits(table)
     if table.n_lists == 2:

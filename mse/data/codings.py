@@ -283,10 +283,11 @@ def _by_option(number: str, entries: Entries) -> str:
     return number
 
 
-#: Numbers by the mark before their decimals; the other one may group thousands.
+#: Numbers by the mark before their decimals; the other one may group thousands. What begins with a zero, 0363, is a
+#: code.
 _BY_MARK = {
     mark: re.compile(
-        rf"[+-]?(?:\d+|[1-9]\d{{0,2}}(?:[{re.escape(other)}{_ONLY_THOUSANDS}]\d{{3}})+)(?:{re.escape(mark)}\d+)?"
+        rf"[+-]?(?:0|[1-9]\d*|[1-9]\d{{0,2}}(?:[{re.escape(other)}{_ONLY_THOUSANDS}]\d{{3}})+)(?:{re.escape(mark)}\d+)?"
         r"(?:[eE][+-]?\d+)?"
     )
     for mark, other in ((".", ","), (",", "."))
@@ -301,7 +302,7 @@ def decimal_numbers(texts: Sequence[str], entries: Entries) -> dict[str, float] 
     semicolons do.
 
     texts: distinct entries of a column
-    Returns Numbers by text; "words" where fewer than half are numbers, "mixed" where some are not, and "ambiguous"
+    Returns Numbers by text; "words" where fewer than half are numbers, "mixed" where some are not, "ambiguous"
 
     Examples
     --------

@@ -100,7 +100,6 @@ def from_frame(
         problems.check()
     if person is not None:
         members, factors = once_each(columns[person], person, members, factors, problems)
-        problems.voice = replace(problems.voice, unit="person", numbered=False)
     nowhere = np.all([member == 0 for member in members], axis=0)
     low, high = _bounds(columns, counts, nowhere, problems, entries)
     cells: list[npt.NDArray[Any]] = [*members, *(column.codes for column in factors.values())]
@@ -149,6 +148,7 @@ def once_each(
         row[units.of_row[member < 0]] = -1
         row[units.of_row[member == 1]] = 1
         merged.append(row)
+    problems.voice = replace(problems.voice, unit="person", numbered=False)
     return merged, _factors_of_units(units, factors)
 
 
