@@ -88,7 +88,8 @@ def estimate(
         Show a bar; by default in terminals and notebooks.
     heterogeneity : HeterogeneousLogLinear, str or bool, optional
         Whether the headline interval allows for people who differ and lists that depend, and by which
-        assumption, itself or as text; by default it does, unless an estimator is named.
+        assumption, itself or as text, ``"none"`` for people who are alike; by default it does, unless an estimator
+        is named.
 
     Returns
     -------
@@ -187,25 +188,17 @@ def _check_alone(settings: tuple[object, ...], interval: str | None) -> None:
 def allowing_for_heterogeneity(
     found: PopulationEstimate,
     table: CaptureTable,
-    heterogeneity: HeterogeneousLogLinear | str | bool = True,
+    heterogeneity: HeterogeneousLogLinear | str | bool | None = True,
 ) -> PopulationEstimate:
     """Put an interval that allows for people who differ beside the one that does not.
 
     found: an estimate; without a number there is nothing to put an interval around
     table: what it is of
-    heterogeneity: the assumption; False leaves the estimate as it is
+    heterogeneity: the assumption, as `assumed` reads it; none leaves the estimate as it is
     """
-    if heterogeneity is False or found.status not in ("ok", "boundary"):
+    asked = assumed(heterogeneity)
+    if asked is None or found.status not in ("ok", "boundary"):
         return found
-    asked: object = heterogeneity
-    if heterogeneity is True:
-        asked = HeterogeneousLogLinear()
-    elif isinstance(heterogeneity, str):
-        asked = _made(heterogeneity)
-    if not isinstance(asked, HeterogeneousLogLinear):
-        raise ModelError(
-            f"heterogeneity={heterogeneity!r}: expected True, False, HeterogeneousLogLinear(...) or its text."
-        )
     try:
         wide = asked.fit(table).population
     except ModelError as error:
@@ -219,6 +212,29 @@ def allowing_for_heterogeneity(
         references=tuple(dict.fromkeys((*found.references, *wide.references))),
         warnings=tuple(dict.fromkeys((*found.warnings, *wide.warnings, *_parted(found, wide)))),
     )
+
+
+def assumed(heterogeneity: object) -> HeterogeneousLogLinear | None:
+    """Read the assumption on people who differ; None where people are taken for alike.
+
+    Examples
+    --------
+    >>> assumed("none"), assumed("HeterogeneousLogLinear(mean=0.8)").mean
+    (None, 0.8)
+    """
+    if isinstance(heterogeneity, str):
+        said = {"none": False, "no": False, "yes": True}.get(heterogeneity.strip().lower())
+        heterogeneity = _made(heterogeneity) if said is None else said
+    if heterogeneity is True:
+        return HeterogeneousLogLinear()
+    if heterogeneity is None or heterogeneity is False:
+        return None
+    if not isinstance(heterogeneity, HeterogeneousLogLinear):
+        raise ModelError(
+            f"heterogeneity={heterogeneity!r}: expected True, False or 'none', HeterogeneousLogLinear(...) or its "
+            "text."
+        )
+    return heterogeneity
 
 
 def _parted(found: PopulationEstimate, wide: PopulationEstimate) -> tuple[str, ...]:

@@ -44,7 +44,6 @@ from mse.cli.options import (
     SeedOption,
     Source,
     Workers,
-    allowed,
     bundle_for,
     held,
     json_text,
@@ -160,7 +159,7 @@ def estimate_command(
             replicates=replicates,
             seed=seed if bundle is None else bundle.seed(seed),
             n_jobs=workers,
-            heterogeneity=allowed(heterogeneity),
+            heterogeneity=heterogeneity,
         )
         if seed is not None and bundle is None:
             population = replace(population, provenance={**population.provenance, "seed": seed})

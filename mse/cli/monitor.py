@@ -27,7 +27,6 @@ from mse.cli.options import (
     SeedOption,
     Source,
     Workers,
-    allowed,
     bundle_for,
     held,
     names_in,
@@ -229,7 +228,7 @@ def monitor_command(
                 n_jobs=workers,
                 criterion=criterion.value,
                 trend=trends if model is None else None,
-                heterogeneity=allowed(heterogeneity),
+                heterogeneity=heterogeneity,
             )
             monitors.append(found)
         found = replace(found, notes=(*found.notes, *_not_named(read.unused)))

@@ -93,7 +93,7 @@ Models: TypeAlias = Annotated[
 Heterogeneity: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="Whether the headline interval allows for people who differ and lists that depend, yes or no; or "
+        help="Whether the headline interval allows for people who differ and lists that depend, yes or none; or "
         "by which assumption, 'HeterogeneousLogLinear(mean=0.6)'. By default it does, unless a method is named "
         "with --estimator.",
     ),
@@ -515,8 +515,3 @@ def _show_warning(
         message = withheld_from(text, rules(disclosure))
     if str(message):
         typer.echo(f"mse: {label}: {message}", err=True)
-
-
-def allowed(text: str | None) -> str | bool | None:
-    """Read whether, or by which assumption, people may differ."""
-    return text if text is None else {"yes": True, "no": False}.get(text.lower(), text)

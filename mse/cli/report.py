@@ -21,7 +21,6 @@ from mse.cli.options import (
     SeedOption,
     Source,
     Workers,
-    allowed,
     bundle_for,
     held,
     operated,
@@ -141,7 +140,7 @@ def report_command(
             n_jobs=workers,
             announce=_say,
             estimators=estimator or (),
-            heterogeneity=allowed(heterogeneity),
+            heterogeneity=heterogeneity,
         )
         _say("writing the report")
         report = build_report(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mse.bayes.heterogeneity import HeterogeneousLogLinear
 from mse.bounding import what_if
 from mse.comparing import compare, default_estimator, usual_estimators
 from mse.data.count_table import CountTable
@@ -16,9 +15,8 @@ from mse.diagnostics import check, overlaps
 from mse.diagnostics.checks import checks_beside
 from mse.diagnostics.fit import DEFAULT_SEED
 from mse.errors import MSEError
-from mse.estimating import estimate
+from mse.estimating import assumed, estimate
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
-from mse.registry import estimator_of
 from mse.sensitivity import LeaveOneOut, highest_order, leave_one_out, model_range
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from mse._typing import Seed
     from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Estimator, Fit
+    from mse.bayes.heterogeneity import HeterogeneousLogLinear
     from mse.bounding import WhatIf
     from mse.diagnostics import CheckResult
 
@@ -134,16 +133,14 @@ def _sensitivity(table: CaptureTable, chosen: Fit | None) -> Iterator[Any]:
 
 
 def _what_if(
-    table: CaptureTable, chosen: Fit | None, population: PopulationEstimate, assumed: object
+    table: CaptureTable, chosen: Fit | None, population: PopulationEstimate, heterogeneity: object
 ) -> Iterator[WhatIf]:
     """Move what the estimate assumes, on tables small enough."""
     if table.margins is not None or table.n_cells > MOST_CELLS:
         return
     fit = default_estimator(table).fit(table) if chosen is None else chosen
     if isinstance(fit, LogLinearFit | LogLinearSearchFit) and fit.status in ("ok", "boundary"):
-        made: Any = estimator_of(assumed) if isinstance(assumed, str) else assumed
-        own = made if isinstance(made, HeterogeneousLogLinear) else None
-        yield what_if(fit, population, own)
+        yield what_if(fit, population, assumed(heterogeneity))
 
 
 def _overlaps(table: CaptureTable) -> Iterator[Any]:
