@@ -184,6 +184,7 @@ def monitor_command(
     Without SOURCE it reads standard input: mse simulate netherlands | mse monitor
     """
     with plain_errors(disclosure):
+        from mse.data.datasets import table_from
         from mse.data.reading import frame_of
         from mse.monitoring import monitor
         from mse.nowcasting import Nowcast
@@ -202,7 +203,7 @@ def monitor_command(
         period = _period(period, reading)
         axes = [each for each in dict.fromkeys([*named, *further]) if each != period]
         read = understand(source, reading, period=period, covariates=axes)
-        table = operated(table_in(read, source), operating, not_operating, period)
+        table = operated(table_from(table_in(read, source)), operating, not_operating, period)
         rates, within = (each and frame_of(each, command=True) for each in (inhabitants, regions))
         its_seed = seed if bundle is None else bundle.seed(seed)
         _check_dates(as_of, not_in, [*(operating or ()), *(not_operating or ())], rules)

@@ -240,6 +240,13 @@ def test_without_an_estimator_it_is_asked(rows: str) -> None:
     assert "HugginsAlho('age + sex')" in told.output
 
 
+def test_a_monitor_is_of_lists(rows: str) -> None:
+    asked = ["--lists", ",".join(LISTS), "--period", "sex", "--individual"]
+    told = run("monitor", rows, *asked)
+    assert told.exit_code == 2
+    assert "are a PersonTable: expected a CaptureTable" in " ".join(told.output.split())
+
+
 def test_what_is_missing_is_told_as_the_command_line_can_mend_it(tmp_path: Path) -> None:
     lacking = frame().assign(age=frame()["age"].where(np.arange(len(frame())) > 6))
     lacking.to_csv(tmp_path / "rows.csv", index=False)
