@@ -507,14 +507,10 @@ def _covariate(each: Factor, name: str, category: bool, problems: Problems) -> F
             f"value of each. {_impute(problems)}."
         )
         return each
-    if not category and all(_is_number(level) for level in each.levels):
+    if not category and {type(level) for level in each.levels} <= {int, float}:
         return np.array(each.levels, dtype=np.float64)[each.codes]
     check_no_identifier(each.levels, persons, name, "covariate", problems)
     return each
-
-
-def _is_number(level: Level) -> bool:
-    return isinstance(level, int | float) and not isinstance(level, bool)
 
 
 def _impute(problems: Problems) -> str:
