@@ -149,8 +149,10 @@ def suited(estimator: object, table: Any) -> Any:
         ),
         "persons": (
             "persons with their covariates",
-            "read a file of persons with `individual` (--individual), or make a table with "
-            "mse.PersonTable.from_frame(...)",
+            (
+                "read a file of persons with `individual` (--individual), or make a table with "
+                "mse.PersonTable.from_frame(...)"
+            ),
         ),
         "counts": (
             "how often persons were seen in one register",

@@ -24,7 +24,11 @@ class NoLists:
         kind: Any = type(self)
         if name.startswith("_") or name not in {*dir(CaptureTable), *CaptureTable.__annotations__}:
             raise AttributeError(f"{kind.__name__!r} object has no attribute {name!r}")
-        raise WrongTableError(
-            f"The table is a {kind.__name__}, and a CaptureTable of overlapping lists is expected here. "
-            f"{kind._meant_for}"
+        raise self.refused()
+
+    def refused(self) -> WrongTableError:
+        """Say that a `CaptureTable` is expected."""
+        return WrongTableError(
+            f"The table is a {type(self).__name__}, and a CaptureTable of overlapping lists is expected here. "
+            f"{self._meant_for}"
         )

@@ -339,7 +339,7 @@ def _estimated() -> mse.PopulationEstimate:
         (lambda p: mse.drivers(p, "korea", 1, 2), "what mse.monitor gives"),
         (lambda p: mse.pool([p.strata, "korea"]), "expected estimates or fits"),
         (lambda p: p.probability_above("400"), "a number of persons"),
-        (lambda _: mse.bounds(mse.load_dataset("irregular_migrants")), "are a CountTable"),
+        (lambda _: mse.bounds(mse.load_dataset("irregular_migrants")), "is a CountTable"),
     ],
 )
 def test_what_is_of_another_kind_is_named(call: Callable[[Any], object], match: str) -> None:

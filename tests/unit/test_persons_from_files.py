@@ -244,7 +244,9 @@ def test_a_monitor_is_of_lists(rows: str) -> None:
     asked = ["--lists", ",".join(LISTS), "--period", "sex", "--individual"]
     told = run("monitor", rows, *asked)
     assert told.exit_code == 2
-    assert "are a PersonTable: expected a CaptureTable" in " ".join(told.output.split())
+    assert "is a PersonTable, and a CaptureTable of overlapping lists is expected" in " ".join(
+        told.output.split()
+    )
 
 
 def test_what_is_missing_is_told_as_the_command_line_can_mend_it(tmp_path: Path) -> None:

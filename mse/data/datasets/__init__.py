@@ -71,7 +71,7 @@ def table_from(given: object) -> CaptureTable:
     """Take a table, or the dataset of that name; other data have to be read first.
 
     given: what was passed where a table is expected
-    Raises InvalidTableError: for other data, saying how they are read
+    Raises InvalidTableError: for other data, saying how they are read; WrongTableError for tables of another kind
     """
     if isinstance(given, CaptureTable):
         return given
@@ -80,9 +80,7 @@ def table_from(given: object) -> CaptureTable:
         if isinstance(given, CaptureTable):
             return given
     if isinstance(given, NoLists):
-        raise InvalidTableError(
-            f"The data are a {type(given).__name__}: expected a CaptureTable of several lists. {given._meant_for}"
-        )
+        raise given.refused()
     kind = f"{type(given).__module__.partition('.')[0]}.{type(given).__qualname__}"
     what = "a text" if isinstance(given, str) else f"of type {kind.removeprefix('builtins.')}"
     msg = (
