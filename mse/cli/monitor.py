@@ -184,7 +184,6 @@ def monitor_command(
     Without SOURCE it reads standard input: mse simulate netherlands | mse monitor
     """
     with plain_errors(disclosure):
-        from mse.data.datasets import table_from
         from mse.data.reading import frame_of
         from mse.monitoring import monitor
         from mse.nowcasting import Nowcast
@@ -203,7 +202,7 @@ def monitor_command(
         period = _period(period, reading)
         axes = [each for each in dict.fromkeys([*named, *further]) if each != period]
         read = understand(source, reading, period=period, covariates=axes)
-        table = operated(table_from(table_in(read, source)), operating, not_operating, period)
+        table = operated(_of_lists(read, source), operating, not_operating, period)
         rates, within = (each and frame_of(each, command=True) for each in (inhabitants, regions))
         its_seed = seed if bundle is None else bundle.seed(seed)
         _check_dates(as_of, not_in, [*(operating or ()), *(not_operating or ())], rules)
@@ -244,6 +243,13 @@ def monitor_command(
             err=True,
         )
         raise typer.Exit(NOT_ESTIMABLE)
+
+
+def _of_lists(read: Reading, source: str) -> CaptureTable:
+    """Take the table of a reading, which has to be one of lists."""
+    from mse.data.datasets import table_from
+
+    return table_from(table_in(read, source))
 
 
 def _check_dates(
