@@ -776,6 +776,28 @@ def is_lower(one: Rank, other: Rank) -> bool:
     return one[1] < other[1] - SAME * (1.0 + abs(other[1]))
 
 
+def without_rounding(values: FloatArray) -> FloatArray:
+    """Give values that rounding alone tells apart the lowest of them, (M,): sorted stably, place decides then.
+
+    Models of the same columns under other names have the same criterion but for the last digits, which differ
+    between processors.
+
+    Examples
+    --------
+    >>> without_rounding(np.array([3.0, 2.0 + 1e-13, 2.0, np.inf])).tolist()
+    [3.0, 2.0, 2.0, inf]
+    """
+    order = np.argsort(values, kind="stable")
+    lowest = values[order]
+    apart = np.zeros(len(values), dtype=np.bool_)
+    with np.errstate(invalid="ignore"):
+        apart[1:] = np.diff(lowest) > SAME * (1.0 + np.abs(lowest[:-1]))
+    first = np.maximum.accumulate(np.where(apart, np.arange(len(values)), 0))
+    found = np.empty_like(values)
+    found[order] = lowest[first]
+    return found
+
+
 def first_best(ranks: Sequence[Rank]) -> int:
     """Find the best of several ends; the first of those that rounding alone tells apart."""
     best = 0

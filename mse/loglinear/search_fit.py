@@ -21,7 +21,7 @@ from mse.core.existence import LIMITS, without_persons
 from mse.core.fitting import BIC, BOUNDARY, NOT_CONVERGED, STATUSES, BatchFit
 from mse.core.fitting import CRITERIA as SELECTION_CRITERIA
 from mse.core.partly_known_fit import saturated_value
-from mse.core.search import first_best, make_candidates, starts_of
+from mse.core.search import first_best, make_candidates, starts_of, without_rounding
 from mse.core.stepwise import Question, excused_strata, fit_part, improve, stand, uninformed
 from mse.errors import ModelError
 from mse.loglinear.averaging import (
@@ -178,10 +178,14 @@ class LogLinearSearchFit(Fitted):
         return eligible(self._fits, self._excused)
 
     @cached_property
+    def _ranked(self) -> FloatArray:
+        """The criterion, as far as it tells models apart; infinite where there is none."""
+        return without_rounding(np.where(np.isnan(self._values), np.inf, self._values))
+
+    @cached_property
     def _order(self) -> IntArray:
         """Models from best to worst; the end of a p-value path counts as best."""
-        values = np.where(np.isnan(self._values), np.inf, self._values)
-        order = np.argsort(values, kind="stable")
+        order = np.argsort(self._ranked, kind="stable")
         if self.estimator.criterion == "pvalue":
             chosen = self._chosen
             order = np.concatenate([[chosen], order[order != chosen]])
@@ -192,7 +196,7 @@ class LogLinearSearchFit(Fitted):
         if self.estimator.criterion == "pvalue":
             end = self._path[-1].model
             return next(i for i in range(self.n_models) if self._source.structure(i) == end)
-        usable = np.where(self._eligible, self._values, np.inf)
+        usable = np.where(self._eligible, self._ranked, np.inf)
         return int(np.argmin(usable)) if self._eligible.any() else int(self._order[0])
 
     @cached_property
@@ -303,7 +307,7 @@ class LogLinearSearchFit(Fitted):
         """Sentences about the search that a reader of its answer must know."""
         found = [*self._why_no_range()]
         # Where no model converged none has a criterion.
-        first = int(np.argmin(np.where(np.isnan(self._values), np.inf, self._values)))
+        first = int(np.argmin(self._ranked))
         if self._eligible.any() and not self._eligible[first]:
             found.append(
                 Message(
@@ -560,7 +564,7 @@ class LogLinearSearchFit(Fitted):
     def _candidates(self, most: int | None) -> IntArray:
         """Models to choose from on other counts, best first on these."""
         # Those not estimable here may be so on other counts: they come last, not never.
-        order = np.argsort(np.where(self._estimable, self._values, np.inf), kind="stable")
+        order = np.argsort(np.where(self._estimable, self._ranked, np.inf), kind="stable")
         return order if most is None else order[: min(most, int(self._estimable.sum()))]
 
     @cached_property
