@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from mse._settings import check_positive, check_whole
 from mse.answer.method import Method
 from mse.answer.shown import Result, Section, layout, persons, share, span
 from mse.bayes.base import (
@@ -322,14 +323,10 @@ class PooledLogLinear:
                 f"rate={self.rate!r}: expected a mean and a positive standard deviation."
             )
         for name in ("dependence", "variation", "dependence_variation", "size_variation"):
-            if not 0 < getattr(self, name) < inf:
-                raise ModelError(f"{name}={getattr(self, name)!r}: expected a positive number.")
-        if not 0 < self.target_accept < 1:
-            raise ModelError(f"target_accept={self.target_accept!r}: expected it between 0 and 1.")
+            check_positive(name, getattr(self, name))
+        check_positive("target_accept", self.target_accept, 1)
         for name, fewest in FEWEST.items():
-            value = getattr(self, name)
-            if value != int(value) or value < fewest:
-                raise ModelError(f"{name}={value!r}: expected a whole number, {fewest} or more.")
+            check_whole(name, getattr(self, name), fewest)
 
     def fit(self, table: CaptureTable) -> PooledLogLinearFit:
         """Sample the posterior given a table.

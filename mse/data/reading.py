@@ -981,6 +981,15 @@ def dates(column: pd.Series[Any], name: str) -> pd.Series[Any]:
     raise InvalidTableError(msg)
 
 
+def day_of(value: Any) -> pd.Timestamp | None:
+    """One date, read as a column of dates is; None where it is none, or day and month may be exchanged."""
+    try:
+        found = dates(pd.Series([value]), "").iloc[0]
+    except InvalidTableError:
+        return None
+    return None if pd.isna(found) else pd.Timestamp(found)
+
+
 def frame_of(source: Any, *, command: bool = False) -> pd.DataFrame:
     """Columns of figures beside a table, such as inhabitants: whole numbers where all entries are."""
     sheet = sheet_of(source, ReadOptions(), command=command)
