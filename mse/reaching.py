@@ -125,17 +125,18 @@ def shares_reached(
 def share_of(
     reached: float, persons: float, missed: Missed, level: float, slack: tuple[float, float]
 ) -> _Share:
-    """Share of so many persons who were all followed, when the number reached is known up to a slack.
+    """Share of persons who were all followed, when both numbers are known up to a slack.
 
-    slack: by how many persons fewer, and more, may have been reached
+    slack: by how many persons fewer, and more, either may be
     """
-    z = float(ndtri((1 + level) / 2))
-    points = [
-        min(max(each / persons, 0.0), 1.0)
-        for each in (reached - slack[0], reached, reached + slack[1])
+    z, (fewer, more) = float(ndtri((1 + level) / 2)), slack
+    ends = [
+        wilson(min(max(inside, 0.0) / size, 1.0), size, z)
+        for size in (max(persons - fewer, 1.0), persons + more)
+        for inside in (reached - fewer, reached + more)
     ]
-    low, high = wilson(points[0], persons, z)[0], wilson(points[2], persons, z)[1]
-    return _linked(_Share(points[1], low, high), _kept(missed, z))
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    return _linked(_Share(min(reached / persons, 1.0), low, high), _kept(missed, z))
 
 
 def _kept(missed: Missed, z: float) -> _Share:

@@ -13,7 +13,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 import mse
-from mse.reaching import shares_reached
+from mse.reaching import share_of, shares_reached
 from tests.json_schemas import validator
 
 DAY = pd.Timestamp("2020-01-01")
@@ -364,3 +364,13 @@ def test_persons_in_another_spelling_are_not_silently_nobody() -> None:
     # Two that differ by chance are two.
     other = pd.concat([events, events.tail(1).assign(person="P200")])
     assert mse.reach(members, other, until="2021-01-01").cohort["reached"].item() == 100
+
+
+@pytest.mark.parametrize("n", [20, 23, 57, 198])
+def test_ends_under_rules_hold_what_rounding_of_both_counts_hides(n: int) -> None:
+    for k in range(n + 1):
+        size, inside = (5 * ((each + 2) // 5) for each in (n, k))
+        found = share_of(min(inside, size), size, 0.0, 0.95, (2, 2))
+        low, high = proportion_confint(k, n, method="wilson")
+        assert found.low <= low + 1e-9
+        assert found.high >= high - 1e-9
