@@ -291,7 +291,7 @@ def _understood(sheet: Sheet, options: ReadOptions) -> Reading:
         except InvalidTableError as error:
             questions = error.problems
     if table is not None and chosen.shape == "cells":
-        questions = tuple(doubts.of_sums(table))
+        questions = tuple(doubts.of_sums(_with_unused(sheet, chosen, finder, table)))
         table = None if questions else table
     held = () if table is None else tuple(_held(table))
     unsaid = not (options.lists or options.register or options.person)
@@ -810,6 +810,19 @@ def _table(sheet: Sheet, options: ReadOptions, finder: _Finder) -> CaptureTable:
             voice=sheet.voice,
         )
     return _labeled(seen, SYNTHETIC in finder.names)
+
+
+def _with_unused(
+    sheet: Sheet, options: ReadOptions, finder: _Finder, table: CaptureTable
+) -> CaptureTable:
+    """Make the table by the columns too that are summed over: totals among their levels would count twice."""
+    if not (finder.unused and options.count):
+        return table
+    try:
+        further = [*(options.covariates or ()), *finder.unused]
+        return _table(sheet, replace(options, covariates=further), finder)
+    except InvalidTableError:
+        return table
 
 
 def _labeled(seen: Observations, synthetic: bool) -> CaptureTable:
