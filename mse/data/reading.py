@@ -819,7 +819,7 @@ def _with_unused(
     if not (finder.unused and options.count):
         return table
     try:
-        further = [*(options.covariates or ()), *finder.unused]
+        further = (*(options.covariates or ()), *finder.unused)
         return _table(sheet, replace(options, covariates=further), finder)
     except InvalidTableError:
         return table

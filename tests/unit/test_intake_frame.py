@@ -427,7 +427,6 @@ class TestProblems:
 
 
 def test_a_column_that_was_an_index_is_a_column() -> None:
-    pa = pytest.importorskip("pyarrow")
     frame = pd.DataFrame({"a": [1, 0, 1], "b": [0, 1, 1], "n": [5, 6, 3]}, index=["f", "m", "f"])
     arrow = pa.Table.from_pandas(frame)
     table = CaptureTable.from_frame(arrow, ["a", "b"], ["__index_level_0__"], "n")
