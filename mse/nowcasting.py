@@ -14,13 +14,14 @@ from scipy.special import stdtrit
 
 from mse._settings import check_seed, check_whole
 from mse._typing import FrozenDict
+from mse.answer.intervals import check_level
 from mse.answer.shown import Result, in_words
 from mse.core import late_reports
 from mse.core._threads import one_thread
-from mse.data import readers
 from mse.data.checks import Problems, listed, near
 from mse.data.columns import read_columns
 from mse.data.reading import Reading, dates, day_of
+from mse.data.registrations import Coded, coded_records, counted
 from mse.data.table import CaptureTable
 from mse.errors import InvalidTableError, ModelError
 from mse.messages import Message
@@ -138,6 +139,7 @@ def foreseen(drawn: FloatArray, level: float) -> tuple[float, float, float]:
     >>> [round(each) for each in foreseen(np.array([90.0, 100.0, 111.0]), 0.95)]
     [100, 59, 168]
     """
+    check_level(level)
     with np.errstate(divide="ignore"):
         logs, m = np.log(drawn), len(drawn)
     if not np.isfinite(logs).all():
@@ -259,7 +261,7 @@ def nowcast(
         lists = sorted(map(str, rows[register].unique()))
     absent = _absent(not_in or {}, rows, register, period)
     rows = rows[~_left_out(rows, absent, register, period)]
-    coded = readers.coded_records(
+    coded = coded_records(
         rows,
         person,
         register,
@@ -447,7 +449,7 @@ class _Units(NamedTuple):
     delay: FloatArray  # (U, K) months until they were in; NaN where they are not
 
 
-def _units(coded: readers.Coded, rows: pd.DataFrame) -> _Units:
+def _units(coded: Coded, rows: pd.DataFrame) -> _Units:
     """Date the persons: the first date is that of the event, and the first receipt of each list counts."""
     k, size = len(coded.lists), len(coded.columns[0])
     member = np.stack(coded.columns[:k], axis=1).astype(np.bool_)
@@ -497,7 +499,7 @@ class _Work:
     @classmethod
     def of(
         cls,
-        coded: readers.Coded,
+        coded: Coded,
         rows: pd.DataFrame,
         when: pd.Timestamp,
         period: str,
@@ -525,7 +527,7 @@ class _Work:
                 "parameters, too many for memory: name fewer covariates, or leave out earlier periods."
             )
         gone = np.array([[each in absent.get(name, ()) for each in levels] for name in coded.lists])
-        table = CaptureTable._of(readers.counted(coded))
+        table = CaptureTable._of(counted(coded))
         columns = late_reports.two_way_columns(len(coded.lists), len(levels), sizes)
         return cls(table, units, spans, float(day), gone, settled, is_late, columns)
 

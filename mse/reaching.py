@@ -20,6 +20,7 @@ from mse.data.checks import Problems, as_names
 from mse.data.columns import factor, read_columns
 from mse.data.doubts import folded
 from mse.data.reading import dates, day_of
+from mse.data.registrations import persons_of
 from mse.errors import InvalidTableError, ModelError
 from mse.messages import MARK
 
@@ -480,10 +481,15 @@ def _check_names(
             problems.add(f"Column {name!r} tells persons apart, and groups are of several.")
 
 
-def _column_of(frame: Any, names: Sequence[str], problems: Problems) -> dict[str, pd.Series[Any]]:
-    """Take columns, none of whose values may be missing."""
+def _column_of(
+    frame: Any, names: Sequence[str], problems: Problems, person: str = ""
+) -> dict[str, pd.Series[Any]]:
+    """Take columns, none of whose values may be missing, one of them perhaps of persons."""
     columns = read_columns(frame, names, problems)
     for name, column in columns.items():
+        if name == person:
+            persons_of(column, name, problems)
+            continue
         missing = int(column.isna().sum())
         if missing:
             problems.add(
@@ -508,7 +514,7 @@ def _members(
 ) -> pd.DataFrame:
     """Read the group: ``person``, ``start``, and a category for each of ``by``."""
     person, start = columns
-    held = _column_of(group, (person, start, *by), problems)
+    held = _column_of(group, (person, start, *by), problems, person)
     if problems or len(held) < len({person, start, *by}):
         return pd.DataFrame()
     twice = int(held[person].duplicated().sum())
@@ -530,7 +536,7 @@ def _registered(
     """Read the registrations: ``person``, ``date``, and the number of the ``stage``."""
     person, date, stage = columns
     wanted = (person, date, *([stage] if stages else []))
-    held = _column_of(register, wanted, problems)
+    held = _column_of(register, wanted, problems, person)
     if problems or len(held) < len(set(wanted)):
         return pd.DataFrame({"date": np.zeros(0)})
     number = np.zeros(len(held[person]), dtype=np.int64)

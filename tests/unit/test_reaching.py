@@ -374,3 +374,19 @@ def test_ends_under_rules_hold_what_rounding_of_both_counts_hides(n: int) -> Non
         low, high = proportion_confint(k, n, method="wilson")
         assert found.low <= low + 1e-9
         assert found.high >= high - 1e-9
+
+
+@pytest.mark.parametrize("blank", ["", " ", "unknown", None])
+def test_entries_for_nobody_are_no_person(blank: str | None) -> None:
+    members = group(3).assign(person=["p0", "p1", blank])
+    events = register({0: 5, 1: 6}).assign(person=["p0", blank])
+    with pytest.raises(mse.InvalidTableError, match="names no person") as caught:
+        mse.reach(members, events, until="2021-01-01")
+    assert len(caught.value.problems) == 2
+
+
+def test_identifiers_that_lost_their_last_digits_are_refused() -> None:
+    members = group(2).assign(person=[123456789012345678, 123456789012345679])
+    events = register({0: 5}).assign(person=[1.23456789012345678e17])
+    with pytest.raises(mse.InvalidTableError, match="floating-point numbers of 2"):
+        mse.reach(members, events, until="2021-01-01")
