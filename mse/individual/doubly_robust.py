@@ -235,11 +235,7 @@ class DoublyRobust:
         check_seed(self.seed)
         if self.alike != 0 or isinstance(self.alike, bool):
             check_whole("alike", self.alike, FEWEST_ALIKE, ", or 0 to take learners at their word")
-        for each in _two("formula", self.formula):
-            if not isinstance(each, str | None):
-                raise ModelError(
-                    f"formula={each!r}; expected text such as 'severity + age', or none."
-                )
+        _two("formula", self.formula)
         for each in _two("learner", self.learner):
             _check_learner(each)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -218,13 +219,18 @@ def test_a_pair_without_overlap_or_with_next_to_none_has_no_estimate() -> None:
         {"floor": "low"},
         {"seed": -1},
         {"seed": "x"},
-        {"formula": 3},
         {"learner": Ellipsis.__class__},
     ],
 )
 def test_settings_that_cannot_be(settings: dict) -> None:
     with pytest.raises(mse.ModelError, match="expected"):
         mse.DoublyRobust(**settings)
+
+
+@pytest.mark.parametrize("estimator", [mse.DoublyRobust(3), mse.HugginsAlho(3)])
+def test_a_formula_is_text(estimator: Any) -> None:
+    with pytest.raises(mse.ModelError, match="expected text such as"):
+        estimator.fit(table(two_lists(), "x"))
 
 
 def test_a_level_of_one_person_leaves_an_interval() -> None:
