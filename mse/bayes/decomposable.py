@@ -725,7 +725,7 @@ class DecomposableGraphs:
                 f"The hidden number is bounded to {self.hidden_from!r} to {self.hidden_max!r}; expected "
                 f"whole numbers with 0 <= hidden_from <= hidden_max < {FARTHEST:,}."
             )
-        for name, fewest in (("draws", FEWEST_DRAWS), ("chains", 1)):
+        for name, fewest in (("draws", FEWEST_DRAWS), ("chains", 1), ("seed", 0)):
             check_whole(name, getattr(self, name), fewest)
 
     def fit(self, table: CaptureTable) -> DecomposableGraphsFit:

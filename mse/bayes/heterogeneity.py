@@ -138,6 +138,7 @@ class HeterogeneousLogLinear:
             )
         object.__setattr__(self, "dependence", ends)
         check_whole("draws", self.draws, 100)
+        check_whole("seed", self.seed, 0)
 
     def fit(self, table: CaptureTable) -> HeterogeneousLogLinearFit:
         """Find the posterior for a table.

@@ -450,7 +450,7 @@ class LatentClasses:
 
     def __post_init__(self) -> None:
         fewest = {"classes": 1, "draws": FEWEST_DRAWS, "thin": 1, "chains": 1}
-        for name, least in {**fewest, "warmup": FEWEST_SWEEPS}.items():
+        for name, least in {**fewest, "warmup": FEWEST_SWEEPS, "seed": 0}.items():
             check_whole(name, getattr(self, name), least)
         for name, smallest in (("alpha", 0.0), ("capture", SMALLEST_SHAPE)):
             given = getattr(self, name)

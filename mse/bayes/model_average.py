@@ -369,7 +369,14 @@ class BayesianLogLinear:
         _check_choice("strategy", self.strategy, ("auto", "enumerate", "reversible-jump"))
         for name in ("variance", "shape", "rate"):
             check_positive(name, getattr(self, name))
-        least = {"max_order": 1, "draws": FEWEST_DRAWS, "chains": 1, "warmup": 0, "thin": 1}
+        least = {
+            "max_order": 1,
+            "draws": FEWEST_DRAWS,
+            "chains": 1,
+            "warmup": 0,
+            "thin": 1,
+            "seed": 0,
+        }
         for name, fewest in least.items():
             check_whole(name, getattr(self, name), fewest)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
-from math import inf
+from math import inf, nan
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -312,20 +312,23 @@ class PooledLogLinear:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", (float(self.rate[0]), float(self.rate[1])))
         if self.sampler not in SAMPLERS:
             raise ModelError(
                 f"sampler={self.sampler!r} is not known; expected 'interwoven', 'nutpie' or 'pymc'."
             )
-        mean, sd = self.rate
+        try:
+            mean, sd = map(float, self.rate)
+        except (TypeError, ValueError):
+            mean, sd = nan, nan
         if not (abs(mean) < inf and 0 < sd < inf):
             raise ModelError(
                 f"rate={self.rate!r}: expected a mean and a positive standard deviation."
             )
+        object.__setattr__(self, "rate", (mean, sd))
         for name in ("dependence", "variation", "dependence_variation", "size_variation"):
             check_positive(name, getattr(self, name))
         check_positive("target_accept", self.target_accept, 1)
-        for name, fewest in FEWEST.items():
+        for name, fewest in {**FEWEST, "seed": 0}.items():
             check_whole(name, getattr(self, name), fewest)
 
     def fit(self, table: CaptureTable) -> PooledLogLinearFit:

@@ -242,7 +242,7 @@ class ThresholdedLogLinear:
             raise ModelError(f"threshold={self.threshold!r}: expected a number, 0 or more.")
         for name in ("interaction_sd", "field_variance"):
             check_positive(name, getattr(self, name))
-        for name, fewest in (("draws", FEWEST_DRAWS), ("chains", 1)):
+        for name, fewest in (("draws", FEWEST_DRAWS), ("chains", 1), ("seed", 0)):
             check_whole(name, getattr(self, name), fewest)
 
     def fit(self, table: CaptureTable) -> ThresholdedLogLinearFit:
