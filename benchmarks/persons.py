@@ -182,6 +182,33 @@ def imputed(rng: np.random.Generator) -> Iterator[Found]:
     yield "nothing lacking", size, *read(mse.HugginsAlho("x").fit(full).population)
 
 
+def linked(rng: np.random.Generator) -> Iterator[Found]:
+    """Links that are true with known chances, drawn 20 times: replicates observe different persons."""
+    size, m = 3000, 20
+    on = rng.random((size, 2)) < [0.35, 0.3]
+    both = int(on.all(axis=1).sum())
+    first, second = (int(on[:, k].sum()) for k in (0, 1))
+    for name, (a, b) in (("some doubt", (8.0, 1.0)), ("much doubt", (2.0, 1.0))):
+        # Of candidates whose chance of being true is Beta(a, b), these are the chances of true and false ones.
+        false = min(rng.negative_binomial(both, a / (a + b)), first - both, second - both)
+        chances = np.r_[rng.beta(a + 1, b, both), rng.beta(a, b + 1, false)]
+        fits = [
+            mse.LogLinear("main").fit(_two_lists(first, second, int(links)))
+            for links in (rng.random((m, chances.size)) < chances).sum(axis=1)
+        ]
+        yield f"{name}, pooled over {m} linkages", size, *read(mse.pool(fits))
+        likely = mse.LogLinear("main").fit(_two_lists(first, second, int((chances > 0.5).sum())))
+        yield f"{name}, links likelier than not", size, *read(likely.population)
+        known = mse.LogLinear("main").fit(_two_lists(first, second, both))
+        yield f"{name}, true links known", size, *read(known.population)
+
+
+def _two_lists(first: int, second: int, both: int) -> mse.CaptureTable:
+    """Make a table of two lists of which so many persons are on both."""
+    histories = {"11": both, "10": first - both, "01": second - both}
+    return mse.CaptureTable.from_counts(histories, lists=LISTS)
+
+
 def reach(rng: np.random.Generator) -> Iterator[Found]:
     """Suspects who come before a prosecutor, or not, with censoring and links that are missed."""
     size, within, missed = 400, 180.0, 0.15
@@ -217,6 +244,7 @@ STUDIES: dict[str, Callable[[np.random.Generator], Iterator[Any]]] = {
     "clusters": clusters,
     "clusters-drawn": clusters_drawn,
     "imputed": imputed,
+    "linked": linked,
     "reach": reach,
 }
 

@@ -20,6 +20,7 @@ from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.answer.shown import Result, Section, layout, persons, span
 from mse.bayes.heterogeneity import HeterogeneousLogLinear
 from mse.comparing import default_estimator
+from mse.data.datasets import table_from
 from mse.errors import ModelError
 from mse.messages import Message
 from mse.sensitivity import OddsRatios, checked_pair, highest_order
@@ -189,6 +190,7 @@ def bounds(
     [['highest interaction', 25.0, 40.0], ['a, b', 25.0, 40.0]]
     """
     check_level(level)
+    table = table_from(table)
     factors = _range(highest, "highest")
     ratios = _range(odds_ratio, "odds_ratio")
     fit = _model_of(table, model)
@@ -381,6 +383,7 @@ def tipping_points(
     [1.0, 2.0]
     """
     check_level(level)
+    table = table_from(table)
     n = table.n_observed
     if not n < threshold < math.inf:
         raise ModelError(

@@ -65,7 +65,13 @@ def default_estimator(
 
     if isinstance(table, CountTable):
         return _search_of_counts(table, model, criterion, strategy, max_order)
-
+    if isinstance(table, PersonTable):
+        formula = covariates_of(table)
+        raise ModelError(
+            "Persons are kept one by one here, and no estimator is usual for them: name one, "
+            f"HugginsAlho({formula!r}) or DoublyRobust({formula!r}). Counted by their lists they are a table for "
+            "the usual estimate."
+        )
     if model is not None:
         if criterion != "bic" or strategy is not None or max_order is not None:
             msg = (
@@ -100,9 +106,10 @@ def _search_of_counts(
     return SingleRegisterSearch(formula=formula or covariates_of(table), criterion=criterion)  # type: ignore[arg-type]
 
 
-def covariates_of(table: CountTable) -> str:
+def covariates_of(table: CountTable | PersonTable) -> str:
     """Write the formula of all covariates of a table, without interactions."""
-    return " + ".join(name if name.isidentifier() else f"`{name}`" for name in table.columns) or "1"
+    names = table.columns if isinstance(table, CountTable) else table.covariates
+    return " + ".join(name if name.isidentifier() else f"`{name}`" for name in names) or "1"
 
 
 def _usual_of_counts(table: CountTable) -> list[Any]:
@@ -124,6 +131,16 @@ def _usual_of_counts(table: CountTable) -> list[Any]:
     ]
 
 
+def _usual_of_persons(table: PersonTable) -> list[Any]:
+    """Choose the estimators of persons, with all covariates."""
+    from mse.individual import DoublyRobust, HugginsAlho
+
+    formula = covariates_of(table)
+    if formula == "1":
+        return []
+    return [HugginsAlho(formula), HugginsAlho(formula, "by list"), DoublyRobust(formula)]
+
+
 def usual_estimators(
     table: CaptureTable, *, strategy: Strategy | None = None, max_order: int | None = None
 ) -> list[Estimator]:
@@ -137,6 +154,9 @@ def usual_estimators(
 
     if isinstance(table, CountTable):
         return _usual_of_counts(table)
+    if isinstance(table, PersonTable):
+        of_lists = usual_estimators(table.counted(), strategy=strategy, max_order=max_order)
+        return [*of_lists, *_usual_of_persons(table)]
     allowing: Any = estimator_of("HeterogeneousLogLinear()")
     differ: list[Estimator] = [allowing] * allowing.suits(table)
     if table.n_lists == 2:
@@ -159,8 +179,8 @@ def every_estimator(table: CaptureTable) -> list[Estimator]:
     """
     if isinstance(table, CountTable):
         return _usual_of_counts(table)
-    persons, table = isinstance(table, PersonTable), suited(None, table)
-    usual = [] if table.margins is not None else usual_estimators(table)
+    persons = isinstance(table, PersonTable)
+    usual = [] if not persons and table.margins is not None else usual_estimators(table)
     kinds = {type(each).__name__ for each in usual}
     further = (estimator_of(name) for name in ESTIMATORS if name not in kinds)
     return [
@@ -417,7 +437,7 @@ class Trial:
 def carried_over(
     estimator: Estimator,
     whole: CaptureTable,
-    rest: CaptureTable,
+    rest: CaptureTable | PersonTable,
     renamed: Mapping[str, str] | None = None,
 ) -> Estimator:
     """Let an estimator that names lists ask the same of a table with lists left out, or made one.
@@ -433,7 +453,7 @@ def carried_over(
 def attempt_on_other(
     estimator: Estimator,
     whole: CaptureTable,
-    rest: CaptureTable,
+    rest: CaptureTable | PersonTable,
     renamed: Mapping[str, str] | None = None,
 ) -> Trial:
     """Ask an estimator that is written for one table of the same with other lists; see `carried_over`."""
@@ -444,10 +464,10 @@ def attempt_on_other(
     return attempt(adapted, rest)
 
 
-def attempt(estimator: Estimator, table: CaptureTable) -> Trial:
+def attempt(estimator: Estimator, table: CaptureTable | PersonTable) -> Trial:
     """Fit, and turn "this cannot be asked of such a table" into a reason."""
     try:
-        return Trial(estimator.fit(table).population)
+        return Trial(estimator.fit(suited(estimator, table)).population)
     except (ModelError, InvalidTableError) as error:
         return skipped(str(error))
 

@@ -13,11 +13,12 @@ import pandas as pd
 from mse._typing import FrozenDict
 from mse.answer.intervals import TOO_FEW
 from mse.answer.shown import Result, Section, layout
+from mse.data.datasets import table_from
 from mse.data.patterns import TableInfo
 from mse.errors import ModelError
 from mse.messages import Message
 from mse.monitoring.draws import Figure, figure, holding_both
-from mse.monitoring.result import ACROSS_SCOPES, NOTHING, columns
+from mse.monitoring.result import ACROSS_SCOPES, NOTHING, Monitor, columns
 from mse.simulate.cells import member_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from mse._typing import FloatArray, Level
     from mse.data.table import CaptureTable
     from mse.monitoring.draws import JointDraws
-    from mse.monitoring.result import Monitor
 
 
 @dataclass(frozen=True)
@@ -238,6 +238,11 @@ def drivers(
     >>> found.leading.label, found.leading.change
     ('sex m, police', 140.0)
     """
+    if not isinstance(report, Monitor):
+        raise ModelError(
+            f"The report is of type {type(report).__name__}: expected what mse.monitor gives."
+        )
+    table = table_from(table)
     names = _names(report, by)
     counts = _by_register(report, table)
     missing = [each for each in (first, last) if each not in report.levels]

@@ -17,6 +17,7 @@ from mse.comparing import (
 )
 from mse.data.count_table import CountTable
 from mse.data.datasets import data_from
+from mse.data.table import CaptureTable
 from mse.errors import ModelError
 from mse.leaning import leaning_on
 from mse.messages import Message, joined
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Estimator
     from mse.comparing import Criterion, IntervalName, Strategy
-    from mse.data.table import CaptureTable
 
 
 def estimate(
@@ -60,8 +60,9 @@ def estimate(
 
     Parameters
     ----------
-    table : CaptureTable
-        Counts of histories, with or without covariates, complete or known in part.
+    table : CaptureTable, CountTable or PersonTable
+        Counts of histories, with or without covariates, complete or known in part; how often persons were seen
+        in one register; or persons with covariates of their own, for which an estimator has to be named.
     model : str, optional
         One model in the notation of :class:`LogLinear`, ``"[12,3]"`` for instance, in place of a
         search.
@@ -87,7 +88,8 @@ def estimate(
         Show a bar; by default in terminals and notebooks.
     heterogeneity : HeterogeneousLogLinear, str or bool, optional
         Whether the headline interval allows for people who differ and lists that depend, and by which
-        assumption, itself or as text; by default it does, unless an estimator is named.
+        assumption, itself or as text, ``"none"`` for people who are alike; by default it does, unless an estimator
+        is named.
 
     Returns
     -------
@@ -154,7 +156,7 @@ def estimate(
             n_jobs=n_jobs,
             progress=progress,
         )
-        if bootstrapped and (table.margins is None or table.margins.overlaps is None)
+        if bootstrapped and not _is_overlaps(table)
         else chosen.fit(suited(chosen, table)).population
     )
     asked = estimator is None if heterogeneity is None else heterogeneity
@@ -162,7 +164,16 @@ def estimate(
     if isinstance(table, CountTable):
         # How people differ is what the families of counts say.
         return found
-    return allowing_for_heterogeneity(found, table, asked)
+    return allowing_for_heterogeneity(found, suited(None, table), asked)
+
+
+def _is_overlaps(table: object) -> bool:
+    """Whether a table has totals of lists and overlaps alone, from which nothing can be drawn."""
+    return (
+        isinstance(table, CaptureTable)
+        and table.margins is not None
+        and table.margins.overlaps is not None
+    )
 
 
 def _check_alone(settings: tuple[object, ...], interval: str | None) -> None:
@@ -177,25 +188,17 @@ def _check_alone(settings: tuple[object, ...], interval: str | None) -> None:
 def allowing_for_heterogeneity(
     found: PopulationEstimate,
     table: CaptureTable,
-    heterogeneity: HeterogeneousLogLinear | str | bool = True,
+    heterogeneity: HeterogeneousLogLinear | str | bool | None = True,
 ) -> PopulationEstimate:
     """Put an interval that allows for people who differ beside the one that does not.
 
     found: an estimate; without a number there is nothing to put an interval around
     table: what it is of
-    heterogeneity: the assumption; False leaves the estimate as it is
+    heterogeneity: the assumption, as `assumed` reads it; none leaves the estimate as it is
     """
-    if heterogeneity is False or found.status not in ("ok", "boundary"):
+    asked = assumed(heterogeneity)
+    if asked is None or found.status not in ("ok", "boundary"):
         return found
-    asked: object = heterogeneity
-    if heterogeneity is True:
-        asked = HeterogeneousLogLinear()
-    elif isinstance(heterogeneity, str):
-        asked = _made(heterogeneity)
-    if not isinstance(asked, HeterogeneousLogLinear):
-        raise ModelError(
-            f"heterogeneity={heterogeneity!r}: expected True, False, HeterogeneousLogLinear(...) or its text."
-        )
     try:
         wide = asked.fit(table).population
     except ModelError as error:
@@ -209,6 +212,29 @@ def allowing_for_heterogeneity(
         references=tuple(dict.fromkeys((*found.references, *wide.references))),
         warnings=tuple(dict.fromkeys((*found.warnings, *wide.warnings, *_parted(found, wide)))),
     )
+
+
+def assumed(heterogeneity: object) -> HeterogeneousLogLinear | None:
+    """Read the assumption on people who differ; None where people are taken for alike.
+
+    Examples
+    --------
+    >>> assumed("none"), assumed("HeterogeneousLogLinear(mean=0.8)").mean
+    (None, 0.8)
+    """
+    if isinstance(heterogeneity, str):
+        said = {"none": False, "no": False, "yes": True}.get(heterogeneity.strip().lower())
+        heterogeneity = _made(heterogeneity) if said is None else said
+    if heterogeneity is True:
+        return HeterogeneousLogLinear()
+    if heterogeneity is None or heterogeneity is False:
+        return None
+    if not isinstance(heterogeneity, HeterogeneousLogLinear):
+        raise ModelError(
+            f"heterogeneity={heterogeneity!r}: expected True, False or 'none', HeterogeneousLogLinear(...) or its "
+            "text."
+        )
+    return heterogeneity
 
 
 def _parted(found: PopulationEstimate, wide: PopulationEstimate) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from scipy.special import ndtri
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.data.count_table import CountTable
+from mse.data.persons import PersonTable
 from mse.errors import MSEError
 
 if TYPE_CHECKING:
@@ -46,12 +47,17 @@ class Leaning:
     ----------
     estimate : PopulationEstimate
         The estimate.
-    table : CaptureTable or CountTable, optional
+    table : CaptureTable, CountTable or PersonTable, optional
         What it was estimated from; without it the width of the interval tells.
     """
 
     estimate: PopulationEstimate
     table: CaptureTable | CountTable | None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.table, PersonTable):
+            # What persons are beside their lists and categories is no count that could be small.
+            object.__setattr__(self, "table", self.table.counted(*self.table.levels))
 
     def persons(self, members: Sequence[int] | None = None, row: Any = None) -> float:
         """Count the smallest set of persons that the hidden number leans on; inf where it leans on none.

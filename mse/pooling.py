@@ -81,20 +81,19 @@ def pool(estimates: Iterable[PopulationEstimate | Fit]) -> PopulationEstimate:
     (209, [161, 301])
     """
     given: Any = estimates
-    found = [_estimate(each) for each in (given if isinstance(given, Iterable) else [given])]
+    found: list[Any] = [
+        each if isinstance(each, PopulationEstimate) else getattr(each, "population", each)
+        for each in (given if isinstance(given, Iterable) else [given])
+    ]
+    wrong = {type(each).__name__ for each in found if not isinstance(each, PopulationEstimate)}
+    if wrong:
+        raise ModelError(
+            f"There is something to pool of type {' and '.join(sorted(wrong))}: expected estimates or fits, one of "
+            "each replicate."
+        )
     _check(found)
     known = [each for each in found if each.status in ("ok", "boundary")]
     return _none(found) if not known else _pooled(found, known)
-
-
-def _estimate(each: Any) -> PopulationEstimate:
-    """Take an estimate, or that of a fit."""
-    found = getattr(each, "population", each)
-    if not isinstance(found, PopulationEstimate):
-        raise ModelError(
-            f"Of type {type(each).__name__} there is nothing to pool; expected estimates, or fits to the replicates."
-        )
-    return found
 
 
 def _check(found: Sequence[PopulationEstimate]) -> None:

@@ -25,6 +25,7 @@ from mse.core.fitting import ModelFit, fit_model
 from mse.core.lattice import levels_of
 from mse.core.newton import Design, n_parameters
 from mse.core.profile import fit_with_offset, hidden_variance_given_offset, offset_profile_interval
+from mse.data.datasets import table_from
 from mse.errors import ModelError
 from mse.loglinear import LogLinear, LogLinearFit, LogLinearSearchFit
 from mse.loglinear.design import table_design
@@ -392,7 +393,7 @@ def odds_ratio(
     ([5.0, 10.0, 20.0], [0.4, 0.33, 0.25])
     """
     check_level(level)
-    values = _positive(ratios, "ratios")
+    table, values = table_from(table), _positive(ratios, "ratios")
     structure = parse_model(model, table.lists, tuple(table.covariates))
     asked = f"pair={pair!r}; expected two different lists of the table"
     pairs = combinations(table.lists, 2) if pair is None else [checked_pair(table, pair, asked)]
@@ -661,6 +662,7 @@ def leave_one_out(estimator: Estimator, table: CaptureTable) -> LeaveOneOut:
     5                    others      7602   47982.0
     """
     check_estimator(estimator)
+    table = table_from(table)
     _check_lists(table, "leaving one out", "leave out")
     variants = []
     for name in table.lists:
@@ -708,6 +710,7 @@ def merge(
     3      c      d       123  126.0
     """
     check_estimator(estimator)
+    table = table_from(table)
     _check_lists(table, "merging two", "merge")
     variants = []
     for each in combinations(table.lists, 2) if pairs is None else pairs:

@@ -16,7 +16,8 @@ from mse._progress import track
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.answer.shown import Result, Section, layout, persons, span
 from mse.comparing import NOT_APPLICABLE, Trial, attempt_on_other, check_estimator, skipped
-from mse.data.datasets import table_from
+from mse.data.datasets import data_from, table_from
+from mse.data.persons import PersonTable
 from mse.errors import ModelError
 from mse.messages import Message
 
@@ -37,7 +38,9 @@ class Target(NamedTuple):
     name: str
     truth: int  # persons on it: the size of the population
     observed: int  # those who are on another list as well; the others are hidden
-    table: CaptureTable | None  # their histories on the other lists; None where they cannot be used
+    table: (
+        CaptureTable | PersonTable | None
+    )  # their histories on the other lists; None where they cannot be used
     why_not: str  # empty where they can
 
 
@@ -240,7 +243,9 @@ def _summed(own: tuple[Validated, ...]) -> dict[str, Any]:
     }
 
 
-def targets(table: CaptureTable, *, min_observed: int = FEWEST_OBSERVED) -> tuple[Target, ...]:
+def targets(
+    table: CaptureTable | PersonTable, *, min_observed: int = FEWEST_OBSERVED
+) -> tuple[Target, ...]:
     """Take each list as a population of known size, seen by the other lists.
 
     Lists on which nobody of the target list stands are left out of its table: they say nothing about it.
@@ -252,6 +257,11 @@ def targets(table: CaptureTable, *, min_observed: int = FEWEST_OBSERVED) -> tupl
     >>> [(t.name, t.truth, t.observed) for t in targets(mse.load_dataset("korea"))]
     [('b', 77, 72), ('c', 71, 66), ('d', 59, 18)]
     """
+    if isinstance(table, PersonTable):
+        return tuple(
+            _of_persons(each, table) for each in targets(table.counted(), min_observed=min_observed)
+        )
+    table = table_from(table)
     if table.n_lists < 3:
         raise ModelError(
             f"The table has {table.n_lists} lists; with one of them as the population fewer than "
@@ -263,6 +273,14 @@ def targets(table: CaptureTable, *, min_observed: int = FEWEST_OBSERVED) -> tupl
             "truth about a list is not known. Validate on the fully known part."
         )
     return tuple(_target(table, axis, min_observed) for axis in range(table.n_lists))
+
+
+def _of_persons(target: Target, table: PersonTable) -> Target:
+    """Put the persons themselves, with their covariates, in the place of their counts."""
+    if target.table is None:
+        return target
+    members = table.members_of(target.name).keep_lists(target.table.lists)
+    return target._replace(table=members.with_info(scope=target.table.info.scope))
 
 
 def _target(table: CaptureTable, axis: int, min_observed: int) -> Target:
@@ -306,7 +324,7 @@ def validate(
 
     Parameters
     ----------
-    table : CaptureTable
+    table : CaptureTable or PersonTable
         At least three lists, all counts and memberships known.
     estimators : Estimator or iterable of Estimator
         Any. A model that names the list loses the terms with it. One that cannot be asked of a list's
@@ -351,7 +369,7 @@ def validate(
     3   HRW    685       379     546.0  under
     """
     check_level(level)
-    table = table_from(table)
+    table = data_from(table)
     chosen = tuple(estimators) if isinstance(estimators, Iterable) else (estimators,)
     for estimator in chosen:
         check_estimator(estimator)

@@ -8,7 +8,7 @@
 ``run METHOD --where-missed FILE`` asks about those worlds alone that FILE does not hold: enough for the
 coverage (not the width) of an interval that holds the interval of FILE, as the headline does.
 
-``--worlds 200`` of each kind, ``--kinds``, ``--real`` for the lists of real tables in place of worlds. An
+``--worlds 200`` of each kind, ``--kinds``, ``--fresh`` for those thought of when all constants stood, ``--real`` for the lists of real tables in place of worlds. An
 answer file is a JSON list of objects with ``world`` (the name of its CSV), ``total``, ``low`` and ``high`` of
 a 95 % interval (null: none, or no upper end) and ``seconds``; `example.R` writes one.
 """
@@ -30,7 +30,7 @@ from benchmarks.truth.alarms import alarmed, table_of_alarms
 from benchmarks.truth.judging import Answered, judge, table_of
 from benchmarks.truth.methods import METHODS, answer
 from benchmarks.truth.real import real_worlds
-from benchmarks.truth.worlds import KINDS, World, draw_world
+from benchmarks.truth.worlds import FRESH, KINDS, World, draw_world
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "truth"
 
@@ -45,7 +45,9 @@ def worlds_of(asked: argparse.Namespace) -> list[World]:
     """Draw the worlds that are asked for."""
     if asked.real:
         return real_worlds()
-    kinds = [kind for kind in KINDS if not asked.kinds or kind.name in asked.kinds]
+    kinds = [*FRESH] if asked.fresh else [*KINDS]
+    if asked.kinds:
+        kinds = [kind for kind in (*KINDS, *FRESH) if kind.name in asked.kinds]
     numbers = range(asked.first, asked.first + asked.worlds)
     tasks = (delayed(draw_world)(kind, number) for kind in kinds for number in numbers)
     return list(Parallel(n_jobs=asked.jobs)(tasks))
@@ -151,6 +153,7 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=200)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--kinds", nargs="*")
+    parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--real", action="store_true")
     parser.add_argument("--where-missed")
     parser.add_argument("--jobs", type=int, default=2)

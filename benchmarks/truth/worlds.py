@@ -328,6 +328,85 @@ def two_scales(rng: np.random.Generator, n: int, lists: Array) -> Population:
     return Population(lists + effects[:, which], independently)
 
 
+def one_large_list(rng: np.random.Generator, n: int, lists: Array) -> Population:
+    """One list far longer than the others, and a person effect, sd 0.8."""
+    logits = lists + rng.normal(0, 0.8, size=(n, 1))
+    logits[:, 0] += 2.0
+    return Population(logits, independently)
+
+
+def heavy_tails(rng: np.random.Generator, n: int, lists: Array) -> Population:
+    """A person effect of t with 3 degrees of freedom, times 0.6."""
+    return Population(lists + 0.6 * rng.standard_t(3, size=(n, 1)), independently)
+
+
+def unequal_slopes(rng: np.random.Generator, n: int, lists: Array) -> Population:
+    """A person effect, sd 1, to which lists respond by 0.2 to 1.8."""
+    person = rng.normal(0, 1, size=n)
+    return Population(
+        lists + np.outer(person, rng.uniform(0.2, 1.8, size=len(lists))), independently
+    )
+
+
+def two_blocks(rng: np.random.Generator, n: int, lists: Array) -> Population:
+    """Two person effects, sd 1; which of them a list responds to is chance."""
+    effects = rng.normal(0, 1, size=(n, 2))
+    return Population(lists + effects[:, rng.integers(0, 2, size=len(lists))], independently)
+
+
+def opposed(rng: np.random.Generator, n: int, lists: Array) -> Population:
+    """A person effect, sd 1, of the other sign on one list."""
+    sign = np.ones(len(lists))
+    sign[0] = -1.0
+    return Population(lists + np.outer(rng.normal(0, 1, size=n), sign), independently)
+
+
+def exponential_intensity(rng: np.random.Generator, n: int, lists: Array) -> Population:
+    """Intensity of contact exponential."""
+    return Population(lists + np.log(rng.exponential(1, size=(n, 1))), independently)
+
+
+def classes_and_referral(rng: np.random.Generator, n: int, lists: Array) -> Population:
+    """Three in ten easier to find by 1.5 on the logit, and a list that sends to another."""
+    sent = np.zeros((len(lists), len(lists)))
+    sent[tuple(rng.choice(len(lists), size=2, replace=False))] = rng.uniform(0.1, 0.4)
+    return Population(lists + 1.5 * (rng.random((n, 1)) < 0.3), referring(sent))
+
+
+def half_unseen(rng: np.random.Generator, n: int, lists: Array) -> Population:
+    """Three to five in ten are harder to find, by 2 to 3.5 on the logit of every list."""
+    hard = rng.random((n, 1)) < rng.uniform(0.3, 0.5)
+    return Population(lists - rng.uniform(2, 3.5) * hard, independently)
+
+
+def few_everywhere(rng: np.random.Generator, n: int, lists: Array) -> Population:
+    """Two to eight of a hundred are easier to find by all lists, by 2.5 to 4 on the logit."""
+    easy = rng.random((n, 1)) < rng.uniform(0.02, 0.08)
+    return Population(lists + rng.uniform(2.5, 4) * easy, independently)
+
+
+def _responding(effect: float) -> Callable[[Array, np.random.Generator], Lists]:
+    """Change the logit of each further list, in an order of chance, for who is on one already."""
+
+    def draw(logits: Array, rng: np.random.Generator) -> Lists:
+        on = np.zeros(logits.shape, dtype=np.bool_)
+        for j in rng.permutation(logits.shape[1]):
+            on[:, j] = rng.random(len(on)) < expit(logits[:, j] + effect * on.any(axis=1))
+        return on
+
+    return draw
+
+
+def contagion(rng: np.random.Generator, n: int, lists: Array) -> Population:
+    """Who is on a list is found by all others more easily, by 0.4 to 1.2 on the logit."""
+    return Population(np.tile(lists, (n, 1)), _responding(rng.uniform(0.4, 1.2)))
+
+
+def wariness(rng: np.random.Generator, n: int, lists: Array) -> Population:
+    """Who is on a list is found by all others less easily, by 0.4 to 1.2 on the logit."""
+    return Population(np.tile(lists, (n, 1)), _responding(-rng.uniform(0.4, 1.2)))
+
+
 #: Nearly everybody is on a list.
 KNOWN_WELL = Scale(registered=(0.60, 0.95))
 #: Few lists of a small population.
@@ -389,13 +468,30 @@ KINDS: tuple[Kind, ...] = (
     Kind("small, Rasch", "150 to 800 members, person effect", rasch, differ=True, scale=SMALL),
 )
 
+#: Kinds that were thought of when all constants stood, some of them to break what holds in those above.
+FRESH: tuple[Kind, ...] = (
+    Kind("one large list", "one list far longer, person effect", one_large_list, differ=True),
+    Kind("heavy tails", "person effect t with 3 degrees of freedom", heavy_tails, differ=True),
+    Kind("unequal slopes", "lists respond by 0.2 to 1.8", unequal_slopes, differ=True),
+    Kind("two blocks", "two person effects, lists at random", two_blocks, differ=True),
+    Kind("opposed", "a person effect of the other sign on one list", opposed, differ=True),
+    Kind("exponential", "intensity exponential", exponential_intensity, differ=True),
+    Kind("classes and referral", "two classes and referral", classes_and_referral, differ=True),
+    Kind("half unseen", "30 to 50 % hard to find by all lists", half_unseen, differ=True),
+    Kind("contagion", "who is on a list is found by others more easily", contagion),
+    Kind("few everywhere", "2 to 8 % found by nearly all lists", few_everywhere, differ=True),
+    Kind("wariness", "who is on a list avoids all others", wariness),
+)
+
 
 # Drawing -----------------------------------------------------------------------------------------
 
 
 def draw_world(kind: Kind, number: int, seed: int = 20261129) -> World:
     """Draw a world; one with too little seen to ask anybody is drawn again."""
-    rng = np.random.default_rng([seed, [each.name for each in KINDS].index(kind.name), number])
+    rng = np.random.default_rng(
+        [seed, [each.name for each in (*KINDS, *FRESH)].index(kind.name), number]
+    )
     while True:
         world = _draw(kind, number, rng)
         overlap = (world.on.sum(axis=1) > 1).any() and world.on.any(axis=0).all()

@@ -814,6 +814,8 @@ class PopulationEstimate(Drawn, Saved):
         >>> p.probability_above(4_400) > 0.99
         True
         """
+        if isinstance(total, bool) or not isinstance(total, int | float | np.number):
+            raise ModelError(f"total={total!r}; expected a number of persons.")
         draws = self.drawn(given)
         return math.nan if draws is None else float(np.mean(draws[~np.isnan(draws)] > total))
 

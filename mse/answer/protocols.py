@@ -149,11 +149,14 @@ def suited(estimator: object, table: Any) -> Any:
         ),
         "persons": (
             "persons with their covariates",
-            "make a table with mse.PersonTable.from_frame(...)",
+            (
+                "read a file of persons with `individual` (--individual), or make a table with "
+                "mse.PersonTable.from_frame(...)"
+            ),
         ),
         "counts": (
             "how often persons were seen in one register",
-            "make a table with mse.CountTable.from_frame(...)",
+            "read a file with `times_seen` (--times-seen), or make a table with mse.CountTable.from_frame(...)",
         ),
     }[wanted]
     raise ModelError(

@@ -44,7 +44,6 @@ from mse.cli.options import (
     SeedOption,
     Source,
     Workers,
-    allowed,
     bundle_for,
     held,
     json_text,
@@ -54,6 +53,7 @@ from mse.cli.options import (
     reason_of,
     released,
     rules_asked,
+    suited_to,
     takes_table,
     write,
 )
@@ -146,7 +146,7 @@ def estimate_command(
         check_level(level)
         rules = rules_asked(disclosure)
         bundle = bundle_for(rules, private)
-        table = read_table(source, reading)
+        table = read_table(source, suited_to([estimator] if estimator else [], reading, source))
         table = held(bundle, rules, operated(table, operating, not_operating))
         population = estimate(
             table,
@@ -159,7 +159,7 @@ def estimate_command(
             replicates=replicates,
             seed=seed if bundle is None else bundle.seed(seed),
             n_jobs=workers,
-            heterogeneity=allowed(heterogeneity),
+            heterogeneity=heterogeneity,
         )
         if seed is not None and bundle is None:
             population = replace(population, provenance={**population.provenance, "seed": seed})
@@ -199,7 +199,7 @@ def compare_command(
         check_level(level)
         rules = rules_asked(disclosure)
         bundle = bundle_for(rules, private)
-        table = read_table(source, reading)
+        table = read_table(source, suited_to(estimator or (), reading, source))
         table = held(bundle, rules, operated(table, operating, not_operating))
         chosen = _estimators(
             table,

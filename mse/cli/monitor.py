@@ -27,7 +27,6 @@ from mse.cli.options import (
     SeedOption,
     Source,
     Workers,
-    allowed,
     bundle_for,
     held,
     names_in,
@@ -203,7 +202,7 @@ def monitor_command(
         period = _period(period, reading)
         axes = [each for each in dict.fromkeys([*named, *further]) if each != period]
         read = understand(source, reading, period=period, covariates=axes)
-        table = operated(table_in(read, source), operating, not_operating, period)
+        table = operated(_of_lists(read, source), operating, not_operating, period)
         rates, within = (each and frame_of(each, command=True) for each in (inhabitants, regions))
         its_seed = seed if bundle is None else bundle.seed(seed)
         _check_dates(as_of, not_in, [*(operating or ()), *(not_operating or ())], rules)
@@ -229,7 +228,7 @@ def monitor_command(
                 n_jobs=workers,
                 criterion=criterion.value,
                 trend=trends if model is None else None,
-                heterogeneity=allowed(heterogeneity),
+                heterogeneity=heterogeneity,
             )
             monitors.append(found)
         found = replace(found, notes=(*found.notes, *_not_named(read.unused)))
@@ -244,6 +243,13 @@ def monitor_command(
             err=True,
         )
         raise typer.Exit(NOT_ESTIMABLE)
+
+
+def _of_lists(read: Reading, source: str) -> CaptureTable:
+    """Take the table of a reading, which has to be one of lists."""
+    from mse.data.datasets import table_from
+
+    return table_from(table_in(read, source))
 
 
 def _check_dates(

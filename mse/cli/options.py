@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import Field, fields
 from enum import StrEnum
@@ -93,7 +93,7 @@ Models: TypeAlias = Annotated[
 Heterogeneity: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="Whether the headline interval allows for people who differ and lists that depend, yes or no; or "
+        help="Whether the headline interval allows for people who differ and lists that depend, yes or none; or "
         "by which assumption, 'HeterogeneousLogLinear(mean=0.6)'. By default it does, unless a method is named "
         "with --estimator.",
     ),
@@ -273,6 +273,20 @@ def understand(source: str, reading: Mapping[str, Any], **settings: Any) -> Read
         if name in kinds and value is not None
     }
     return understood(source, reading.get("options"), said, command=True)
+
+
+def suited_to(
+    estimators: Iterable[str], reading: Mapping[str, Any], source: str
+) -> Mapping[str, Any]:
+    """Keep the persons of a file one by one where an estimator that is named takes them so."""
+    from mse.answer.protocols import takes
+    from mse.data.reading import dataset_names
+    from mse.registry import estimator_of
+
+    named = (estimator_of(text) for text in estimators if text != "all")
+    if source in dataset_names() or not any(takes(each) == "persons" for each in named):
+        return reading
+    return {**reading, "individual": True}
 
 
 def read_table(source: str, reading: Mapping[str, Any], **settings: Any) -> CaptureTable:
@@ -501,8 +515,3 @@ def _show_warning(
         message = withheld_from(text, rules(disclosure))
     if str(message):
         typer.echo(f"mse: {label}: {message}", err=True)
-
-
-def allowed(text: str | None) -> str | bool | None:
-    """Read whether, or by which assumption, people may differ."""
-    return text if text is None else {"yes": True, "no": False}.get(text.lower(), text)

@@ -21,11 +21,11 @@ from mse.cli.options import (
     SeedOption,
     Source,
     Workers,
-    allowed,
     bundle_for,
     held,
     operated,
     plain_errors,
+    suited_to,
     table_in,
     takes_table,
     understand,
@@ -128,7 +128,9 @@ def report_command(
             )
         target, chosen = _target(source, output, form, account or "report")
         said = {"population": about, "period": when, "scope": scope, "source": data_source}
-        table = table_in(understand(source, reading), source, announce=True)
+        table = table_in(
+            understand(source, suited_to(estimator or (), reading, source)), source, announce=True
+        )
         table = held(bundle, shown, operated(table, operating, not_operating))
         table = table.with_info(**{name: text for name, text in said.items() if text is not None})
         found = usual_results(
@@ -138,7 +140,7 @@ def report_command(
             n_jobs=workers,
             announce=_say,
             estimators=estimator or (),
-            heterogeneity=allowed(heterogeneity),
+            heterogeneity=heterogeneity,
         )
         _say("writing the report")
         report = build_report(

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
+from mse.core._threads import one_thread
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -115,6 +117,7 @@ def interactions(n_lists: int, orders: Sequence[int] = ORDERS) -> tuple[FloatArr
     return found.astype(np.float64), np.asarray([len(term) for term in terms], dtype=np.int64)
 
 
+@one_thread
 def posterior(records: Records, columns: Columns, scales: Scales) -> Mixture | None:
     """Find the posterior of the coefficients; None where there is no mode anywhere on the grid."""
     start, found = None, []

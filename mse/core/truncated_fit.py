@@ -17,12 +17,14 @@ are next to nothing, since a climb along such a direction does not end before.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.linalg import qr
 from scipy.optimize import linprog
 
+from mse.core._threads import one_thread
 from mse.core.truncated import (
     INFLATED,
     Climbed,
@@ -112,6 +114,7 @@ def independent(design: FloatArray) -> IntArray:
     return np.asarray(kept, dtype=np.int64)
 
 
+@one_thread
 def fitted(seen: Seen, shape: str, log_a: float | None, start: FloatArray | None = None) -> Ended:
     """Fit a shape of counts by maximum likelihood; say where there is no maximum.
 
@@ -186,7 +189,7 @@ class _Problem:
 
     def _starts(self, face: _Face) -> Iterator[FloatArray]:
         """Without inflation, and, where it is free, with the means of those seen more than once."""
-        flat = self._flat()
+        flat = self._flat
         spreads = (0.0, -3.0, 3.0) if face.log_a is None else (face.log_a,)
         for spread in spreads:
             beta = np.append(flat, [spread, -1.0])
@@ -197,6 +200,7 @@ class _Problem:
                     for w in (0.0, 2.0):
                         yield np.append(zero_one.theta[:-2], [spread, w])
 
+    @cached_property
     def _flat(self) -> FloatArray:
         """Coefficients that give everybody about the mean that the counts have."""
         weights = np.where(self.telling, self.seen.persons, 0.0)
@@ -299,6 +303,7 @@ def _separated(rows: FloatArray, times: IntArray) -> tuple[Limit, Edge] | None:
 # Who is hidden -----------------------------------------------------------------------------------
 
 
+@one_thread
 def hidden_persons(seen: Seen, ended: Ended, shape: str, groups: IntArray, n_groups: int) -> Hidden:
     """Hidden persons by group of rows, with the covariance of the estimates.
 

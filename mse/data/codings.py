@@ -281,3 +281,70 @@ def _by_option(number: str, entries: Entries) -> str:
     if entries.decimal and entries.decimal != ".":
         number = number.replace(entries.decimal, ".")
     return number
+
+
+#: Numbers by the mark before their decimals; the other one may group thousands. What begins with a zero, 0363, is a
+#: code.
+_BY_MARK = {
+    mark: re.compile(
+        rf"[+-]?(?:0|[1-9]\d*|[1-9]\d{{0,2}}(?:[{re.escape(other)}{_ONLY_THOUSANDS}]\d{{3}})+)(?:{re.escape(mark)}\d+)?"
+        r"(?:[eE][+-]?\d+)?"
+    )
+    for mark, other in ((".", ","), (",", "."))
+}
+
+
+def decimal_numbers(texts: Sequence[str], entries: Entries) -> dict[str, float] | str:
+    """Numbers with decimals, for the texts of one column; those that are not known become NaN.
+
+    The mark before decimals is that with which every text is a number. If both would do and say different
+    things, it is the one that goes with the delimiter of the file: a dot where commas part columns, a comma where
+    semicolons do.
+
+    texts: distinct entries of a column
+    Returns Numbers by text; "words" where fewer than half are numbers, "mixed" where some are not, "ambiguous"
+
+    Examples
+    --------
+    >>> decimal_numbers(["17,5", "22", "onbekend"], Entries())
+    {'17,5': 17.5, '22': 22.0, 'onbekend': nan}
+    >>> (
+    ...     decimal_numbers(["1.250", "2.500"], Entries(delimiter=",")),
+    ...     decimal_numbers(["f", "m"], Entries()),
+    ... )
+    ({'1.250': 1.25, '2.500': 2.5}, 'words')
+    >>> decimal_numbers(["1.250", "2.500"], Entries(delimiter=";"))
+    'ambiguous'
+    """
+    known = [text for text in texts if word_of(text) != "" and not entries.is_unknown(text)]
+    marks = [entries.decimal] if entries.decimal else ["." if entries.thousands == "," else ","]
+    if not entries.decimal and not entries.thousands:
+        marks = [*_BY_MARK]
+    readings = {
+        mark: {text: _with_dot(text.strip(), mark) for text in known}
+        for mark in marks
+        if mark in _BY_MARK and all(_BY_MARK[mark].fullmatch(text.strip()) for text in known)
+    }
+    if not known or not readings:
+        numbers = sum(
+            any(each.fullmatch(text.strip()) for each in _BY_MARK.values()) for text in known
+        )
+        return "mixed" if 2 * numbers >= len(known) > 0 else "words"
+    found = {
+        mark: {text: float(number) for text, number in each.items()}
+        for mark, each in readings.items()
+    }
+    chosen, *other = found.values()
+    if other and chosen != other[0]:
+        mark = next((text.strip()[-4] for text in known if chosen[text] != other[0][text]), "")
+        if (entries.delimiter, mark) not in ((",", "."), (";", ",")):
+            return "ambiguous"
+        chosen = found[mark]
+    return chosen | {text: math.nan for text in texts if text not in chosen}
+
+
+def _with_dot(number: str, mark: str) -> str:
+    """Write a number with a dot before its decimals and nothing between thousands."""
+    whole, _, decimals = number.partition(mark)
+    whole = re.sub(rf"[.,{_ONLY_THOUSANDS}]", "", whole)
+    return f"{whole}.{decimals}" if decimals else whole

@@ -29,9 +29,11 @@ from mse.data.codings import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from mse._typing import BoolArray, IntArray, Level
+    from mse._typing import BoolArray, FloatArray, IntArray, Level
 
 IMPOSSIBLE = object()
+#: Whole numbers below are exact as floats.
+EXACT = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,10 @@ def factor(
     problems: receives a problem when a value cannot be a level
     entries: further words for what is not known
     """
+    if pd.api.types.is_float_dtype(column) or pd.api.types.is_integer_dtype(column):
+        numbers = column.to_numpy(dtype=np.float64, na_value=math.nan)
+        if np.abs(numbers[~np.isnan(numbers)]).max(initial=0.0) < EXACT:
+            return _of_numbers(numbers)
     codes, uniques = factorize(column, name, problems)
     declared = isinstance(column.dtype, pd.CategoricalDtype)
     used = np.ones(len(uniques), dtype=bool)
@@ -144,6 +150,14 @@ def factor(
     # One more entry for the code -1, which reads the last one.
     remap = np.array([position.get(level, UNKNOWN) for level in plain] + [UNKNOWN], dtype=np.int64)
     return Factor(remap[codes], tuple(levels))
+
+
+def _of_numbers(numbers: FloatArray) -> Factor:
+    """Code a column of numbers, (R,), all exact as floats; NaN becomes -1."""
+    codes = np.full(numbers.size, UNKNOWN, dtype=np.int64)
+    known = ~np.isnan(numbers)
+    levels, codes[known] = np.unique(numbers[known], return_inverse=True)
+    return Factor(codes, tuple(_whole(levels.tolist())))
 
 
 def factorize(column: pd.Series[Any], name: str, problems: Problems) -> tuple[IntArray, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from mse.errors import ModelError
 
@@ -14,6 +14,9 @@ class WrongTableError(ModelError, AttributeError):
 class NoLists:
     """A table that is no `CaptureTable`: whoever takes it for one is told so, wherever that is noticed."""
 
+    #: Who takes such a table.
+    _meant_for: ClassVar[str]
+
     def __getattr__(self, name: str) -> NoReturn:
         """Refuse what only a `CaptureTable` has; called for what is not there otherwise."""
         from mse.data.table import CaptureTable
@@ -21,7 +24,11 @@ class NoLists:
         kind: Any = type(self)
         if name.startswith("_") or name not in {*dir(CaptureTable), *CaptureTable.__annotations__}:
             raise AttributeError(f"{kind.__name__!r} object has no attribute {name!r}")
-        raise WrongTableError(
-            f"The table is a {kind.__name__}, and a CaptureTable of overlapping lists is expected here. "
-            f"{kind._meant_for}"
+        raise self.refused()
+
+    def refused(self) -> WrongTableError:
+        """Say that a `CaptureTable` is expected."""
+        return WrongTableError(
+            f"The table is a {type(self).__name__}, and a CaptureTable of overlapping lists is expected here. "
+            f"{self._meant_for}"
         )

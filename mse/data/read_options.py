@@ -53,8 +53,11 @@ class ReadOptions:
     times_seen : str
         Column of how often each person was seen in one register: there are no lists then, and `covariates`
         may be numbers.
+    individual : bool
+        Whether persons are kept one by one, with covariates of their own that may be numbers, and not counted:
+        a `mse.PersonTable`, for `mse.HugginsAlho` and `mse.DoublyRobust`. `case` says who came in together.
     categorical : tuple of str
-        Covariates that are categories although they are numbers, with `times_seen`.
+        Covariates that are categories although they are numbers, with `times_seen` or `individual`.
     yes, no, unknown : tuple of str
         Words for on the list, not on it, and not known, besides the usual ones. `yes` may be ">0" or "*".
     blank : "0" or "unknown"
@@ -120,8 +123,14 @@ class ReadOptions:
         "Column of how often each person was seen in one register, in place of lists. --count has the number of "
         "persons then, --register the name of the register.",
     )
+    individual: bool = _option(
+        FLAG,
+        "Keep persons one by one, with covariates of their own that may be numbers: for estimators of persons, "
+        "HugginsAlho and DoublyRobust, which take it by themselves.",
+    )
     categorical: tuple[str, ...] = _option(
-        NAMES, "With --times-seen: covariates that are categories although they are numbers."
+        NAMES,
+        "With --times-seen or --individual: covariates that are categories although they are numbers.",
     )
     yes: tuple[str, ...] = _option(
         NAMES,

@@ -98,14 +98,13 @@ def from_frame(
         _bounds(columns, counts, None, problems, entries)
         problems.check()
     if person is not None:
-        members, factors = _once_each(columns[person], person, members, factors, problems)
-        problems.voice = replace(problems.voice, unit="person", numbered=False)
+        members, factors = once_each(columns[person], person, members, factors, problems)
     nowhere = np.all([member == 0 for member in members], axis=0)
     low, high = _bounds(columns, counts, nowhere, problems, entries)
     cells: list[npt.NDArray[Any]] = [*members, *(column.codes for column in factors.values())]
     group = distinct(cells, [2] * len(names) + [len(column.levels) for column in factors.values()])
     if drop_unlisted:
-        _warn_unlisted(nowhere & (high > 0), problems)
+        warn_unlisted(nowhere & (high > 0), problems)
         low, high = np.where(nowhere, 0, low), np.where(nowhere, 0, high)
     _check_nowhere(nowhere & (high > 0), bool(counts), problems)
     if counts and not summed:
@@ -122,7 +121,8 @@ def from_frame(
     return finish(Observations(names, levels, patterns, low[kept], high[kept]), operating)
 
 
-def _warn_unlisted(left_out: BoolArray, problems: Problems) -> None:
+def warn_unlisted(left_out: BoolArray, problems: Problems) -> None:
+    """Warn of those who are on none of the lists, and are left out."""
     if left_out.any():
         warnings.warn(
             f"Left out, since they are on none of the lists: {problems.voice.place(left_out)}.",
@@ -131,7 +131,7 @@ def _warn_unlisted(left_out: BoolArray, problems: Problems) -> None:
         )
 
 
-def _once_each(
+def once_each(
     column: pd.Series[Any],
     name: str,
     members: list[IntArray],
@@ -147,6 +147,7 @@ def _once_each(
         row[units.of_row[member < 0]] = -1
         row[units.of_row[member == 1]] = 1
         merged.append(row)
+    problems.voice = replace(problems.voice, unit="person", numbered=False)
     return merged, factors_of_units(units, factors)
 
 

@@ -222,7 +222,7 @@ def _sources(
     values = tuple(str(level) for level in found.levels)
     check_spelling(values, name, problems)
     if registers is None:
-        _check_no_identifier(values, len(found.codes), name, "register", problems)
+        check_no_identifier(values, len(found.codes), name, "register", problems)
         return values, found.codes
     lists = as_names(registers, "register", problems)
     strangers = [value for value in values if value not in lists]
@@ -246,7 +246,7 @@ def _sources(
 _IDENTIFIERS = 5, 0.8
 
 
-def _check_no_identifier(
+def check_no_identifier(
     values: Sequence[object], rows: int, name: str, role: str, problems: Problems
 ) -> None:
     """Refuse a column with nearly as many values as rows: it names persons, and its values would be printed."""

@@ -11,9 +11,12 @@ import pandas as pd
 
 from mse._saving import Saved
 from mse.answer.goodness import MISFIT, POOR_FIT, deviance_in_words, how_tested, short_p
+from mse.answer.protocols import Fit
 from mse.comparing import NOT_APPLICABLE
 from mse.data.count_table import CountTable
+from mse.data.datasets import data_from
 from mse.data.histories import in_words
+from mse.data.persons import PersonTable
 from mse.diagnostics.fit import DEFAULT_SEED, goodness_of_fit, influence
 from mse.diagnostics.registers import judged
 from mse.errors import ModelError
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mse._typing import IntArray, Seed
-    from mse.answer.protocols import Fit
     from mse.data.table import CaptureTable
     from mse.sensitivity import LeaveOneOut
 
@@ -118,7 +120,10 @@ class Checks(Saved):
 
 
 def check(
-    table: CaptureTable | CountTable, fit: Fit | None = None, *, seed: Seed = DEFAULT_SEED
+    table: CaptureTable | CountTable | PersonTable,
+    fit: Fit | None = None,
+    *,
+    seed: Seed = DEFAULT_SEED,
 ) -> Checks:
     """Go through the usual worries about a table, and about an estimate from it.
 
@@ -127,8 +132,9 @@ def check(
 
     Parameters
     ----------
-    table : CaptureTable or CountTable
-        Counts of complete histories, or of how often persons were seen in one register.
+    table : CaptureTable, CountTable or PersonTable
+        Counts of complete histories, or of how often persons were seen in one register. Of persons their lists are
+        looked at.
     fit : Fit, optional
         A fit to this table. With it, the estimate is repeated without each list and without single
         persons, selection included, and its model is tested.
@@ -160,12 +166,23 @@ def check(
     small histories True
     persons on one list only False
     """
+    table = data_from(table)
+    if fit is not None and not isinstance(fit, Fit):
+        raise ModelError(f"The fit is {fit!r}: expected what fit() of an estimator gives, or None.")
     if isinstance(table, CountTable):
         if fit is not None and fit.table.fingerprint != table.fingerprint:
             raise ModelError(_OTHER)
         return Checks(
             tuple(CheckResult(Message(n), ok, text) for n, ok, text in judged(table, fit))
         )
+    if isinstance(table, PersonTable):
+        if fit is not None and fit.table.fingerprint != table.fingerprint:
+            raise ModelError(_OTHER)
+        found = checks_beside(table.counted(), None, None, seed=seed).results
+        if fit is None:
+            return Checks(found)
+        own = CheckResult(Message.known("the data determine an estimate"), *_estimable(fit))
+        return Checks((*found, own))
     return checks_beside(table, fit, None, seed=seed)
 
 

@@ -23,6 +23,7 @@ from mse.answer.goodness import SMALL_MEAN, chi_squared_fit, plain_zero, short_p
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.answer.shown import Result, Section, layout, persons, with_table
 from mse.comparing import Trial, attempt
+from mse.data.datasets import table_from
 from mse.data.histories import history_frame
 from mse.errors import ModelError
 from mse.loglinear import LogLinear, LogLinearFit, LogLinearSearchFit
@@ -640,6 +641,7 @@ def overlaps(table: CaptureTable, *, level: float = DEFAULT_LEVEL) -> Overlaps:
     2      c      d    12     29.50        0.19
     """
     check_level(level)
+    table = table_from(table)
     complete_counts(table)
     plain = table.collapse(*table.covariates) if table.covariates else table
     counts = plain.counts.astype(np.float64)

@@ -151,9 +151,9 @@ class DoublyRobust:
     formula : str or pair of str, optional
         What the learners see of the covariates; all of them by default, ``"severity + age"``. A pair is for the
         first and the second list.
-    learner : str, scikit-learn classifier, or a pair of these
+    learner : str, scikit-learn classifier, a pair of these, or None
         What learns the chance of being on one list among the persons on the other: ``"logistic"``, the
-        default; ``"boosting"``, scikit-learn's HistGradientBoostingClassifier; or an object with ``fit`` and
+        default, also for None; ``"boosting"``, scikit-learn's HistGradientBoostingClassifier; or an object with ``fit`` and
         ``predict_proba``. A pair is for the first and the second list.
     pair : pair of str, optional
         The two lists that are taken as independent given the covariates; by default, of more than two, the
@@ -227,6 +227,8 @@ class DoublyRobust:
     )
 
     def __post_init__(self) -> None:
+        if self.learner is None:
+            object.__setattr__(self, "learner", "logistic")
         for name in ("formula", "learner", "pair"):
             if isinstance(value := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(value))

@@ -135,7 +135,7 @@ class LogLinear(Sparing):
         Covariates that enter by orthogonal polynomials up to this degree instead of by their levels,
         ``{"year": 2}``, in every term that they are part of. Levels that are numbers lie where they
         say, evenly or not; others are evenly spaced.
-    heterogeneity : {"chao", "poisson", "darroch", "gamma"}, optional
+    heterogeneity : {"none", "chao", "poisson", "darroch", "gamma"}, optional
         How persons differ in their chances of being on lists, beside what the model says about pairs of
         lists: the columns of M_th, see `ClosedPopulation`. With the names of covariates behind it,
         ``"darroch*sex"``, its strength is another at each of their levels, and the interactions of every
@@ -184,6 +184,8 @@ class LogLinear(Sparing):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trend", frozen_trend(self.trend))
+        if self.heterogeneity == "none":
+            object.__setattr__(self, "heterogeneity", None)
         read_heterogeneity(self.heterogeneity, nonnegative=self.nonnegative)
         if self.interval not in _INTERVAL_KINDS:
             raise ModelError(

@@ -693,8 +693,10 @@ class LogLinearSearch(Sparing):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trend", frozen_trend(self.trend))
-        if not isinstance(self.heterogeneity, str | None):
-            object.__setattr__(self, "heterogeneity", tuple(self.heterogeneity))
+        asked = self.heterogeneity
+        if not isinstance(asked, str | None):
+            asked = tuple(None if each == "none" else each for each in asked)
+        object.__setattr__(self, "heterogeneity", None if asked == "none" else asked)
         if any(self.forms) and self.criterion == "pvalue":
             raise ModelError(
                 f"heterogeneity={self.heterogeneity!r} goes with a criterion: expected 'bic', 'aic' or 'aicc'."

@@ -92,7 +92,7 @@ def joint_draws(
     population: PopulationEstimate,
     estimator: Estimator,
     table: CaptureTable,
-    heterogeneity: HeterogeneousLogLinear | str | bool,
+    heterogeneity: HeterogeneousLogLinear | None,
 ) -> JointDraws:
     """Take the draws of all strata together from a bootstrap, allowing for people who differ.
 

@@ -19,6 +19,7 @@ from mse.comparing import default_estimator
 from mse.data.checks import near
 from mse.data.datasets import table_from
 from mse.errors import ModelError
+from mse.estimating import assumed
 from mse.messages import Message
 from mse.monitoring.draws import (
     Figure,
@@ -312,7 +313,7 @@ def monitor(
     choice = _choice(tables[0], period, place, estimator, criterion, trend, seed)
     chosen, told = choice.estimator, () if nowcast is None else nowcast.warnings
     usual = estimator in (None, "joint") and not isinstance(chosen, PooledLogLinear)
-    allowed = usual if heterogeneity is None else heterogeneity
+    allowed = assumed(usual if heterogeneity is None else heterogeneity)
     # Of one table all replicates are drawn, of several a part from each.
     size = max(math.ceil(replicates / len(tables)), TOO_FEW if len(tables) > 1 else 0)
     run = partial(
@@ -349,13 +350,13 @@ def monitor(
 def _drawn(
     table: CaptureTable,
     chosen: Estimator,
-    allowed: HeterogeneousLogLinear | str | bool,
+    allowed: HeterogeneousLogLinear | None,
     run: Callable[..., PopulationEstimate],
 ) -> JointDraws:
     """Draw the totals of all strata of a table together: anew, or from the posterior of a pooled model."""
     if not isinstance(chosen, PooledLogLinear):
         return joint_draws(run(chosen, table), chosen, table, allowed)
-    if allowed is not False:
+    if allowed is not None:
         raise ModelError(
             "PooledLogLinear has no intervals that allow for people who differ within a place: leave out "
             "`heterogeneity`, or take estimator='joint'."

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mse.bayes.heterogeneity import HeterogeneousLogLinear
 from mse.bounding import what_if
 from mse.comparing import compare, default_estimator, usual_estimators
 from mse.data.count_table import CountTable
+from mse.data.persons import PersonTable
+from mse.data.table import CaptureTable
 from mse.diagnostics import check, overlaps
 from mse.diagnostics.checks import checks_beside
 from mse.diagnostics.fit import DEFAULT_SEED
 from mse.errors import MSEError
-from mse.estimating import estimate
+from mse.estimating import assumed, estimate
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
-from mse.registry import estimator_of
 from mse.sensitivity import LeaveOneOut, highest_order, leave_one_out, model_range
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from mse._typing import Seed
     from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Estimator, Fit
+    from mse.bayes.heterogeneity import HeterogeneousLogLinear
     from mse.bounding import WhatIf
-    from mse.data.table import CaptureTable
     from mse.diagnostics import CheckResult
 
 __all__ = ["usual_results"]
@@ -40,7 +40,7 @@ MOST_CELLS = 4096
 
 
 def usual_results(
-    table: CaptureTable,
+    table: CaptureTable | PersonTable,
     *,
     replicates: int = 1000,
     seed: Seed = None,
@@ -62,15 +62,19 @@ def usual_results(
     >>> found[0].observed
     123
     """
+    whole: Any = table
+    if isinstance(table, PersonTable):
+        # The answer allows for differences that nobody recorded; estimators of persons stand beside it.
+        table = table.counted()
     # Whether they suit the table is found out before the long work.
-    asked = compare(table, estimators).fits if estimators else ()
+    asked = compare(whole, estimators).fits if estimators else ()
     announce("estimating, with the choice of the model repeated in every replicate")
     options = {"replicates": replicates, "seed": seed, "n_jobs": n_jobs, "progress": progress}
     # Totals of lists say nothing about dependence: independence is all that can be asked.
     asked_of: dict[str, Any] = options if table.margins is None else {"model": "main"}
     population = estimate(table, heterogeneity=heterogeneity, **asked_of)
     announce("other methods")
-    fits = list(_compared(table))
+    fits = list(_compared(whole))
     fits += [fit for fit in asked if fit.estimator not in [each.estimator for each in fits]]
     chosen = _chosen(population, fits)
     if isinstance(table, CountTable):
@@ -87,9 +91,9 @@ def usual_results(
     return [population, *fits, *checks, *varied, *_overlaps(table)]
 
 
-def _compared(table: CaptureTable) -> Iterator[Fit]:
+def _compared(table: Any) -> Iterator[Fit]:
     """Fit the usual estimators, those that can be asked of such a table."""
-    if table.margins is not None:
+    if isinstance(table, CaptureTable) and table.margins is not None:
         return
     for estimator in usual_estimators(table):
         try:
@@ -129,16 +133,14 @@ def _sensitivity(table: CaptureTable, chosen: Fit | None) -> Iterator[Any]:
 
 
 def _what_if(
-    table: CaptureTable, chosen: Fit | None, population: PopulationEstimate, assumed: object
+    table: CaptureTable, chosen: Fit | None, population: PopulationEstimate, heterogeneity: object
 ) -> Iterator[WhatIf]:
     """Move what the estimate assumes, on tables small enough."""
     if table.margins is not None or table.n_cells > MOST_CELLS:
         return
     fit = default_estimator(table).fit(table) if chosen is None else chosen
     if isinstance(fit, LogLinearFit | LogLinearSearchFit) and fit.status in ("ok", "boundary"):
-        made: Any = estimator_of(assumed) if isinstance(assumed, str) else assumed
-        own = made if isinstance(made, HeterogeneousLogLinear) else None
-        yield what_if(fit, population, own)
+        yield what_if(fit, population, assumed(heterogeneity))
 
 
 def _overlaps(table: CaptureTable) -> Iterator[Any]:

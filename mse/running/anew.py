@@ -31,6 +31,7 @@ from mse.running.folder import (
     write_private,
 )
 from mse.running.making import (
+    categories_of,
     figures_of,
     is_monitored,
     leaving,
@@ -262,7 +263,7 @@ def _record(
 ) -> dict[str, Any]:
     """Note what was run, of what, and by what."""
     table = inputs.table
-    levels = {name: list(levels) for name, levels in table.covariates.items()}
+    levels = {name: list(levels) for name, levels in categories_of(table).items()}
     provenance = result["provenance"]
     return {
         "schema": SCHEMA,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mse.answer.intervals import STORED_LEVELS
 from mse.answer.shown import csv_text
 from mse.comparing import compare
+from mse.data.persons import PersonTable
 from mse.errors import ModelError
 from mse.monitoring import Monitor, monitor
 from mse.reporting.building import build_report, shielded
@@ -22,6 +23,7 @@ from mse.running.folder import RESULT
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mse._typing import Level
     from mse.answer.protocols import Estimator
     from mse.data.table import CaptureTable
     from mse.reporting.context import Evidence
@@ -128,11 +130,19 @@ def _scopes(asked: Configuration, table: CaptureTable, period: str) -> dict[Any,
     return dict(zip(firsts, asked.scope.breaks.values(), strict=True))
 
 
+def categories_of(table: Any) -> Mapping[str, tuple[Level, ...]]:
+    """Levels of the covariates of a table that are categories."""
+    known: Mapping[str, tuple[Level, ...]] = (
+        table.levels if isinstance(table, PersonTable) else table.covariates
+    )
+    return known
+
+
 def levels_of(table: CaptureTable, axis: str, names: list[Any], key: str) -> list[Any]:
     """Find levels of a covariate that are written as text or as numbers."""
     from mse.data.checks import listed
 
-    levels = {str(each): each for each in table.covariates.get(axis, ())}
+    levels = {str(each): each for each in categories_of(table).get(axis, ())}
     unknown = [each for each in names if str(each) not in levels]
     if unknown:
         raise ModelError(

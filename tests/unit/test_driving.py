@@ -12,6 +12,7 @@ import mse
 import mse.reporting
 from mse.answer.intervals import order_quantile
 from mse.errors import ModelError
+from mse.reporting import build_report
 
 MODEL = mse.LogLinear("police*year*sex + care*year*sex")
 
@@ -178,9 +179,7 @@ def test_the_picture_has_a_row_for_each_and_marks_at_the_changes() -> None:
 
 @pytest.mark.parametrize(("language", "said"), [("en", "By size"), ("nl", "Door omvang")])
 def test_a_report_tells_drivers_in_both_languages(language: str, said: str) -> None:
-    report = mse.reporting.build_report(
-        [monitor(), table(), found()], language=language, figures=False
-    )
+    report = build_report([monitor(), table(), found()], language=language, figures=False)
     section = next(each for each in report.sections if each.id == "drivers")
     shown = next(each for each in section.blocks if hasattr(each, "columns"))
     assert shown.columns[2].heading.startswith(said)
@@ -189,9 +188,7 @@ def test_a_report_tells_drivers_in_both_languages(language: str, said: str) -> N
 
 
 def test_under_rules_a_report_leaves_drivers_out() -> None:
-    report = mse.reporting.build_report(
-        [monitor(), table(), found()], disclosure="cbs", figures=False
-    )
+    report = build_report([monitor(), table(), found()], disclosure="cbs", figures=False)
     section = next(each for each in report.sections if each.id == "drivers")
     assert len(section.blocks) == 1
     assert not hasattr(section.blocks[0], "rows")

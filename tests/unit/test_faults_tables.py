@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from scipy.special import gammaln
 import mse
 from mse import CaptureTable
 from mse.data.operating import operating_lists
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Row = tuple[tuple[Any, ...], int]
 
@@ -313,3 +316,40 @@ def test_a_search_of_which_no_model_converges_has_a_status() -> None:
     assert p.status in ("not_estimable", "not_converged")
     assert p.reason
     assert mse.LogLinearSearch().fit(table).models["total"].isna().all()
+
+
+def _estimated() -> mse.PopulationEstimate:
+    return mse.LogLinear("main").fit(mse.load_dataset("korea")).population
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (mse.bounds, "expected a CaptureTable"),
+        (lambda p: mse.tipping_points(p, 400), "expected a CaptureTable"),
+        (mse.sensitivity.odds_ratio, "expected a CaptureTable"),
+        (lambda p: mse.sensitivity.merge(mse.LogLinear("main"), p), "expected a CaptureTable"),
+        (
+            lambda p: mse.sensitivity.leave_one_out(mse.LogLinear("main"), p),
+            "expected a CaptureTable",
+        ),
+        (mse.diagnostics.overlaps, "expected a CaptureTable"),
+        (mse.diagnostics.check, "expected a CaptureTable"),
+        (lambda p: mse.diagnostics.check("korea", p), "what fit"),
+        (lambda p: mse.drivers(p, "korea", 1, 2), "what mse.monitor gives"),
+        (lambda p: mse.pool([p.strata, "korea"]), "expected estimates or fits"),
+        (lambda p: p.probability_above("400"), "a number of persons"),
+        (lambda _: mse.bounds(mse.load_dataset("irregular_migrants")), "is a CountTable"),
+    ],
+)
+def test_what_is_of_another_kind_is_named(call: Callable[[Any], object], match: str) -> None:
+    with pytest.raises(mse.MSEError, match=match):
+        call(_estimated())
+
+
+def test_a_dataset_may_be_named_wherever_a_table_is_taken() -> None:
+    table = mse.load_dataset("korea")
+    assert mse.bounds("korea").to_frame().equals(mse.bounds(table).to_frame())
+    assert [each.passed for each in mse.diagnostics.check("korea")] == [
+        each.passed for each in mse.diagnostics.check(table)
+    ]

@@ -202,3 +202,16 @@ def test_the_default_answer_is_an_estimator() -> None:
     wide, narrow = rows.iloc[:3], rows.iloc[3:]
     assert (wide["low"].to_numpy() <= narrow["low"].to_numpy()).all()
     assert (wide["high"].to_numpy() >= narrow["high"].to_numpy()).all()
+
+
+def test_none_by_name_takes_people_for_alike() -> None:
+    table = mse.load_dataset("korea")
+    plain = mse.estimate(table, model="main", heterogeneity=False)
+    for named in ("none", "None", "no"):
+        assert mse.estimate(table, model="main", heterogeneity=named).to_dict() == plain.to_dict()
+    assert mse.LogLinear("main", heterogeneity="none") == mse.LogLinear("main")
+    search = mse.LogLinearSearch(heterogeneity=("none", "darroch"))
+    assert search == mse.LogLinearSearch(heterogeneity=(None, "darroch"))
+    assert mse.LogLinearSearch(heterogeneity="none") == mse.LogLinearSearch()
+    with pytest.raises(mse.ModelError, match="'none'"):
+        mse.estimate(table, model="main", heterogeneity=0.5)

@@ -447,3 +447,7 @@ def test_estimators_of_persons_say_what_they_take() -> None:
         one = load("persons").keep_lists(["care"])
         with pytest.raises(mse.ModelError, match="two or more"):
             estimator.fit(one)
+
+
+def test_no_learner_is_the_usual_one() -> None:
+    assert mse.DoublyRobust(learner=None) == mse.DoublyRobust()

@@ -16,6 +16,7 @@ from mse.bayes.base import at_one_quantile
 from mse.data.placing import PlacedRecords
 from mse.monitoring.places import _among_first, _rank
 from mse.plots.maps import place_map
+from mse.reporting import build_report
 from tests.json_schemas import validator
 
 LISTS = {"police": 0.3, "care": 0.2, "other": 0.15}
@@ -351,7 +352,7 @@ def test_under_rules_places_leave_as_groups_and_ranks_do_not(table, monitor, pla
         "place=" in str(each) for each in safe.warnings if "Nobody is registered" in str(each)
     )
     for language in ("en", "nl"):
-        mse.reporting.build_report(monitor, language=language, disclosure="cbs")
+        build_report(monitor, language=language, disclosure="cbs")
 
 
 # Persons in several places -----------------------------------------------------------------------

@@ -180,7 +180,7 @@ def test_what_is_no_estimate_is_refused_in_words() -> None:
     with pytest.raises(mse.ModelError, match="There are 1 estimates"):
         mse.pool(fit)
     for wrong in (["a", "b"], [fit.table, fit.table], [fit, None]):
-        with pytest.raises(mse.ModelError, match="nothing to pool"):
+        with pytest.raises(mse.ModelError, match="something to pool of type"):
             mse.pool(wrong)
 
 

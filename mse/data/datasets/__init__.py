@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from mse.data.count_table import CountTable
+from mse.data.kinds import NoLists
 from mse.data.persons import PersonTable
 from mse.data.table import CaptureTable
 from mse.errors import InvalidTableError
@@ -70,7 +71,7 @@ def table_from(given: object) -> CaptureTable:
     """Take a table, or the dataset of that name; other data have to be read first.
 
     given: what was passed where a table is expected
-    Raises InvalidTableError: for other data, saying how they are read
+    Raises InvalidTableError: for other data, saying how they are read; WrongTableError for tables of another kind
     """
     if isinstance(given, CaptureTable):
         return given
@@ -78,12 +79,8 @@ def table_from(given: object) -> CaptureTable:
         given = load_dataset(given)
         if isinstance(given, CaptureTable):
             return given
-    if isinstance(given, CountTable):
-        msg = (
-            "The data are a CountTable, how often persons were seen in one register: expected a CaptureTable of "
-            "several lists. mse.SingleRegister, mse.compare and mse.bootstrap take them."
-        )
-        raise InvalidTableError(msg)
+    if isinstance(given, NoLists):
+        raise given.refused()
     kind = f"{type(given).__module__.partition('.')[0]}.{type(given).__qualname__}"
     what = "a text" if isinstance(given, str) else f"of type {kind.removeprefix('builtins.')}"
     msg = (

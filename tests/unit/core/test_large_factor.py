@@ -24,9 +24,12 @@ def eliminated(monkeypatch) -> None:
 
 
 def drawn(rng: np.random.Generator, levels: int, mean: float) -> mse.CaptureTable:
-    size = rng.gamma(1.0, mean, size=levels)
-    counts = rng.poisson(size * rng.uniform(0.2, 1.0, size=(2, 2, 2, 2, 1)))
-    counts[0, 0, 0, 0] = 0
+    counts = np.zeros((2, 2, 2, 2, levels), dtype=np.int64)
+    # A list that nobody is on is refused.
+    while not all(counts.take(1, axis).any() for axis in range(4)):
+        size = rng.gamma(1.0, mean, size=levels)
+        counts = rng.poisson(size * rng.uniform(0.2, 1.0, size=(2, 2, 2, 2, 1)))
+        counts[0, 0, 0, 0] = 0
     places = [f"p{i:03d}" for i in range(levels)]
     return mse.CaptureTable.from_array(counts, ["a", "b", "c", "d"], {"place": places})
 

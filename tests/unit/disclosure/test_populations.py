@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import mse
+from mse.comparing import Comparison
 from mse.disclosure import (
     ProtectedPopulation,
     Rules,
@@ -238,7 +239,7 @@ def test_estimates_read_from_json(estimate: mse.PopulationEstimate) -> None:
 def test_comparisons(table: mse.CaptureTable) -> None:
     comparison = mse.compare(table, [mse.LogLinear(MODEL), mse.LogLinear(MODEL, "lognormal")])
     safe = protect_comparison(comparison, CBS)
-    assert isinstance(safe, mse.comparing.Comparison)
+    assert isinstance(safe, Comparison)
     assert all(isinstance(each, ProtectedPopulation) for each in safe.populations)
     frame = safe.to_frame()
     assert {"deviance", "aic", "bic", "n_parameters"}.isdisjoint(frame)
