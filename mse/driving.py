@@ -248,6 +248,8 @@ def drivers(
     missing = [each for each in (first, last) if each not in report.levels]
     if missing:
         raise ModelError(f"The monitor has no {report.period} {missing[0]!r}.")
+    if first == last:
+        raise ModelError(f"first and last are both {first!r}: expected two periods.")
     early = [str(each) for each in (first, last) if each in report.preliminary]
     if early:
         raise ModelError(
@@ -272,9 +274,9 @@ def _names(report: Monitor, by: str | Sequence[str] | None) -> tuple[str, ...]:
             f"The monitor has no draws: expected one with {TOO_FEW} replicates or more, not protected."
         )
     known = [name for name in report.joint.strata.names if name != report.period]
-    if not names or not set(names) <= set(known):
+    if not names or not set(names) <= set(known) or len(set(names)) < len(names):
         raise ModelError(
-            f"by={by!r}: expected groups of the monitor's table, of {', '.join(known)}."
+            f"by={by!r}: expected groups of the monitor's table, each once, of {', '.join(known)}."
         )
     return names
 
@@ -285,6 +287,7 @@ def _by_register(report: Monitor, table: CaptureTable) -> FloatArray:
     further = [name for name in table.covariates if name not in strata.levels]
     table = table.collapse(*further) if further else table
     same = {name: tuple(each) for name, each in table.covariates.items()} == dict(strata.levels)
+    same = same and table.lists == report.population.lists
     if not table.is_complete or not same or not np.array_equal(_observed(table), strata.observed):
         raise ModelError(
             "The table is not the one of the monitor, or not all of it is known: expected the complete "

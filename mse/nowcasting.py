@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import exp, nan, sqrt
@@ -11,20 +12,22 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from mse._settings import check_seed, check_whole
 from mse._typing import FrozenDict
+from mse.answer.intervals import check_level
 from mse.answer.shown import Result, in_words
 from mse.core import late_reports
 from mse.core._threads import one_thread
-from mse.data import readers
 from mse.data.checks import Problems, listed, near
 from mse.data.columns import read_columns
-from mse.data.reading import Reading, dates
+from mse.data.reading import Reading, dates, day_of
+from mse.data.registrations import Coded, coded_records, counted
 from mse.data.table import CaptureTable
 from mse.errors import InvalidTableError, ModelError
 from mse.messages import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from mse._typing import BoolArray, FloatArray, IntArray, Level, Seed
     from mse.answer.shown import Section
@@ -136,6 +139,7 @@ def foreseen(drawn: FloatArray, level: float) -> tuple[float, float, float]:
     >>> [round(each) for each in foreseen(np.array([90.0, 100.0, 111.0]), 0.95)]
     [100, 59, 168]
     """
+    check_level(level)
     with np.errstate(divide="ignore"):
         logs, m = np.log(drawn), len(drawn)
     if not np.isfinite(logs).all():
@@ -243,11 +247,10 @@ def nowcast(
     >>> found.preliminary
     (2015,)
     """
+    check_seed(seed)
     rng = np.random.default_rng(seed)
-    if imputations < 2 or settled < 1:
-        raise ModelError(
-            f"imputations={imputations!r} and settled={settled!r}: expected two tables or more, and a month or more."
-        )
+    check_whole("imputations", imputations, 2)
+    check_whole("settled", settled, 1)
     if isinstance(registrations, Reading):
         registrations, roles = _of_reading(registrations)
         person, register, period, date, received, covariates, lists = roles
@@ -258,7 +261,7 @@ def nowcast(
         lists = sorted(map(str, rows[register].unique()))
     absent = _absent(not_in or {}, rows, register, period)
     rows = rows[~_left_out(rows, absent, register, period)]
-    coded = readers.coded_records(
+    coded = coded_records(
         rows,
         person,
         register,
@@ -344,10 +347,10 @@ def _dated_rows(
 def _known(rows: pd.DataFrame, as_of: Any) -> tuple[pd.DataFrame, pd.Timestamp]:
     """Keep what came in until a date."""
     received = rows.attrs["received"]
-    try:
-        when = None if as_of is None else pd.Timestamp(as_of).tz_localize(None).normalize()
-    except (ValueError, TypeError):
-        raise ModelError(f"as_of={as_of!r}: expected a date such as '2016-01-31'.") from None
+    when = None if as_of is None else day_of(as_of)
+    if as_of is not None and when is None:
+        raise ModelError(f"as_of={as_of!r}: expected a date such as '2016-01-31', the year first.")
+    when = None if when is None else when.normalize()
     if received is None:
         if when is None:
             raise ModelError(
@@ -369,6 +372,8 @@ def _absent(
 ) -> dict[str, tuple[Level, ...]]:
     """Read which lists are not in yet, of which periods."""
     names, levels = rows[register].astype(str).unique().tolist(), rows[period].unique().tolist()
+    if not isinstance(not_in, Mapping):
+        raise ModelError(f"not_in={not_in!r}: expected lists and their periods, {{'care': 2015}}.")
     found: dict[str, tuple[Level, ...]] = {}
     for name, given in not_in.items():
         if name not in names:
@@ -383,6 +388,13 @@ def _absent(
                 raise ModelError(
                     f"`not_in` names the {period} {each!r} for {name}: there are {listed(levels, 12)}."
                 )
+    for each in levels:
+        here = rows.loc[rows[period] == each, register].astype(str)
+        if found and here.isin([name for name, gone in found.items() if each in gone]).all():
+            raise ModelError(
+                f"`not_in` leaves nothing of the {period} {each!r}: expected a list at least that is in. Leave the "
+                "registrations of that period out."
+            )
     return found
 
 
@@ -437,7 +449,7 @@ class _Units(NamedTuple):
     delay: FloatArray  # (U, K) months until they were in; NaN where they are not
 
 
-def _units(coded: readers.Coded, rows: pd.DataFrame) -> _Units:
+def _units(coded: Coded, rows: pd.DataFrame) -> _Units:
     """Date the persons: the first date is that of the event, and the first receipt of each list counts."""
     k, size = len(coded.lists), len(coded.columns[0])
     member = np.stack(coded.columns[:k], axis=1).astype(np.bool_)
@@ -487,7 +499,7 @@ class _Work:
     @classmethod
     def of(
         cls,
-        coded: readers.Coded,
+        coded: Coded,
         rows: pd.DataFrame,
         when: pd.Timestamp,
         period: str,
@@ -515,7 +527,7 @@ class _Work:
                 "parameters, too many for memory: name fewer covariates, or leave out earlier periods."
             )
         gone = np.array([[each in absent.get(name, ()) for each in levels] for name in coded.lists])
-        table = CaptureTable._of(readers.counted(coded))
+        table = CaptureTable._of(counted(coded))
         columns = late_reports.two_way_columns(len(coded.lists), len(levels), sizes)
         return cls(table, units, spans, float(day), gone, settled, is_late, columns)
 

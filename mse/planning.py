@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
+from mse._settings import check_seed, check_whole
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.answer.protocols import Refittable, Refitter, TableRefitter
 from mse.answer.shown import Result, Section, layout, persons, share, span
+from mse.comparing import check_estimator
 from mse.core.existence import FINITE, INFINITE
 from mse.data.table import CaptureTable
 from mse.errors import ModelError
@@ -296,13 +298,16 @@ def plan(
     from joblib import Parallel, delayed
 
     check_level(level)
-    if tables < REPEATED:
-        raise ModelError(f"tables={tables!r}: expected a whole number, {REPEATED} or more.")
+    check_whole("tables", tables, REPEATED)
+    check_seed(seed)
     check_share(missed, "share of missed links", 0.9)
     check_positive(reach, "factor by which lists reach more")
+    if reach <= 1:
+        raise ModelError(f"reach={reach!r}: expected more than 1, 1.5 for instance.")
     planned = _design_of(design, N, dependence, heterogeneity, missed)
     chosen = LogLinearSearch(strategy="stepwise") if estimator is None else estimator
     chosen = estimator_of(chosen) if isinstance(chosen, str) else chosen
+    check_estimator(chosen)
     added = float(np.median(planned.reached)) if more is None else more
     check_share(added, "share on one more list", MOST_REACHED)
     check_positive(added, "share on one more list")
@@ -414,17 +419,20 @@ def _outlook(
     deviations = _deviations(refitter, counts[again], totals[again], near, rng)
     # What determines nothing is drawn again by a bootstrap, and does not count.
     bounded = ~np.isinf(deviations).any(axis=1) & (np.isfinite(deviations).sum(axis=1) > 1)
+    if known.any():
+        look = replace(look, unbounded=float((1 - bounded.mean()) * known.mean()))
+    # Of a few persons all that is drawn anew may be the same table.
     spreads = np.nanstd(deviations[bounded], axis=1, ddof=1)
-    if not (bounded.any() and (spreads > 0).all()):
-        return replace(look, unbounded=float(known.mean())) if known.any() else look
+    apart, spreads = deviations[bounded][spreads > 0], spreads[spreads > 0]
+    if not len(spreads):
+        return look
     tails = (1 - level) / 2, (1 + level) / 2
-    shape = np.nanquantile(deviations[bounded] / spreads[:, None], tails)
+    shape = np.nanquantile(apart / spreads[:, None], tails)
     found, registered = totals[known], counts[known].sum(axis=1)
     low, high = found * np.exp(shape[:, None] * np.median(spreads))
     low = np.maximum(low, registered)
     return replace(
         look,
-        unbounded=float((1 - bounded.mean()) * known.mean()),
         width=float(np.median(np.log(high / low))),
         total=float(np.median(found)),
         low=float(np.median(low)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,9 +19,9 @@ from mse.errors import ModelError
 from mse.messages import Message, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from mse._typing import FloatArray, IntArray, Limit, Status
+    from mse._typing import BoolArray, FloatArray, IntArray, Limit, Status
     from mse.answer.protocols import Fit
 
 RUBIN = "Rubin, D. B. (1987). Multiple Imputation for Nonresponse in Surveys. Wiley, New York."
@@ -79,9 +80,10 @@ def pool(estimates: Iterable[PopulationEstimate | Fit]) -> PopulationEstimate:
     >>> round(p.total), [round(end) for end in p.interval()]
     (209, [161, 301])
     """
+    given: Any = estimates
     found: list[Any] = [
         each if isinstance(each, PopulationEstimate) else getattr(each, "population", each)
-        for each in estimates
+        for each in (given if isinstance(given, Iterable) else [given])
     ]
     wrong = {type(each).__name__ for each in found if not isinstance(each, PopulationEstimate)}
     if wrong:
@@ -178,7 +180,7 @@ def _pooled(
         )
     draws = _draws(alike, base, parts) if not sum(lost.values()) else None
     hidden = max(base + parts.hidden - observed, 0.0)
-    strata = _strata(alike, observed, hidden)
+    strata = _strata(alike, observed, hidden, _lost_strata(found))
     wide = [each.allowing for each in known]
     allowing = None if any(each is None for each in wide) else pool_of(wide, found)
     return replace(
@@ -273,8 +275,25 @@ def _none(found: Sequence[PopulationEstimate]) -> PopulationEstimate:
 # Strata and draws --------------------------------------------------------------------------------
 
 
-def _strata(known: Sequence[PopulationEstimate], observed: int, total: float) -> Strata | None:
-    """Combine strata, scaled to so many hidden in total; their covariance is that of the hidden numbers, in persons."""
+def _lost_strata(found: Sequence[PopulationEstimate]) -> BoolArray:
+    """Find the strata, (S,), that have no estimate in some replicate; all of one that says nothing of strata."""
+    known = [
+        True
+        if (s := each.alike.strata) is None
+        else [one not in ("ok", "boundary") for one in s.status]
+        for each in found
+        if each.status not in ("ok", "boundary")
+    ]
+    return np.asarray(np.any(np.broadcast_arrays(False, *known), axis=0))
+
+
+def _strata(
+    known: Sequence[PopulationEstimate], observed: int, total: float, lost: BoolArray
+) -> Strata | None:
+    """Combine strata, scaled to so many hidden in total; their covariance is that of the hidden numbers, in persons.
+
+    lost: strata without an estimate in a replicate beside these, (S,), or of all; they have no interval
+    """
     each = [one.strata for one in known]
     first = each[0]
     if first is None:
@@ -292,10 +311,15 @@ def _strata(known: Sequence[PopulationEstimate], observed: int, total: float) ->
     if len(matrices) == len(each):
         m = len(each)
         apart = np.atleast_2d(np.cov(hidden.T)) if m > 1 else 0.0
+        some = np.broadcast_to(lost, middle.shape)
         covariance = np.mean(matrices, axis=0) + (1 + 1 / m) * apart
-    lost = ~np.isfinite(middle)
-    statuses: tuple[Status, ...] = tuple("not_estimable" if gone else "ok" for gone in lost)
-    limits: tuple[Limit, ...] = tuple("indeterminate" if gone else "finite" for gone in lost)
+        covariance = np.where(some[:, None] | some, np.nan, covariance)
+    gone = ~np.isfinite(middle)
+    statuses: tuple[Status, ...] = tuple(
+        "not_estimable" if each else "boundary" if part else "ok"
+        for each, part in np.broadcast(gone, lost)
+    )
+    limits: tuple[Limit, ...] = tuple("indeterminate" if each else "finite" for each in gone)
     return Strata(first.levels, seen, middle * scale, statuses, limits, covariance)
 
 

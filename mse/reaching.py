@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
+import re
 from dataclasses import dataclass
 from itertools import product
 from numbers import Integral, Real
@@ -16,7 +18,9 @@ from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.answer.shown import Result, Section, filled, layout, registered, share
 from mse.data.checks import Problems, as_names
 from mse.data.columns import factor, read_columns
-from mse.data.reading import dates
+from mse.data.doubts import folded
+from mse.data.reading import dates, day_of
+from mse.data.registrations import persons_of
 from mse.errors import InvalidTableError, ModelError
 from mse.messages import MARK
 
@@ -37,6 +41,10 @@ MOST_GROUPS = 1000
 SCHEMA = "mse.reach/1"
 #: Seconds in a day.
 DAY = 86400.0
+#: Share of the group who may be in the register in another spelling: by chance, identifiers are alike.
+_ALIKE = 0.01
+#: A time as text: days, or weeks.
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([dDwW])?")
 #: Names of columns of results.
 _RESULTS = ("stage", "days", "share", "low", "high", "observed", "followed", "persons", "reached")
 #: Words for what the shares are of.
@@ -118,17 +126,18 @@ def shares_reached(
 def share_of(
     reached: float, persons: float, missed: Missed, level: float, slack: tuple[float, float]
 ) -> _Share:
-    """Share of so many persons who were all followed, when the number reached is known up to a slack.
+    """Share of persons who were all followed, when both numbers are known up to a slack.
 
-    slack: by how many persons fewer, and more, may have been reached
+    slack: by how many persons fewer, and more, either may be
     """
-    z = float(ndtri((1 + level) / 2))
-    points = [
-        min(max(each / persons, 0.0), 1.0)
-        for each in (reached - slack[0], reached, reached + slack[1])
+    z, (fewer, more) = float(ndtri((1 + level) / 2)), slack
+    ends = [
+        wilson(min(max(inside, 0.0) / size, 1.0), size, z)
+        for size in (max(persons - fewer, 1.0), persons + more)
+        for inside in (reached - fewer, reached + more)
     ]
-    low, high = wilson(points[0], persons, z)[0], wilson(points[2], persons, z)[1]
-    return _linked(_Share(points[1], low, high), _kept(missed, z))
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    return _linked(_Share(min(reached / persons, 1.0), low, high), _kept(missed, z))
 
 
 def _kept(missed: Missed, z: float) -> _Share:
@@ -324,7 +333,7 @@ def _or_none(value: float) -> float | None:
 def reach(
     group: Any,
     register: Any,
-    within: str | float = "180D",
+    within: str | float | dt.timedelta = "180D",
     *,
     by: Sequence[str] = (),
     stages: Sequence[str] = (),
@@ -346,8 +355,8 @@ def reach(
         A row for each person of the group, with the columns `person`, `start` and those of `by`.
     register : data frame
         A row for each registration, with the columns `person`, `date` and, with stages, `stage`.
-    within : str or float, default "180D"
-        Time within which somebody counts as reached, ``"26W"``, or days.
+    within : str, float or timedelta, default "180D"
+        Time within which somebody counts as reached: days, or text in days or weeks, ``"26W"``.
     by : sequence of str
         Columns of the group by which shares are given.
     stages : sequence of str
@@ -417,19 +426,21 @@ def reach(
 # Options and columns -----------------------------------------------------------------------------
 
 
-def _days(within: str | float) -> float:
-    """Take a time as days."""
-    try:
-        days = (
-            float(within)
-            if not isinstance(within, str)
-            else pd.Timedelta(within) / pd.Timedelta("1D")
-        )
-    except (ValueError, TypeError):
-        days = math.nan
+def _days(within: Any) -> float:
+    """Take a time as days: text of days or weeks, a number, or a difference of dates."""
+    days = math.nan
+    if isinstance(within, str):
+        if found := _TIME.fullmatch(within.strip()):
+            days = float(found[1]) * (7 if found[2] and found[2] in "wW" else 1)
+    elif isinstance(within, dt.timedelta | np.timedelta64):
+        days = pd.Timedelta(within) / pd.Timedelta("1D")
+    elif isinstance(within, Real) and not isinstance(within, bool):
+        days = float(within)
     if not (math.isfinite(days) and days > 0):
-        raise ModelError(f"within={within!r}; expected a time such as '180D' or '26W', or days.")
-    return float(days)
+        raise ModelError(
+            f"within={within!r}; expected a time in days or weeks, such as 180, '180D' or '26W': months differ."
+        )
+    return days
 
 
 def _check_options(since: str, earlier: str) -> None:
@@ -470,10 +481,15 @@ def _check_names(
             problems.add(f"Column {name!r} tells persons apart, and groups are of several.")
 
 
-def _column_of(frame: Any, names: Sequence[str], problems: Problems) -> dict[str, pd.Series[Any]]:
-    """Take columns, none of whose values may be missing."""
+def _column_of(
+    frame: Any, names: Sequence[str], problems: Problems, person: str = ""
+) -> dict[str, pd.Series[Any]]:
+    """Take columns, none of whose values may be missing, one of them perhaps of persons."""
     columns = read_columns(frame, names, problems)
     for name, column in columns.items():
+        if name == person:
+            persons_of(column, name, problems)
+            continue
         missing = int(column.isna().sum())
         if missing:
             problems.add(
@@ -498,7 +514,7 @@ def _members(
 ) -> pd.DataFrame:
     """Read the group: ``person``, ``start``, and a category for each of ``by``."""
     person, start = columns
-    held = _column_of(group, (person, start, *by), problems)
+    held = _column_of(group, (person, start, *by), problems, person)
     if problems or len(held) < len({person, start, *by}):
         return pd.DataFrame()
     twice = int(held[person].duplicated().sum())
@@ -520,7 +536,7 @@ def _registered(
     """Read the registrations: ``person``, ``date``, and the number of the ``stage``."""
     person, date, stage = columns
     wanted = (person, date, *([stage] if stages else []))
-    held = _column_of(register, wanted, problems)
+    held = _column_of(register, wanted, problems, person)
     if problems or len(held) < len(set(wanted)):
         return pd.DataFrame({"date": np.zeros(0)})
     number = np.zeros(len(held[person]), dtype=np.int64)
@@ -544,6 +560,13 @@ def _check_persons(members: pd.DataFrame, found: pd.DataFrame, person: str) -> N
             f"Column {person!r} holds {text[0]} in the group and {text[1]} in the register, so that nobody would be "
             "found: write persons in the same way in both."
         )
+    group, register = members["person"], found["person"]
+    alike = folded(group).isin({*folded(register)}) & ~group.isin(register)
+    if alike.sum() >= max(_ALIKE * len(group), 1):
+        raise InvalidTableError(
+            f"Of {len(group):,} persons {int(alike.sum()):,} are in the register but for spaces, upper and lower case, "
+            f"or .0 behind a number in column {person!r}: write persons in the same way in both."
+        )
     levels = [members[name].cat.categories for name in members if str(name).startswith("by")]
     cells = math.prod(map(len, levels))
     if cells > max(len(members), MOST_GROUPS):
@@ -560,16 +583,7 @@ def _until(group: Any, until: Any, last: float, members: pd.DataFrame) -> FloatA
         found = _dated(_column_of(group, [until], problems)[until], until, problems)
         problems.check()
     else:
-        try:
-            day = (
-                last
-                if until is None
-                else (pd.Timestamp(until).tz_localize(None) - pd.Timestamp(0)).total_seconds() / DAY
-            )
-        except (ValueError, TypeError):
-            raise ModelError(
-                f"until={until!r}; expected a date such as '2020-12-31', or a column of the group."
-            ) from None
+        day = last if until is None else _day(until)
         found = np.full(len(members), day)
     if np.isnan(found).any():
         raise InvalidTableError(
@@ -582,6 +596,16 @@ def _until(group: Any, until: Any, last: float, members: pd.DataFrame) -> FloatA
             "known: leave them out, or give `until`."
         )
     return found
+
+
+def _day(until: Any) -> float:
+    """Read one date as days since 1970."""
+    found = day_of(until)
+    if found is None:
+        raise ModelError(
+            f"until={until!r}; expected a date such as '2020-12-31', the year first, or a column of the group."
+        )
+    return (found - pd.Timestamp(0)).total_seconds() / DAY
 
 
 def read_names(frame: Any) -> Sequence[str]:

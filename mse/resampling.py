@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mse._progress import track
+from mse._settings import check_seed, check_whole, is_whole
 from mse.answer.intervals import (
     DEFAULT_LEVEL,
     TOO_FEW,
@@ -436,7 +437,7 @@ def _checkpoint(
     candidates: int | None,
 ) -> _Checkpoint:
     """Open a checkpoint of a bootstrap."""
-    if not (seed is None or _is_whole(seed)):
+    if not (seed is None or is_whole(seed)):
         raise ModelError(
             f"checkpoint={str(folder)!r} needs a seed with which the replicates can be had again, and "
             f"seed is {seed!r}: expected a whole number, or none."
@@ -541,17 +542,13 @@ def _refitter(
 
 
 def _check_seed_and_workers(seed: Seed, n_jobs: int | None) -> None:
-    if _is_whole(seed) and seed < 0:  # type: ignore[operator]
-        raise ModelError(f"seed={seed!r}; expected a whole number of 0 or more, or none.")
+    check_seed(seed)
     if n_jobs == 0:
         raise ModelError("n_jobs=0; expected a number of workers, or -1 for every core.")
 
 
 def _check_options(replicates: int, resampling: str, interval: str, candidates: int | None) -> None:
-    if not _is_whole(replicates) or replicates < 1:
-        raise ModelError(
-            f"replicates={replicates!r}; expected a whole number of 1 or more, 1000 for instance."
-        )
+    check_whole("replicates", replicates, 1)
     if resampling not in RESAMPLING:
         known = "'population', 'multinomial' or 'parametric'"
         raise ModelError(f"resampling={resampling!r} is not known; expected {known}.")
@@ -559,12 +556,8 @@ def _check_options(replicates: int, resampling: str, interval: str, candidates: 
         raise ModelError(
             f"interval={interval!r} is not known; expected 'bca', 'percentile' or 'basic'."
         )
-    if candidates is not None and (not _is_whole(candidates) or candidates < 1):
-        raise ModelError(f"candidates={candidates!r}; expected a whole number of 1 or more.")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if candidates is not None:
+        check_whole("candidates", candidates, 1)
 
 
 def _notes(found: _Replicates, asked: int, counted: dict[str, int]) -> Iterator[str]:

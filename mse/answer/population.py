@@ -1131,17 +1131,6 @@ def publications(estimates: Iterable[PopulationEstimate]) -> tuple[str, ...]:
     return tuple(sorted({*chain(*found)}))
 
 
-_KINDS = {
-    "profile": "profile likelihood",
-    "lognormal": "log-normal",
-    "percentile": "bootstrap, percentile",
-    "basic": "bootstrap, basic",
-    "bca": "bootstrap, BCa",
-    "averaged": "averaged over models",
-    "credible": "posterior",
-}
-
-
 def kind_of(estimate: PopulationEstimate) -> str:
     """Name the kind of interval and what it takes for granted; empty where there is none."""
     kind = catalogue_of(SOURCE).kind(estimate.interval_kind)

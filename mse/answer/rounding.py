@@ -57,7 +57,7 @@ class Grid:
     Parameters
     ----------
     step : float, default 0
-        The coarsest: persons, or shares.
+        The coarsest: persons, or shares; infinite where the interval has no end.
     unit : float, default 1
         The finest.
     least, most : float
@@ -87,16 +87,21 @@ class Grid:
         most: float = math.inf,
         unit: float = 1.0,
     ) -> Self:
-        """Take the step from the width of an interval; of one without an end, from what is below it."""
+        """Take the step from the width of an interval; of one without an end, from how far a figure is above the least."""
         if math.isnan(low) or math.isnan(high) or not math.isfinite(low):
             return cls()
-        width = high - low if math.isfinite(high) else low - (least if least > -math.inf else 0.0)
+        step = step_of(high - low, unit) if math.isfinite(high) else math.inf
         # Nothing is written below what it may not pass, unless the figures themselves are.
-        return cls(step_of(width, unit), unit, min(least, low), most)
+        return cls(step, unit, min(least, low), most)
 
     def step_at(self, value: float) -> float:
         """Choose the step of one figure."""
-        return min(self.step, step_of(abs(value), self.unit)) if self.step else 0.0
+        if not self.step:
+            return 0.0
+        step = self.step
+        if math.isinf(step):
+            step = step_of(value - max(self.least, 0.0), self.unit)
+        return min(step, step_of(abs(value), self.unit))
 
     def ends(self, low: float, high: float) -> tuple[float, float]:
         """Round both ends outward."""

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.polynomial import legendre
 
 from mse._progress import track
+from mse._settings import check_whole
 from mse.answer.intervals import check_level
 from mse.answer.method import Method
 from mse.answer.protocols import check_lists_alone
@@ -724,10 +725,8 @@ class DecomposableGraphs:
                 f"The hidden number is bounded to {self.hidden_from!r} to {self.hidden_max!r}; expected "
                 f"whole numbers with 0 <= hidden_from <= hidden_max < {FARTHEST:,}."
             )
-        for name, fewest in (("draws", FEWEST_DRAWS), ("chains", 1)):
-            value = getattr(self, name)
-            if value != int(value) or value < fewest:
-                raise ModelError(f"{name}={value!r}: expected a whole number, {fewest} or more.")
+        for name, fewest in (("draws", FEWEST_DRAWS), ("chains", 1), ("seed", 0)):
+            check_whole(name, getattr(self, name), fewest)
 
     def fit(self, table: CaptureTable) -> DecomposableGraphsFit:
         """Average over the graphs of a table's lists.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
+from mse._settings import check_positive, check_whole
 from mse.answer.intervals import GIVEN_PRIOR
 from mse.answer.method import Method
 from mse.bayes.base import BayesianFit, Chains, CredibleInterval, Undetermined
@@ -129,16 +130,15 @@ class HeterogeneousLogLinear:
         if not np.isfinite(self.mean):
             raise ModelError(f"mean={self.mean!r}: expected a number.")
         for name in ("sd", "triples"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ModelError(f"{name}={getattr(self, name)!r}: expected a positive number.")
+            check_positive(name, getattr(self, name))
         ends = tuple(map(float, self.dependence))
         if len(ends) != 2 or not 0 < ends[0] <= ends[1] < np.inf:
             raise ModelError(
                 f"dependence={self.dependence!r}: expected two positive numbers, the smaller first."
             )
         object.__setattr__(self, "dependence", ends)
-        if self.draws != int(self.draws) or self.draws < 100:
-            raise ModelError(f"draws={self.draws!r}: expected a whole number, 100 or more.")
+        check_whole("draws", self.draws, 100)
+        check_whole("seed", self.seed, 0)
 
     def fit(self, table: CaptureTable) -> HeterogeneousLogLinearFit:
         """Find the posterior for a table.

@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, log_expit
 
 from mse._progress import track
+from mse._settings import check_whole
 from mse.answer.method import Method
 from mse.bayes.base import BayesianFit, Chains, Undetermined, announce, diagnose, without_observed
 from mse.core.latent_classes.chain import FIRST_STEP, Draws, draw_atlas, no_atlas, run, scatter
@@ -449,10 +450,8 @@ class LatentClasses:
 
     def __post_init__(self) -> None:
         fewest = {"classes": 1, "draws": FEWEST_DRAWS, "thin": 1, "chains": 1}
-        for name, least in {**fewest, "warmup": FEWEST_SWEEPS}.items():
-            value = getattr(self, name)
-            if value != int(value) or value < least:
-                raise ModelError(f"{name}={value!r}: expected a whole number, {least} or more.")
+        for name, least in {**fewest, "warmup": FEWEST_SWEEPS, "seed": 0}.items():
+            check_whole(name, getattr(self, name), least)
         for name, smallest in (("alpha", 0.0), ("capture", SMALLEST_SHAPE)):
             given = getattr(self, name)
             values = tuple(given) if isinstance(given, Iterable) else (given,)

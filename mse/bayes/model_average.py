@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mse._settings import check_positive, check_whole
 from mse.answer.method import Method
 from mse.answer.population import joint_limit
 from mse.bayes.base import BayesianFit, Chains, Undetermined, announce, without_observed
@@ -367,13 +368,17 @@ class BayesianLogLinear:
         _check_choice("prior", self.prior, ("unit-information", "sabanes-bove-held"))
         _check_choice("strategy", self.strategy, ("auto", "enumerate", "reversible-jump"))
         for name in ("variance", "shape", "rate"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ModelError(f"{name}={getattr(self, name)!r}: expected a positive number.")
-        least = {"max_order": 1, "draws": FEWEST_DRAWS, "chains": 1, "warmup": 0, "thin": 1}
+            check_positive(name, getattr(self, name))
+        least = {
+            "max_order": 1,
+            "draws": FEWEST_DRAWS,
+            "chains": 1,
+            "warmup": 0,
+            "thin": 1,
+            "seed": 0,
+        }
         for name, fewest in least.items():
-            value = getattr(self, name)
-            if value != int(value) or value < fewest:
-                raise ModelError(f"{name}={value!r}: expected a whole number, {fewest} or more.")
+            check_whole(name, getattr(self, name), fewest)
 
     def fit(self, table: CaptureTable) -> BayesianLogLinearFit:
         """Draw models, coefficients and hidden persons from their posterior.

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
-from math import inf
+from math import inf, nan
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from mse._settings import check_positive, check_whole
 from mse.answer.method import Method
 from mse.answer.shown import Result, Section, layout, persons, share, span
 from mse.bayes.base import (
@@ -311,25 +312,24 @@ class PooledLogLinear:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", (float(self.rate[0]), float(self.rate[1])))
         if self.sampler not in SAMPLERS:
             raise ModelError(
                 f"sampler={self.sampler!r} is not known; expected 'interwoven', 'nutpie' or 'pymc'."
             )
-        mean, sd = self.rate
+        try:
+            mean, sd = map(float, self.rate)
+        except (TypeError, ValueError):
+            mean, sd = nan, nan
         if not (abs(mean) < inf and 0 < sd < inf):
             raise ModelError(
                 f"rate={self.rate!r}: expected a mean and a positive standard deviation."
             )
+        object.__setattr__(self, "rate", (mean, sd))
         for name in ("dependence", "variation", "dependence_variation", "size_variation"):
-            if not 0 < getattr(self, name) < inf:
-                raise ModelError(f"{name}={getattr(self, name)!r}: expected a positive number.")
-        if not 0 < self.target_accept < 1:
-            raise ModelError(f"target_accept={self.target_accept!r}: expected it between 0 and 1.")
-        for name, fewest in FEWEST.items():
-            value = getattr(self, name)
-            if value != int(value) or value < fewest:
-                raise ModelError(f"{name}={value!r}: expected a whole number, {fewest} or more.")
+            check_positive(name, getattr(self, name))
+        check_positive("target_accept", self.target_accept, 1)
+        for name, fewest in {**FEWEST, "seed": 0}.items():
+            check_whole(name, getattr(self, name), fewest)
 
     def fit(self, table: CaptureTable) -> PooledLogLinearFit:
         """Sample the posterior given a table.

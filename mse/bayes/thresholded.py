@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mse._settings import check_positive, check_whole
 from mse.answer.intervals import GIVEN_MODEL
 from mse.answer.method import Method
 from mse.bayes.base import (
@@ -240,12 +241,9 @@ class ThresholdedLogLinear:
         if not self.threshold >= 0:
             raise ModelError(f"threshold={self.threshold!r}: expected a number, 0 or more.")
         for name in ("interaction_sd", "field_variance"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ModelError(f"{name}={getattr(self, name)!r}: expected a positive number.")
-        for name, fewest in (("draws", FEWEST_DRAWS), ("chains", 1)):
-            value = getattr(self, name)
-            if value != int(value) or value < fewest:
-                raise ModelError(f"{name}={value!r}: expected a whole number, {fewest} or more.")
+            check_positive(name, getattr(self, name))
+        for name, fewest in (("draws", FEWEST_DRAWS), ("chains", 1), ("seed", 0)):
+            check_whole(name, getattr(self, name), fewest)
 
     def fit(self, table: CaptureTable) -> ThresholdedLogLinearFit:
         """Sample the model with all effects, and then that of the retained ones.

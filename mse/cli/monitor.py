@@ -292,6 +292,7 @@ def _as_it_stood(
     """Complete the registrations of each date, the last one last; without dates the table is all there is."""
     import pandas as pd
 
+    from mse.data.reading import day_of
     from mse.nowcasting import nowcast
 
     if not as_of:
@@ -303,7 +304,7 @@ def _as_it_stood(
         name, _, when = (part.strip() for part in each.partition("="))
         absent.setdefault(name, []).extend(levels.get(one, one) for one in names_in(when))
     # In the order of time, however they are written; what is no date is refused where it is read.
-    dates = sorted(dict.fromkeys(as_of), key=lambda each: pd.to_datetime(each, errors="coerce"))
+    dates = sorted(dict.fromkeys(as_of), key=lambda each: day_of(each) or pd.Timestamp.min)
     for date in dates:
         yield nowcast(read, date, not_in=absent if date == dates[-1] else None, seed=seed)
 

@@ -141,7 +141,7 @@ def reach_command(
         found = reach(
             frame_of(group, command=True),
             frame_of(register, command=True),
-            _days_or_time(within),
+            within,
             by=names_in(by),
             stages=names_in(stages),
             since=since,
@@ -176,14 +176,6 @@ def _check_files(
             f"{'--plot' if plot is not None else '--curve'} shows shares by time, and each step of a curve is a "
             "person: under rules of disclosure only the shares at the end leave. Leave out one of the two options."
         )
-
-
-def _days_or_time(text: str) -> str | float:
-    """Read days, or leave a time such as 26W as it is."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _missed(text: str) -> Missed:

@@ -46,7 +46,9 @@ def logistic_fit(columns: FloatArray, yes: BoolArray) -> Logistic:
     >>> logistic_fit(columns, np.array([True, False, True, True])).chances(columns[:1]).round(6)
     array([0.75])
     """
-    scale = np.maximum(np.abs(columns).max(axis=0, initial=0), np.finfo(float).tiny)
+    largest = np.abs(columns).max(axis=0, initial=0)
+    # Of a column of zeros nothing is learned: its coefficient is 0.
+    scale = np.where(largest > 0, largest, 1.0)
     scaled, values = columns / scale, np.zeros(columns.shape[1])
     for _ in range(STEPS):
         p = Logistic(values, scaled).chances(scaled)

@@ -278,3 +278,16 @@ def check_unknown(
     for name in find_unknown(names, options):
         some = f"there are {listed(options, 10)}" if options else "there are none"
         problems.add(f"There is no {what} {name!r}: {some}.{near(name, options)}")
+
+
+def check_nobody(lists: Sequence[str], somebody: Sequence[bool], problems: Problems) -> None:
+    """Note the lists that hold nobody."""
+    empty = [name for name, some in zip(lists, somebody, strict=True) if not some]
+    if empty and len(empty) == len(lists):
+        problems.add("The table holds no persons: every count is 0. Expected at least one person.")
+        return
+    for name in empty:
+        problems.add(
+            f"Nobody is on list {name!r}: expected at least one person, as an empty list tells nothing "
+            "about the others. Leave it out, or mark it unknown where it did not exist."
+        )

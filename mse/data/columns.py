@@ -75,7 +75,8 @@ def read_columns(frame: Any, names: Sequence[str], problems: Problems) -> dict[s
     if not known:
         return {}
     chosen = wrapped.select(known)
-    columns = chosen.to_pandas()
+    # One by one: of a whole Arrow table pandas makes its index again, and these columns are gone.
+    columns = {name: chosen[name].to_pandas().rename(name) for name in known}
     # Only pandas categories and Enum types declare an order; polars and arrow number their
     # categories as they happen to appear.
     keep = isinstance(frame, pd.DataFrame)

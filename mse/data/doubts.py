@@ -95,13 +95,18 @@ def of_persons(column: pd.Series[Any], name: str, most: int, voice: Voice) -> It
             f"Column {name!r} has an entry that looks like one for nobody (such as 0 or 999), in {int(placed.iloc[0]):,} "
             f"rows: these would be taken for one person. Leave the {voice.unit}s out, or give each an identifier of its own."
         )
-    folded = counts.index.str.casefold().str.replace(WHOLE, r"\1", regex=True)
-    same = int(folded.duplicated(keep=False).sum())
+    same = int(folded(counts.index.to_series()).duplicated(keep=False).sum())
     if same >= _CASES and same >= _CASE_SHARE * len(counts):
         yield (
             f"Column {name!r} has {same:,} identifiers that are those of others but for upper and lower case, or for .0 behind "
             "them, and would be taken for different persons: write each in one way, or if they differ, number the persons."
         )
+
+
+def folded(persons: pd.Series[Any]) -> pd.Series[Any]:
+    """Write identifiers without what files add to them: spaces, upper case, and .0 behind whole numbers."""
+    texts = persons.astype(str).str.strip().str.casefold()
+    return texts.str.replace(rf"^{WHOLE.pattern}$", r"\1", regex=True)
 
 
 def of_shares(columns: Mapping[str, Sequence[Any]], voice: Voice) -> Iterator[str]:

@@ -40,6 +40,8 @@ def design_matrix(
     >>> design_matrix(pd.DataFrame({"age": [20.0, 30.0]}), "age")[1]
     ('Intercept', 'age')
     """
+    if not isinstance(formula, str):
+        raise ModelError(f"formula={formula!r}; expected text such as 'severity + age'.")
     if formula.strip() == "1":
         return np.ones((len(frame), 1)), ("Intercept",)
     formulaic = _package()

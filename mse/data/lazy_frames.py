@@ -9,7 +9,7 @@ import pandas as pd
 
 from mse.data.checks import MAX_LISTS, Problems, Voice
 from mse.data.codings import UNKNOWN_WORDS, Entries
-from mse.data.readers import check_exchanged, check_spelling, warn_disagreement
+from mse.data.registrations import check_exchanged, check_spelling, warn_disagreement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,7 +18,8 @@ from mse.data.codings import PLAIN
 from mse.data.columns import Factor, factor, list_columns, read_columns
 from mse.data.kinds import NoLists
 from mse.data.patterns import TableInfo
-from mse.data.readers import check_no_identifier, coded_records, once_each, warn_unlisted
+from mse.data.readers import once_each, warn_unlisted
+from mse.data.registrations import check_no_identifier, coded_records
 from mse.data.table import CaptureTable
 
 if TYPE_CHECKING:

@@ -254,7 +254,7 @@ def _understood(sheet: Sheet, options: ReadOptions) -> Reading:
         except InvalidTableError as error:
             questions = error.problems
     if isinstance(table, CaptureTable) and chosen.shape == "cells":
-        questions = tuple(doubts.of_sums(table))
+        questions = tuple(doubts.of_sums(_with_unused(sheet, chosen, finder, table)))
         table = None if questions else table
     held = () if table is None else tuple(_held(table))
     unsaid = not (options.lists or options.register or options.person)
@@ -386,6 +386,19 @@ def _table(sheet: Sheet, options: ReadOptions, finder: Finder) -> CaptureTable:
             voice=sheet.voice,
         )
     return _labeled(CaptureTable._of(seen), SYNTHETIC in finder.names)
+
+
+def _with_unused(
+    sheet: Sheet, options: ReadOptions, finder: Finder, table: CaptureTable
+) -> CaptureTable:
+    """Make the table by the columns too that are summed over: totals among their levels would count twice."""
+    if not (finder.unused and options.count):
+        return table
+    try:
+        further = (*(options.covariates or ()), *finder.unused)
+        return _table(sheet, replace(options, covariates=further), finder)
+    except InvalidTableError:
+        return table
 
 
 def _one_by_one(sheet: Sheet, options: ReadOptions, finder: Finder) -> PersonTable:
@@ -602,6 +615,15 @@ def dates(column: pd.Series[Any], name: str) -> pd.Series[Any]:
     what = "may be day-month or month-day" if fits else "are not all dates"
     msg = f"The entries of column {name!r} {what}: write dates as 2016-03-31."
     raise InvalidTableError(msg)
+
+
+def day_of(value: Any) -> pd.Timestamp | None:
+    """One date, read as a column of dates is; None where it is none, or day and month may be exchanged."""
+    try:
+        found = dates(pd.Series([value]), "").iloc[0]
+    except InvalidTableError:
+        return None
+    return None if pd.isna(found) else pd.Timestamp(found)
 
 
 def frame_of(source: Any, *, command: bool = False) -> pd.DataFrame:

@@ -67,9 +67,12 @@ def answer_of_persons(
     lost: strata (S,) without an estimate where the total has none; all of them by default
     """
     known = status in ("ok", "boundary")
-    total, variance = float(hidden.sum()), max(float(covariance.sum()), 0.0)
+    total, variance = float(hidden.sum()), float(covariance.sum())
     given = further.pop("given", "given the model")
-    uncertainty = LognormalInterval(total, math.sqrt(variance), table.n_observed, given)
+    uncertainty = None
+    # Of so few persons that the variance comes out at nothing, nothing is known of it.
+    if known and variance > 0:
+        uncertainty = LognormalInterval(total, math.sqrt(variance), table.n_observed, given)
     strata = None
     if table.levels:
         gone = np.full(len(hidden), not known) if known or lost is None else lost
@@ -84,7 +87,7 @@ def answer_of_persons(
         )
     return answer(
         *(estimator, table, total, status, limit, reason),  # type: ignore[arg-type]
-        uncertainty=uncertainty if known else None,
+        uncertainty=uncertainty,
         strata=strata,
         **further,
     )

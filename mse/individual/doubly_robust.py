@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from mse._settings import check_positive, check_seed, check_whole
 from mse.answer.intervals import DEFAULT_LEVEL, lognormal_interval
 from mse.answer.method import Method
 from mse.answer.protocols import suited
@@ -34,6 +35,8 @@ GIVEN_INDEPENDENCE = Message("given.independent")
 MANY_AT_FLOOR = 0.05
 #: Persons alike in a cell, at least: of fewer no two are on a list each.
 FEWEST_ALIKE = 10
+#: Persons to learn from, at least, and two of either kind: of fewer all have the share of them as their chance.
+FEWEST_LEARNED = 20
 #: Standard errors by which the correction of second order may move the total before it is said.
 MOST_MOVED = 1.0
 #: Odds ratios of dependence that are shown.
@@ -90,13 +93,13 @@ class DoublyRobustFit(PersonsAnswered):
     _found: _Pair
 
     def dependence(
-        self, odds_ratios: Iterable[float] = ODDS_RATIOS, level: float = DEFAULT_LEVEL
+        self, odds_ratios: float | Iterable[float] = ODDS_RATIOS, level: float = DEFAULT_LEVEL
     ) -> pd.DataFrame:
         """Find the total if the two lists depended on each other among persons alike.
 
         Parameters
         ----------
-        odds_ratios : iterable of float
+        odds_ratios : float or iterable of float
             Odds ratio of being on the one and on the other list given the covariates, the same for all; 1 is
             independence, more is referral. Two lists cannot show it.
         level : float, default 0.95
@@ -118,11 +121,9 @@ class DoublyRobustFit(PersonsAnswered):
         Of persons alike on neither of the two lists there are omega P(1 only) P(2 only) / P(both): the persons
         on neither of them grow in proportion to the odds ratio omega.
         """
-        asked = [float(each) for each in odds_ratios]
-        if not all(math.isfinite(each) and each > 0 for each in asked):
-            raise ModelError(
-                f"odds_ratios={asked!r}; expected positive numbers, 1 for independence."
-            )
+        asked = [odds_ratios] if isinstance(odds_ratios, int | float | str) else [*odds_ratios]
+        for each in asked:
+            check_positive("odds_ratios", each)
         on = self.table.on[:, [self.table.lists.index(name) for name in self.pair]].any(axis=1)
         rows = [self._with(each, np.asarray(on, dtype=np.float64), level) for each in asked]
         return pd.DataFrame(rows, columns=["odds_ratio", "total", "low", "high"])
@@ -231,19 +232,11 @@ class DoublyRobust:
         for name in ("formula", "learner", "pair"):
             if isinstance(value := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(value))
-        if int(self.folds) != self.folds or self.folds < 1:
-            raise ModelError(
-                f"folds={self.folds!r}; expected a whole number of 1 or more, 5 for instance."
-            )
-        if not 0 < self.floor < 1:
-            raise ModelError(
-                f"floor={self.floor!r}; expected a number between 0 and 1, 0.01 for instance."
-            )
-        if int(self.alike) != self.alike or self.alike < 0 or 0 < self.alike < FEWEST_ALIKE:
-            raise ModelError(
-                f"alike={self.alike!r}; expected a whole number of persons, {FEWEST_ALIKE} or more, 50 for instance, or 0 "
-                "to take learners at their word."
-            )
+        check_whole("folds", self.folds, 1)
+        check_positive("floor", self.floor, 1)
+        check_seed(self.seed)
+        if self.alike != 0 or isinstance(self.alike, bool):
+            check_whole("alike", self.alike, FEWEST_ALIKE, ", or 0 to take learners at their word")
         _two("formula", self.formula)
         for each in _two("learner", self.learner):
             _check_learner(each)
@@ -319,7 +312,9 @@ def _check_learner(learner: Any) -> None:
     if (
         learner in ("logistic", "boosting")
         if isinstance(learner, str)
-        else (hasattr(learner, "fit") and hasattr(learner, "predict_proba"))
+        else not isinstance(learner, type)
+        and hasattr(learner, "fit")
+        and hasattr(learner, "predict_proba")
     ):
         return
     raise ModelError(
@@ -358,8 +353,8 @@ def _learned(
     learner: Any, columns: FloatArray, yes: BoolArray, others: FloatArray, seed: int
 ) -> FloatArray:
     """Chances of yes at other rows (M,), learned by another learner from (R, Q)."""
-    if yes.all() or not yes.any():
-        return np.full(len(others), float(yes.any()))
+    if len(yes) < FEWEST_LEARNED or min(yes.sum(), (~yes).sum()) < 2:
+        return np.full(len(others), yes.mean() if len(yes) else 0.0)
     made = copy.deepcopy(learner)
     if hasattr(made, "get_params") and "random_state" in (known := made.get_params()):
         state = known["random_state"]
@@ -501,16 +496,24 @@ def _second_order(
     shares = np.zeros((len(found.loose), table.n_strata))
     np.add.at(shares, (cell, table.strata[either]), counts[either])
     shares /= shares.sum(axis=1, keepdims=True)
-    return (part, influence), (found.loose[:, None] * shares, float(counts @ (part - parts[0])))
+    loose = found.loose[:, None] * shares
+    # What was corrected is no surer than what was not: of few persons the squares hold the chance once.
+    if not _total(table, part, influence, loose)[1] >= _total(table, *parts, 0 * loose)[1]:
+        loose = 0 * loose
+    return (part, influence), (loose, float(counts @ (part - parts[0])))
 
 
 def _total(
     table: PersonTable, part: FloatArray, influence: FloatArray, loose: FloatArray
 ) -> tuple[float, float]:
-    """Sum the total and its variance from each person's part of them, and from the correction."""
+    """Sum the total and its variance from each person's part of them, and from the correction.
+
+    The variance is NaN where it comes out at nothing, as of very few persons.
+    """
     total = float(table.counts @ part)
     variance = covariance_of_sums(table, influence[:, None], np.array([total]))
-    return total, max(float(variance[0, 0] - np.sum(loose.sum(axis=1) ** 2)), 0.0)
+    found = float(variance[0, 0] - np.sum(loose.sum(axis=1) ** 2))
+    return total, found if found > 0 else math.nan
 
 
 def _row(table: PersonTable, found: _Pair) -> tuple[Any, ...]:
@@ -548,9 +551,10 @@ def _answered(
         warnings=warnings,
         given=GIVEN_INDEPENDENCE,
     )
-    variance = float(covariance.sum()) if first.status == "ok" else math.nan
-    moved = first.moved
-    return DoublyRobustFit(estimator, table, population, first.lists, pairs, variance, moved, first)
+    variance = float(covariance.sum())
+    known = first.status == "ok" and variance > 0
+    told = first.lists, pairs, variance if known else math.nan, first.moved
+    return DoublyRobustFit(estimator, table, population, *told, first)
 
 
 def _remarks(table: PersonTable, pairs: pd.DataFrame, first: _Pair) -> Iterable[str]:
@@ -559,7 +563,7 @@ def _remarks(table: PersonTable, pairs: pd.DataFrame, first: _Pair) -> Iterable[
         yield Message("remark.at_floor", share=first.at_floor)
     if first.status == "ok" and first.moved:
         _, variance = _total(table, first.part, first.influence, first.loose)
-        times = abs(first.moved) / math.sqrt(variance) if variance > 0 else math.inf
+        times = abs(first.moved) / math.sqrt(variance)
         if times > MOST_MOVED:
             yield Message("remark.second_order", moved=first.moved, times=times)
     if table.n_lists > 2:

@@ -122,10 +122,10 @@ def corrected(
         return np.asarray(values.reshape(n_cells, n_folds).sum(axis=1))
 
     # What each person, or cluster, misses by itself: no pair is made of it.
-    alone = units < 0
-    key = place * (int(units.max()) + 2) + np.where(alone, 0, units + 1)
+    single = units < 0
+    key = place * (int(units.max()) + 2) + np.where(single, 0, units + 1)
     _, at = np.unique(key, return_inverse=True)
-    own = [np.where(alone, each, np.bincount(at, counts * each)[at]) for each in misses]
+    own = [np.where(single, each, np.bincount(at, counts * each)[at]) for each in misses]
     left, right = (sums(each)[place] for each in misses)
     # Pairs are of one fold: of all there are so many times more.
     persons = sums(np.ones(len(counts)))
@@ -135,6 +135,7 @@ def corrected(
     product = scale * by_cell(sums(found))
     influence = scale[cell] * (found + misses[1] * (left - own[0]))
     influence -= (product / (by_cell(sums(both)) + 1))[cell] * both
-    chance = by_cell(sums(misses[0] * own[0]) * sums(misses[1] * own[1]))
+    alone = sums(misses[0] * own[0] * own[1] ** 2)
+    chance = by_cell(sums(misses[0] * own[0]) * sums(misses[1] * own[1]) - alone)
     part = (product / by_cell(persons))[cell]
     return Corrected(part, influence, scale * np.sqrt(np.maximum(chance, 0.0)), cell)

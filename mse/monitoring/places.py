@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 import numpy as np
 import pandas as pd
 
+from mse._settings import check_whole
 from mse._typing import FrozenDict
 from mse.answer.intervals import check_level, order_quantile
 from mse.answer.shown import Result, Section, in_words
@@ -340,8 +341,7 @@ class Places(Result):
     def _check_ranking(self, by: str, top: int) -> None:
         if by not in BY:
             raise ModelError(f"by={by!r} is not known: expected one of {listed(BY)}.")
-        if top != int(top) or not top >= 1:
-            raise ModelError(f"top={top!r}: expected a whole number of places, 1 or more.")
+        check_whole("top", top, 1)
         if by == "rate" and not self.monitor.has_rates:
             raise ModelError(
                 "There are no inhabitants to rank by rates: give them to mse.monitor, "

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import mse
+import mse.reporting
 from mse.answer.intervals import order_quantile
 from mse.errors import ModelError
 from mse.reporting import build_report
@@ -24,6 +25,16 @@ def table() -> mse.CaptureTable:
     counts[1, 1] = [[20, 10], [20, 12]]
     axes = {"year": [2014, 2015], "sex": ["f", "m"]}
     return mse.CaptureTable.from_array(counts, ["police", "care"], axes)
+
+
+def swapped() -> mse.CaptureTable:
+    """As many persons in each stratum, of lists in another order."""
+    counts = np.zeros((2, 2, 2, 2), dtype=int)
+    counts[1:] = table().counts[1:]
+    counts[0, 1] = table().counts[0, 1]
+    return mse.CaptureTable.from_array(
+        counts.swapaxes(0, 1), ["care", "police"], table().covariates
+    )
 
 
 def monitor(**asked: Any) -> Any:
@@ -124,7 +135,10 @@ def test_words() -> None:
         ({"last": 2016}, "no year 2016"),
         ({"by": "age"}, "expected groups"),
         ({"by": "year"}, "expected groups"),
+        ({"by": ["sex", "sex"]}, "each once"),
+        ({"last": 2014}, "expected two periods"),
         ({"table": mse.load_dataset("korea")}, "not the one of the monitor"),
+        ({"table": swapped()}, "not the one of the monitor"),
     ],
 )
 def test_what_is_not_there_is_refused(asked: dict[str, Any], told: str) -> None:

@@ -424,3 +424,10 @@ class TestProblems:
     def test_counts_are_checked_where_lists_are_wrong(self) -> None:
         problems = problems_of(aggregated(a=[1, 7, 0], n=[-1, 3, 5]), LISTS, count="n")
         assert len(problems) == 2
+
+
+def test_a_column_that_was_an_index_is_a_column() -> None:
+    frame = pd.DataFrame({"a": [1, 0, 1], "b": [0, 1, 1], "n": [5, 6, 3]}, index=["f", "m", "f"])
+    arrow = pa.Table.from_pandas(frame)
+    table = CaptureTable.from_frame(arrow, ["a", "b"], ["__index_level_0__"], "n")
+    assert table.covariates["__index_level_0__"] == ("f", "m")

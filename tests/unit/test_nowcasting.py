@@ -177,12 +177,21 @@ def test_registrations_of_a_file_are_taken_with_their_roles() -> None:
 @pytest.mark.parametrize(
     ("asked", "wrong"),
     [
-        ({"imputations": 1}, "two tables or more"),
-        ({"settled": 0}, "a month or more"),
+        ({"imputations": 1}, "imputations=1: expected a whole number, 2 or more"),
+        ({"settled": 0}, "settled=0: expected a whole number, 1 or more"),
         ({"not_in": {"cara": 2015}}, "'cara', which is on no registration"),
         ({"not_in": {"care": 2018}}, "names the year 2018 for care"),
+        (
+            {"not_in": {"police": 2015, "care": 2015, "other": 2015}},
+            "leaves nothing of the year 2015",
+        ),
+        ({"not_in": ["care"]}, "expected lists and their periods"),
+        ({"seed": "x"}, "expected a whole number, 0 or more, a generator"),
         ({"date": None}, "takes both"),
         ({"as_of": "soon"}, "expected a date such as"),
+        # 1 February, or 2 January.
+        ({"as_of": "01-02-2016"}, "the year first"),
+        ({"as_of": 2016}, "the year first"),
         ({"as_of": "2010-01-01"}, "Nothing came in until 2010-01-01"),
         ({"as_of": "2015-11-30"}, "the year 2015 is not over"),
         ({"received": None, "as_of": None}, "no date is known"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -212,11 +213,47 @@ def test_a_pair_without_overlap_or_with_next_to_none_has_no_estimate() -> None:
         {"alike": 3},
         {"alike": -1},
         {"alike": 50.5},
+        {"alike": None},
+        {"folds": math.nan},
+        {"folds": "5"},
+        {"floor": "low"},
+        {"seed": -1},
+        {"seed": "x"},
+        {"learner": Ellipsis.__class__},
     ],
 )
 def test_settings_that_cannot_be(settings: dict) -> None:
     with pytest.raises(mse.ModelError, match="expected"):
         mse.DoublyRobust(**settings)
+
+
+@pytest.mark.parametrize("estimator", [mse.DoublyRobust(3), mse.HugginsAlho(3)])
+def test_a_formula_is_text(estimator: Any) -> None:
+    with pytest.raises(mse.ModelError, match="expected text such as"):
+        estimator.fit(table(two_lists(), "x"))
+
+
+def test_a_level_of_one_person_leaves_an_interval() -> None:
+    # In the part that is learned without that person its column is zero.
+    level = np.where(np.arange(180) == 3, "z", "f")
+    fit = mse.DoublyRobust("sex").fit(table(two_lists().assign(sex=level), "sex"))
+    assert fit.status == "ok"
+    assert np.isfinite(fit.population.interval()).all()
+
+
+@pytest.mark.parametrize("folds", [2, 5, 50])
+@pytest.mark.parametrize("size", [12, 20, 40])
+def test_few_persons_are_learned_from_without_certainty(size: int, folds: int) -> None:
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(size)
+    on = rng.random((4 * size, 2)) < 0.5
+    frame = pd.DataFrame(on[on.any(axis=1)][:size] * 1, columns=["a", "b"])
+    frame["x"] = rng.normal(size=size)
+    fit = mse.DoublyRobust(learner="boosting", folds=folds, alike=10).fit(table(frame, "x"))
+    if fit.status == "ok":
+        low, high = fit.population.interval()
+        # In each part the persons of the pair are seen by chance: never is the number known.
+        assert high - low > 1
 
 
 def test_a_learner_of_scikit_learn_gives_what_the_own_one_gives() -> None:
@@ -294,6 +331,10 @@ def test_pairs_of_different_persons_are_summed() -> None:
             more = inside.sum() ** 2 / (sizes**2).sum()
             product = wrong * more / ((a * b)[inside].sum() + 1)
             assert (counts * found.part)[cell == at].sum() == pytest.approx(product)
+            if clusters[0] < 0:
+                squares = (np.outer(left**2, right**2) * (pair & inside)).sum()
+                loose = math.sqrt(squares) * more / ((a * b)[inside].sum() + 1)
+                assert found.loose[at] == pytest.approx(loose)
             # Each product is of two persons, and there are more of them by one who is on both lists.
             both = (a * b)[inside].sum()
             known = 2 * product - product * both / (both + 1)

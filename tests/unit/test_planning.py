@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,3 +121,17 @@ def test_nothing_to_expect_is_no_number() -> None:
 def test_what_contradicts_itself_is_refused(asked: dict[str, object], told: str) -> None:
     with pytest.raises(ModelError, match=told):
         mse.plan(**asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"reach": 0.5}, {"reach": 1}, {"tables": "a"}, {"tables": 50.5}, {"estimator": 3}]
+)
+def test_what_cannot_be_planned_is_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(mse.ModelError, match="expected"):
+        mse.plan({"a": 0.2, "b": 0.1}, 2000, **asked)
+
+
+def test_tables_of_hardly_anybody_are_not_taken_for_unbounded() -> None:
+    found = mse.plan({"a": 0.2, "b": 0.1, "c": 0.05}, 10, tables=40, seed=1)["larger overlap"]
+    assert found.unbounded < 0.1
+    assert found.low < found.high

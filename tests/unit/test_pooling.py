@@ -171,3 +171,30 @@ def test_ends_beyond_which_replicates_lie_are_the_limits(df: float, se: float) -
     assert (low, high) == (20.0, math.inf)
     low, high = PooledInterval(5.0, 0.7, df, 20, below=0.8).interval(0.95)
     assert 20.0 == low < 25.0 < high < math.inf
+
+
+def test_what_is_no_estimate_is_refused_in_words() -> None:
+    fit = mse.LincolnPetersen().fit(
+        mse.CaptureTable.from_counts({"10": 50, "01": 40, "11": 18}, lists=["a", "b"])
+    )
+    with pytest.raises(mse.ModelError, match="There are 1 estimates"):
+        mse.pool(fit)
+    for wrong in (["a", "b"], [fit.table, fit.table], [fit, None]):
+        with pytest.raises(mse.ModelError, match="something to pool of type"):
+            mse.pool(wrong)
+
+
+def test_a_stratum_that_some_replicates_do_not_determine_has_no_finite_interval() -> None:
+    def of(both: int) -> mse.PopulationEstimate:
+        counts = np.zeros((2, 2, 2), dtype=np.int64)
+        counts[1, 0], counts[0, 1], counts[1, 1] = 50, 40, (12, both)
+        table = mse.CaptureTable.from_array(counts, ["a", "b"], {"sex": ["f", "m"]})
+        return mse.LogLinear("a*sex + b*sex").fit(table).population
+
+    rows = mse.pool([of(both) for both in (10, 11, 12, 13, 0)]).by.set_index("sex")
+    assert rows["status"].to_dict() == {"f": "ok", "m": "boundary"}
+    assert np.isfinite(rows.loc["f", ["total", "low", "high"]].astype(float)).all()
+    # In one of five it is unbounded: the spread of the others is not all that is not known.
+    assert np.isfinite(rows.loc["m", "total"])
+    assert not np.isfinite(rows.loc["m", "high"])
+    assert (mse.pool([of(both) for both in (10, 11, 12, 13)]).by["status"] == "ok").all()

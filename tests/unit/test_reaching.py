@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +13,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 import mse
-from mse.reaching import shares_reached
+from mse.reaching import share_of, shares_reached
 from tests.json_schemas import validator
 
 DAY = pd.Timestamp("2020-01-01")
@@ -186,8 +189,8 @@ def test_what_leaves_is_made_of_rounded_counts_alone() -> None:
     assert one["share"].item() == 60 / 205
     pd.testing.assert_frame_equal(one, other)
     low, high = (
-        proportion_confint(58, 205, method="wilson")[0],
-        proportion_confint(62, 205, method="wilson")[1],
+        proportion_confint(58, 207, method="wilson")[0],
+        proportion_confint(62, 203, method="wilson")[1],
     )
     assert (one["low"].item(), one["high"].item()) == pytest.approx((low, high))
 
@@ -314,3 +317,76 @@ def test_more_reached_than_missed_links_leave_room_for() -> None:
 def test_levels_that_cannot_be(level: object) -> None:
     with pytest.raises(mse.ModelError, match="level of an interval"):
         mse.reach(group(4), register({0: 1}), level=level, until="2021-01-01")  # type: ignore[arg-type]
+
+
+def test_times_are_days_and_weeks_and_nothing_else() -> None:
+    members, events = group(3), register({0: 20, 1: 50})
+
+    def within(asked: Any) -> float:
+        return mse.reach(members, events, asked, until="2022-01-01").within
+
+    # Text without a unit once was billionths of a second, and 6m minutes.
+    assert within("180") == within("180D") == within(180) == 180
+    assert within("26W") == within("26 w") == within(pd.Timedelta("182D")) == 182
+    assert within(dt.timedelta(days=1.5)) == within(np.timedelta64(36, "h")) == 1.5
+    for wrong in ("6m", "6M", "12h", "-3", "1 2", True, None, math.inf):
+        with pytest.raises(mse.ModelError, match="expected a time in days or weeks"):
+            within(wrong)
+
+
+def test_one_date_has_its_year_first() -> None:
+    members, events = group(3), register({0: 20, 1: 50})
+    found = [
+        mse.reach(members, events, 10, until=until).cohort["persons"].item()
+        for until in ("2020-01-31", "31-01-2020", dt.date(2020, 1, 31), pd.Timestamp("2020-01-31"))
+    ]
+    assert found == [3] * 4
+    # 1 February, or 2 January.
+    for wrong in ("01-02-2021", 2021, "soon", pd.NaT):
+        with pytest.raises(mse.ModelError, match="the year first"):
+            mse.reach(members, events, until=wrong)
+
+
+def test_persons_in_another_spelling_are_not_silently_nobody() -> None:
+    members, events = group(300), register(dict.fromkeys(range(100), 20))
+    for spelled in (
+        events.assign(person=events["person"].str.upper()),
+        events.assign(person=events["person"] + " "),
+    ):
+        with pytest.raises(
+            mse.InvalidTableError, match="100 are in the register but for spaces"
+        ) as e:
+            mse.reach(members, spelled)
+        assert "p1" not in str(e.value).lower().replace("100", "")
+    numbers = members.assign(person=[str(each) for each in range(300)])
+    with pytest.raises(mse.InvalidTableError, match=r"or \.0 behind a number"):
+        mse.reach(numbers, events.assign(person=[f"{each}.0" for each in range(100)]))
+    # Two that differ by chance are two.
+    other = pd.concat([events, events.tail(1).assign(person="P200")])
+    assert mse.reach(members, other, until="2021-01-01").cohort["reached"].item() == 100
+
+
+@pytest.mark.parametrize("n", [20, 23, 57, 198])
+def test_ends_under_rules_hold_what_rounding_of_both_counts_hides(n: int) -> None:
+    for k in range(n + 1):
+        size, inside = (5 * ((each + 2) // 5) for each in (n, k))
+        found = share_of(min(inside, size), size, 0.0, 0.95, (2, 2))
+        low, high = proportion_confint(k, n, method="wilson")
+        assert found.low <= low + 1e-9
+        assert found.high >= high - 1e-9
+
+
+@pytest.mark.parametrize("blank", ["", " ", "unknown", None])
+def test_entries_for_nobody_are_no_person(blank: str | None) -> None:
+    members = group(3).assign(person=["p0", "p1", blank])
+    events = register({0: 5, 1: 6}).assign(person=["p0", blank])
+    with pytest.raises(mse.InvalidTableError, match="names no person") as caught:
+        mse.reach(members, events, until="2021-01-01")
+    assert len(caught.value.problems) == 2
+
+
+def test_identifiers_that_lost_their_last_digits_are_refused() -> None:
+    members = group(2).assign(person=[123456789012345678, 123456789012345679])
+    events = register({0: 5}).assign(person=[1.23456789012345678e17])
+    with pytest.raises(mse.InvalidTableError, match="floating-point numbers of 2"):
+        mse.reach(members, events, until="2021-01-01")

@@ -350,6 +350,11 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "lists of two years side by side": (
         lines("P_2014,Q_2014,P_2015,Q_2015", [(*row[:2], row[2], row[0]) for row in PERSONS]), {}, "several years",
     ),
+    "totals under another name in a column that is summed over": (
+        "P,Q,sex,n\n1,0,m,10\n0,1,m,8\n1,1,m,3\n1,0,f,11\n0,1,f,9\n1,1,f,4\n1,0,mf,21\n0,1,mf,17\n1,1,mf,7\n",
+        {},
+        "as many persons as all others together",
+    ),
     "totals under another name": (
         lines(
             "sex,P,Q,E,n",

@@ -76,6 +76,11 @@ def test_no_end_falls_below_those_who_are_registered() -> None:
     assert SAY.span(1_243.2, math.inf, 1_239.0) == "at least 1,243, no upper bound"
 
 
+def test_a_point_whose_interval_has_no_end_is_no_finer_than_what_is_above_the_registered() -> None:
+    grid = Grid.of(1_243.2, math.inf, least=1_239.0)
+    assert (grid.point(1_243.2, -1), grid.point(5_437.0), grid.point(1_239.0)) == (1243, 5400, 1239)
+
+
 def test_shares_and_rates() -> None:
     assert SAY.share_span(0.029, 0.241) == "2.9% to 25%"
     assert SAY.share_span(0.982, 0.991) == "98.2% to 99.1%"
