@@ -28,6 +28,7 @@ from mse.disclosure.count_tables import (
 )
 from mse.disclosure.gate import Gate, coarsened, gate_of
 from mse.disclosure.jointly import Raw, system_of
+from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.scrubbing import info_shown, withheld_from
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import release, released_columns
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from mse.answer.population import Given
     from mse.answer.protocols import Fit
     from mse.disclosure.cells import Key, Publication
-    from mse.disclosure.rules import Rules
+    from mse.disclosure.rules import AnyRules, Rules
 
 _FIGURES = ("observed", "hidden", "total", "coverage", "low", "high", "status", "limit")
 _FEW = Message("withheld.few")
@@ -170,7 +171,7 @@ def described(protected: Protected) -> dict[str, Any]:
 
 def protect_population(
     estimate: PopulationEstimate,
-    rules: Rules,
+    rules: AnyRules,
     *,
     table: CaptureTable | None = None,
     margins: Iterable[Sequence[str]] | None = None,
@@ -187,7 +188,7 @@ def protect_population(
     ----------
     estimate : PopulationEstimate
         The estimate.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
     table : CaptureTable, optional
         What it was estimated from. Estimates from two lists give away the overlap, so without a table
@@ -210,6 +211,7 @@ def protect_population(
     >>> safe.margin("region")[["region", "observed", "total"]].to_numpy().tolist()
     [['GGC', 1500, 9100.0], ['Rest', 4170, 13600.0]]
     """
+    rules = rules_of(rules)
     chosen = margins_of(estimate, margins)
     book = Book()
     note_population(book, estimate, chosen)
@@ -516,7 +518,7 @@ class ProtectedComparison(Comparison, Protected):
 
 def protect_comparison(
     comparison: Comparison,
-    rules: Rules,
+    rules: AnyRules,
     *,
     margins: Iterable[Sequence[str]] | None = None,
     levels: Iterable[float] = STORED_LEVELS,
@@ -537,6 +539,7 @@ def protect_comparison(
     >>> safe.to_frame()["total"].tolist()
     [7400.0, 14400.0]
     """
+    rules = rules_of(rules)
     chosen = margins_of_comparison(comparison, margins)
     book = Book()
     note_comparison(book, comparison, chosen)

@@ -33,6 +33,7 @@ from mse.disclosure.estimates import (
 )
 from mse.disclosure.monitors import by_place, monitor_with, note_monitor, protect_monitor
 from mse.disclosure.reached import protect_reach
+from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.suppression import Protected, publish
 from mse.errors import ModelError
 from mse.monitoring.places import Places
@@ -43,22 +44,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mse.disclosure.cells import Publication
-    from mse.disclosure.rules import Rules
+    from mse.disclosure.rules import AnyRules, Rules
 
 
 @overload
-def protect(thing: CaptureTable, rules: Rules, **options: Any) -> ProtectedTable: ...
+def protect(thing: CaptureTable, rules: AnyRules, **options: Any) -> ProtectedTable: ...
 @overload
-def protect(thing: pd.DataFrame, rules: Rules, **options: Any) -> ProtectedCounts: ...
+def protect(thing: pd.DataFrame, rules: AnyRules, **options: Any) -> ProtectedCounts: ...
 @overload
-def protect(thing: PopulationEstimate, rules: Rules, **options: Any) -> PopulationEstimate: ...
+def protect(thing: PopulationEstimate, rules: AnyRules, **options: Any) -> PopulationEstimate: ...
 @overload
-def protect(thing: Comparison, rules: Rules, **options: Any) -> Comparison: ...
+def protect(thing: Comparison, rules: AnyRules, **options: Any) -> Comparison: ...
 @overload
-def protect(thing: Monitor | Places, rules: Rules, **options: Any) -> Monitor: ...
+def protect(thing: Monitor | Places, rules: AnyRules, **options: Any) -> Monitor: ...
 @overload
-def protect(thing: Reach, rules: Rules, **options: Any) -> Reach: ...
-def protect(thing: object, rules: Rules, **options: Any) -> object:
+def protect(thing: Reach, rules: AnyRules, **options: Any) -> Reach: ...
+def protect(thing: object, rules: AnyRules, **options: Any) -> object:
     """Make something fit to leave.
 
     Parameters
@@ -66,7 +67,7 @@ def protect(thing: object, rules: Rules, **options: Any) -> object:
     thing : CaptureTable, PopulationEstimate, Comparison, Monitor, Places, Reach or DataFrame of counts
         What is to leave. Of places a monitor by place leaves, without ranks and regions; of a known group the
         shares at the end of the time, of those who were followed for all of it.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
     **options
         Of `protect_table`, `protect_population`, `protect_comparison`, `protect_monitor` or
@@ -76,12 +77,12 @@ def protect(thing: object, rules: Rules, **options: Any) -> object:
     -------
     Protected
         What those functions give. An estimate, comparison or monitor is given back as it is if the
-        rules ask for nothing, and whatever is protected already.
+        rules ask for nothing, and whatever is protected by the same rules already.
 
     Raises
     ------
     ModelError
-        If it is something else.
+        If it is something else, or was protected under other rules: what those took away cannot be protected again.
 
     Examples
     --------
@@ -90,8 +91,9 @@ def protect(thing: object, rules: Rules, **options: Any) -> object:
     >>> mse.disclosure.protect(p, mse.disclosure.rules("cbs")).observed
     125
     """
+    rules = rules_of(rules)
     if isinstance(thing, Protected):
-        return thing
+        return _protected_already(thing, rules)
     match thing:
         case CaptureTable():
             return protect_table(thing, rules, **options)
@@ -113,6 +115,16 @@ def protect(thing: object, rules: Rules, **options: Any) -> object:
     )
 
 
+def _protected_already(thing: Protected, rules: Rules) -> Protected:
+    """Give back what was protected by the same rules, or where nothing is asked for."""
+    if rules.active and thing.rules != rules:
+        raise ModelError(
+            f"This was protected under the disclosure rules {thing.rules.name}, and is to leave under {rules.name}: "
+            f"protect what it was made from under {rules.name}."
+        )
+    return thing
+
+
 # Several things about the same persons made fit to leave together ---------------------------------
 
 #: With so few lists a handful of estimates says as much as the histories they come from.
@@ -121,7 +133,7 @@ FEW_LISTS = 4
 
 def protect_together(
     things: Sequence[object],
-    rules: Rules,
+    rules: AnyRules,
     *,
     levels: Iterable[float] = STORED_LEVELS,
 ) -> tuple[Protected, ...]:
@@ -136,7 +148,7 @@ def protect_together(
     ----------
     things : sequence of CaptureTable, PopulationEstimate, Comparison and Monitor
         All about the same persons.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
     levels : iterable of float
         Levels of the intervals that are published.
@@ -163,6 +175,7 @@ def protect_together(
     >>> len(safe.histories), answer.total
     (0, 140.0)
     """
+    rules = rules_of(rules)
     tables = [each for each in things if isinstance(each, CaptureTable)]
     table = tables[0] if tables else None
     parts: Sequence[str] = PARTS

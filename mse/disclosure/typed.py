@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.scrubbing import withheld_from
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from mse.disclosure.rules import Rules
+    from mse.disclosure.rules import AnyRules, Rules
 
 #: Types of what leaves, by the name of the field. What stands here was looked at, and is made of what was
 #: suppressed and rounded; a further field leaves when somebody has found out what it tells, and put it here.
@@ -117,7 +118,7 @@ class Released:
     withheld: tuple[str, ...]
 
 
-def release(figures: Mapping[str, Any], messages: Iterable[str], rules: Rules) -> Released:
+def release(figures: Mapping[str, Any], messages: Iterable[str], rules: AnyRules) -> Released:
     """Let figures leave that have a declared type, and messages without numbers found in the data.
 
     Parameters
@@ -126,7 +127,7 @@ def release(figures: Mapping[str, Any], messages: Iterable[str], rules: Rules) -
         Nested as in JSON; figures that were suppressed and rounded.
     messages : iterable of str
         Sentences.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
 
     Returns
@@ -140,6 +141,7 @@ def release(figures: Mapping[str, Any], messages: Iterable[str], rules: Rules) -
     >>> found.figures, found.withheld
     ({'observed': 120, 'total': 1450.0, 'smallest_cell': None}, ('smallest_cell',))
     """
+    rules = rules_of(rules)
     if not rules.active:
         return Released(dict(figures), tuple(messages), ())
     lost: list[str] = []
