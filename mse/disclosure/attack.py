@@ -14,7 +14,7 @@ from mse.answer.shown import Result, Section
 from mse.comparing import Comparison
 from mse.disclosure.cells import Book, label
 from mse.disclosure.count_tables import cells_of_frame, has_marks, printed, stacked
-from mse.disclosure.gate import why_withheld
+from mse.disclosure.gate import table_of_counts, why_withheld
 from mse.disclosure.inversion import Range, inverted
 from mse.disclosure.printed import Printed, read_printed
 from mse.disclosure.protecting import note
@@ -380,7 +380,7 @@ def _estimates(
         )
         yield Violation("derived", "total, hidden and coverage", text)
     for population in populations:
-        reason = why_withheld(population, rules, table)
+        reason = why_withheld(population, rules, table_of_counts(table, population))
         if reason:
             yield Violation("derived", population.method, reason)
     if any("table" in population.provenance for population in populations):

@@ -388,13 +388,13 @@ def _change(change: Change, cells: tuple[Cell, Cell], rules: Rules) -> Change:
     if not rules.active or change.difference.point != change.difference.point:
         return replace(change, totals=totals)
     ratio = last.total / first.total if first.total else nan
-    difference = _outward(change.difference, last.total - first.total, rules, rules.base)
+    difference = outward_of(change.difference, last.total - first.total, rules, rules.base)
     return replace(
         change,
         totals=totals,
         difference=difference,
-        ratio=_outward(change.ratio, round(ratio, SHARE_DIGITS), rules, 10**-SHARE_DIGITS),
-        coverage_difference=_outward(
+        ratio=outward_of(change.ratio, round(ratio, SHARE_DIGITS), rules, 10**-SHARE_DIGITS),
+        coverage_difference=outward_of(
             change.coverage_difference,
             round(last.coverage - first.coverage, SHARE_DIGITS),
             rules,
@@ -407,7 +407,7 @@ def _change(change: Change, cells: tuple[Cell, Cell], rules: Rules) -> Change:
     )
 
 
-def _outward(given: Figure, point: float, rules: Rules, base: float) -> Figure:
+def outward_of(given: Figure, point: float, rules: Rules, base: float) -> Figure:
     """Round the ends of a figure outward, in units of ``base``; its point was computed from what is shown."""
     low, high = given.low / base, given.high / base
     if not math.isfinite(high) or low != low:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: suppressed and rounded; a further field leaves when somebody has found out what it tells, and put it here.
 TYPES: Mapping[str, Collection[str]] = {
     # Persons who were counted: suppressed or rounded.
-    "count": ("observed", "n"),
+    "count": ("observed", "n", "registered"),
     # Estimated persons: withheld or rounded on one grid.
     "estimate": (
         "hidden",
@@ -34,11 +34,18 @@ TYPES: Mapping[str, Collection[str]] = {
         "expected",
         "later",
         "difference",
+        "change",
+        "by_size",
+        "by_share",
+        "N",
         "low_alike",
         "high_alike",
     ),
     # Computed from released numbers, or rounded outward as they are.
-    "share": ("coverage", "rate", "ratio", "coverage_difference", "rise", "share"),
+    "share": (
+        *("coverage", "rate", "ratio", "coverage_difference", "rise", "share", "width"),
+        *("no_estimate", "covered"),
+    ),
     # What was asked for, or is known of the method.
     "setting": (
         *("schema", "level", "within", "interval_level", "replicates", "resampling", "candidates"),
@@ -53,12 +60,21 @@ TYPES: Mapping[str, Collection[str]] = {
             "interval_kind",
         ),
         *("given", "method", "model", "first", "last", "interval", "references", "assumptions"),
-        *("as_of", "preliminary"),
+        *("as_of", "preliminary", "tables", "scenario"),
         # Inhabitants, who were not counted here.
         "population",
     ),
     # Whether there is a figure, and why not.
-    "status": ("status", "limit", "reason", "suppressed", "unbounded", "unbounded_below"),
+    "status": (
+        "status",
+        "limit",
+        "reason",
+        "suppressed",
+        "unbounded",
+        "unbounded_below",
+        "inside",
+        "foreseen",
+    ),
     # Computed of what leaves, by stated rules.
     "grade": ("grade", "marks", "reasons", "grade_reason"),
     # Names of lists, levels and parts, and words that were given with the data.
@@ -83,6 +99,7 @@ TYPES: Mapping[str, Collection[str]] = {
             "source",
             "notes",
             "list",
+            "register",
             "group_rules",
             "not_in",
         ),

@@ -281,7 +281,7 @@ def test_things_about_others_are_not_protected_together(
 ) -> None:
     with pytest.raises(mse.InvalidTableError, match="same persons"):
         protect_together([estimate, table.where(year=2015)], CBS)
-    with pytest.raises(mse.ModelError, match="holds no counts"):
+    with pytest.raises(mse.ModelError, match="cannot be protected"):
         protect_together([object()], CBS)
 
 
