@@ -298,7 +298,7 @@ def protect_with(
         "rounded_to": held.steps.get((), float(rules.base)),
     }
     if total is None or withheld:
-        reason = withheld or _FEW
+        reason = held.reason((), _FEW)
         return ProtectedPopulation(hidden=math.nan, status="suppressed", reason=reason, **shared)
     return ProtectedPopulation(
         hidden=_hidden(estimate, held, total),

@@ -10,14 +10,17 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.answer.rounding import nearest, outward
 from mse.data.count_table import CountTable
+from mse.disclosure.cells import known_bounds
 from mse.disclosure.jointly import Raw, members_of, system_of
 from mse.errors import ModelError
 from mse.leaning import Leaning
-from mse.messages import Message
+from mse.messages import Message, joined
 from mse.monitoring.draws import Figure
 from mse.monitoring.result import NOTHING, Late, LatePeriod
 from mse.registry import ESTIMATORS
@@ -97,6 +100,17 @@ class Gate:
     def step(self, key: Key) -> float:
         """Persons to whose multiples the figures of a key are rounded."""
         return self.steps.get(key, float(self.publication.rules.base))
+
+    def reason(self, key: Key, otherwise: str) -> str:
+        """Say why no estimate of a key is shown, and how many there are at least, where its count is.
+
+        The bound is that of the printed count, which rounding may have raised: it tells nothing that is not printed.
+        """
+        count = self.publication.value(key)
+        if count is None or key not in self.why:
+            return otherwise
+        least = int(known_bounds(np.array([count]), self.publication.rules)[0][0])
+        return joined(self.why[key], Message("withheld.at_least", n=least) if least else "")
 
 
 def gate_of(

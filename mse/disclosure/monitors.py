@@ -347,7 +347,7 @@ def _cell(cell: Cell, gate: Gate, key: Key, leaves: float) -> ProtectedCell:
         inhabitants=cell.inhabitants,
         status=SUPPRESSED if gone else cell.status,
         limit=cast("str", None) if gone else cell.limit,
-        reason=gate.why.get(key, NOT_SHOWN) if gone else withheld_from(cell.reason, rules),
+        reason=gate.reason(key, NOT_SHOWN) if gone else withheld_from(cell.reason, rules),
         level=cell.level,
         preliminary=cell.preliminary,
         published=FrozenDict(figures),
