@@ -104,12 +104,15 @@ class Gate:
     def reason(self, key: Key, otherwise: str) -> str:
         """Say why no estimate of a key is shown, and how many there are at least, where its count is.
 
-        The bound is that of the printed count, which rounding may have raised: it tells nothing that is not printed.
+        The bound is that of the printed count, which rounding may have raised, rounded down: it tells nothing that is
+        not printed.
         """
         count = self.publication.value(key)
         if count is None or key not in self.why:
             return otherwise
-        least = int(known_bounds(np.array([count]), self.publication.rules)[0][0])
+        rules = self.publication.rules
+        fewest = int(known_bounds(np.array([count]), rules)[0][0])
+        least = fewest // rules.base * rules.base
         return joined(self.why[key], Message("withheld.at_least", n=least) if least else "")
 
 
