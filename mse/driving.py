@@ -12,11 +12,11 @@ import pandas as pd
 
 from mse._typing import FrozenDict
 from mse.answer.intervals import TOO_FEW
-from mse.answer.shown import Result, Section, layout
+from mse.answer.shown import Result, Section, layout, registered
 from mse.data.datasets import table_from
 from mse.data.patterns import TableInfo
 from mse.errors import ModelError
-from mse.messages import Message
+from mse.messages import MARK, Message
 from mse.monitoring.draws import Figure, figure, holding_both
 from mse.monitoring.result import ACROSS_SCOPES, NOTHING, Monitor, columns
 from mse.simulate.cells import member_of
@@ -145,14 +145,15 @@ class Drivers(Result):
     def _sections(self) -> list[Section]:
         whole, most = self.of(), self.leading
         said = (
-            f"{whole.last:,.0f} persons were registered in {self.last} and {whole.first:,.0f} in {self.first}: "
-            f"{whole.change:+,.0f}. Nowhere was the change larger than for {most.label}: {most.change:+,.0f}."
+            f"{registered(whole.last)} persons were registered in {self.last} and {registered(whole.first)} in "
+            f"{self.first}: {_signed(whole.change)}. Nowhere was the change larger than for {most.label}: "
+            f"{_signed(most.change)}."
         )
         head = ["", "change", "by size", "by share registered"]
         rows = [
             [
                 each.label,
-                f"{each.change:+,.0f}",
+                _signed(each.change),
                 _said(each, each.by_size),
                 _said(each, each.by_share),
             ]
@@ -171,7 +172,13 @@ class Drivers(Result):
         ]
 
 
+def _signed(change: float) -> str:
+    return MARK if math.isnan(change) else f"{change:+,.0f}"
+
+
 def _said(found: Contribution, part: Figure) -> str:
+    if found.status == "suppressed":
+        return MARK
     if math.isnan(part.point):
         return "across scopes" if found.status == ACROSS_SCOPES else "not estimable"
     ends = (f"{each:+,.0f}" if math.isfinite(each) else "no bound" for each in part[1:])

@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from mse._settings import check_seed, check_whole
 from mse.answer.intervals import DEFAULT_LEVEL, check_level
 from mse.answer.protocols import Refittable, Refitter, TableRefitter
-from mse.answer.shown import Result, Section, layout, persons, share, span
+from mse.answer.shown import Result, Section, layout, persons, registered, share, span
 from mse.comparing import check_estimator
 from mse.core.existence import FINITE, INFINITE
 from mse.data.table import CaptureTable
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mse._typing import BoolArray, FloatArray, Level, Seed
+    from mse.answer.population import PopulationEstimate
     from mse.answer.protocols import Estimator
 
 #: Points at which persons who differ are taken, a normal distribution in so many parts.
@@ -39,6 +40,8 @@ POINTS = 9
 REPEATED, AGAIN = 40, 8
 #: No list is thought to reach more than this share of everybody.
 MOST_REACHED = 0.95
+#: How the table is estimated that the next one is expected to be like.
+_EXPECTED = LogLinearSearch(strategy="stepwise")
 #: The scenarios, in order.
 PLANNED, MORE, REACH, LINKED = "as planned", "one more list", "larger overlap", "no missed links"
 
@@ -96,6 +99,8 @@ class Plan(Result):
         What will be fitted.
     tables : int
         Tables that were drawn in each scenario.
+    table : CaptureTable, optional
+        The table that the next one is expected to be like; None of a design of shares.
     """
 
     outlooks: tuple[Outlook, ...]
@@ -103,6 +108,7 @@ class Plan(Result):
     level: float
     estimator: str
     tables: int
+    table: CaptureTable | None = None
 
     def __getitem__(self, scenario: str) -> Outlook:
         found = {each.scenario: each for each in self.outlooks}
@@ -125,8 +131,8 @@ class Plan(Result):
         rows = [
             [
                 each.scenario,
-                persons(each.registered),
-                persons(each.overlapping),
+                registered(each.registered),
+                registered(each.overlapping),
                 share(each.no_estimate, 0),
                 span(each.low, each.high),
                 "-" if math.isnan(each.width) else f"{math.exp(each.width):,.3g}",
@@ -136,8 +142,8 @@ class Plan(Result):
         ]
         head = ["", "registered", "on two or more", "no estimate", "typical interval", "high / low"]
         said = (
-            f"Of {persons(self.N)} persons, {persons(first.registered)} are expected on one of "
-            f"{first.lists} lists, and {persons(first.overlapping)} on two or more. The chance that nothing "
+            f"Of {persons(self.N)} persons, {registered(first.registered)} are expected on one of "
+            f"{first.lists} lists, and {registered(first.overlapping)} on two or more. The chance that nothing "
             f"is estimable is {share(first.no_estimate, 0)}."
         )
         return [
@@ -317,7 +323,8 @@ def plan(
         delayed(_outlook)(*each, level, tables, rng)
         for each, rng in zip(scenarios, children, strict=True)
     )
-    return Plan(tuple(looks), float(planned.cells.sum()), level, repr(chosen), tables)
+    of = _summed(design) if isinstance(design, CaptureTable) else None
+    return Plan(tuple(looks), float(planned.cells.sum()), level, repr(chosen), tables, of)
 
 
 def _scenarios(
@@ -366,15 +373,25 @@ def _design_of(
     return _Design(tuple(design), made.cells().expected, visible, missed)
 
 
+def _summed(table: CaptureTable) -> CaptureTable:
+    """Sum a table over its covariates."""
+    return table.collapse(*table.covariates) if table.covariates else table
+
+
+def expected_of(table: CaptureTable) -> PopulationEstimate:
+    """Give the estimate of a table without covariates that a plan of it is like."""
+    return _EXPECTED.fit(table).population
+
+
 def _design_of_table(table: CaptureTable, size: float | None, missed: float) -> _Design:
     """Expect a table like the best model of this one."""
-    table = table.collapse(*table.covariates) if table.covariates else table
+    table = _summed(table)
     if not table.is_complete:
         raise ModelError(
             "The table is known in part: expected one in which every count is known. Leave out the lists or "
             "strata concerned, or give the share of the population on each list."
         )
-    fit = LogLinearSearch(strategy="stepwise").fit(table)
+    fit = _EXPECTED.fit(table)
     total = fit.population.total if size is None else float(size)
     cells = np.nan_to_num(fit.fitted).reshape(-1)
     cells[0] = 0.0

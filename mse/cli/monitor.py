@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from mse.data.reading import Reading
     from mse.data.table import CaptureTable
     from mse.disclosure import Bundle, Rules
-    from mse.monitoring import Monitor
+    from mse.monitoring import Monitor, Revisions
     from mse.nowcasting import Nowcast
 
 Period: TypeAlias = Annotated[
@@ -132,7 +132,7 @@ DriversOf: TypeAlias = Annotated[
     typer.Option(
         "--drivers",
         help="What drives the change of registered persons between two periods, 2014:2015: which groups and "
-        "registers, by size and by share registered. Needs --groups. Not under rules of disclosure.",
+        "registers, by size and by share registered. Needs --groups. Under rules of disclosure of groups alone.",
     ),
 ]
 
@@ -196,7 +196,7 @@ def monitor_command(
         named = names_in(groups)
         further = [*names_in(covariates), *filter(None, (scope_column, place))]
         trends = _trends(trend)
-        _check_drivers(drivers, named, rules, form, changes=changes)
+        _check_drivers(drivers, named, form, changes=changes)
         if show_places and (place is None or rules is not None):
             raise ModelError(_NO_PLACES)
         period = _period(period, reading)
@@ -205,7 +205,7 @@ def monitor_command(
         table = operated(_of_lists(read, source), operating, not_operating, period)
         rates, within = (each and frame_of(each, command=True) for each in (inhabitants, regions))
         its_seed = seed if bundle is None else bundle.seed(seed)
-        _check_dates(as_of, not_in, [*(operating or ()), *(not_operating or ())], rules)
+        _check_dates(as_of, not_in, [*(operating or ()), *(not_operating or ())])
         monitors, table = [], table if as_of else held(bundle, rules, table)
         for each in _as_it_stood(read, table, as_of, not_in, its_seed):
             if isinstance(each, Nowcast):
@@ -235,8 +235,8 @@ def monitor_command(
         shown = released(found, rules, table=table)
         if bundle is not None and rules is not None:
             bundle.with_run(shown.to_dict(), rules, table, seed, [shown])
-        text = _text(shown, form, monitors, changes=changes, places=show_places)
-        write(text if drivers is None else _driven(found, table, drivers, form), output)
+        text = _text(shown, form, _moved(monitors, rules), changes=changes, places=show_places)
+        write(text if drivers is None else _driven(found, table, drivers, form, shown), output)
     if not found.has_estimate:
         typer.echo(
             f"mse: nothing is estimable. {reason_of(found.population, shown.population)}".rstrip(),
@@ -256,7 +256,6 @@ def _check_dates(
     as_of: Sequence[str] | None,
     not_in: Sequence[str] | None,
     operating: Sequence[str],
-    rules: Rules | None,
 ) -> None:
     """Refuse options about dates that do not go together."""
     if not_in and not as_of:
@@ -265,11 +264,6 @@ def _check_dates(
         raise ModelError(
             "--as-of completes registrations, and --operating and --not-operating say where there were none: leave "
             "one of them out. A list that is still to come is --not-in."
-        )
-    if as_of is not None and len(as_of) > 1 and rules is not None and rules.active:
-        raise ModelError(
-            "The tables of two dates differ by few persons, so how figures moved stays inside: name one date with "
-            "--as-of, or leave out --disclosure."
         )
 
 
@@ -370,17 +364,10 @@ def _scope(
     return scopes
 
 
-def _check_drivers(
-    asked: str | None, groups: Sequence[str], rules: Rules | None, form: Form, *, changes: bool
-) -> None:
+def _check_drivers(asked: str | None, groups: Sequence[str], form: Form, *, changes: bool) -> None:
     """Refuse what drivers cannot be told with, before anything is estimated."""
     if asked is None:
         return
-    if rules is not None and rules.active:
-        raise ModelError(
-            "--drivers shows counts of groups at registers: under rules of disclosure it is not given. Leave "
-            "--disclosure out for use inside, or --drivers."
-        )
     if not groups or changes or form is Form.json:
         what = "--changes" if changes else "--format json" if groups else "no --groups"
         raise ModelError(
@@ -390,15 +377,34 @@ def _check_drivers(
         raise ModelError(f"--drivers {asked!r} is not understood; expected two periods, 2014:2015.")
 
 
-def _driven(found: Monitor, table: CaptureTable, asked: str, form: Form) -> str:
-    """Tell what drives a change between two periods."""
+def _driven(found: Monitor, table: CaptureTable, asked: str, form: Form, shown: Monitor) -> str:
+    """Tell what drives a change between two periods; under rules of what is shown of the monitor."""
     from mse.driving import drivers
 
     known = {str(each): each for each in found.levels}
     ends = [each.strip() for each in asked.split(":")]
     first, last = (known.get(each, each) for each in ends)
     told = drivers(found, table, first, last)
+    if shown is not found:
+        from mse.disclosure import ProtectedMonitor, protect_drivers
+
+        assert isinstance(shown, ProtectedMonitor)
+        told = protect_drivers(told, shown.rules, monitor=shown)
     return csv_text(told.to_frame()) if form is Form.csv else told.summary()
+
+
+def _moved(monitors: Sequence[Monitor], rules: Rules | None) -> Revisions | None:
+    """Tell how figures moved where there are several dates; under rules whether they held."""
+    from mse.monitoring import revisions
+
+    if len(monitors) < 2:
+        return None
+    found = revisions(monitors)
+    if rules is not None and rules.active:
+        from mse.disclosure import protect_revisions
+
+        return protect_revisions(found, rules)
+    return found
 
 
 def _group_rules(
@@ -420,18 +426,14 @@ def _group_rules(
 
 
 def _text(
-    found: Monitor, form: Form, monitors: Sequence[Monitor], *, changes: bool, places: bool
+    found: Monitor, form: Form, moved: Revisions | None, *, changes: bool, places: bool
 ) -> str:
     """Write a monitor, and how figures moved if it was made after several dates."""
-    from mse.monitoring import revisions
-
     if form is Form.json:
         return found.to_json()
     if form is Form.csv and places and found.places is not None:
         return csv_text(found.places.to_frame())
     if form is Form.csv:
         return csv_text(found.all_changes() if changes else found.to_frame())
-    parts = [each.summary() for each in (found, found.places) if each is not None]
-    if len(monitors) > 1:
-        parts.append(revisions(monitors).summary())
+    parts = [each.summary() for each in (found, found.places, moved) if each is not None]
     return "\n\n".join(each.rstrip() for each in parts) + "\n"

@@ -15,6 +15,10 @@
 ``protect_comparison(c, rules)``       `ProtectedComparison`, a `Comparison` all the same
 ``protect_monitor(m, rules)``          `ProtectedMonitor`, a `Monitor` all the same
 ``protect_reach(r, rules)``            `ProtectedReach`, a `Reach` all the same
+``protect_nowcast(n, rules)``          `ProtectedNowcast`, a `Nowcast` all the same, without its tables
+``protect_revisions(r, rules)``        `ProtectedRevisions`: whether figures held, and none of them
+``protect_drivers(d, rules, ...)``     `ProtectedDrivers`, of what the monitor shows, by group
+``protect_plan(p, rules)``             `ProtectedPlan`, where the estimate of its table may leave
 ``protect_together(things, rules)``    several things about the same persons, in one publication
 ``attack(published, rules)``           what a reader can compute of what is suppressed: a DataFrame
 ``release(figures, messages, rules)``  the gate: figures without a declared type do not leave
@@ -32,6 +36,7 @@ from __future__ import annotations
 
 from mse.disclosure.attack import DisclosureCheck, attack, check
 from mse.disclosure.bundle import Bundle
+from mse.disclosure.changes import ProtectedDrivers, protect_drivers
 from mse.disclosure.count_tables import (
     ProtectedCounts,
     ProtectedTable,
@@ -45,7 +50,14 @@ from mse.disclosure.estimates import (
     protect_population,
 )
 from mse.disclosure.monitors import ProtectedMonitor, protect_monitor
+from mse.disclosure.nowcasts import (
+    ProtectedNowcast,
+    ProtectedRevisions,
+    protect_nowcast,
+    protect_revisions,
+)
 from mse.disclosure.outcome import acro_outcome, suppressions
+from mse.disclosure.plans import ProtectedPlan, protect_plan
 from mse.disclosure.protecting import protect, protect_together
 from mse.disclosure.reached import ProtectedReach, protect_reach
 from mse.disclosure.rules import MARK, Rules, rules
@@ -59,9 +71,13 @@ __all__ = [
     "Protected",
     "ProtectedComparison",
     "ProtectedCounts",
+    "ProtectedDrivers",
     "ProtectedMonitor",
+    "ProtectedNowcast",
+    "ProtectedPlan",
     "ProtectedPopulation",
     "ProtectedReach",
+    "ProtectedRevisions",
     "ProtectedTable",
     "Released",
     "Rules",
@@ -71,9 +87,13 @@ __all__ = [
     "protect",
     "protect_comparison",
     "protect_counts",
+    "protect_drivers",
     "protect_monitor",
+    "protect_nowcast",
+    "protect_plan",
     "protect_population",
     "protect_reach",
+    "protect_revisions",
     "protect_table",
     "protect_together",
     "release",

@@ -14,7 +14,7 @@ from mse.answer.shown import Result, Section
 from mse.comparing import Comparison
 from mse.disclosure.cells import Book, label
 from mse.disclosure.count_tables import cells_of_frame, has_marks, printed, stacked
-from mse.disclosure.gate import why_withheld
+from mse.disclosure.gate import table_of_counts, why_withheld
 from mse.disclosure.inversion import Range, inverted
 from mse.disclosure.printed import Printed, read_printed
 from mse.disclosure.protecting import note
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from mse.data.table import CaptureTable
     from mse.disclosure.cells import Cells, Publication
-    from mse.disclosure.rules import Rules
+    from mse.disclosure.rules import AnyRules, Rules
 
 #: Bits of the longest seeds that can be tried out; those of a bundle have 128.
 _GUESSED = 64
@@ -40,7 +40,7 @@ COLUMNS = ("cell", "what", "low", "high", "exposed", "why")
 
 def attack(
     published: Protected | pd.DataFrame | Mapping[str, Any] | str | Path | Sequence[Any],
-    rules: Rules | str | None = None,
+    rules: AnyRules | None = None,
     *,
     by: Sequence[str] | None = None,
     count: str = "n",
@@ -58,7 +58,7 @@ def attack(
     published : Protected or DataFrame
         Something that `protect` made; or a frame of counts as it was printed, whoever made it, with
         marks (``x``, ``.``, ``*``, ``-``) or gaps in place of what was suppressed.
-    rules : Rules, optional
+    rules : Rules, str or path, optional
         Of a frame: what it is to be held against.
     by, count, total
         Of a frame: as of `protect_counts`.
@@ -244,14 +244,14 @@ class DisclosureCheck(Result):
         ]
 
 
-def check(thing: object, rules: Rules, **options: Any) -> DisclosureCheck:
+def check(thing: object, rules: AnyRules, **options: Any) -> DisclosureCheck:
     """Name everything in something that would give persons away if it left as it is.
 
     Parameters
     ----------
     thing : CaptureTable, PopulationEstimate, Comparison, Monitor, Reach, DataFrame of counts, or Protected
         What is to leave. What was protected, here or by hand in a frame with marks or gaps, is attacked.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
     **options
         Of a frame ``by``, ``count``, ``total`` and ``largest``, as of `protect_counts`; of an estimate
@@ -274,6 +274,7 @@ def check(thing: object, rules: Rules, **options: Any) -> DisclosureCheck:
     >>> found.to_frame()[["rule", "where"]].to_numpy().tolist()[:2]
     [['threshold', 'row n, column f'], ['group', 'row n, column m of row n']]
     """
+    rules = rules_of(rules)
     return DisclosureCheck(rules, tuple(_violations(thing, rules, options)))
 
 
@@ -379,7 +380,7 @@ def _estimates(
         )
         yield Violation("derived", "total, hidden and coverage", text)
     for population in populations:
-        reason = why_withheld(population, rules, table)
+        reason = why_withheld(population, rules, table_of_counts(table, population))
         if reason:
             yield Violation("derived", population.method, reason)
     if any("table" in population.provenance for population in populations):

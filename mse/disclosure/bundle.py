@@ -15,6 +15,7 @@ from mse.comparing import compare
 from mse.data.table import CaptureTable
 from mse.disclosure.attack import attack
 from mse.disclosure.repeated import together
+from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.waiting import noted, waiting
 from mse.errors import ModelError
 from mse.registry import estimator_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mse.answer.protocols import Estimator
-    from mse.disclosure.rules import Rules
+    from mse.disclosure.rules import AnyRules
 
 _Table = TypeVar("_Table")
 
@@ -105,7 +106,7 @@ class Bundle:
             for each in found
         ]
 
-    def held(self, table: _Table, rules: Rules) -> tuple[_Table, tuple[str, ...]]:
+    def held(self, table: _Table, rules: AnyRules) -> tuple[_Table, tuple[str, ...]]:
         """Take strata that changed by fewer persons than may be shown as they were when last published.
 
         A year is published again with a few late registrations: the difference between the two publications is a
@@ -116,7 +117,7 @@ class Bundle:
         ----------
         table : CaptureTable
             What is to be published now; tables of another kind pass.
-        rules : Rules
+        rules : Rules, str or path
             What is protected.
 
         Returns
@@ -138,6 +139,7 @@ class Bundle:
         >>> later.n_observed, bundle.held(later, ten)[0].n_observed
         (203, 200)
         """
+        rules = rules_of(rules)
         kept = self.path is not None or self.runs
         if not rules.suppresses or not kept or not isinstance(table, CaptureTable):
             return table, ()
@@ -149,7 +151,7 @@ class Bundle:
     def with_run(
         self,
         published: Mapping[str, Any],
-        rules: Rules,
+        rules: AnyRules,
         table: CaptureTable | None,
         asked: int | None,
         protected: Iterable[object] = (),
@@ -162,6 +164,7 @@ class Bundle:
         protected: what it shows; counts and figures of earlier runs of the same table are one system with its own
         Raises ModelError: if together with what was published before it gives a small count away
         """
+        rules = rules_of(rules)
         run: dict[str, Any] = {"seed": asked, "published": dict(published)}
         if table is not None:
             run["fingerprint"] = table.fingerprint

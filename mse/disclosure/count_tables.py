@@ -14,6 +14,7 @@ from mse.answer.shown import Result, Section, layout
 from mse.data.checks import Problems, listed, near, rows_text
 from mse.disclosure.cells import Book, Publication
 from mse.disclosure.rules import MARK
+from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import released_columns
 from mse.errors import InvalidTableError, ModelError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from mse._typing import IntArray
     from mse.data.table import CaptureTable
     from mse.disclosure.cells import Cells, Key
-    from mse.disclosure.rules import Rules
+    from mse.disclosure.rules import AnyRules, Rules
 
 #: Parts of a table that can be published.
 PARTS = ("lists", "overlaps", "histories", "strata")
@@ -95,7 +96,7 @@ def _text(frame: pd.DataFrame, *, index: bool = True) -> str:
 
 def protect_table(
     table: CaptureTable,
-    rules: Rules,
+    rules: AnyRules,
     *,
     margins: Iterable[Sequence[str]] | None = None,
     parts: Sequence[str] = PARTS,
@@ -106,7 +107,7 @@ def protect_table(
     ----------
     table : CaptureTable
         The table. Counts within bounds are suppressed, whatever their bounds.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
     margins : iterable of sequence of str, optional
         By which covariates persons are shown; by default each covariate by itself, and all together
@@ -136,6 +137,7 @@ def protect_table(
     B   x  x   0
     C   0  0  20
     """
+    rules = rules_of(rules)
     chosen = checked_margins(table, margins) if "strata" in parts else ()
     book = Book()
     note_table(book, table, rules, chosen, parts)
@@ -430,7 +432,7 @@ def _written(value: Any) -> str:
 
 def protect_counts(
     frame: pd.DataFrame,
-    rules: Rules,
+    rules: AnyRules,
     *,
     by: Sequence[str] | None = None,
     count: str = "n",
@@ -446,7 +448,7 @@ def protect_counts(
     frame : DataFrame
         A cross table of counts, its index and columns the categories; or with ``by`` a long frame, one
         row a cell. Cells that are missing have nobody.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
     by : sequence of str, optional
         Columns of categories of a long frame.
@@ -483,6 +485,7 @@ def protect_counts(
     2015    x   x    55
     total  33  65    98
     """
+    rules = rules_of(rules)
     if by is None:
         cells, keys = cells_of_frame(stacked(frame), rules, ["row", "column"], "n", total)
         publication = publish(cells, rules)

@@ -20,14 +20,16 @@ from mse.answer.shown import Section, as_html, as_text, in_words
 from mse.comparing import Comparison
 from mse.data.checks import listed
 from mse.data.count_table import CountTable
+from mse.data.persons import PersonTable
 from mse.data.table import CaptureTable
 from mse.disclosure.cells import Book
 from mse.disclosure.count_tables import (
     default_margins,
     refuse_identifiers,
 )
-from mse.disclosure.gate import Gate, coarsened, gate_of
+from mse.disclosure.gate import Gate, coarsened, gate_of, table_of_counts
 from mse.disclosure.jointly import Raw, system_of
+from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.scrubbing import info_shown, withheld_from
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import release, released_columns
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from mse.answer.population import Given
     from mse.answer.protocols import Fit
     from mse.disclosure.cells import Key, Publication
-    from mse.disclosure.rules import Rules
+    from mse.disclosure.rules import AnyRules, Rules
 
 _FIGURES = ("observed", "hidden", "total", "coverage", "low", "high", "status", "limit")
 _FEW = Message("withheld.few")
@@ -170,9 +172,9 @@ def described(protected: Protected) -> dict[str, Any]:
 
 def protect_population(
     estimate: PopulationEstimate,
-    rules: Rules,
+    rules: AnyRules,
     *,
-    table: CaptureTable | None = None,
+    table: CaptureTable | CountTable | None = None,
     margins: Iterable[Sequence[str]] | None = None,
     levels: Iterable[float] = STORED_LEVELS,
 ) -> ProtectedPopulation:
@@ -187,11 +189,11 @@ def protect_population(
     ----------
     estimate : PopulationEstimate
         The estimate.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
-    table : CaptureTable, optional
-        What it was estimated from. Estimates from two lists give away the overlap, so without a table
-        that shows that it is large enough they are not shown.
+    table : CaptureTable or CountTable, optional
+        What it was estimated from. Estimates from two lists give away the overlap, and those from one register how
+        many were seen how often, so without a table that shows that these are large enough they are not shown.
     margins : iterable of sequence of str, optional
         By which covariates estimates are published; by default each by itself, and all together.
     levels : iterable of float
@@ -210,6 +212,7 @@ def protect_population(
     >>> safe.margin("region")[["region", "observed", "total"]].to_numpy().tolist()
     [['GGC', 1500, 9100.0], ['Rest', 4170, 13600.0]]
     """
+    rules = rules_of(rules)
     chosen = margins_of(estimate, margins)
     book = Book()
     note_population(book, estimate, chosen)
@@ -262,13 +265,14 @@ def protect_with(
     estimate: PopulationEstimate,
     publication: Publication,
     *,
-    table: CaptureTable | None = None,
+    table: CaptureTable | CountTable | None = None,
     margins: Sequence[tuple[str, ...]] = (),
     levels: Sequence[float] = STORED_LEVELS,
     gate: Gate | None = None,
 ) -> ProtectedPopulation:
     """Protect an estimate whose counts are published already; ``gate`` is what was decided of it before."""
     rules, total = publication.rules, publication.value(())
+    table = table_of_counts(table, estimate)
     held = gate_of(estimate, publication, table, margins, levels) if gate is None else gate
     withheld = held.why.get((), "")
     frames = {
@@ -294,7 +298,7 @@ def protect_with(
         "rounded_to": held.steps.get((), float(rules.base)),
     }
     if total is None or withheld:
-        reason = withheld or _FEW
+        reason = held.reason((), _FEW)
         return ProtectedPopulation(hidden=math.nan, status="suppressed", reason=reason, **shared)
     return ProtectedPopulation(
         hidden=_hidden(estimate, held, total),
@@ -311,7 +315,7 @@ def protect_with(
 def _with_and_without(
     estimate: PopulationEstimate,
     gate: Gate,
-    table: CaptureTable | None,
+    table: CaptureTable | CountTable | None,
     margins: Sequence[tuple[str, ...]],
     levels: Sequence[float],
 ) -> dict[str, Any]:
@@ -332,11 +336,16 @@ def _provenance(known: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
         return dict(known)
     kept = {key: known[key] for key in _SETTINGS if key in known}
     if "estimator" in kept:
-        kept["estimator"] = re.sub(r"(, )?\b\w*seed=[^,)]*", "", str(kept["estimator"]))
+        kept["estimator"] = without_seed(str(kept["estimator"]))
     if isinstance(known.get("bootstrap"), Mapping):
         drawn = known["bootstrap"]
         kept["bootstrap"] = {key: drawn[key] for key in _DRAWN if key in drawn}
     return kept
+
+
+def without_seed(estimator: str) -> str:
+    """Write an estimator without the seed of its draws."""
+    return re.sub(r"(, )?\b\w*seed=[^,)]*", "", estimator)
 
 
 def _hidden(estimate: PopulationEstimate, gate: Gate, observed: int) -> float:
@@ -367,7 +376,7 @@ def _intervals(
 
 
 def _range(
-    estimate: PopulationEstimate, gate: Gate, table: CaptureTable | None
+    estimate: PopulationEstimate, gate: Gate, table: CaptureTable | CountTable | None
 ) -> ModelRange | None:
     """Round the range of totals outward; it is of models that may lean on any overlap."""
     spread, rules = estimate.model_range, gate.publication.rules
@@ -516,7 +525,7 @@ class ProtectedComparison(Comparison, Protected):
 
 def protect_comparison(
     comparison: Comparison,
-    rules: Rules,
+    rules: AnyRules,
     *,
     margins: Iterable[Sequence[str]] | None = None,
     levels: Iterable[float] = STORED_LEVELS,
@@ -537,6 +546,7 @@ def protect_comparison(
     >>> safe.to_frame()["total"].tolist()
     [7400.0, 14400.0]
     """
+    rules = rules_of(rules)
     chosen = margins_of_comparison(comparison, margins)
     book = Book()
     note_comparison(book, comparison, chosen)
@@ -566,7 +576,7 @@ def comparison_with(
     levels: Sequence[float] = STORED_LEVELS,
 ) -> ProtectedComparison:
     """Protect a comparison whose counts are published already."""
-    blank = _without_counts(comparison.table, publication.rules)
+    blank = without_counts(comparison.table, publication.rules)
     fits: list[Fit] = []
     for fit in comparison.fits:
         population = protect_with(
@@ -580,11 +590,12 @@ def comparison_with(
     return ProtectedComparison(table=blank, fits=tuple(fits), publication=publication)
 
 
-def _without_counts(table: Any, rules: Rules) -> Any:
+def without_counts(table: Any, rules: Rules) -> Any:
     """Keep lists, covariates and description of a table, and nobody in it."""
     if isinstance(table, CountTable):
         one = np.ones(1, dtype=np.int64)
         return CountTable(table.register, one, 0 * one, info=info_shown(table.info, rules))
+    table = table.counted() if isinstance(table, PersonTable) else table
     nobody = np.zeros(0, dtype=np.int64)
     patterns = nobody.reshape(0, len(table.axes))
     info = info_shown(table.info, rules)

@@ -4,36 +4,42 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import reduce
 from math import nan
 from operator import add
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from mse._typing import FrozenDict
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.answer.rounding import nearest, outward
-from mse.disclosure.jointly import Raw, figures_of, system_of
+from mse.data.count_table import CountTable
+from mse.disclosure.cells import known_bounds
+from mse.disclosure.jointly import Raw, members_of, system_of
 from mse.errors import ModelError
 from mse.leaning import Leaning
-from mse.messages import Message
+from mse.messages import Message, joined
 from mse.monitoring.draws import Figure
 from mse.monitoring.result import NOTHING, Late, LatePeriod
+from mse.registry import ESTIMATORS
 from mse.words.monitors import SUPPRESSED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from mse._typing import Level
     from mse.answer.population import PopulationEstimate
     from mse.data.table import CaptureTable
     from mse.disclosure.cells import Key, Publication
-    from mse.disclosure.jointly import Known, System
+    from mse.disclosure.jointly import System
     from mse.disclosure.rules import Rules
-    from mse.monitoring.result import Cell, Monitor
+    from mse.monitoring.result import Monitor
 
 _TWO_LISTS = Message("withheld.two_lists")
+_ONE_REGISTER = Message("withheld.one_register")
+_BESIDE = Message("withheld.beside")
 _MARGIN = Message("withheld.margin")
 _COMPLEMENT = Message("withheld.complement")
 _TOGETHER = Message("withheld.together")
@@ -43,14 +49,34 @@ IN_STEP = 0.05
 _COARSER = (2, 4, 10, 20)
 
 
-def why_withheld(estimate: PopulationEstimate, rules: Rules, table: CaptureTable | None) -> str:
+def why_withheld(
+    estimate: PopulationEstimate, rules: Rules, table: CaptureTable | CountTable | None
+) -> str:
     """Say why no estimate may be shown whatever its counts; empty if it may."""
     if not rules.suppresses or math.isnan(estimate.hidden):
         return ""
+    if len(estimate.lists) == 1 and not isinstance(table, CountTable):
+        return _ONE_REGISTER
     if len(estimate.lists) == 2 and (table is None or table.margins is not None):
         return _TWO_LISTS
     few = Leaning(estimate, table).persons() < rules.threshold
     return (_TWO_LISTS if len(estimate.lists) == 2 else _MARGIN) if few else ""
+
+
+def table_of_counts(table: Any, estimate: PopulationEstimate) -> Any:
+    """Give a table whose counts tell what a figure leans on; None where it was estimated from persons with covariates."""
+    name = str(estimate.provenance.get("estimator", "")).partition("(")[0]
+    return None if ESTIMATORS.get(name, "").startswith("mse.individual") else table
+
+
+#: The estimator of the one estimate that leaves with a publication, where no table tells what several tell together.
+_ALONE: WeakKeyDictionary[Publication, str] = WeakKeyDictionary()
+
+
+def _beside(estimate: PopulationEstimate, publication: Publication) -> str:
+    """Say that an estimate stands beside another one, and no table tells what both tell; empty of the first."""
+    text = str(estimate.provenance.get("estimator", estimate.method))
+    return "" if _ALONE.setdefault(publication, text) == text else _BESIDE
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +101,25 @@ class Gate:
         """Persons to whose multiples the figures of a key are rounded."""
         return self.steps.get(key, float(self.publication.rules.base))
 
+    def reason(self, key: Key, otherwise: str) -> str:
+        """Say why no estimate of a key is shown, and how many there are at least, where its count is.
+
+        The bound is that of the printed count, which rounding may have raised, rounded down: it tells nothing that is
+        not printed.
+        """
+        count = self.publication.value(key)
+        if count is None or key not in self.why:
+            return otherwise
+        rules = self.publication.rules
+        fewest = int(known_bounds(np.array([count]), rules)[0][0])
+        least = fewest // rules.base * rules.base
+        return joined(self.why[key], Message("withheld.at_least", n=least) if least else "")
+
 
 def gate_of(
     estimate: PopulationEstimate,
     publication: Publication,
-    table: CaptureTable | None,
+    table: CaptureTable | CountTable | None,
     margins: Sequence[tuple[str, ...]],
     levels: Sequence[float] = (DEFAULT_LEVEL,),
 ) -> Gate:
@@ -99,7 +139,9 @@ def gate_of(
     steps[()] = rules.step(whole["high"] - whole["low"], whole["hidden"])
     system = system_of(publication, table)
     reason = why_withheld(estimate, rules, table)
-    if not rules.suppresses or (reason and len(estimate.lists) == 2):
+    if table is None and rules.suppresses and not reason and not math.isnan(estimate.hidden):
+        reason = _beside(estimate, publication)
+    if not rules.suppresses or reason in (_BESIDE, _ONE_REGISTER, _TWO_LISTS):
         return Gate(publication, dict.fromkeys([(), *rows], reason) if reason else {}, steps)
     why: dict[Key, str] = {(): reason} if reason else {}
     leaning = Leaning(estimate, table)
@@ -141,19 +183,12 @@ def coarsened(
     leaning: Leaning, system: System, raw: Mapping[Key, Raw], steps: Mapping[Key, float]
 ) -> tuple[dict[Key, float], dict[Key, str]]:
     """Round each figure as little as keeps all that leaves from telling a small count; if nothing does, withhold it."""
-    names = () if leaning.estimate.strata is None else leaning.estimate.strata.names
-    written: dict[Key, Callable[[float], Known]] = {}
-    hidden: dict[Key, float] = {}
-    for key, figures in raw.items():
-        chosen = None if leaning.estimate.strata is None else members_of(leaning.estimate, key)
-        moves = leaning.moves(chosen)
-        members = system.stratum(key)
-        if moves is not None and members is not None and np.all(np.isfinite(moves)):
-            spread = system.spread(moves, names)
-            written[key] = partial(figures_of, spread, members, system.counts, figures)
-            hidden[key] = figures.total - float(members @ system.counts)
+    written = system.written(leaning, raw)
+    hidden = {key: raw[key].total - system.observed(key) for key in written}
     found: dict[Key, float] = {}
     why: dict[Key, str] = {}
+    if system.strict:
+        why = {key: _TOGETHER for key in raw if key not in written}
 
     def note(keys: Sequence[Key]) -> None:
         """Note figures in their order: all of them, if together they tell nothing."""
@@ -184,18 +219,6 @@ def _row_of(estimate: PopulationEstimate) -> dict[str, float]:
     except ModelError:
         low = high = nan
     return {"hidden": estimate.hidden, "low": low, "high": high}
-
-
-def members_of(estimate: PopulationEstimate, key: Key) -> list[int]:
-    """Find the strata that a key sums over."""
-    assert estimate.strata is not None
-    names = estimate.strata.names
-    wanted = [(names.index(name), level) for name, level in key]
-    return [
-        at
-        for at, cell in enumerate(estimate.strata.cells)
-        if all(cell[place] == level for place, level in wanted)
-    ]
 
 
 def _with_complements(
@@ -266,7 +289,7 @@ def key_of(
     return (*(() if period is None else ((monitor.period, period),)), *group)
 
 
-def late_shown(late: Late | None, cells: Mapping[Any, Cell], rules: Rules) -> Late | None:
+def late_shown(late: Late | None, cells: Mapping[Any, Any], rules: Rules) -> Late | None:
     """Round what is still to come of preliminary periods, or leave it out where the period is.
 
     cells: figures by period and group, as they leave

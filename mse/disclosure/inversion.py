@@ -24,6 +24,7 @@ from scipy import sparse
 from scipy.special import bdtr
 
 from mse.data.table import CaptureTable
+from mse.disclosure.shares import counts_of_shares
 from mse.disclosure.suppression import range_of
 from mse.errors import ModelError, MSEError
 
@@ -66,6 +67,9 @@ def inverted(found: Printed, rules: Rules) -> Iterator[Range]:
         yield from _together(members, found, rules)
     yield from _sentences(found)
     yield from _differences(found, rules)
+    yield from (Range(*each) for each in counts_of_shares(found.shares, rules))
+    for name in dict.fromkeys(found.curves):
+        yield Range(name, "measure", math.nan, math.nan, "each of its steps is a person")
 
 
 # The closed form of two lists ---------------------------------------------------------------------

@@ -10,31 +10,40 @@ has as many, as the protection limits ask, as far as the printed counts alone le
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from itertools import combinations, product
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csc_array
 
+from mse._typing import FrozenDict
+from mse.answer.intervals import DEFAULT_LEVEL
 from mse.answer.rounding import nearest
+from mse.data.count_table import CountTable
 from mse.data.table import CaptureTable
 from mse.disclosure.cells import REST, known_bounds
 from mse.disclosure.count_tables import UNKNOWN, history_key, list_key, pair_key
+from mse.errors import MSEError
 from mse.leaning import cell_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from mse._typing import FloatArray
+    from mse._typing import FloatArray, IntArray
+    from mse.answer.population import PopulationEstimate
     from mse.disclosure.cells import Key, Publication
+    from mse.leaning import Leaning
 
 #: Cells up to which persons are whole; with more there are so many tables that fractions tell no less.
 _WHOLE_CELLS = 7
 #: Cells up to which a system is made; branches after which a table that was not found is taken not to be there.
 _MOST_CELLS, _MOST_NODES = 4_000, 5_000
+#: Cells of one register up to which its estimator is asked again with one person more in each.
+_MOST_ASKED = 500
 #: Persons within which a figure agrees.
 _SLACK = 1e-4
 
@@ -123,8 +132,11 @@ class System:
         The table, complete.
     """
 
+    #: Whether a figure of which it is not known how it moves with the cells is withheld.
+    strict: ClassVar[bool] = False
+
     publication: Publication
-    table: CaptureTable
+    table: Any
     #: Small counts that are not shown, and which cells they are the sum of.
     targets: dict[Key, FloatArray] = field(default_factory=dict)
     _limits: dict[Wish, float] = field(default_factory=dict)
@@ -135,10 +147,8 @@ class System:
     _tables: list[FloatArray] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.counts = cell_counts(self.table)
+        self.counts, self._own = self._laid_out()
         size = len(self.counts)
-        shape = self.table.shape
-        self._own = np.stack(np.unravel_index(np.arange(math.prod(shape)), shape))[:, -size:]
         sums = self._sums()
         strata = {
             key: weights
@@ -280,7 +290,33 @@ class System:
         found: FloatArray = moves[places - math.prod(shape[table.n_lists :])]
         return found
 
-    # Which cells a count is the sum of ------------------------------------------------------------
+    def observed(self, key: Key) -> float:
+        """Count the persons of a stratum; NaN of what is no such thing."""
+        members = self.stratum(key)
+        return math.nan if members is None else float(members @ self.counts)
+
+    def written(
+        self, leaning: Leaning, raw: Mapping[Key, Raw]
+    ) -> dict[Key, Callable[[float], Known]]:
+        """Write figures as sums of cells, by the persons to whose multiples they are rounded; those that can be."""
+        strata = leaning.estimate.strata
+        names = () if strata is None else strata.names
+        found: dict[Key, Callable[[float], Known]] = {}
+        for key, figures in raw.items():
+            moves = leaning.moves(None if strata is None else members_of(leaning.estimate, key))
+            members = self.stratum(key)
+            if moves is not None and members is not None and np.all(np.isfinite(moves)):
+                spread = self.spread(moves, names)
+                found[key] = partial(figures_of, spread, members, self.counts, figures)
+        return found
+
+    # Which cells there are, and which of them a count is the sum of ---------------------------------
+
+    def _laid_out(self) -> tuple[FloatArray, IntArray]:
+        """Persons in each cell, (O,), and its place on each axis, (A, O)."""
+        counts, shape = cell_counts(self.table), self.table.shape
+        places = np.stack(np.unravel_index(np.arange(math.prod(shape)), shape))
+        return counts, places[:, -len(counts) :]
 
     def _sums(self) -> dict[Key, FloatArray]:
         """Histories, totals of lists and overlaps: what may be small, printed or not."""
@@ -300,31 +336,151 @@ class System:
             return None
         for name, level in key:
             levels: Sequence[Any] = self.table.covariates.get(name, ())
-            if level not in levels or level == UNKNOWN:
+            if level not in levels or level == UNKNOWN or name not in self._axes:
                 return None
-            chosen *= self._own[self.table.axes.index(name)] == levels.index(level)
+            chosen *= self._own[self._axes.index(name)] == levels.index(level)
         return chosen
+
+    @property
+    def _axes(self) -> tuple[str, ...]:
+        axes: tuple[str, ...] = self.table.axes
+        return axes
+
+
+class RegisterSystem(System):
+    """The same of one register: its cells are how often persons were seen, in each stratum that is published.
+
+    The total and its interval together tell those seen once and twice, and so those seen more often.
+    """
+
+    strict: ClassVar[bool] = True
+
+    @cached_property
+    def _axes(self) -> tuple[str, ...]:
+        named = {each[0] for key in self.publication.keys if key[:1] != (REST,) for each in key}
+        return ("times", *(name for name in self.table.covariates if name in named))
+
+    def _laid_out(self) -> tuple[FloatArray, IntArray]:
+        table = self.table
+        self._times, at = np.unique(table.times, return_inverse=True)
+        groups, levels = table.strata(self._axes[1:])
+        shape = (len(self._times), *map(len, levels.values()))
+        counts = np.zeros((shape[0], math.prod(shape[1:])))
+        np.add.at(counts, (at, groups), table.persons)
+        there = np.broadcast_to(counts.sum(axis=0) > 0, counts.shape).ravel()
+        places = np.stack(np.unravel_index(np.arange(counts.size), shape))
+        return counts.ravel()[there], places[:, there]
+
+    def _sums(self) -> dict[Key, FloatArray]:
+        """Persons seen so many times, and so many times or more."""
+        found: dict[Key, FloatArray] = {}
+        for at, times in enumerate(self._times.tolist()):
+            found[(("times seen", times),)] = (self._own[0] == at).astype(float)
+            found[(("times seen", f"{times} or more"),)] = (self._own[0] >= at).astype(float)
+        return found
+
+    def written(
+        self, leaning: Leaning, raw: Mapping[Key, Raw]
+    ) -> dict[Key, Callable[[float], Known]]:
+        """Write figures as sums of cells: the estimator is asked again with one person more in each."""
+        if len(self.counts) > _MOST_ASKED:
+            return {}
+        moves = _asked_again(leaning.estimate, self.table, raw, self._one_more())
+        found: dict[Key, Callable[[float], Known]] = {}
+        for key, figures in raw.items():
+            members, (moved, *widths) = self.stratum(key), moves[key]
+            if members is not None and np.isfinite([moved, *widths]).all():
+                found[key] = partial(
+                    figures_of, moved, members, self.counts, figures, widths=tuple(widths)
+                )
+        return found
+
+    def _one_more(self) -> Iterator[CountTable]:
+        """Give the table with one person more in each cell, like another one there, or in its stratum."""
+        table = self.table
+        groups, levels = table.strata(self._axes[1:])
+        shape = tuple(map(len, levels.values()))
+        for at, *own in self._own.T.tolist():
+            times, group = self._times[at], np.ravel_multi_index(tuple(own), shape) if own else 0
+            alike = np.flatnonzero((groups == group) & (table.times == times))
+            row = alike[0] if len(alike) else np.flatnonzero(groups == group)[0]
+            columns = {name: np.append(each, each[row]) for name, each in table.columns.items()}
+            yield replace(
+                table,
+                times=np.append(table.times, times),
+                persons=np.append(table.persons, 1),
+                columns=FrozenDict(columns),
+                clusters=None,
+            )
+
+
+def _asked_again(
+    estimate: PopulationEstimate,
+    table: CountTable,
+    keys: Iterable[Key],
+    tables: Iterable[CountTable],
+) -> dict[Key, FloatArray]:
+    """How the logarithms of a hidden number and of both halves of its interval differ in other tables, (3, O)."""
+    from mse.registry import estimator_of
+
+    text = estimate.provenance.get("chosen", estimate.provenance.get("estimator", ""))
+    keys = list(keys)
+    try:
+        estimator = estimator_of(str(text))
+        before = _logs(estimator.fit(table).population, keys)  # type: ignore[arg-type]
+        after = [_logs(estimator.fit(each).population, keys) for each in tables]  # type: ignore[arg-type]
+    except MSEError:
+        return {key: np.full((3, 1), math.nan) for key in keys}
+    return {key: np.column_stack([each[key] - before[key] for each in after]) for key in keys}
+
+
+def _logs(estimate: PopulationEstimate, keys: Sequence[Key]) -> dict[Key, FloatArray]:
+    """Logarithms of hidden numbers, and of how far the ends of their intervals are from them on that scale."""
+    low, high = estimate.interval(DEFAULT_LEVEL)
+    rows: dict[Key, Any] = {
+        (): {"observed": estimate.observed, "hidden": estimate.hidden, "low": low, "high": high}
+    }
+    for names in dict.fromkeys(tuple(name for name, _ in key) for key in keys if key):
+        for row in estimate.margin(*names).to_dict(orient="records"):
+            rows[tuple((name, row[name]) for name in names)] = row
+    found = {}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for key in keys:
+            row = rows[key]
+            hidden, *ends = np.log(
+                [row["hidden"], *(row[end] - row["observed"] for end in ("low", "high"))]
+            )
+            found[key] = np.array([hidden, *(np.log(abs(end - hidden)) for end in ends)])
+    return found
 
 
 _SYSTEMS: WeakKeyDictionary[Publication, System] = WeakKeyDictionary()
 
 
-def system_of(publication: Publication, table: CaptureTable | None) -> System | None:
+def system_of(publication: Publication, table: CaptureTable | CountTable | None) -> System | None:
     """Find the system of a publication, one for all that leaves with it; None where there is no complete table."""
     if not publication.rules.suppresses or not publication.rules.secondary:
         return None
-    # Counts of one register have no histories: their figures are held by what they lean on alone.
-    if not isinstance(table, CaptureTable) or not table.is_complete or table.margins is not None:
-        return None
-    if math.prod(table.shape) > _MOST_CELLS:
+    kind = RegisterSystem if isinstance(table, CountTable) else System
+    if isinstance(table, CaptureTable):
+        if not table.is_complete or table.margins is not None:
+            return None
+        if math.prod(table.shape) > _MOST_CELLS:
+            return None
+    elif kind is System:
         return None
     if publication not in _SYSTEMS:
-        _SYSTEMS[publication] = System(publication, table)
+        _SYSTEMS[publication] = kind(publication, table)
     return _SYSTEMS[publication]
 
 
 def figures_of(
-    moves: FloatArray, members: FloatArray, counts: FloatArray, raw: Raw, step: float
+    moves: FloatArray,
+    members: FloatArray,
+    counts: FloatArray,
+    raw: Raw,
+    step: float,
+    widths: tuple[FloatArray, ...] | None = None,
 ) -> Known:
     """Write the figures of an estimate, as they are printed, as sums of cells.
 
@@ -333,28 +489,44 @@ def figures_of(
     counts: (O,), the table
     raw: the figures before they are rounded
     step: persons to whose multiples they are rounded, the ends of intervals outward
+    widths: two of (O,), how a person more moves the logarithm of each half of the interval; by default that of one
+        over the root of what the hidden number leans on
     """
     observed = float(members @ counts)
     hidden = raw.total - observed
     if not math.isfinite(hidden) or hidden <= 0:
         return Known.of((), len(counts))
     point = nearest(raw.total, step)
-    known = [(raw.total, hidden, point - step / 2, point + step / 2)]
+    known = [(raw.total, hidden * moves, point - step / 2, point + step / 2)]
     for ends in raw.ends:
-        for end, sign in zip(ends, (-1, 1), strict=True):
+        for end, half in zip(ends, (0, 1), strict=True):
             there = end - observed
             # An end that is cut off at the observed number, or has no bound, says nothing else.
             if math.isfinite(end) and there > 0:
-                scale = there * max(1.0 + sign * abs(math.log(there / hidden)) / 2.0, 0.0)
-                at = math.floor(end / step) * step if sign < 0 else math.ceil(end / step) * step
-                known.append((end, scale, at - step * (sign > 0), at + step * (sign < 0)))
-    rows = [
-        (members + scale * moves, low - value, high - value) for value, scale, low, high in known
-    ]
+                apart = math.log(there / hidden)
+                if widths is None:
+                    moved = max(1.0 + (2 * half - 1) * abs(apart) / 2.0, 0.0) * moves
+                else:
+                    moved = moves + apart * widths[half]
+                at = math.ceil(end / step) * step if half else math.floor(end / step) * step
+                known.append((end, there * moved, at - step * half, at + step * (1 - half)))
+    rows = [(members + moved, low - value, high - value) for value, moved, low, high in known]
     return Known.of(
         ((each, float(each @ counts) + a, float(each @ counts) + b) for each, a, b in rows),
         len(counts),
     )
+
+
+def members_of(estimate: PopulationEstimate, key: Key) -> list[int]:
+    """Find the strata that a key sums over."""
+    assert estimate.strata is not None
+    names = estimate.strata.names
+    wanted = [(names.index(name), level) for name, level in key]
+    return [
+        at
+        for at, cell in enumerate(estimate.strata.cells)
+        if all(cell[place] == level for place, level in wanted)
+    ]
 
 
 class Raw(NamedTuple):

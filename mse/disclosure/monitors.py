@@ -21,6 +21,7 @@ from mse.disclosure.count_tables import (
 )
 from mse.disclosure.estimates import SHARE_DIGITS, described, protect_with, told
 from mse.disclosure.gate import Gate, gate_of_monitor, key_of, late_shown
+from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.scrubbing import withheld_from
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import release, released_columns
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from mse._typing import Level, Limit, Status
     from mse.data.table import CaptureTable
     from mse.disclosure.cells import Key, Publication
-    from mse.disclosure.rules import Rules
+    from mse.disclosure.rules import AnyRules, Rules
     from mse.monitoring.places import Places
     from mse.monitoring.result import Change
 
@@ -163,7 +164,7 @@ def _whole(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def protect_monitor(
-    monitor: Monitor, rules: Rules, *, table: CaptureTable | None = None
+    monitor: Monitor, rules: AnyRules, *, table: CaptureTable | None = None
 ) -> ProtectedMonitor:
     """Suppress and round the figures of a monitor.
 
@@ -174,7 +175,7 @@ def protect_monitor(
     ----------
     monitor : Monitor
         The monitor.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
     table : CaptureTable, optional
         What it was made from; needed with two lists, as in `protect_population`.
@@ -196,6 +197,7 @@ def protect_monitor(
     >>> safe.periods[["year", "observed"]].to_numpy().tolist()
     [[2014, 140], [2015, 235]]
     """
+    rules = rules_of(rules)
     book = Book()
     note_monitor(book, monitor)
     return monitor_with(monitor, publish(book.cells(), rules), table=table)
@@ -345,7 +347,7 @@ def _cell(cell: Cell, gate: Gate, key: Key, leaves: float) -> ProtectedCell:
         inhabitants=cell.inhabitants,
         status=SUPPRESSED if gone else cell.status,
         limit=cast("str", None) if gone else cell.limit,
-        reason=gate.why.get(key, NOT_SHOWN) if gone else withheld_from(cell.reason, rules),
+        reason=gate.reason(key, NOT_SHOWN) if gone else withheld_from(cell.reason, rules),
         level=cell.level,
         preliminary=cell.preliminary,
         published=FrozenDict(figures),
@@ -386,13 +388,13 @@ def _change(change: Change, cells: tuple[Cell, Cell], rules: Rules) -> Change:
     if not rules.active or change.difference.point != change.difference.point:
         return replace(change, totals=totals)
     ratio = last.total / first.total if first.total else nan
-    difference = _outward(change.difference, last.total - first.total, rules, rules.base)
+    difference = outward_of(change.difference, last.total - first.total, rules, rules.base)
     return replace(
         change,
         totals=totals,
         difference=difference,
-        ratio=_outward(change.ratio, round(ratio, SHARE_DIGITS), rules, 10**-SHARE_DIGITS),
-        coverage_difference=_outward(
+        ratio=outward_of(change.ratio, round(ratio, SHARE_DIGITS), rules, 10**-SHARE_DIGITS),
+        coverage_difference=outward_of(
             change.coverage_difference,
             round(last.coverage - first.coverage, SHARE_DIGITS),
             rules,
@@ -405,7 +407,7 @@ def _change(change: Change, cells: tuple[Cell, Cell], rules: Rules) -> Change:
     )
 
 
-def _outward(given: Figure, point: float, rules: Rules, base: float) -> Figure:
+def outward_of(given: Figure, point: float, rules: Rules, base: float) -> Figure:
     """Round the ends of a figure outward, in units of ``base``; its point was computed from what is shown."""
     low, high = given.low / base, given.high / base
     if not math.isfinite(high) or low != low:

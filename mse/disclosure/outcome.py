@@ -18,6 +18,7 @@ import pandas as pd
 from mse.disclosure.attack import attack
 from mse.disclosure.cells import Book, label
 from mse.disclosure.protecting import note
+from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.suppression import choose, primary
 from mse.errors import ModelError
 
@@ -25,20 +26,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mse.disclosure.cells import Cells
-    from mse.disclosure.rules import Rules
+    from mse.disclosure.rules import AnyRules, Rules
 
 #: Release of `acro` whose form is written where none is installed: it reads its own release only.
 _ACRO = "1.0.2"
 
 
-def suppressions(thing: object, rules: Rules) -> pd.DataFrame:
+def suppressions(thing: object, rules: AnyRules) -> pd.DataFrame:
     """Say of each count that is suppressed why; for those who may see the counts.
 
     Parameters
     ----------
     thing : CaptureTable, PopulationEstimate, Comparison or Monitor
         What is to leave.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
 
     Returns
@@ -55,6 +56,7 @@ def suppressions(thing: object, rules: Rules) -> pd.DataFrame:
     >>> found["why"].value_counts().to_dict()
     {'complement': 2, 'own count': 2}
     """
+    rules = rules_of(rules)
     book = Book()
     note(book, thing, rules)
     cells = book.cells()
@@ -82,14 +84,14 @@ def _sums_with(cells: Cells, at: int, hidden: Any) -> Iterator[int]:
             yield int(members[signs > 0][0])
 
 
-def acro_outcome(files: Sequence[str | Path], rules: Rules, folder: str | Path) -> Path:
+def acro_outcome(files: Sequence[str | Path], rules: AnyRules, folder: str | Path) -> Path:
     """Attack files, and write what is left as an output folder of `acro` for its checkers.
 
     Parameters
     ----------
     files : sequence of path
         What was published or is to be; read together, and copied into the folder.
-    rules : Rules
+    rules : Rules, str or path
         What they are held against.
     folder : path
         Is made if it is not there; ``results.json`` in it is written anew.
@@ -104,6 +106,7 @@ def acro_outcome(files: Sequence[str | Path], rules: Rules, folder: str | Path) 
     ModelError
         If a file cannot be read, or the folder not be written.
     """
+    rules = rules_of(rules)
     paths, target = [Path(each) for each in files], Path(folder)
     found = attack(paths, rules)
     told = int(found["exposed"].astype(bool).sum())

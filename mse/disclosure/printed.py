@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,38 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Share:
+    """A share of a known group as it was printed.
+
+    Attributes
+    ----------
+    table : int
+        Which table it stands in; tables of one file are told apart, and so are files.
+    where : tuple of pair of str
+        Columns and levels of the group; empty for everybody.
+    stage : str
+        Empty where there are none.
+    within : float
+        Days; NaN where they are not printed.
+    persons : float
+        Of whom; NaN for a mark.
+    low, high : float
+        Between which the share lies that was printed; NaN for a mark.
+    kept : float
+        Share of the links that are not missed.
+    """
+
+    table: int
+    where: tuple[tuple[str, str], ...]
+    stage: str
+    within: float
+    persons: float
+    low: float
+    high: float
+    kept: float = 1.0
+
+
+@dataclass(frozen=True)
 class Printed:
     """All that was read from one or more things.
 
@@ -80,19 +112,29 @@ class Printed:
         Telling sentences, with the numbers in them in the order of their text; None for a mark.
     measures : tuple of str
         Measures of fit that were given with a number.
+    shares : tuple of Share
+        Of known groups.
+    curves : tuple of str
+        Curves of shares by time, by name: each step is a person.
     """
 
     estimates: tuple[Seen, ...] = ()
     counts: Mapping[tuple[str, ...], float | None] = field(default_factory=dict)
     sentences: tuple[tuple[str, tuple[float | None, ...]], ...] = ()
     measures: tuple[str, ...] = ()
+    shares: tuple[Share, ...] = ()
+    curves: tuple[str, ...] = ()
 
     def __add__(self, other: Printed) -> Printed:
+        before = max((each.table for each in self.shares), default=-1) + 1
+        after = tuple(replace(each, table=before + each.table) for each in other.shares)
         return Printed(
             self.estimates + other.estimates,
             {**self.counts, **other.counts},
             self.sentences + other.sentences,
             self.measures + other.measures,
+            self.shares + after,
+            self.curves + other.curves,
         )
 
 
@@ -153,11 +195,40 @@ def _of_data(data: Any) -> Printed:
             found += Printed(tuple(_population(each["population"], each["estimator"])))
     elif schema.startswith("mse.monitor/"):
         found += Printed(tuple(_cells(data)))
+    elif schema.startswith("mse.reach/"):
+        found += _of_reach(data)
     elif schema.startswith("mse.report/"):
         found += of_rows([*_rows(data)])
     if isinstance(data, Mapping) and isinstance(data.get("counts"), Mapping):
         found += Printed(counts={_joint(key): _count(n) for key, n in data["counts"].items()})
     return found
+
+
+def _of_reach(data: Mapping[str, Any]) -> Printed:
+    """Read the shares of a known group, and whether their curves stand beside them."""
+    missed, first = data["missed"], (data["stages"] or [""])[0]
+    kept = 1 - (missed[0] / missed[1] if isinstance(missed, list) else missed)
+    shares = []
+    for row in data["reached"]:
+        where = {name: str(level) for name, level in row["where"].items()}
+        stage = where.pop("stage", "") if data["stages"] else ""
+        # Of those who reached the stage before, links are not missed again.
+        own = 1.0 if data["since"] == "previous" and stage != first else kept
+        point = _float(row["share"])
+        shares.append(
+            Share(
+                0,
+                (*where.items(),),
+                stage,
+                data["within"],
+                _float(row["observed"]),
+                point,
+                point,
+                own,
+            )
+        )
+    curves = ("the curve of shares by time",) if data["curves"] else ()
+    return Printed(shares=tuple(shares), curves=curves)
 
 
 def _joint(key: str) -> tuple[str, ...]:
@@ -255,6 +326,16 @@ def _cells(data: Mapping[str, Any]) -> Iterator[Seen]:
         yield Seen(place, **{**shared, **said}, **_named(*figures))
 
 
+def _shares_of_csv(text: str) -> Iterator[Share]:
+    """Read shares of a known group from rows of CSV; that links were missed is not written there."""
+    for row in csv.DictReader(io.StringIO(text), delimiter=max(",;", key=text.count)):
+        # Plain numbers: in 0.575 nothing marks thousands.
+        n, days, point = (float(row[name] or "nan") for name in ("observed", "days", "share"))
+        where = {name: row[name] for name in [*row][: [*row].index("observed")] if name}
+        stage = where.pop("stage", "")
+        yield Share(0, (*where.items(),), stage, days, n, point, point)
+
+
 # Text, Markdown, HTML and the content of reports: rows of cells -----------------------------------
 
 
@@ -294,6 +375,8 @@ def of_text(text: str) -> Printed:
     text = re.sub(r"\\([\\`*_{}\[\]()#+.!|-])", r"\1", text)
     # A line that begins far in goes on with the one before it.
     flowing = re.sub(r"\n\s{12,}(?=\S)", " ", text)
+    if re.match(r"[\w ,;]*\bobserved[,;]days[,;]share[,;]", text):
+        return Printed(shares=tuple(_shares_of_csv(text)))
     if re.match(r"[\w ,;]*\bobserved[,;]", text):
         return Printed(tuple(_of_csv(text)))
     rows = []
@@ -398,7 +481,55 @@ def _count(value: Any) -> float | None:
     return number_of(found[0]) if found else None
 
 
+@cache
+def _heads() -> dict[str, frozenset[str]]:
+    """Headings of the columns of shares of a known group, in all languages, and in plain text."""
+    known = {"persons": {"persons"}, "point": {"estimated share"}, "stage": {"stage"}}
+    for code in languages():
+        for role, texts in known.items():
+            texts.add(str(catalogue_of(code).messages[f"reached.{role}"]))
+    return {role: frozenset(texts) for role, texts in known.items()}
+
+
+def _shares(rows: list[list[str]]) -> Iterator[Share]:
+    """Read shares of known groups from rows of cells: what names them, the interval, the share, and of how many."""
+    heads, table, figures = _heads(), -1, 3
+    names: list[str] | None = None
+    for cells in rows:
+        # Below a heading Markdown has a row of dashes, and HTML ends each row with an empty cell.
+        row = [cell for cell in cells if not re.fullmatch(r":?--+:?", cell)]
+        row = row[:-1] if row[-1:] == [""] else row
+        if len(row) > 2 and row[-1] in heads["persons"] and row[-2] in heads["point"]:
+            ends = [cell.rpartition(",")[0] for cell in row[-4:-2]]
+            # A workbook has the two ends of an interval in two cells.
+            figures = 4 if len(ends) == 2 and ends[0] and ends[0] == ends[1] else 3
+            names, table = row[:-figures], table + 1
+        elif names is not None and len(row) == len(names) + figures:
+            where = dict(zip(names, row[:-figures], strict=True))
+            stage = next((where.pop(name) for name in names if name in heads["stage"]), "")
+            n = _count(row[-1])
+            of = math.nan if n is None else n
+            yield Share(table, (*where.items(),), stage, math.nan, of, *_rounded_share(row[-2]))
+        elif len(cells) < 2:
+            names = None
+
+
+def _rounded_share(text: str) -> tuple[float, float]:
+    """Between which a printed share lies: a percentage, or a fraction as a workbook has it."""
+    shown = re.fullmatch(r"(\d+)(?:[.,](\d+))?\s*(%?)", text.strip())
+    if shown is None:
+        return math.nan, math.nan
+    whole, decimals, percent = shown.groups()
+    value, half = float(f"{whole}.{decimals or 0}"), 0.5 * 10.0 ** -len(decimals or "")
+    return ((value - half) / 100, (value + half) / 100) if percent else (value, value)
+
+
 def of_rows(rows: list[list[str]]) -> Printed:
+    """Read facts of an estimate, totals of lists, the table of pairs, and shares of known groups from rows of cells."""
+    return _facts(rows) + Printed(shares=tuple(_shares(rows)))
+
+
+def _facts(rows: list[list[str]]) -> Printed:
     """Read facts of an estimate, totals of lists, and the table of pairs from rows of cells."""
     facts: dict[str, str] = {}
     levels: dict[float, tuple[float, float]] = {}

@@ -9,8 +9,11 @@ import pandas as pd
 from mse.answer.intervals import STORED_LEVELS
 from mse.answer.population import PopulationEstimate
 from mse.comparing import Comparison
+from mse.data.count_table import CountTable
+from mse.data.persons import PersonTable
 from mse.data.table import CaptureTable
 from mse.disclosure.cells import Book
+from mse.disclosure.changes import protect_drivers
 from mse.disclosure.count_tables import (
     PARTS,
     ProtectedCounts,
@@ -32,56 +35,74 @@ from mse.disclosure.estimates import (
     protect_with,
 )
 from mse.disclosure.monitors import by_place, monitor_with, note_monitor, protect_monitor
+from mse.disclosure.nowcasts import protect_nowcast, protect_revisions
+from mse.disclosure.plans import protect_plan
 from mse.disclosure.reached import protect_reach
+from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.suppression import Protected, publish
+from mse.driving import Drivers
 from mse.errors import ModelError
 from mse.monitoring.places import Places
 from mse.monitoring.result import Monitor
+from mse.monitoring.revisions import Revisions
+from mse.nowcasting import Nowcast
+from mse.planning import Plan
 from mse.reaching import Reach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mse.disclosure.cells import Publication
-    from mse.disclosure.rules import Rules
+    from mse.disclosure.changes import ProtectedDrivers
+    from mse.disclosure.monitors import ProtectedMonitor
+    from mse.disclosure.rules import AnyRules, Rules
 
 
 @overload
-def protect(thing: CaptureTable, rules: Rules, **options: Any) -> ProtectedTable: ...
+def protect(thing: CaptureTable, rules: AnyRules, **options: Any) -> ProtectedTable: ...
 @overload
-def protect(thing: pd.DataFrame, rules: Rules, **options: Any) -> ProtectedCounts: ...
+def protect(thing: pd.DataFrame, rules: AnyRules, **options: Any) -> ProtectedCounts: ...
 @overload
-def protect(thing: PopulationEstimate, rules: Rules, **options: Any) -> PopulationEstimate: ...
+def protect(thing: PopulationEstimate, rules: AnyRules, **options: Any) -> PopulationEstimate: ...
 @overload
-def protect(thing: Comparison, rules: Rules, **options: Any) -> Comparison: ...
+def protect(thing: Comparison, rules: AnyRules, **options: Any) -> Comparison: ...
 @overload
-def protect(thing: Monitor | Places, rules: Rules, **options: Any) -> Monitor: ...
+def protect(thing: Monitor | Places, rules: AnyRules, **options: Any) -> Monitor: ...
 @overload
-def protect(thing: Reach, rules: Rules, **options: Any) -> Reach: ...
-def protect(thing: object, rules: Rules, **options: Any) -> object:
+def protect(thing: Reach, rules: AnyRules, **options: Any) -> Reach: ...
+@overload
+def protect(thing: Nowcast, rules: AnyRules, **options: Any) -> Nowcast: ...
+@overload
+def protect(thing: Revisions, rules: AnyRules, **options: Any) -> Revisions: ...
+@overload
+def protect(thing: Drivers, rules: AnyRules, **options: Any) -> Drivers: ...
+@overload
+def protect(thing: Plan, rules: AnyRules, **options: Any) -> Plan: ...
+def protect(thing: object, rules: AnyRules, **options: Any) -> object:
     """Make something fit to leave.
 
     Parameters
     ----------
-    thing : CaptureTable, PopulationEstimate, Comparison, Monitor, Places, Reach or DataFrame of counts
+    thing : CaptureTable, PopulationEstimate, Comparison, Monitor, Places, Reach, Nowcast, Revisions, Drivers, Plan or DataFrame of counts
         What is to leave. Of places a monitor by place leaves, without ranks and regions; of a known group the
-        shares at the end of the time, of those who were followed for all of it.
-    rules : Rules
+        shares at the end of the time, of those who were followed for all of it; of drivers the groups, of what
+        their ``monitor=`` shows; of revisions whether figures held; of a plan what follows from the estimate.
+    rules : Rules, str or path
         What is to be protected.
     **options
-        Of `protect_table`, `protect_population`, `protect_comparison`, `protect_monitor` or
+        Of `protect_table`, `protect_population`, `protect_comparison`, `protect_monitor`, `protect_drivers` or
         `protect_counts`.
 
     Returns
     -------
     Protected
         What those functions give. An estimate, comparison or monitor is given back as it is if the
-        rules ask for nothing, and whatever is protected already.
+        rules ask for nothing, and whatever is protected by the same rules already.
 
     Raises
     ------
     ModelError
-        If it is something else.
+        If it is something else, or was protected under other rules: what those took away cannot be protected again.
 
     Examples
     --------
@@ -90,27 +111,79 @@ def protect(thing: object, rules: Rules, **options: Any) -> object:
     >>> mse.disclosure.protect(p, mse.disclosure.rules("cbs")).observed
     125
     """
+    rules = rules_of(rules)
     if isinstance(thing, Protected):
-        return thing
-    match thing:
-        case CaptureTable():
-            return protect_table(thing, rules, **options)
-        case pd.DataFrame():
-            return protect_counts(thing, rules, **options)
-        case PopulationEstimate():
-            return protect_population(thing, rules, **options) if rules.active else thing
-        case Comparison():
-            return protect_comparison(thing, rules, **options) if rules.active else thing
-        case Monitor():
-            return protect_monitor(thing, rules, **options) if rules.active else thing
-        case Places():
-            return protect_monitor(by_place(thing), rules, **options) if rules.active else thing
-        case Reach():
-            return protect_reach(thing, rules) if rules.active else thing
-    raise ModelError(
-        f"{type(thing).__name__} cannot be protected: expected a CaptureTable, PopulationEstimate, "
-        "Comparison, Monitor, its places, a Reach or a DataFrame of counts. Of a fit, protect its population."
+        return _protected_already(thing, rules)
+    for kind, protector in (_ALWAYS | _WHERE_ASKED).items():
+        if isinstance(thing, kind):
+            as_it_is = kind in _WHERE_ASKED and not rules.active
+            return thing if as_it_is else protector(thing, rules, **options)
+    raise _refused(thing)
+
+
+def _refused(thing: object) -> ModelError:
+    """Say that something does not leave, and what of it can."""
+    kind, asked = type(thing).__name__, "Of a fit, protect its population."
+    if isinstance(thing, PersonTable):
+        asked = (
+            "Its rows are persons, and never leave. What can leave is the population of a fit to it, protect(fit.population, "
+            "rules), and how many persons have each capture history, protect(table.counted(), rules)."
+        )
+    elif isinstance(thing, CountTable):
+        asked = (
+            "How many persons were seen how often is what its estimates tell. What can leave is the population of a "
+            "fit to it, protect(fit.population, rules, table=table)."
+        )
+    return ModelError(
+        f"{kind} cannot be protected: expected a CaptureTable, PopulationEstimate, "
+        f"Comparison, Monitor, its places or drivers, a Reach, Nowcast, Revisions, Plan or a DataFrame of counts. {asked}"
     )
+
+
+def _protected_already(thing: Protected, rules: Rules) -> Protected:
+    """Give back what was protected by the same rules, or where nothing is asked for."""
+    if rules.active and thing.rules != rules:
+        raise ModelError(
+            f"This was protected under the disclosure rules {thing.rules.name}, and is to leave under {rules.name}: "
+            f"protect what it was made from under {rules.name}."
+        )
+    return thing
+
+
+def _places(thing: Places, rules: Rules, **options: Any) -> ProtectedMonitor:
+    return protect_monitor(by_place(thing), rules, **options)
+
+
+def _drivers(thing: Drivers, rules: Rules, **options: Any) -> ProtectedDrivers:
+    if "monitor" not in options:
+        raise ModelError(
+            "What drives a change is computed of what its monitor shows: give the monitor, and the table that it was made "
+            "from, protect(drivers, rules, monitor=monitor, table=table)."
+        )
+    return protect_drivers(thing, rules, **options)
+
+
+def _plan(thing: Plan, rules: Rules) -> Plan:
+    # Of a design of shares a plan holds nobody.
+    return thing if thing.table is None else protect_plan(thing, rules)
+
+
+#: What protects which kind of thing: these under all rules, the others where rules ask for anything.
+_ALWAYS: dict[type, Callable[..., object]] = {
+    CaptureTable: protect_table,
+    pd.DataFrame: protect_counts,
+}
+_WHERE_ASKED: dict[type, Callable[..., object]] = {
+    PopulationEstimate: protect_population,
+    Comparison: protect_comparison,
+    Monitor: protect_monitor,
+    Places: _places,
+    Reach: protect_reach,
+    Nowcast: protect_nowcast,
+    Revisions: protect_revisions,
+    Drivers: _drivers,
+    Plan: _plan,
+}
 
 
 # Several things about the same persons made fit to leave together ---------------------------------
@@ -121,8 +194,9 @@ FEW_LISTS = 4
 
 def protect_together(
     things: Sequence[object],
-    rules: Rules,
+    rules: AnyRules,
     *,
+    table: CaptureTable | CountTable | None = None,
     levels: Iterable[float] = STORED_LEVELS,
 ) -> tuple[Protected, ...]:
     """Make several things fit to leave in one publication.
@@ -136,8 +210,11 @@ def protect_together(
     ----------
     things : sequence of CaptureTable, PopulationEstimate, Comparison and Monitor
         All about the same persons.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
+    table : CaptureTable or CountTable, optional
+        What the estimates were made from, if it is not among the things and is not to leave. Without a table only one
+        estimate leaves: nobody knows what several tell together.
     levels : iterable of float
         Levels of the intervals that are published.
 
@@ -163,17 +240,18 @@ def protect_together(
     >>> len(safe.histories), answer.total
     (0, 140.0)
     """
+    rules = rules_of(rules)
     tables = [each for each in things if isinstance(each, CaptureTable)]
-    table = tables[0] if tables else None
+    known_from = tables[0] if tables else table
     parts: Sequence[str] = PARTS
-    if table is not None and len(things) > len(tables):
-        parts = parts_beside_estimates(table, rules)
+    if tables and len(things) > len(tables):
+        parts = parts_beside_estimates(tables[0], rules)
     book = Book()
     for thing in things:
         note(book, thing, rules, parts)
     publication = publish(book.cells(), rules)
     known = tuple(dict.fromkeys(float(level) for level in levels))
-    return tuple(_with(thing, publication, table, known) for thing in things)
+    return tuple(_with(thing, publication, known_from, known) for thing in things)
 
 
 def parts_beside_estimates(table: CaptureTable, rules: Rules) -> tuple[str, ...]:
@@ -203,14 +281,11 @@ def note(book: Book, thing: object, rules: Rules, parts: Sequence[str] = PARTS) 
         case Monitor():
             note_monitor(book, thing)
         case _:
-            raise ModelError(
-                f"{type(thing).__name__} holds no counts that are known here: expected a CaptureTable, "
-                "PopulationEstimate, Comparison or Monitor. Of a fit, take its population."
-            )
+            raise _refused(thing)
 
 
 def _with(
-    thing: object, publication: Publication, table: CaptureTable | None, levels: Sequence[float]
+    thing: object, publication: Publication, table: Any, levels: Sequence[float]
 ) -> Protected:
     match thing:
         case CaptureTable():

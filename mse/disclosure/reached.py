@@ -10,6 +10,7 @@ import pandas as pd
 
 from mse.disclosure.cells import Book
 from mse.disclosure.count_tables import refuse_identifiers
+from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.suppression import Protected, publish
 from mse.errors import ModelError
 from mse.reaching import Reach, share_of
@@ -17,7 +18,7 @@ from mse.reaching import Reach, share_of
 if TYPE_CHECKING:
     from mse.answer.shown import Section
     from mse.disclosure.cells import Key, Publication
-    from mse.disclosure.rules import Rules
+    from mse.disclosure.rules import AnyRules, Rules
     from mse.reaching import Missed
 
 #: What the parts of a group are called in the names of cells.
@@ -62,14 +63,14 @@ class ProtectedReach(Reach, Protected):
         return {**super().to_dict(), "curves": [], "disclosure": disclosure}
 
 
-def protect_reach(found: Reach, rules: Rules) -> ProtectedReach:
+def protect_reach(found: Reach, rules: AnyRules) -> ProtectedReach:
     """Let shares of a known group leave whose counts and the counts of the others may be shown.
 
     Parameters
     ----------
     found : Reach
         What `mse.reach` found.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
 
     Returns
@@ -98,6 +99,7 @@ def protect_reach(found: Reach, rules: Rules) -> ProtectedReach:
     >>> protect_reach(found, mse.disclosure.rules("cbs")).to_frame()["share"].tolist()
     [0.3]
     """
+    rules = rules_of(rules)
     everybody = int(found.sizes.loc[found.sizes["stage"] == found.stages[0], "observed"].sum())
     refuse_identifiers({name: [*found.cohort[name].unique()] for name in found.by}, everybody)
     book, rows = Book(), found.cohort.to_dict("records")

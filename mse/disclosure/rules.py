@@ -20,7 +20,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mse._typing import FrozenDict
 from mse.answer.rounding import step_of
@@ -228,6 +228,9 @@ def _raise(problems: Iterable[str], what: str) -> None:
     raise ModelError(f"{len(found)} problems in the {what}:\n{lines}")
 
 
+#: What is taken wherever rules are: a name, a file, or the rules themselves.
+AnyRules: TypeAlias = Rules | str | Path
+
 #: Persons that a threshold or a base may be at most: beyond it nothing at all would be left.
 _MOST = 1_000
 _NONE = Rules(name="none")
@@ -247,7 +250,7 @@ def presets() -> Mapping[str, Rules]:
     return FrozenDict(found)
 
 
-def rules(name: str | Path | Rules) -> Rules:
+def rules(name: AnyRules) -> Rules:
     """Look rules up by name, or read them from a file.
 
     Parameters
@@ -287,6 +290,11 @@ def rules(name: str | Path | Rules) -> Rules:
     """
     if isinstance(name, Rules):
         return name
+    if not isinstance(name, str | Path):
+        raise ModelError(
+            f"Disclosure rules are {_short(name)}: expected {listed(presets())}, a file ending in .toml or .json, or "
+            "`Rules`, such as Rules(threshold=10, base=5)."
+        )
     if isinstance(name, str) and name in presets():
         return presets()[name]
     path = Path(name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.scrubbing import withheld_from
 
 if TYPE_CHECKING:
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from mse.disclosure.rules import Rules
+    from mse.disclosure.rules import AnyRules, Rules
 
 #: Types of what leaves, by the name of the field. What stands here was looked at, and is made of what was
 #: suppressed and rounded; a further field leaves when somebody has found out what it tells, and put it here.
 TYPES: Mapping[str, Collection[str]] = {
     # Persons who were counted: suppressed or rounded.
-    "count": ("observed", "n"),
+    "count": ("observed", "n", "registered"),
     # Estimated persons: withheld or rounded on one grid.
     "estimate": (
         "hidden",
@@ -33,11 +34,18 @@ TYPES: Mapping[str, Collection[str]] = {
         "expected",
         "later",
         "difference",
+        "change",
+        "by_size",
+        "by_share",
+        "N",
         "low_alike",
         "high_alike",
     ),
     # Computed from released numbers, or rounded outward as they are.
-    "share": ("coverage", "rate", "ratio", "coverage_difference", "rise", "share"),
+    "share": (
+        *("coverage", "rate", "ratio", "coverage_difference", "rise", "share", "width"),
+        *("no_estimate", "covered"),
+    ),
     # What was asked for, or is known of the method.
     "setting": (
         *("schema", "level", "within", "interval_level", "replicates", "resampling", "candidates"),
@@ -52,12 +60,21 @@ TYPES: Mapping[str, Collection[str]] = {
             "interval_kind",
         ),
         *("given", "method", "model", "first", "last", "interval", "references", "assumptions"),
-        *("as_of", "preliminary"),
+        *("as_of", "preliminary", "tables", "scenario"),
         # Inhabitants, who were not counted here.
         "population",
     ),
     # Whether there is a figure, and why not.
-    "status": ("status", "limit", "reason", "suppressed", "unbounded", "unbounded_below"),
+    "status": (
+        "status",
+        "limit",
+        "reason",
+        "suppressed",
+        "unbounded",
+        "unbounded_below",
+        "inside",
+        "foreseen",
+    ),
     # Computed of what leaves, by stated rules.
     "grade": ("grade", "marks", "reasons", "grade_reason"),
     # Names of lists, levels and parts, and words that were given with the data.
@@ -82,6 +99,7 @@ TYPES: Mapping[str, Collection[str]] = {
             "source",
             "notes",
             "list",
+            "register",
             "group_rules",
             "not_in",
         ),
@@ -117,7 +135,7 @@ class Released:
     withheld: tuple[str, ...]
 
 
-def release(figures: Mapping[str, Any], messages: Iterable[str], rules: Rules) -> Released:
+def release(figures: Mapping[str, Any], messages: Iterable[str], rules: AnyRules) -> Released:
     """Let figures leave that have a declared type, and messages without numbers found in the data.
 
     Parameters
@@ -126,7 +144,7 @@ def release(figures: Mapping[str, Any], messages: Iterable[str], rules: Rules) -
         Nested as in JSON; figures that were suppressed and rounded.
     messages : iterable of str
         Sentences.
-    rules : Rules
+    rules : Rules, str or path
         What is to be protected.
 
     Returns
@@ -140,6 +158,7 @@ def release(figures: Mapping[str, Any], messages: Iterable[str], rules: Rules) -
     >>> found.figures, found.withheld
     ({'observed': 120, 'total': 1450.0, 'smallest_cell': None}, ('smallest_cell',))
     """
+    rules = rules_of(rules)
     if not rules.active:
         return Released(dict(figures), tuple(messages), ())
     lost: list[str] = []

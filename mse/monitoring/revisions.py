@@ -75,8 +75,8 @@ def _holds(figure: Figure, value: float) -> bool | None:
 class Revisions(Result):
     """Each period as it was estimated at earlier dates, beside the estimate of the last date.
 
-    It stays inside: the tables of two dates differ by few persons, so that under rules of disclosure reports
-    leave it out.
+    The tables of two dates differ by few persons, so that under rules of disclosure it is told whether the figures
+    held, and none of them is (`mse.disclosure.protect_revisions`).
 
     Attributes
     ----------

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
-from mse.disclosure import protect, protect_monitor
+from mse.disclosure import protect, protect_drivers, protect_monitor
 from mse.disclosure import rules as rules_of
 from mse.disclosure.cells import Book
 from mse.disclosure.count_tables import PARTS, checked_margins, note_table, table_with
-from mse.disclosure.estimates import margins_of, protect_population, protect_with
+from mse.disclosure.estimates import margins_of, note_population, protect_with
 from mse.disclosure.monitors import monitor_with, note_monitor
 from mse.disclosure.protecting import parts_beside_estimates
 from mse.disclosure.scrubbing import info_shown
 from mse.disclosure.suppression import publish
+from mse.errors import ModelError
 from mse.reporting.context import Context, Counts, Estimated, Evidence, Group, counts_of, gather
 from mse.reporting.parts.account import account as methods
 from mse.reporting.parts.account import citation
@@ -45,11 +46,13 @@ from mse.words.catalogue import language_of
 from mse.words.content import Inline, Report, inline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from mse.answer.shown import Result
     from mse.data.table import CaptureTable
     from mse.disclosure import ProtectedTable, Rules
+    from mse.driving import Drivers
     from mse.monitoring import Monitor
     from mse.reporting.context import Reportable
     from mse.words.content import Section
@@ -72,7 +75,30 @@ def shielded(evidence: Evidence, rules: Rules, level: float) -> tuple[Evidence, 
     monitors = tuple(_monitor(each, evidence, rules, safe) for each in evidence.monitors)
     reached = tuple(protect(each, rules) for each in evidence.reached)
     counts = tuple(_counts(table, safe[table.fingerprint], rules) for table in evidence.tables)
-    return replace(evidence, groups=groups, monitors=monitors, reached=reached), counts
+    drivers = tuple(_driven(each, monitors, rules) for each in evidence.drivers)
+    others = tuple(_other(each, rules) for each in evidence.others)
+    evidence = replace(evidence, groups=groups, monitors=monitors, reached=reached)
+    return replace(evidence, drivers=drivers, others=others), counts
+
+
+def _driven(found: Drivers, monitors: Iterable[Monitor], rules: Rules) -> Drivers:
+    """Compute what drives a change of a protected monitor of the same groups; as it is where there is none.
+
+    What is not protected is not shown: its section says so.
+    """
+    names = {name for each in found.contributions for name in each.group}
+    for monitor in monitors:
+        if {found.first, found.last} <= {*monitor.levels} and names <= {*monitor.group_names}:
+            return protect_drivers(found, rules, monitor=monitor)
+    return found
+
+
+def _other(result: Result, rules: Rules) -> Result:
+    """Protect what a report shows in its own words, if it can be; what is not protected is not shown."""
+    try:
+        return cast("Result", protect(cast("Any", result), rules))
+    except ModelError:
+        return result
 
 
 def _table(table: CaptureTable, evidence: Evidence, rules: Rules) -> ProtectedTable:
@@ -113,13 +139,16 @@ def _group(
         publication = safe[group.table.fingerprint].publication
     else:
         # Persons who are known in part are allotted to strata: the counts are not those of the table.
-        publication = protect_population(first, rules, levels=levels).publication
+        book = Book()
+        note_population(book, first, margins)
+        publication = publish(book.cells(), rules)
     members = []
+    known = group.counts if group.table is None else group.table
     for i, each in enumerate(group.estimates):
         population = protect_with(
             each.population,
             publication,
-            table=group.table,
+            table=known,
             # Of the others only totals are shown.
             margins=() if i else margins,
             levels=levels,

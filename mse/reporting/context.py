@@ -17,6 +17,7 @@ from mse.answer.population import PopulationEstimate
 from mse.answer.shown import Result
 from mse.bounding import Bounds, TippingPoints, WhatIf
 from mse.comparing import Comparison
+from mse.data.count_table import CountTable
 from mse.data.datasets import list_datasets
 from mse.data.table import CaptureTable
 from mse.diagnostics import CheckResult, GoodnessOfFit, Influence, Overlaps, Residuals
@@ -499,6 +500,8 @@ class Group:
 
     estimates: tuple[Estimated, ...]
     table: CaptureTable | None = None
+    #: Of one register, what rules of disclosure need: nothing of it is shown.
+    counts: CountTable | None = None
 
     @property
     def first(self) -> Estimated:
@@ -629,7 +632,7 @@ def gather(results: Reportable) -> Evidence:
     held = [*(each.table for each in estimates), *found["tables"]]
     tables = [each for each in held if isinstance(each, CaptureTable)]
     evidence = Evidence(
-        groups=_grouped(estimates, tables),
+        groups=_grouped(estimates, held),
         tables=tuple(dict.fromkeys(tables)),
         **{name: tuple(found[name]) for name in _PLACES},
     )
@@ -646,16 +649,23 @@ def _distinct(estimates: Iterable[Estimated]) -> list[Estimated]:
     return list(seen.values())
 
 
-def _grouped(estimates: Iterable[Estimated], tables: Iterable[CaptureTable]) -> tuple[Group, ...]:
+def _grouped(estimates: Iterable[Estimated], tables: Iterable[Any]) -> tuple[Group, ...]:
     """Put together the estimates from one table."""
-    known = {each.fingerprint: each for each in reversed(list(tables))}
+    known = {
+        each.fingerprint: each
+        for each in reversed(list(tables))
+        if isinstance(each, CaptureTable | CountTable)
+    }
     groups: dict[Any, list[Estimated]] = {}
     for each in estimates:
         # Nothing may be known of the table of an estimate that was read from JSON.
         groups.setdefault(
             each.fingerprint or (each.population.info, each.population.observed), []
         ).append(each)
-    return tuple(
-        Group(tuple(map(_remembering, members)), known.get(key) if isinstance(key, str) else None)
-        for key, members in groups.items()
-    )
+    found = []
+    for key, members in groups.items():
+        table = known.get(key) if isinstance(key, str) else None
+        counts = table if isinstance(table, CountTable) else None
+        seen = table if isinstance(table, CaptureTable) else None
+        found.append(Group(tuple(map(_remembering, members)), seen, counts))
+    return tuple(found)

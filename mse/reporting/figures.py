@@ -14,6 +14,7 @@ from mse.answer.population import PopulationEstimate
 from mse.bounding import DIFFERING, HIGHEST, Bounds, TippingPoints
 from mse.data.table import CaptureTable
 from mse.loglinear import LogLinearFit, LogLinearSearchFit
+from mse.messages import MARK
 from mse.monitoring.places import TOP
 from mse.monitoring.result import columns
 from mse.sensitivity import HighestOrder, LeaveOneOut, MergedLists, OddsRatio, model_range
@@ -459,7 +460,8 @@ def drivers_figure(context: Context, found: Drivers) -> Iterator[Block]:
         for each in found.largest[:MOST_NAMED]
     ]
     rows = [
-        f"{each.label} {context.say.signed(each.change)}" for each in found.largest[:MOST_NAMED]
+        f"{each.label} {MARK if math.isnan(each.change) else context.say.signed(each.change)}"
+        for each in found.largest[:MOST_NAMED]
     ]
     svg = drawn(context, drivers, found)
     yield _figure(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mse.answer.shown import Section, filled, layout, persons, share, words_for
+from math import isnan
+
+from mse.answer.shown import Section, filled, layout, registered, share, span, words_for
 from mse.messages import SOURCE, Message
 from mse.monitoring.revisions import Revision, Revisions
 from mse.nowcasting import Nowcast
@@ -17,8 +19,7 @@ def nowcast_sections(found: Nowcast) -> list[Section]:
     periods = tuple(map(str, found.preliminary))
     said = Message("late.as_of", as_of=found.as_of, periods=periods)
     rows = [
-        [str(row[found.period]), persons(row["registered"]), persons(row["expected"]),
-         f"{persons(row['low'])} to {persons(row['high'])}"]
+        [str(row[found.period]), registered(row["registered"]), registered(row["expected"]), span(row["low"], row["high"])]
         for row in found.registered().to_dict("records")
     ]  # fmt: skip
     in_ = [
@@ -64,12 +65,14 @@ def _revised(each: Revision, last: str) -> Message:
     if each.inside is None:
         return Message("late.revised_none", **named)
     where = Message(f"late.revised_{'inside' if each.inside else 'outside'}")
-    if each.foreseen is not None:
+    if each.foreseen is not None and not isnan(each.total.point):
         key = "foreseen" if each.foreseen else "missed"
         where = Message(
             f"late.revised_{key}", where=where, low=each.expected.low, high=each.expected.high
         )
     total = each.total
+    if isnan(total.point):
+        return Message("late.revised_withheld", **named, foreseen=where)
     return Message(
         "late.revised",
         **named,

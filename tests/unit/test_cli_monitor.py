@@ -330,7 +330,13 @@ def test_several_dates_show_how_figures_moved(dated: Path) -> None:
     dates = ("--as-of", "2016-12-31", "--as-of", "31 December 2015", "--as-of", "2016-12-31")
     text = run(dated, *DATED, *dates)
     assert "no figure is preliminary" in " ".join(text.split())
-    assert "2015, as of 2015-12-31" in text.split("HOW FIGURES MOVED")[1]
+    moved = text.split("HOW FIGURES MOVED")[1]
+    assert "2015, as of 2015-12-31: between" in moved
+    # Under rules it is told whether they held, and no figure.
+    text = run(dated, *DATED, *dates, "--disclosure", "cbs").split("HOW FIGURES MOVED")[1]
+    assert "2015, as of 2015-12-31: figures are not shown" in text
+    assert "No figure of two dates is shown" in " ".join(text.split())
+    assert "point estimate" not in text
 
 
 @pytest.mark.parametrize(
@@ -338,10 +344,6 @@ def test_several_dates_show_how_figures_moved(dated: Path) -> None:
     [
         (["--not-in", "care=2015"], "name it with --as-of"),
         (["--as-of", "2015-12-31", "--not-operating", "care=2015"], "leave one of them out"),
-        (
-            ["--as-of", "2015-12-31", "--as-of", "2016-12-31", "--disclosure", "cbs"],
-            "how figures moved stays inside",
-        ),
         (["--as-of", "2015-12-31", "--not-in", "care=2018"], "names the year '2018'"),
         (["--as-of", "2015-06-30"], "is not over"),
     ],
@@ -396,6 +398,12 @@ def test_drivers_are_told_at_the_command_line(tmp_path: Path) -> None:
         StringIO(RUN.invoke(app, [*asked, "--drivers", "2014:2015", "--format", "csv"]).output)
     )
     assert {"sex", "register", "change", "by_size", "by_share"} <= set(frame.columns)
+    assert frame["register"].notna().any()
+    ruled = [*asked, "--drivers", "2014:2015", "--disclosure", "cbs", "--format", "csv"]
+    frame = pd.read_csv(StringIO(RUN.invoke(app, ruled).output))
+    assert frame["register"].isna().all()
+    assert set(frame["sex"].dropna()) == {"f", "m"}
+    assert (frame[["first", "last", "change"]].to_numpy() % 5 == 0).all()
     ruled = RUN.invoke(
         app, [*asked, "--drivers", "2014:2015", "--group-rule", "sex=f:2015=narrower scheme"]
     )
@@ -406,10 +414,6 @@ def test_drivers_are_told_at_the_command_line(tmp_path: Path) -> None:
     ("more", "said"),
     [
         (["--groups", "sex", "--drivers", "2014"], "two periods"),
-        (
-            ["--groups", "sex", "--drivers", "2014:2015", "--disclosure", "cbs"],
-            "rules of disclosure",
-        ),
         (["--drivers", "2014:2015"], "no --groups"),
         (["--groups", "sex", "--drivers", "2014:2015", "--format", "json"], "--format json"),
         (["--groups", "sex", "--drivers", "2014:2099"], "2099"),

@@ -187,8 +187,14 @@ def test_a_report_tells_drivers_in_both_languages(language: str, said: str) -> N
     assert shown.rows[0][1].value == found().leading.change
 
 
-def test_under_rules_a_report_leaves_drivers_out() -> None:
-    report = build_report([monitor(), table(), found()], disclosure="cbs", figures=False)
+def test_under_rules_a_report_has_the_drivers_of_what_its_monitor_shows() -> None:
+    results = [monitor(), table(), found()]
+    report = build_report(results, disclosure="cbs", figures=False)
+    section = next(each for each in report.sections if each.id == "drivers")
+    shown = next(each for each in section.blocks if hasattr(each, "rows"))
+    assert len(shown.rows) == len({str(each.group) for each in found().contributions})
+    # Without the monitor nobody knows which counts stand in them.
+    report = build_report([table(), found()], disclosure="cbs", figures=False)
     section = next(each for each in report.sections if each.id == "drivers")
     assert len(section.blocks) == 1
     assert not hasattr(section.blocks[0], "rows")

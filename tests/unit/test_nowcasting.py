@@ -425,14 +425,14 @@ def test_revisions_are_said_in_every_language() -> None:
     assert "as of 2014-12-31" in section.bullets[0]
 
 
-def test_reports_under_rules_leave_revisions_out(tmp_path: Any) -> None:
+def test_reports_under_rules_show_no_figure_of_two_dates(tmp_path: Any) -> None:
     path = tmp_path / "report.md"
     mse.write_report([monitored(), revised()], path, figures=False, disclosure="cbs")
     text = path.read_text(encoding="utf-8")
-    assert "Revisions: left out under the rules of disclosure" in text
-    assert "as of 2014-12-31" not in text
-    with pytest.raises(mse.ModelError, match="cannot be protected"):
-        mse.disclosure.protect(revised(), mse.disclosure.rules("cbs"))
+    assert "No figure of two dates is shown" in text
+    for each in revised().parts:
+        assert f"{each.total.point:,.0f}" not in text
+        assert f"point estimate {each.later:,.0f}" not in text
 
 
 def test_monitors_without_dates_are_refused() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mse.disclosure import Protected
+from mse.messages import MARK
 from mse.monitoring.result import ACROSS_SCOPES
 from mse.reporting.figures import drivers_figure
 from mse.words.content import Block, Cell, Column, Section
@@ -24,28 +26,33 @@ MOST_ROWS = 12
 
 
 def driven(context: Context) -> Section:
-    """Say what drives the changes that were asked about; nothing of it is shown under rules of disclosure."""
-    say, asked = context.say, context.given.drivers
-    heading = say("heading.drivers")
-    if asked and context.hides:
-        # Parts of a change are differences of counts at one register, of which each would have to be protected.
-        return Section("drivers", heading, (context.left_out("heading.drivers"),))
-    blocks = [block for each in asked for block in _of(context, each)]
-    return Section("drivers", heading, tuple(blocks))
+    """Say what drives the changes that were asked about; under rules of disclosure of groups, of what the monitor shows."""
+    say = context.say
+    blocks: list[Block] = []
+    for each in context.given.drivers:
+        if context.hides and not isinstance(each, Protected):
+            # Parts of a change are differences of counts, which only the monitor of the same groups protects.
+            blocks.append(context.left_out("heading.drivers"))
+        else:
+            blocks += _of(context, each)
+    return Section("drivers", say("heading.drivers"), tuple(blocks))
 
 
 def _of(context: Context, found: Drivers) -> Iterator[Block]:
     say, whole, most = context.say, found.of(), found.leading
-    yield context.paragraph(
-        "drivers.lead",
-        first=str(found.first),
-        last=str(found.last),
-        before=say.number(whole.first),
-        after=say.number(whole.last),
-        change=say.signed(whole.change),
-        where=named(context, most),
-        most=say.signed(most.change),
-    )
+    if not math.isnan(whole.change + most.change):
+        yield context.paragraph(
+            "drivers.lead",
+            first=str(found.first),
+            last=str(found.last),
+            before=say.number(whole.first),
+            after=say.number(whole.last),
+            change=say.signed(whole.change),
+            where=named(context, most),
+            most=say.signed(most.change),
+        )
+    if isinstance(found, Protected):
+        yield context.paragraph("drivers.protected", "note")
     rows = [*found.largest[:MOST_ROWS], *found.contributions[len(found.largest) :]]
     level = say.level(found.level)
     columns = [
@@ -78,12 +85,16 @@ def named(context: Context, each: Contribution) -> str:
 
 
 def _counted(context: Context, each: Contribution) -> Cell:
+    if math.isnan(each.change):
+        return Cell(MARK)
     return Cell(context.say.signed(each.change), each.change)
 
 
 def _part(context: Context, each: Contribution, part: Estimated) -> Cell:
     """Write a part of a change, its interval before its point."""
     say = context.say
+    if each.status == "suppressed":
+        return Cell(MARK)
     if math.isnan(part.point):
         known = each.status == ACROSS_SCOPES
         return Cell(say("status.across_scopes" if known else "status.not_estimable"))

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mse.answer.goodness import fit_warnings
+from mse.disclosure import Protected
 from mse.reporting.figures import population_figure
 from mse.reporting.parts.estimates import spread_of
 from mse.reporting.parts.graded import graded_in
@@ -211,17 +212,19 @@ def _asked(context: Context) -> Inline:
 def further(context: Context) -> Section:
     """Give the sections of further results as they are."""
     say, others = context.say, context.given.others
-    if context.hides and others:
-        # Nobody can tell which counts stand in a text.
-        names = say.listed(type(each).__name__ for each in others)
-        note = context.paragraph("disclosure.left_out", "note", what=names)
-        return Section("further", say("heading.further"), (note,))
+    notes: list[Block] = []
+    if context.hides:
+        # Nobody can tell which counts stand in a text that was not protected.
+        lost = [type(each).__name__ for each in others if not isinstance(each, Protected)]
+        if lost:
+            notes = [context.paragraph("disclosure.left_out", "note", what=say.listed(lost))]
+        others = tuple(each for each in others if isinstance(each, Protected))
     parts = tuple(
         Section(f"further-{i}-{j}", context.named(part.heading), tuple(_blocks(context, part)))
         for i, result in enumerate(others, start=1)
         for j, part in enumerate(result._sections(), start=1)
     )
-    return Section("further", say("heading.further"), sections=parts)
+    return Section("further", say("heading.further"), tuple(notes), parts)
 
 
 def _blocks(context: Context, part: Summarized) -> Iterator[Block]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -24,6 +25,9 @@ from mse.disclosure import (
 from mse.disclosure.estimates import ProtectedStrata
 from mse.messages import Message
 from tests.json_schemas import validator
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CBS = rules("cbs")
 TEN = Rules(threshold=10)
@@ -282,7 +286,7 @@ def test_things_about_others_are_not_protected_together(
 ) -> None:
     with pytest.raises(mse.InvalidTableError, match="same persons"):
         protect_together([estimate, table.where(year=2015)], CBS)
-    with pytest.raises(mse.ModelError, match="holds no counts"):
+    with pytest.raises(mse.ModelError, match="cannot be protected"):
         protect_together([object()], CBS)
 
 
@@ -291,3 +295,29 @@ def test_estimates_beside_large_counts_leave_them() -> None:
     safe, _ = protect_together([table, mse.LogLinear("main").fit(table).population], CBS)
     assert len(safe.histories) == 15
     assert not safe.suppressed
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "at least 490 persons: those registered"), ("nl", "ten minste 490 personen")],
+)
+def test_what_is_withheld_is_at_least_what_is_registered(
+    tmp_path: Path, language: str, said: str
+) -> None:
+    # 497 are registered, and 495 is printed, which 493 would be as well.
+    counts = {"10": 300, "01": 193, "11": 4}
+    table = mse.CaptureTable.from_counts(counts, lists=["police", "care"])
+    fit = mse.LogLinear("main").fit(table)
+    safe = protect_population(fit.population, CBS, table=table)
+    assert safe.status == "suppressed"
+    assert safe.observed == 495
+    assert "at least 490 persons" in safe.reason
+    assert "at least 490 persons" in safe.summary()
+    assert "at least 490 persons" in safe.to_dict()["reason"]
+    path = tmp_path / "report.md"
+    mse.write_report(fit, path, disclosure="cbs", language=language)  # type: ignore[arg-type]
+    assert said in path.read_text(encoding="utf-8")
+    # It holds in strata and periods that are withheld, and nothing is told of a count that is not printed.
+    few = {"10": 4, "01": 3, "11": 1}
+    tiny = mse.LogLinear("main").fit(mse.CaptureTable.from_counts(few, lists=["police", "care"]))
+    assert "at least" not in protect_population(tiny.population, CBS).reason

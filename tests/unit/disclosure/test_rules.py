@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from dataclasses import FrozenInstanceError, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import mse
@@ -14,6 +17,7 @@ from mse.disclosure import MARK, Rules, rules
 from mse.disclosure.rules import presets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -202,3 +206,71 @@ def test_steps_are_at_most_a_share_of_the_interval(width: float, expected: float
     step = Rules(threshold=10, base=5).step(width, 100.0)
     assert step == expected
     assert Rules(base=5).step(width, 100.0) == 5
+
+
+def _asked(tmp_path: Path) -> dict[str, Callable[[Any], object]]:
+    """Public functions that take rules, each called with what it is about."""
+    table = mse.load_dataset("korea")
+    frame = pd.DataFrame({"a": [3, 40], "b": [50, 60]}, index=["f", "m"])
+    fit = mse.LogLinear("main").fit(table)
+    several = mse.compare(table, [mse.LogLinear("main")])
+    group = pd.DataFrame({"person": range(200), "start": "2020-01-01"})
+    register = pd.DataFrame({"person": range(60), "date": "2020-02-01"})
+    reach = mse.reach(group, register, "180D", until="2021-01-01")
+    yearly = np.stack([table.counts, table.counts], axis=-1)
+    years = mse.CaptureTable.from_array(yearly, table.lists, {"year": [2014, 2015]})
+    monitor = mse.monitor(years, estimator=mse.LogLinear("main"), replicates=20, seed=1)
+    d, file = mse.disclosure, tmp_path / "estimate.json"
+    file.write_text(fit.population.to_json(), encoding="utf-8")
+    bundle, key = d.Bundle.at(None), d.Bundle(1)
+    return {
+        "acro_outcome": lambda r: json.loads(
+            d.acro_outcome([file], r, tmp_path / "acro").read_text(encoding="utf-8")
+        )["results"]["output_0"]["outcome"],
+        "attack": lambda r: d.attack(file, r).to_csv(),
+        "check": lambda r: d.check(table, r).to_frame().to_csv(),
+        "protect": lambda r: d.protect(table, r).summary(),
+        "protect_comparison": lambda r: d.protect_comparison(several, r).summary(),
+        "protect_counts": lambda r: d.protect_counts(frame, r).summary(),
+        "protect_monitor": lambda r: d.protect_monitor(monitor, r).summary(),
+        "protect_population": lambda r: d.protect_population(fit.population, r).to_json(),
+        "protect_reach": lambda r: d.protect_reach(reach, r).summary(),
+        "protect_table": lambda r: d.protect_table(table, r).summary(),
+        "protect_together": lambda r: [
+            each.summary() for each in d.protect_together([table, fit.population], r)
+        ],
+        "release": lambda r: d.release({"observed": 120, "other": 3}, [], r),
+        "suppressions": lambda r: d.suppressions(table, r).to_csv(),
+        "Bundle.held": lambda r: bundle.held(table, r),
+        "Bundle.with_run": lambda r: key.with_run({}, r, table, None).runs,
+    }
+
+
+def test_rules_are_taken_in_one_way_everywhere(tmp_path: Path) -> None:
+    asked = _asked(tmp_path)
+    taking = {
+        name
+        for name in mse.disclosure.__all__
+        if inspect.isfunction(each := getattr(mse.disclosure, name))
+        and "rules" in inspect.signature(each).parameters
+    }
+    assert {name for name in asked if "." not in name} == taking
+    file = tmp_path / "office.toml"
+    file.write_text('like = "cbs"\nname = "cbs"\n', encoding="utf-8")
+    for name, call in asked.items():
+        expected = call(rules("cbs"))
+        assert call("cbs") == expected, name
+        assert call(file) == expected, name
+        with pytest.raises(mse.ModelError, match=r"no disclosure rules 'cbz'.*Did you mean 'cbs'"):
+            call("cbz")
+        with pytest.raises(mse.ModelError, match=r"rules are 10: expected 'none', .* or `Rules`"):
+            call(10)
+
+
+def test_what_other_rules_protected_is_not_taken_for_protected() -> None:
+    table = mse.load_dataset("korea")
+    safe = mse.disclosure.protect(table, "five")
+    assert mse.disclosure.protect(safe, "five") is safe
+    assert mse.disclosure.protect(safe, "none") is safe
+    with pytest.raises(mse.ModelError, match="rules five, and is to leave under cbs: protect what"):
+        mse.disclosure.protect(safe, "cbs")

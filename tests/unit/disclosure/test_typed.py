@@ -15,9 +15,12 @@ from mse.answer.shown import Result
 from mse.comparing import Comparison
 from mse.disclosure import Protected, Rules, protect, release, rules
 from mse.disclosure.typed import TYPES, released_columns
+from mse.driving import Drivers
 from mse.messages import Message
 from mse.monitoring.places import Places
 from mse.monitoring.result import Cell, Change, Monitor
+from mse.monitoring.revisions import Revisions
+from mse.planning import Plan
 from mse.reaching import Reach
 
 CBS = rules("cbs")
@@ -198,6 +201,7 @@ def test_results_of_which_nobody_knows_what_they_tell_do_not_leave() -> None:
     assert {"Bounds", "TippingPoints", "LeaveOneOut", "GoodnessOfFit"} <= {
         kind.__name__ for kind in kinds
     }
-    for kind in [kind for kind in kinds if kind not in (Places, Reach)]:
+    asked = (Places, Reach, mse.Nowcast, Drivers, Plan, Revisions)
+    for kind in [kind for kind in kinds if kind not in asked]:
         with pytest.raises(mse.ModelError, match="cannot be protected"):
             protect(object.__new__(kind), CBS)
