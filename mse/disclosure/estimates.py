@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import nan
@@ -28,7 +27,7 @@ from mse.disclosure.count_tables import (
 )
 from mse.disclosure.gate import Gate, coarsened, gate_of
 from mse.disclosure.jointly import Raw, system_of
-from mse.disclosure.scrubbing import info_shown, withheld_from
+from mse.disclosure.scrubbing import info_shown, withheld_from, without_seeds
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import release, released_columns
 from mse.errors import ModelError
@@ -332,7 +331,7 @@ def _provenance(known: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
         return dict(known)
     kept = {key: known[key] for key in _SETTINGS if key in known}
     if "estimator" in kept:
-        kept["estimator"] = re.sub(r"(, )?\b\w*seed=[^,)]*", "", str(kept["estimator"]))
+        kept["estimator"] = without_seeds(str(kept["estimator"]))
     if isinstance(known.get("bootstrap"), Mapping):
         drawn = known["bootstrap"]
         kept["bootstrap"] = {key: drawn[key] for key in _DRAWN if key in drawn}
@@ -495,7 +494,11 @@ class ProtectedComparison(Comparison, Protected):
 
     def to_frame(self, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
         """Show the answers as `Comparison.to_frame`, without measures of fit."""
-        return released_columns(super().to_frame(level), (), self.rules)
+        frame = released_columns(super().to_frame(level), (), self.rules)
+        return frame.rename(index=without_seeds) if self.rules.active else frame
+
+    def __repr__(self) -> str:
+        return without_seeds(super().__repr__())
 
     def to_dict(self, *, levels: Iterable[float] = STORED_LEVELS) -> dict[str, Any]:
         """Write the comparison as `Comparison.to_dict`, with what was done to it."""

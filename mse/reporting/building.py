@@ -18,6 +18,7 @@ from mse.disclosure.monitors import monitor_with, note_monitor
 from mse.disclosure.protecting import parts_beside_estimates
 from mse.disclosure.scrubbing import info_shown
 from mse.disclosure.suppression import publish
+from mse.messages import Message
 from mse.reporting.context import Context, Counts, Estimated, Evidence, Group, counts_of, gather
 from mse.reporting.parts.account import account as methods
 from mse.reporting.parts.account import citation
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mse.data.table import CaptureTable
+    from mse.diagnostics import CheckResult
     from mse.disclosure import ProtectedTable, Rules
     from mse.monitoring import Monitor
     from mse.reporting.context import Reportable
@@ -72,7 +74,17 @@ def shielded(evidence: Evidence, rules: Rules, level: float) -> tuple[Evidence, 
     monitors = tuple(_monitor(each, evidence, rules, safe) for each in evidence.monitors)
     reached = tuple(protect(each, rules) for each in evidence.reached)
     counts = tuple(_counts(table, safe[table.fingerprint], rules) for table in evidence.tables)
-    return replace(evidence, groups=groups, monitors=monitors, reached=reached), counts
+    checks = tuple(each for each in evidence.checks if not (rules.suppresses and _of_few(each)))
+    return (
+        replace(evidence, groups=groups, monitors=monitors, reached=reached, checks=checks),
+        counts,
+    )
+
+
+def _of_few(check: CheckResult) -> bool:
+    """Whether a check looks for histories of one or two persons, so that its verdict rules small counts out."""
+    named = Message.known(check.name)
+    return isinstance(named, Message) and named.key in ("check.small", "check.person")
 
 
 def _table(table: CaptureTable, evidence: Evidence, rules: Rules) -> ProtectedTable:
