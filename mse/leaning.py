@@ -24,7 +24,7 @@ from mse.data.count_table import CountTable
 from mse.errors import MSEError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mse._typing import BoolArray, FloatArray, IntArray
     from mse.answer.population import PopulationEstimate, Strata
@@ -149,8 +149,12 @@ class Leaning:
     def moves(self, members: Sequence[int] | None = None) -> FloatArray | None:
         """How a person more in each observed cell moves the logarithm of the hidden number, (O,); None if not known.
 
+        Of one register the cells are the numbers of times that somebody was seen, in their order.
+
         members: positions of strata, of a sum of them; all without
         """
+        if isinstance(self.table, CountTable):
+            return self._asked_by_times if members is None else None
         if self._model is None:
             return self._asked if members is None else None
         moves, hidden, _ = self._model
@@ -194,6 +198,48 @@ class Leaning:
         except (MSEError, ValueError):
             return np.full(len(counts), np.nan)
         return moves
+
+    @cached_property
+    def _asked_by_times(self) -> FloatArray | None:
+        """Ask the estimator again with one person more seen each number of times; None where it has covariates."""
+        assert isinstance(self.table, CountTable)
+        found = self._by_times(lambda population: np.log([population.hidden]))
+        return None if found is None else found[0]
+
+    def persons_moved(self, levels: Sequence[float]) -> FloatArray | None:
+        """How the total and the ends of its intervals move, persons, with one more in each cell, (1 + 2 levels, O).
+
+        None where that is not known but by how the hidden number moves; NaN where there is no answer.
+        """
+        if not isinstance(self.table, CountTable) or "bootstrap" in self.estimate.provenance:
+            return None
+        return self._by_times(
+            lambda population: np.array(
+                [population.total, *(end for each in levels for end in population.interval(each))]
+            )
+        )
+
+    def _by_times(self, figures: Callable[[PopulationEstimate], FloatArray]) -> FloatArray | None:
+        """How figures of one register move with one person more seen each number of times, (F, O)."""
+        from mse.registry import estimator_of
+
+        known, table = self.estimate.provenance, self.table
+        text = str(known.get("chosen") or known.get("estimator", ""))
+        if not isinstance(table, CountTable) or not text.startswith("SingleRegister("):
+            return None
+        estimator, found = estimator_of(text), table.frequencies
+        if getattr(estimator, "formula", "") != "1":
+            return None
+
+        def asked(counts: Mapping[int, int]) -> FloatArray:
+            return figures(estimator.fit(CountTable.from_frequencies(counts)).population)
+
+        try:
+            before = asked(found)
+            moved = [asked({**found, times: n + 1}) - before for times, n in found.items()]
+        except (MSEError, ValueError):
+            return np.full((1, len(found)), np.nan)
+        return np.array(moved).T
 
 
 def _sensitivities(

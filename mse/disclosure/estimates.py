@@ -171,7 +171,7 @@ def protect_population(
     estimate: PopulationEstimate,
     rules: Rules,
     *,
-    table: CaptureTable | None = None,
+    table: CaptureTable | CountTable | None = None,
     margins: Iterable[Sequence[str]] | None = None,
     levels: Iterable[float] = STORED_LEVELS,
 ) -> ProtectedPopulation:
@@ -188,7 +188,7 @@ def protect_population(
         The estimate.
     rules : Rules
         What is to be protected.
-    table : CaptureTable, optional
+    table : CaptureTable or CountTable, optional
         What it was estimated from. Estimates from two lists give away the overlap, so without a table
         that shows that it is large enough they are not shown.
     margins : iterable of sequence of str, optional
@@ -261,7 +261,7 @@ def protect_with(
     estimate: PopulationEstimate,
     publication: Publication,
     *,
-    table: CaptureTable | None = None,
+    table: CaptureTable | CountTable | None = None,
     margins: Sequence[tuple[str, ...]] = (),
     levels: Sequence[float] = STORED_LEVELS,
     gate: Gate | None = None,
@@ -310,7 +310,7 @@ def protect_with(
 def _with_and_without(
     estimate: PopulationEstimate,
     gate: Gate,
-    table: CaptureTable | None,
+    table: CaptureTable | CountTable | None,
     margins: Sequence[tuple[str, ...]],
     levels: Sequence[float],
 ) -> dict[str, Any]:
@@ -366,7 +366,7 @@ def _intervals(
 
 
 def _range(
-    estimate: PopulationEstimate, gate: Gate, table: CaptureTable | None
+    estimate: PopulationEstimate, gate: Gate, table: CaptureTable | CountTable | None
 ) -> ModelRange | None:
     """Round the range of totals outward; it is of models that may lean on any overlap."""
     spread, rules = estimate.model_range, gate.publication.rules

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
     from mse._typing import Level
     from mse.answer.population import PopulationEstimate
+    from mse.data.count_table import CountTable
     from mse.data.table import CaptureTable
     from mse.disclosure.cells import Key, Publication
-    from mse.disclosure.jointly import Known, System
+    from mse.disclosure.jointly import Joint, Known
     from mse.disclosure.rules import Rules
     from mse.monitoring.result import Cell, Monitor
 
@@ -43,7 +44,9 @@ IN_STEP = 0.05
 _COARSER = (2, 4, 10, 20)
 
 
-def why_withheld(estimate: PopulationEstimate, rules: Rules, table: CaptureTable | None) -> str:
+def why_withheld(
+    estimate: PopulationEstimate, rules: Rules, table: CaptureTable | CountTable | None
+) -> str:
     """Say why no estimate may be shown whatever its counts; empty if it may."""
     if not rules.suppresses or math.isnan(estimate.hidden):
         return ""
@@ -79,7 +82,7 @@ class Gate:
 def gate_of(
     estimate: PopulationEstimate,
     publication: Publication,
-    table: CaptureTable | None,
+    table: CaptureTable | CountTable | None,
     margins: Sequence[tuple[str, ...]],
     levels: Sequence[float] = (DEFAULT_LEVEL,),
 ) -> Gate:
@@ -111,6 +114,10 @@ def gate_of(
     given = [key for key in steps if key not in why and publication.value(key) is not None]
     if system is not None and given:
         raw = _raw(estimate, margins, levels)
+        moved = leaning.persons_moved(levels)
+        whole = moved is not None and len(moved) == 1 + 2 * len(raw[()].ends)
+        if whole and np.all(np.isfinite(moved)):
+            raw[()] = raw[()]._replace(moved=moved)
         given.sort(key=len)
         coarser, told = coarsened(leaning, system, {key: raw[key] for key in given}, steps)
         steps |= coarser
@@ -138,7 +145,7 @@ def _raw(
 
 
 def coarsened(
-    leaning: Leaning, system: System, raw: Mapping[Key, Raw], steps: Mapping[Key, float]
+    leaning: Leaning, system: Joint, raw: Mapping[Key, Raw], steps: Mapping[Key, float]
 ) -> tuple[dict[Key, float], dict[Key, str]]:
     """Round each figure as little as keeps all that leaves from telling a small count; if nothing does, withhold it."""
     names = () if leaning.estimate.strata is None else leaning.estimate.strata.names

@@ -20,6 +20,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csc_array
 
 from mse.answer.rounding import nearest
+from mse.data.count_table import CountTable
 from mse.data.table import CaptureTable
 from mse.disclosure.cells import REST, known_bounds
 from mse.disclosure.count_tables import UNKNOWN, history_key, list_key, pair_key
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _WHOLE_CELLS = 7
 #: Cells up to which a system is made; branches after which a table that was not found is taken not to be there.
 _MOST_CELLS, _MOST_NODES = 4_000, 5_000
+#: Different numbers of times that persons were seen in one register, up to which a system is made.
+_MOST_TIMES = 100
 #: Persons within which a figure agrees.
 _SLACK = 1e-4
 
@@ -112,21 +115,28 @@ Wish: TypeAlias = "tuple[Key, int]"
 
 
 @dataclass(eq=False)
-class System:
+class Joint:
     """All that was printed of a table, and of each small count tables that agree with it.
+
+    What the cells of the table are, and which counts are sums of them, is said by its kinds.
 
     Attributes
     ----------
     publication : Publication
         Counts as they leave.
-    table : CaptureTable
-        The table, complete.
+    table : CaptureTable or CountTable
+        The table.
     """
 
     publication: Publication
-    table: CaptureTable
+    table: Any
+    #: Persons in each cell.
+    counts: FloatArray = field(init=False)
+    #: All that is known of them.
+    known: Known = field(init=False)
     #: Small counts that are not shown, and which cells they are the sum of.
     targets: dict[Key, FloatArray] = field(default_factory=dict)
+    _counted: Known = field(init=False)
     _limits: dict[Wish, float] = field(default_factory=dict)
     _settled: set[Wish] = field(default_factory=set)
     #: Wishes that were not granted once, the last one first: these are asked before the others.
@@ -134,48 +144,13 @@ class System:
     #: Tables that agree with everything noted so far; between them they grant every wish.
     _tables: list[FloatArray] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.counts = cell_counts(self.table)
-        size = len(self.counts)
-        shape = self.table.shape
-        self._own = np.stack(np.unravel_index(np.arange(math.prod(shape)), shape))[:, -size:]
-        sums = self._sums()
-        strata = {
-            key: weights
-            for key in self.publication.keys
-            if key not in sums and (weights := self.stratum(key)) is not None
-        }
-        self._weights = sums | strata
-        self._counted = self.known = Known.of(self.printed(), size)
-        rules, shown = self.publication.rules, self._shown()
-        # Of each stratum these are nowhere printed, and some are small.
-        parts = {
-            key + own: there * weights
-            for key, there in strata.items()
-            for own, weights in sums.items()
-            if key
-        }
-        for key, weights in (self._weights | parts).items():
-            if key not in shown and rules.unsafe(int(weights @ self.counts)):
-                self.targets[key] = weights
+    def stratum(self, key: Key) -> FloatArray | None:
+        """Cells of some levels of covariates; None of what is no such thing."""
+        raise NotImplementedError
 
-    def printed(self) -> Iterator[tuple[FloatArray, float, float]]:
-        """Give the cells of each count that has a place in the output, and what is known of it."""
-        printed, rules = self.publication, self.publication.rules
-        low, high = known_bounds(printed.counts, rules)
-        # A mark says that there is somebody, where no zero is ever suppressed.
-        floor = float(rules.zeros_safe and rules.group is None)
-        for at, key in enumerate(printed.keys):
-            if key in self._weights and printed.shown[at]:
-                ends = (floor, math.inf) if printed.suppressed[at] else (low[at], high[at])
-                yield (self._weights[key], *ends)
-
-    def _shown(self) -> set[Key]:
-        printed = self.publication
-        there = printed.shown & ~printed.suppressed
-        return {key for key, yes in zip(printed.keys, there, strict=True) if yes}
-
-    # What is left of small counts -----------------------------------------------------------------
+    def spread(self, moves: FloatArray, covariates: Iterable[str]) -> FloatArray:
+        """Give each cell of the table what one of the table by some covariates has."""
+        raise NotImplementedError
 
     def limits(self, key: Key) -> tuple[float, float]:
         """Find how few and how many persons must be left of a small count: no more than printed counts alone leave."""
@@ -268,6 +243,54 @@ class System:
             ends.append(sign * min(sign * float(weights @ each) for each in ready))
         return max(ends[0], lower), min(ends[1], upper)
 
+
+@dataclass(eq=False)
+class System(Joint):
+    """The system of a table of lists: its cells are histories by stratum."""
+
+    table: CaptureTable
+
+    def __post_init__(self) -> None:
+        self.counts = cell_counts(self.table)
+        size = len(self.counts)
+        shape = self.table.shape
+        self._own = np.stack(np.unravel_index(np.arange(math.prod(shape)), shape))[:, -size:]
+        sums = self._sums()
+        strata = {
+            key: weights
+            for key in self.publication.keys
+            if key not in sums and (weights := self.stratum(key)) is not None
+        }
+        self._weights = sums | strata
+        self._counted = self.known = Known.of(self.printed(), size)
+        rules, shown = self.publication.rules, self._shown()
+        # Of each stratum these are nowhere printed, and some are small.
+        parts = {
+            key + own: there * weights
+            for key, there in strata.items()
+            for own, weights in sums.items()
+            if key
+        }
+        for key, weights in (self._weights | parts).items():
+            if key not in shown and rules.unsafe(int(weights @ self.counts)):
+                self.targets[key] = weights
+
+    def printed(self) -> Iterator[tuple[FloatArray, float, float]]:
+        """Give the cells of each count that has a place in the output, and what is known of it."""
+        printed, rules = self.publication, self.publication.rules
+        low, high = known_bounds(printed.counts, rules)
+        # A mark says that there is somebody, where no zero is ever suppressed.
+        floor = float(rules.zeros_safe and rules.group is None)
+        for at, key in enumerate(printed.keys):
+            if key in self._weights and printed.shown[at]:
+                ends = (floor, math.inf) if printed.suppressed[at] else (low[at], high[at])
+                yield (self._weights[key], *ends)
+
+    def _shown(self) -> set[Key]:
+        printed = self.publication
+        there = printed.shown & ~printed.suppressed
+        return {key for key, yes in zip(printed.keys, there, strict=True) if yes}
+
     def spread(self, moves: FloatArray, covariates: Iterable[str]) -> FloatArray:
         """Give each cell of the table what one of the table by some covariates has.
 
@@ -306,21 +329,55 @@ class System:
         return chosen
 
 
-_SYSTEMS: WeakKeyDictionary[Publication, System] = WeakKeyDictionary()
+@dataclass(eq=False)
+class RegisterSystem(Joint):
+    """The system of one register: its cells are persons by how often they were seen."""
+
+    table: CountTable
+
+    def __post_init__(self) -> None:
+        found, rules = self.table.frequencies, self.publication.rules
+        self.counts = np.array([*found.values()], dtype=np.float64)
+        size, observed = len(found), self.publication.value(())
+        low, high = known_bounds(np.array([] if observed is None else [observed]), rules)
+        whole = ((np.ones(size), *ends) for ends in zip(low, high, strict=True))
+        self._counted = self.known = Known.of(whole, size)
+        for at, (times, persons) in enumerate(found.items()):
+            if rules.unsafe(persons):
+                self.targets[(("times", times),)] = np.eye(size)[at]
+
+    def stratum(self, key: Key) -> FloatArray | None:
+        """All cells, of everybody; None of a stratum, whose figures are held by what they lean on."""
+        return np.ones(len(self.counts)) if key == () else None
+
+    def spread(self, moves: FloatArray, covariates: Iterable[str]) -> FloatArray:
+        """Take the moves as they are."""
+        del covariates
+        return moves
 
 
-def system_of(publication: Publication, table: CaptureTable | None) -> System | None:
+_SYSTEMS: WeakKeyDictionary[Publication, Joint] = WeakKeyDictionary()
+
+
+def system_of(publication: Publication, table: CaptureTable | CountTable | None) -> Joint | None:
     """Find the system of a publication, one for all that leaves with it; None where there is no complete table."""
     if not publication.rules.suppresses or not publication.rules.secondary:
         return None
-    # Counts of one register have no histories: their figures are held by what they lean on alone.
+    if publication not in _SYSTEMS:
+        kind = _kind_of(table)
+        if kind is None:
+            return None
+        _SYSTEMS[publication] = kind(publication, table)
+    return _SYSTEMS[publication]
+
+
+def _kind_of(table: CaptureTable | CountTable | None) -> type[Joint] | None:
+    """Say which system a table has; None of one that is not complete, or too large."""
+    if isinstance(table, CountTable):
+        return RegisterSystem if len(table.frequencies) <= _MOST_TIMES else None
     if not isinstance(table, CaptureTable) or not table.is_complete or table.margins is not None:
         return None
-    if math.prod(table.shape) > _MOST_CELLS:
-        return None
-    if publication not in _SYSTEMS:
-        _SYSTEMS[publication] = System(publication, table)
-    return _SYSTEMS[publication]
+    return System if math.prod(table.shape) <= _MOST_CELLS else None
 
 
 def figures_of(
@@ -339,17 +396,23 @@ def figures_of(
     if not math.isfinite(hidden) or hidden <= 0:
         return Known.of((), len(counts))
     point = nearest(raw.total, step)
-    known = [(raw.total, hidden, point - step / 2, point + step / 2)]
-    for ends in raw.ends:
+    known = [(0, raw.total, hidden, point - step / 2, point + step / 2)]
+    for place, ends in enumerate(raw.ends):
         for end, sign in zip(ends, (-1, 1), strict=True):
             there = end - observed
             # An end that is cut off at the observed number, or has no bound, says nothing else.
             if math.isfinite(end) and there > 0:
                 scale = there * max(1.0 + sign * abs(math.log(there / hidden)) / 2.0, 0.0)
                 at = math.floor(end / step) * step if sign < 0 else math.ceil(end / step) * step
-                known.append((end, scale, at - step * (sign > 0), at + step * (sign < 0)))
+                ends_at = (at - step * (sign > 0), at + step * (sign < 0))
+                known.append((2 * place + 1 + (sign > 0), end, scale, *ends_at))
     rows = [
-        (members + scale * moves, low - value, high - value) for value, scale, low, high in known
+        (
+            members + scale * moves if raw.moved is None else raw.moved[place],
+            low - value,
+            high - value,
+        )
+        for place, value, scale, low, high in known
     ]
     return Known.of(
         ((each, float(each @ counts) + a, float(each @ counts) + b) for each, a, b in rows),
@@ -358,10 +421,19 @@ def figures_of(
 
 
 class Raw(NamedTuple):
-    """A total before it is rounded, and the ends of its intervals at the levels that are published."""
+    """A total before it is rounded, and the ends of its intervals at the levels that are published.
+
+    Attributes
+    ----------
+    total : float
+    ends : tuple of pair of float
+    moved : float64 array (1 + 2 L, O), or None
+        How the total and these ends move with a person more in each cell; None where that follows from the total.
+    """
 
     total: float
     ends: tuple[tuple[float, float], ...]
+    moved: FloatArray | None = None
 
 
 def magnitude(factor: float) -> float:

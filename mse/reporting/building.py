@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mse.answer.intervals import DEFAULT_LEVEL, STORED_LEVELS, check_level
+from mse.data.count_table import CountTable
 from mse.disclosure import protect, protect_monitor
 from mse.disclosure import rules as rules_of
 from mse.disclosure.cells import Book
@@ -127,11 +128,14 @@ def _group(
         # Persons who are known in part are allotted to strata: the counts are not those of the table.
         publication = protect_population(first, rules, levels=levels).publication
     members = []
+    # Counts of one register are no table of the report, but what its estimates lean on.
+    counted = (each.table for each in group.estimates if isinstance(each.table, CountTable))
+    table = group.table or next(counted, None)
     for i, each in enumerate(group.estimates):
         population = protect_with(
             each.population,
             publication,
-            table=group.table,
+            table=table,
             # Of the others only totals are shown.
             margins=() if i else margins,
             levels=levels,
