@@ -19,6 +19,7 @@ from mse.answer.shown import Section, as_html, as_text, in_words
 from mse.comparing import Comparison
 from mse.data.checks import listed
 from mse.data.count_table import CountTable
+from mse.data.persons import PersonTable
 from mse.data.table import CaptureTable
 from mse.disclosure.cells import Book
 from mse.disclosure.count_tables import (
@@ -569,13 +570,16 @@ def comparison_with(
     levels: Sequence[float] = STORED_LEVELS,
 ) -> ProtectedComparison:
     """Protect a comparison whose counts are published already."""
-    blank = _without_counts(comparison.table, publication.rules)
+    table: Any = comparison.table
+    # Of persons with their covariates the histories are what estimates lean on.
+    table = table.counted() if isinstance(table, PersonTable) else table
+    blank = _without_counts(table, publication.rules)
     fits: list[Fit] = []
     for fit in comparison.fits:
         population = protect_with(
             fit.population,
             publication,
-            table=comparison.table,
+            table=table,
             margins=margins if fit.population.strata is not None else (),
             levels=levels,
         )

@@ -156,7 +156,8 @@ def test_all_of_them_rounded_to_the_base_would_tell_how_many_they_are(seen: mse.
     for each in compared.populations:
         if each.status == "ok":
             moves, moved = Leaning(each, seen).moves(), Leaning(each, seen).persons_moved((0.95,))
-            assert moves is not None and moved is not None
+            assert moves is not None
+            assert moved is not None
             raw = Raw(each.total, (each.interval(0.95),), moved)
             system.note(figures_of(moves, np.ones(5), system.counts, raw, TEN.base))
     assert told(system) == [*system.targets]
