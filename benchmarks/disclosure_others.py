@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 #: Settings of the samplers: short, since what leaves is rounded more coarsely than chance moves it.
 SAMPLERS = (
-    "LatentClasses(classes=3, draws=200, seed=987654321)",
-    "BayesianLogLinear(draws=200, seed=987654321)",
-    "ThresholdedLogLinear(draws=200, seed=987654321)",
+    "LatentClasses(classes=3, draws=100, seed=987654321)",
+    "BayesianLogLinear(draws=100, seed=987654321)",
+    "ThresholdedLogLinear(draws=100, seed=987654321)",
     "DecomposableGraphs(exact=False, draws=200, seed=987654321)",
 )
 #: Of tables with covariates.
-POOLED = "PooledLogLinear('main', draws=200, seed=987654321)"
+POOLED = "PooledLogLinear(draws=100, tune=100, chains=2, seed=987654321)"
 
 
 @dataclass

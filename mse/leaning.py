@@ -227,8 +227,9 @@ class Leaning:
         text = str(known.get("chosen") or known.get("estimator", ""))
         if not isinstance(table, CountTable) or not text.startswith("SingleRegister("):
             return None
-        estimator, found = estimator_of(text), table.frequencies
-        if getattr(estimator, "formula", "") != "1":
+        estimator: Any = estimator_of(text)
+        found = table.frequencies
+        if estimator.formula != "1":
             return None
 
         def asked(counts: Mapping[int, int]) -> FloatArray:

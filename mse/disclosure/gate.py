@@ -115,8 +115,7 @@ def gate_of(
     if system is not None and given:
         raw = _raw(estimate, margins, levels)
         moved = leaning.persons_moved(levels)
-        whole = moved is not None and len(moved) == 1 + 2 * len(raw[()].ends)
-        if whole and np.all(np.isfinite(moved)):
+        if moved is not None and np.all(np.isfinite(moved)):
             raw[()] = raw[()]._replace(moved=moved)
         given.sort(key=len)
         coarser, told = coarsened(leaning, system, {key: raw[key] for key in given}, steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -129,8 +129,8 @@ def _group(
         publication = protect_population(first, rules, levels=levels).publication
     members = []
     # Counts of one register are no table of the report, but what its estimates lean on.
-    counted = (each.table for each in group.estimates if isinstance(each.table, CountTable))
-    table = group.table or next(counted, None)
+    known: list[Any] = [each.table for each in group.estimates]
+    table = group.table or next((each for each in known if isinstance(each, CountTable)), None)
     for i, each in enumerate(group.estimates):
         population = protect_with(
             each.population,
