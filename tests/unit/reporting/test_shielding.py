@@ -274,3 +274,14 @@ def _few(found: list[tuple[str, float]]) -> list[tuple[str, float]]:
     """Leave the figures of chains out, which are of draws."""
     chains = ("R-hat", "Effective sample size")
     return [each for each in found if not each[0].startswith(chains)]
+
+
+def test_two_languages_tell_the_same(sparse: list[Any]) -> None:
+    # What is rounded for one reader cannot be told from what another one reads.
+    reports = [
+        build_report(sparse, disclosure="cbs", date=DAY, figures=False, language=code)
+        for code in ("en", "nl")
+    ]
+    english, dutch = ([value for _, value in figures(each.to_dict())] for each in reports)
+    assert english == dutch
+    assert len(english) > 50
