@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import nan
@@ -30,7 +29,7 @@ from mse.disclosure.count_tables import (
 from mse.disclosure.gate import Gate, coarsened, gate_of, table_of_counts
 from mse.disclosure.jointly import Raw, system_of
 from mse.disclosure.rules import rules as rules_of
-from mse.disclosure.scrubbing import info_shown, withheld_from
+from mse.disclosure.scrubbing import info_shown, withheld_from, without_seeds
 from mse.disclosure.suppression import Protected, publish
 from mse.disclosure.typed import release, released_columns
 from mse.errors import ModelError
@@ -336,16 +335,11 @@ def _provenance(known: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
         return dict(known)
     kept = {key: known[key] for key in _SETTINGS if key in known}
     if "estimator" in kept:
-        kept["estimator"] = without_seed(str(kept["estimator"]))
+        kept["estimator"] = without_seeds(str(kept["estimator"]))
     if isinstance(known.get("bootstrap"), Mapping):
         drawn = known["bootstrap"]
         kept["bootstrap"] = {key: drawn[key] for key in _DRAWN if key in drawn}
     return kept
-
-
-def without_seed(estimator: str) -> str:
-    """Write an estimator without the seed of its draws."""
-    return re.sub(r"(, )?\b\w*seed=[^,)]*", "", estimator)
 
 
 def _hidden(estimate: PopulationEstimate, gate: Gate, observed: int) -> float:
@@ -504,7 +498,11 @@ class ProtectedComparison(Comparison, Protected):
 
     def to_frame(self, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
         """Show the answers as `Comparison.to_frame`, without measures of fit."""
-        return released_columns(super().to_frame(level), (), self.rules)
+        frame = released_columns(super().to_frame(level), (), self.rules)
+        return frame.rename(index=without_seeds) if self.rules.active else frame
+
+    def __repr__(self) -> str:
+        return without_seeds(super().__repr__())
 
     def to_dict(self, *, levels: Iterable[float] = STORED_LEVELS) -> dict[str, Any]:
         """Write the comparison as `Comparison.to_dict`, with what was done to it."""
@@ -576,13 +574,16 @@ def comparison_with(
     levels: Sequence[float] = STORED_LEVELS,
 ) -> ProtectedComparison:
     """Protect a comparison whose counts are published already."""
-    blank = without_counts(comparison.table, publication.rules)
+    table: Any = comparison.table
+    # Of persons with their covariates the histories are what estimates lean on.
+    table = table.counted() if isinstance(table, PersonTable) else table
+    blank = without_counts(table, publication.rules)
     fits: list[Fit] = []
     for fit in comparison.fits:
         population = protect_with(
             fit.population,
             publication,
-            table=comparison.table,
+            table=table,
             margins=margins if fit.population.strata is not None else (),
             levels=levels,
         )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from mse.answer.rounding import nearest, outward
 from mse.answer.shown import Section
-from mse.disclosure.estimates import protect_population, without_counts, without_seed
+from mse.disclosure.estimates import protect_population, without_counts
 from mse.disclosure.rules import rules as rules_of
+from mse.disclosure.scrubbing import without_seeds
 from mse.disclosure.suppression import Protected
 from mse.disclosure.typed import released_columns
 from mse.errors import ModelError
@@ -101,7 +102,7 @@ def protect_plan(found: Plan, rules: AnyRules) -> ProtectedPlan:
         ),
         N=found.N if stated else safe.total,
         level=found.level,
-        estimator=without_seed(found.estimator),
+        estimator=without_seeds(found.estimator),
         tables=found.tables,
         table=without_counts(found.table, rules),
         publication=safe.publication,

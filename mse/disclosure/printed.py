@@ -470,6 +470,9 @@ def _numbers(text: str) -> list[float]:
 
 def number_of(text: str) -> float:
     """Read a number with the thousands marks of any language."""
+    if re.match(r"[-+]?0[.,]", text):
+        # A share, of whatever number of digits.
+        return float(text.replace(",", "."))
     whole = re.sub(r"[.,\u202f](?=\d{3}(?:\D|$))", "", text)
     return float(whole.replace(",", "."))
 

@@ -76,6 +76,20 @@ def _withheld(value: Any, name: str = "") -> Any:
     return None if isinstance(value, int | float) and name not in _ASKED else value
 
 
+def without_seeds(text: str) -> str:
+    """Write an estimator without its seeds, from which all that was drawn could be drawn again of tables tried out.
+
+    Examples
+    --------
+    >>> (
+    ...     without_seeds("LatentClasses(10, seed=7, draws=500)"),
+    ...     without_seeds("LatentClasses(seed=7)"),
+    ... )
+    ('LatentClasses(10, draws=500)', 'LatentClasses()')
+    """
+    return re.sub(r"(, )?\b\w*seed=[^,)]*(?(1)|(, )?)", "", text)
+
+
 def info_shown(info: TableInfo, rules: Rules) -> TableInfo:
     """Describe a table without the sentences of its notes, and the descriptions of its lists, that hold numbers.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mse.disclosure.rules import rules as rules_of
-from mse.disclosure.scrubbing import withheld_from
+from mse.disclosure.scrubbing import withheld_from, without_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -187,7 +187,8 @@ def _let(value: Any, name: str, path: str, rules: Rules, lost: list[str]) -> Any
     if isinstance(value, list | tuple):
         return [_let(each, name, f"{path}[]", rules, lost) for each in value]
     if value is None or _fits(value, _TYPE_OF.get(name), rules):
-        return value
+        plain = type(value) is str and _TYPE_OF[name] == "setting"
+        return without_seeds(value) if plain else value
     lost.append(path)
     return None
 

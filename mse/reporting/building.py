@@ -19,6 +19,7 @@ from mse.disclosure.protecting import parts_beside_estimates
 from mse.disclosure.scrubbing import info_shown
 from mse.disclosure.suppression import publish
 from mse.errors import ModelError
+from mse.messages import Message
 from mse.reporting.context import Context, Counts, Estimated, Evidence, Group, counts_of, gather
 from mse.reporting.parts.account import account as methods
 from mse.reporting.parts.account import citation
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
     from mse.answer.shown import Result
     from mse.data.table import CaptureTable
+    from mse.diagnostics import CheckResult
     from mse.disclosure import ProtectedTable, Rules
     from mse.driving import Drivers
     from mse.monitoring import Monitor
@@ -77,7 +79,8 @@ def shielded(evidence: Evidence, rules: Rules, level: float) -> tuple[Evidence, 
     counts = tuple(_counts(table, safe[table.fingerprint], rules) for table in evidence.tables)
     drivers = tuple(_driven(each, monitors, rules) for each in evidence.drivers)
     others = tuple(_other(each, rules) for each in evidence.others)
-    evidence = replace(evidence, groups=groups, monitors=monitors, reached=reached)
+    checks = tuple(each for each in evidence.checks if not (rules.suppresses and _of_few(each)))
+    evidence = replace(evidence, groups=groups, monitors=monitors, reached=reached, checks=checks)
     return replace(evidence, drivers=drivers, others=others), counts
 
 
@@ -99,6 +102,12 @@ def _other(result: Result, rules: Rules) -> Result:
         return cast("Result", protect(cast("Any", result), rules))
     except ModelError:
         return result
+
+
+def _of_few(check: CheckResult) -> bool:
+    """Whether a check looks for histories of one or two persons, so that its verdict rules small counts out."""
+    named = Message.known(check.name)
+    return isinstance(named, Message) and named.key in ("check.small", "check.person")
 
 
 def _table(table: CaptureTable, evidence: Evidence, rules: Rules) -> ProtectedTable:

@@ -12,6 +12,7 @@ import pandas as pd
 from mse.answer.intervals import GIVEN_MODEL, RESELECTED
 from mse.bounding import SHARES, Bounds, Moved, TippingPoints, WhatIf
 from mse.diagnostics import GoodnessOfFit, Influence, Residuals
+from mse.disclosure.jointly import magnitude
 from mse.reporting.context import from_row, label
 from mse.reporting.figures import sensitivity_figure
 from mse.reporting.parts.estimates import range_paragraph
@@ -73,11 +74,20 @@ def _convergence(context: Context) -> Iterator[Block]:
         frame = getattr(each.fit, "diagnostics", None)
         if not isinstance(frame, pd.DataFrame) or frame.empty or "r_hat" not in frame:
             continue
+        names = [name for name in _CHAINS if name in frame]
+        if context.hides:
+            # Their digits are those of the draws, against which tables could be tried out.
+            names = [name for name in names if name != "mcse_median"]
+            frame = frame[names].assign(
+                **{
+                    name: frame[name].round(2) if name == "r_hat" else frame[name].map(magnitude)
+                    for name in names
+                }
+            )
         columns = [context.words("quantity", from_row("quantity"))]
         columns += [
-            context.figures(name, from_row(name, partial(say.decimal_cell, digits=digits)))
-            for name, digits in _CHAINS.items()
-            if name in frame and not (context.hides and name == "mcse_median")
+            context.figures(name, from_row(name, partial(say.decimal_cell, digits=_CHAINS[name])))
+            for name in names
         ]
         caption = say("caption.convergence", method=context.named(each.population.method))
         rows = frame.rename_axis("quantity").reset_index()
@@ -241,7 +251,11 @@ def _share_of(context: Context, found: Validation) -> Iterator[Block]:
         return Cell(text, int(row["n_covered"]))
 
     def bias(row: Row) -> Cell:
-        return Cell(say.signed(row["mean_log_bias"], 2), finite(row["mean_log_bias"]))
+        value = float(row["mean_log_bias"])
+        if context.hides and math.isfinite(value):
+            # It is an equation between the overlaps, in the digits that the factor has.
+            value = math.log(context.factor(math.exp(value)))
+        return Cell(say.signed(value, 2), finite(round(value, 2)))
 
     method = context.words(
         "method", lambda row: Cell(str(names[row["estimator"]]), row["estimator"])

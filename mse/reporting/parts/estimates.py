@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mse.answer.goodness import fit_in_words, fits_poorly
+from mse.disclosure.scrubbing import without_seeds
 from mse.messages import MARK
 from mse.reporting.context import from_row
 from mse.reporting.figures import methods_figure, strata_figure
@@ -304,7 +305,8 @@ def method_table(context: Context, estimates: Sequence[Estimated]) -> Table:
     def named(each: Estimated) -> Cell:
         found = each.population
         name = f"{estimates.index(each) + 1}. {context.short(found)}"
-        return Cell(name, each.estimator or plain(context.method(found)))
+        made = without_seeds(each.estimator) if context.hides else each.estimator
+        return Cell(name, made or plain(context.method(found)))
 
     def ends(each: Estimated) -> Cell:
         low, high = each.population.interval(context.level)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mse.answer.goodness import fit_warnings
 from mse.disclosure import Protected
+from mse.disclosure.scrubbing import withheld_from
 from mse.reporting.figures import population_figure
 from mse.reporting.parts.estimates import spread_of
 from mse.reporting.parts.graded import graded_in
@@ -307,7 +308,7 @@ def _scenarios(context: Context) -> Iterator[Inline]:
         key = "missing.left_out" if isinstance(found, LeaveOneOut) else "missing.merged"
         for variant in found.variants:
             if math.isnan(variant.trial.total):
-                reason = context.say.said(variant.trial.reason)
+                reason = context.say.said(withheld_from(variant.trial.reason, context.rules))
                 lists = context.say.listed(variant.lists)
                 yield context.say.rich(key, lists=lists, reason=reason)
 

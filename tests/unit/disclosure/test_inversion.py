@@ -13,7 +13,7 @@ import mse
 from mse.cli import app
 from mse.disclosure import Rules, attack, rules
 from mse.disclosure.inversion import halves, inverted
-from mse.disclosure.printed import Printed, Seen
+from mse.disclosure.printed import Printed, Seen, number_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -214,3 +214,11 @@ def test_totals_of_lists_are_no_sizes_of_a_stratum() -> None:
     assert high > CBS.threshold
     alone = [each for each in inverted(Printed((year,), counts), CBS) if each.what == "closed form"]
     assert [(each.low, each.high) for each in alone] == [(2, 9)]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0.779", 0.779), ("0,779", 0.779), ("1,779", 1779.0), ("1.779", 1779.0), ("12.5", 12.5)],
+)
+def test_shares_are_not_read_as_thousands(text: str, number: float) -> None:
+    assert number_of(text) == number

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ from mse.answer.rounding import outward
 from mse.disclosure import Rules, attack, protect_comparison, protect_together, rules
 from mse.disclosure.cells import Book, label, published
 from mse.disclosure.count_tables import note_table
-from mse.disclosure.jointly import Known, Raw, System, figures_of, system_of
+from mse.disclosure.jointly import Known, Raw, RegisterSystem, System, figures_of, system_of
 from mse.leaning import Leaning
+from mse.reporting import build_report
 
 CBS, TEN = rules("cbs"), Rules(threshold=10)
 #: 94 are on b and c, with or without a, and 275 on c; three on a and c and not on b.
@@ -117,3 +120,64 @@ def test_ends_are_rounded_outward(first: float, last: float) -> None:
     low, high = outward(first, last, 5.0)
     assert low <= first
     assert high >= last
+
+
+# One register: persons by how often they were seen -----------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def seen() -> mse.CountTable:
+    return mse.CountTable.from_frequencies({1: 1204, 2: 307, 3: 55, 4: 4, 5: 2})
+
+
+def told(system: Any) -> list[Any]:
+    """Small counts of which less is left than the limits ask."""
+    return [key for key in system.targets if system.left(key) != pytest.approx(system.limits(key))]
+
+
+def test_estimates_of_one_register_together_leave_those_who_were_seen_often(
+    seen: mse.CountTable,
+) -> None:
+    compared = mse.compare(seen, "all")
+    safe = mse.disclosure.protect(compared, TEN)
+    system = system_of(safe.publication, seen)
+    assert isinstance(system, RegisterSystem)
+    assert {(("times seen", 4),), (("times seen", 5),)} <= {*system.targets}
+    assert told(system) == []
+    # Some still leave, the first one among them.
+    shown = [each.total for each in safe.populations]
+    assert not math.isnan(shown[0])
+    assert sum(not math.isnan(each) for each in shown) >= 2
+
+
+def test_all_of_them_rounded_to_the_base_would_tell_how_many_they_are(seen: mse.CountTable) -> None:
+    compared = mse.compare(seen, "all")
+    system = RegisterSystem(mse.disclosure.protect(compared, TEN).publication, seen)
+    for each in compared.populations:
+        if each.status == "ok":
+            raw = {(): Raw(each.total, (each.interval(0.95),))}
+            for written in system.written(Leaning(each, seen), raw).values():
+                system.note(written(TEN.base))
+    assert {(("times seen", 4),), (("times seen", 5),)} <= {*told(system)}
+
+
+def test_a_report_on_one_register_withholds_as_much_as_a_comparison(seen: mse.CountTable) -> None:
+    compared = mse.compare(seen, "all")
+    report = build_report(compared, disclosure=TEN, figures=False)
+    safe = mse.disclosure.protect(compared, TEN)
+    statuses = [each.status for each in report.protected]
+    assert statuses == [each.status for each in safe.populations]
+    assert "suppressed" in statuses
+
+
+def test_what_is_asked_of_one_register_moves_as_the_closed_form_does(seen: mse.CountTable) -> None:
+    # Chao: the hidden number is f1^2 / 2 f2.
+    chao = mse.SingleRegister("chao").fit(seen).population
+    system = RegisterSystem(mse.disclosure.protect(chao, TEN, table=seen).publication, seen)
+    written = system.written(Leaning(chao, seen), {(): Raw(chao.total, ())})[()]
+    moved = written(TEN.base).weights[0] - 1.0
+    expected = [1205**2 / 2 / 307, 1204**2 / 2 / 308, *[chao.hidden] * 3]
+    # The fit ends where a step is below 1e-8.
+    assert moved == pytest.approx(
+        chao.hidden * np.log(np.array(expected) / chao.hidden), rel=1e-5, abs=1e-3
+    )

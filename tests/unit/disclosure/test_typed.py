@@ -205,3 +205,19 @@ def test_results_of_which_nobody_knows_what_they_tell_do_not_leave() -> None:
     for kind in [kind for kind in kinds if kind not in asked]:
         with pytest.raises(mse.ModelError, match="cannot be protected"):
             protect(object.__new__(kind), CBS)
+
+
+def test_no_seed_leaves_with_a_comparison() -> None:
+    table, strict = mse.load_dataset("kosovo"), mse.disclosure.rules("cbs")
+    settings: dict[str, Any] = {"draws": 200, "seed": 987_654_321}
+    estimators = [mse.HeterogeneousLogLinear(**settings), mse.DecomposableGraphs(**settings)]
+    given = mse.compare(table, estimators)
+    safe = mse.disclosure.protect(given, strict)
+
+    def forms(thing: Any) -> list[str]:
+        written = (thing.to_dict(), thing.to_frame().to_csv(), thing.summary(), thing._repr_html_())
+        return [*map(str, written), repr(thing), *map(repr, thing.to_frame().index)]
+
+    assert any("987654321" in each for each in forms(given))
+    assert not any("987654321" in each or "seed" in each for each in forms(safe))
+    assert "draws=200" in forms(safe)[0]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import mse
+from benchmarks.published_files import figures, marks, off_the_grid, pictures, unexplained
 from mse.disclosure import Rules, rules
+from mse.disclosure.jointly import magnitude
 from mse.reporting.building import build_report
-from mse.reporting.writing import as_form
+from mse.reporting.writing import FORMS, as_bytes, as_form
 from mse.words.content import Figure
 from tests.unit.reporting.conftest import DAY
 from tests.unit.reporting.test_building import part, quick, tables, text_of
@@ -166,3 +170,118 @@ def test_rules_from_a_file(tmp_path: Any, sparse: list[Any]) -> None:
     report = quick(sparse[:2], disclosure=path)
     assert "Counts below this number are not shown: 20" in text_of(report)
     assert "“office”" in text_of(report)
+
+
+SEED = 987_654_321
+
+
+@pytest.fixture(scope="module")
+def sampled() -> Any:
+    """Estimates that were drawn with a seed."""
+    settings: dict[str, Any] = {"draws": 200, "seed": SEED}
+    chain = mse.DecomposableGraphs(exact=False, **settings)
+    estimators = [mse.HeterogeneousLogLinear(**settings), chain]
+    return mse.compare(mse.load_dataset("kosovo"), estimators)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_seed_of_an_estimator_in_any_form(sampled: Any, form: Any) -> None:
+    # Without rules it stands there, so that somebody else can draw the same.
+    assert str(SEED) in as_form(build_report(sampled, date=DAY, figures=False), "json")
+    report = build_report(sampled, disclosure="cbs", date=DAY, figures=False)
+    assert str(SEED).encode() not in as_bytes(report, form)
+
+
+def test_chains_are_judged_without_the_digits_of_their_draws(sampled: Any) -> None:
+    found = dict(figures_of(sampled, "none"))
+    shown = dict(figures_of(sampled, "cbs"))
+    r_hat, tail = "R-hat", "Effective sample size, tails"
+    assert round(found[r_hat], 2) != found[r_hat]
+    assert shown[r_hat] == round(found[r_hat], 2)
+    assert shown[tail] == magnitude(found[tail]) != found[tail]
+
+
+def figures_of(results: Any, disclosure: str) -> list[tuple[str, float]]:
+    report = build_report(results, disclosure=disclosure, date=DAY, figures=False)
+    return [*figures(report.to_dict())]
+
+
+def test_checks_for_histories_of_one_or_two_persons_are_left_out() -> None:
+    # Whether the two lists share one or two persons would be the verdict.
+    table = mse.CaptureTable.from_counts({"10": 60, "01": 70, "11": 2}, lists=["a", "b"])
+    checks = mse.diagnostics.check(table)
+    assert [each.passed for each in checks if each.name == "small histories"] == [False]
+    text = text_of(quick([table, checks], disclosure="cbs"))
+    assert "small histories" not in text
+    assert "overlap of lists" in text
+
+
+def test_the_mean_bias_of_a_validation_is_no_equation_between_overlaps() -> None:
+    table = mse.load_dataset("kosovo")
+    validation = mse.validate(table, [mse.LogLinear("main")])
+    exact = validation.by_estimator()["mean_log_bias"].iloc[0]
+    report = build_report(validation, disclosure="cbs", date=DAY).to_dict()
+    shown = next(value for heading, value in figures(report) if "bias" in heading.lower())
+    assert shown == round(math.log(magnitude(math.exp(exact))), 2) != exact
+
+
+def test_what_scenarios_say_of_why_there_is_no_total_holds_no_count() -> None:
+    counts = {"100": 40, "010": 30, "001": 50, "110": 9, "101": 31, "011": 33, "111": 12}
+    table = mse.CaptureTable.from_counts(counts, lists=["a", "b", "c"])
+    found = mse.sensitivity.leave_one_out(mse.SampleCoverage(), table)
+    why = mse.messages.Message("reason.below_observed", total=61.7, observed=64)
+    told = [
+        replace(each, trial=replace(each.trial, population=None, why_not=why))
+        for each in found.variants
+    ]
+    results = [table, replace(found, variants=tuple(told))]
+    assert "below the 64 observed" in text_of(quick(results))
+    text = text_of(quick(results, disclosure="cbs"))
+    assert "below the x observed" in text
+    assert "61.7" not in text
+
+
+# Pictures are measured: each mark stands at a figure that was published ---------------------------
+
+
+def test_marks_of_pictures_stand_at_published_figures(sparse: list[Any], monitored: Any) -> None:
+    given = [*sparse[:3], monitored, mse.load_dataset("kosovo")]
+    report = build_report(given, disclosure="cbs", date=DAY)
+    data = as_bytes(report, "json")
+    known = {value for _, value in figures(json.loads(data))}
+    drawn = pictures(data, "json")
+    assert drawn
+    assert sum(len([*marks(svg)]) for svg in drawn) > 20
+    assert [off_the_grid(svg, known, CBS.base, (2014, 2015)) for svg in drawn] == [[]] * len(drawn)
+
+
+def test_a_picture_without_rules_gives_exact_counts_away(sparse: list[Any]) -> None:
+    drawn = pictures(as_bytes(build_report(sparse[1], date=DAY), "html"), "html")
+    found = {round(mark.value) for mark in marks(drawn[0]) if mark.name == "observed"}
+    assert sparse[1].table.n_observed in found
+    assert off_the_grid(drawn[0], (), CBS.base)
+
+
+def test_every_figure_for_machines_is_rounded_or_computed_of_rounded_ones(
+    sparse: list[Any], sampled: Any
+) -> None:
+    for each, cells in ((sparse, {32.0}), (sampled, {16.0})):
+        assert unexplained(_few(figures_of(each, "cbs")), CBS.base, cells) == []
+        assert unexplained(_few(figures_of(each, "none")), CBS.base, cells)
+
+
+def _few(found: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Leave the figures of chains out, which are of draws."""
+    chains = ("R-hat", "Effective sample size")
+    return [each for each in found if not each[0].startswith(chains)]
+
+
+def test_two_languages_tell_the_same(sparse: list[Any]) -> None:
+    # What is rounded for one reader cannot be told from what another one reads.
+    reports = [
+        build_report(sparse, disclosure="cbs", date=DAY, figures=False, language=code)
+        for code in ("en", "nl")
+    ]
+    english, dutch = ([value for _, value in figures(each.to_dict())] for each in reports)
+    assert english == dutch
+    assert len(english) > 50
