@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -592,6 +593,27 @@ def _overlaps(sheet: Sheet, options: ReadOptions, entries: Entries) -> CaptureTa
     return CaptureTable.from_overlaps(overlaps, options.lists)
 
 
+#: Dates of which nobody asks what is the day and what the month.
+_YEAR_FIRST = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y%m%d")
+_MONTH_NAMED = ("%d %B %Y", "%d %b %Y", "%d-%b-%Y", "%d%b%Y", "%B %d, %Y")
+#: Dutch months that are not written as in English.
+_MONTHS = {
+    rf"\b{dutch}\b": english
+    for dutch, english in {
+        "januari": "january",
+        "februari": "february",
+        "maart": "march",
+        "mrt": "mar",
+        "mei": "may",
+        "juni": "june",
+        "juli": "july",
+        "augustus": "august",
+        "oktober": "october",
+        "okt": "oct",
+    }.items()
+}
+
+
 def dates(column: pd.Series[Any], name: str) -> pd.Series[Any]:
     """Dates of a column, by the one order of day and month that reads all of them."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
@@ -601,8 +623,9 @@ def dates(column: pd.Series[Any], name: str) -> pd.Series[Any]:
         return column
     texts = column.where(column.notna(), "").astype(str).str.strip()
     known = texts[texts != ""]
-    for form in ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y%m%d"):
-        found = pd.to_datetime(texts, format=form, errors="coerce")
+    named = texts.str.lower().replace(_MONTHS, regex=True)
+    for form, written in (*product(_YEAR_FIRST, (texts,)), *product(_MONTH_NAMED, (named,))):
+        found = pd.to_datetime(written, format=form, errors="coerce")
         if found[known.index].notna().all():
             return found
     parts = known.str.replace(r"[./]", "-", regex=True)

@@ -13,6 +13,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 import mse
+from mse.data.reading import dates, day_of
 from mse.reaching import share_of, shares_reached
 from tests.json_schemas import validator
 
@@ -390,3 +391,23 @@ def test_identifiers_that_lost_their_last_digits_are_refused() -> None:
     events = register({0: 5}).assign(person=[1.23456789012345678e17])
     with pytest.raises(mse.InvalidTableError, match="floating-point numbers of 2"):
         mse.reach(members, events, until="2021-01-01")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["31 December 2015", "31 december 2015", "31-Dec-2015", "31dec2015", "December 31, 2015"],
+)
+def test_months_that_are_named_are_read(text: str) -> None:
+    assert day_of(text) == pd.Timestamp("2015-12-31")
+    column = pd.Series([text, text.lower().replace("december", "november").replace("31", "30")])
+    assert dates(column, "date").iloc[0] == pd.Timestamp("2015-12-31")
+
+
+def test_dutch_months_are_read() -> None:
+    column = pd.Series(["1 mei 2016", "5 maart 2016", "31 oktober 2015"])
+    assert dates(column, "date").dt.strftime("%Y-%m-%d").tolist() == [
+        "2016-05-01",
+        "2016-03-05",
+        "2015-10-31",
+    ]
+    assert day_of("1-2-2014") is None

@@ -58,7 +58,7 @@ def test_a_text_makes_an_estimator(text: str, expected: object) -> None:
         ("SampleCoverage(variant='lo')", "variant='lo' is not known; expected one of 'automatic'"),
         (
             "LatentClasses(classes='many')",
-            "cannot be made.*The settings of LatentClasses: classes=10",
+            "classes='many': expected a whole number, 1 or more",
         ),
         ("LogLinearSearch(keep=3)", "cannot be made.*trend, keep="),
     ],

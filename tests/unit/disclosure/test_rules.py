@@ -15,6 +15,7 @@ import pytest
 import mse
 from mse.disclosure import MARK, Rules, rules
 from mse.disclosure.rules import presets
+from tests.unit.disclosure import test_further
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,6 +224,8 @@ def _asked(tmp_path: Path) -> dict[str, Callable[[Any], object]]:
     d, file = mse.disclosure, tmp_path / "estimate.json"
     file.write_text(fit.population.to_json(), encoding="utf-8")
     bundle, key = d.Bundle.at(None), d.Bundle(1)
+    report, plan = test_further.monitored(), test_further.planned("korea")
+    drivers = mse.drivers(report, test_further.yearly(), 2014, 2015, by="sex")
     return {
         "acro_outcome": lambda r: json.loads(
             d.acro_outcome([file], r, tmp_path / "acro").read_text(encoding="utf-8")
@@ -232,6 +235,12 @@ def _asked(tmp_path: Path) -> dict[str, Callable[[Any], object]]:
         "protect": lambda r: d.protect(table, r).summary(),
         "protect_comparison": lambda r: d.protect_comparison(several, r).summary(),
         "protect_counts": lambda r: d.protect_counts(frame, r).summary(),
+        "protect_drivers": lambda r: d.protect_drivers(drivers, r, monitor=report).summary(),
+        "protect_nowcast": lambda r: d.protect_nowcast(
+            test_further.nowcast("2015-12-31"), r
+        ).summary(),
+        "protect_plan": lambda r: d.protect_plan(plan, r).summary(),
+        "protect_revisions": lambda r: d.protect_revisions(test_further.revisions(), r).summary(),
         "protect_monitor": lambda r: d.protect_monitor(monitor, r).summary(),
         "protect_population": lambda r: d.protect_population(fit.population, r).to_json(),
         "protect_reach": lambda r: d.protect_reach(reach, r).summary(),
