@@ -70,7 +70,7 @@ def cells_of(kind: str, rng: np.random.Generator, chosen: Rules) -> Cells:
 @pytest.mark.parametrize(
     ("kind", "tables"),
     [
-        ("two-way", 126),
+        ("two-way", 84),
         ("three-way, margins of one", 28),
         ("three-way, all margins", 7),
         ("capture tables", 49),

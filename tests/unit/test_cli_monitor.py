@@ -270,7 +270,7 @@ def test_pipe_with_lists_that_dropped_out_and_missing_covariates() -> None:
     silent = ("residential_care", "regional_coordinators", "others")
     options = [part for name in silent for part in ("--not-operating", f"{name}=2018")]
     text = mse_command(
-        *("monitor", "-", *PIPED, *options, "--groups", "form", "--format", "json"),
+        *("monitor", "-", *PIPED, *options, "--groups", "sex", "--format", "json"),
         *("--replicates", "100", "--seed", "1", "--workers", "1"),
         stdin=made_up,
     )
