@@ -497,7 +497,9 @@ def figures_of(
     if not math.isfinite(hidden) or hidden <= 0:
         return Known.of((), len(counts))
     point = nearest(raw.total, step)
-    known = [(raw.total, hidden * moves, point - step / 2, point + step / 2)]
+    ends_of_point = point - step / 2, point + step / 2
+    known = [(raw.total, hidden * moves, *ends_of_point)]
+    whole = [(raw.total, hidden * np.expm1(moves), *ends_of_point)]
     for ends in raw.ends:
         for end, half in zip(ends, (0, 1), strict=True):
             there = end - observed
@@ -509,8 +511,13 @@ def figures_of(
                 else:
                     moved = moves + apart * widths[half]
                 at = math.ceil(end / step) * step if half else math.floor(end / step) * step
-                known.append((end, there * moved, at - step * half, at + step * (1 - half)))
+                printed = at - step * half, at + step * (1 - half)
+                known.append((end, there * moved, *printed))
+                whole.append((end, there * np.expm1(moved), *printed))
     rows = [(members + moved, low - value, high - value) for value, moved, low, high in known]
+    if widths is not None:
+        # Of few persons one more moves a figure by a good part of itself: a reader may know by how many persons.
+        rows += [(members + by, low - value, high - value) for value, by, low, high in whole]
     return Known.of(
         ((each, float(each @ counts) + a, float(each @ counts) + b) for each, a, b in rows),
         len(counts),
