@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import mse
+from benchmarks import disclosure_others
 from mse.answer.rounding import outward
 from mse.disclosure import Rules, attack, protect_comparison, protect_together, rules
 from mse.disclosure.cells import Book, label, published
@@ -181,3 +182,22 @@ def test_what_is_asked_of_one_register_moves_as_the_closed_form_does(seen: mse.C
     assert moved == pytest.approx(
         chao.hidden * np.log(np.array(expected) / chao.hidden), rel=1e-5, abs=1e-3
     )
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {1: 5679, 2: 2487, 3: 746, 4: 163, 5: 33, 6: 4, 7: 3},
+        {1: 466, 2: 339, 3: 188, 4: 61, 5: 23, 6: 1, 7: 2},
+    ],
+)
+def test_who_knows_by_how_many_persons_each_figure_moves_learns_no_count(
+    found: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of few persons one more moves a figure by a good part of itself: shares and persons are not the same.
+    monkeypatch.setattr(disclosure_others, "seen", lambda _: found)
+    tally = disclosure_others.Found()
+    disclosure_others.register(1, CBS, tally)
+    assert tally.insider["looked"] >= 2
+    assert tally.insider["told"] == 0
+    assert tally.published >= 2
