@@ -19,6 +19,7 @@ from mse.bounding import Bounds, TippingPoints, WhatIf
 from mse.comparing import Comparison
 from mse.data.count_table import CountTable
 from mse.data.datasets import list_datasets
+from mse.data.persons import PersonTable
 from mse.data.table import CaptureTable
 from mse.diagnostics import CheckResult, GoodnessOfFit, Influence, Overlaps, Residuals
 from mse.disclosure.jointly import magnitude
@@ -437,10 +438,11 @@ class Estimated:
     population: PopulationEstimate
     fit: Fit | None = None
 
-    @property
+    @cached_property
     def table(self) -> CaptureTable | None:
-        """The table, where the fit is known."""
-        return None if self.fit is None else self.fit.table
+        """The table, where the fit is known; of persons with covariates of their own their lists."""
+        table: Any = None if self.fit is None else self.fit.table
+        return table.counted() if isinstance(table, PersonTable) else table
 
     @property
     def estimator(self) -> str:
@@ -452,8 +454,8 @@ class Estimated:
     @property
     def fingerprint(self) -> str:
         """What tells tables apart; empty where nothing is known of the table."""
-        if self.fit is not None:
-            return self.fit.table.fingerprint
+        if self.table is not None:
+            return self.table.fingerprint
         return str(self.population.provenance.get("table", ""))
 
     @property

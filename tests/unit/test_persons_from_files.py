@@ -17,6 +17,7 @@ import mse
 from mse.cli import app
 from mse.data.codings import Entries, decimal_numbers
 from mse.reporting import build_report
+from mse.reporting.context import gather
 from mse.reporting.usual import usual_results
 
 if TYPE_CHECKING:
@@ -216,6 +217,11 @@ def test_a_report_puts_estimators_of_persons_beside_the_answer() -> None:
     assert found[0].interval() == of_lists.interval()
     text = build_report(found, figures=False).to_dict()
     assert "Huggins-Alho" in json.dumps(text)
+    # One answer: estimators of persons are of the same persons, and not of another table.
+    (group,) = gather(found).groups
+    assert {"HugginsAlho", "DoublyRobust", "LogLinear"} <= {
+        each.estimator.partition("(")[0] for each in group.estimates
+    }
 
 
 # The command line --------------------------------------------------------------------------------
