@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mse.answer.intervals import DEFAULT_LEVEL
 from mse.answer.protocols import suited
 from mse.bayes.heterogeneity import HeterogeneousLogLinear
@@ -164,7 +166,7 @@ def estimate(
     if isinstance(table, CountTable):
         # How people differ is what the families of counts say.
         return found
-    return allowing_for_heterogeneity(found, suited(None, table), asked)
+    return allowing_for_heterogeneity(found, suited(None, table), assumed(asked, seed))
 
 
 def _is_overlaps(table: object) -> bool:
@@ -214,14 +216,25 @@ def allowing_for_heterogeneity(
     )
 
 
-def assumed(heterogeneity: object) -> HeterogeneousLogLinear | None:
+def assumed(heterogeneity: object, seed: Seed = None) -> HeterogeneousLogLinear | None:
     """Read the assumption on people who differ; None where people are taken for alike.
+
+    seed: of all chance in the estimate, that of this posterior too unless it has one of its own; under rules of
+        disclosure it is secret, and a posterior with the usual one could be drawn again by anybody
 
     Examples
     --------
-    >>> assumed("none"), assumed("HeterogeneousLogLinear(mean=0.8)").mean
-    (None, 0.8)
+    >>> assumed("none"), assumed("HeterogeneousLogLinear(mean=0.8)", seed=5).seed
+    (None, 5)
     """
+    found = _assumed_of(heterogeneity)
+    if found is None or not isinstance(seed, int | np.integer):
+        return found
+    return replace(found, seed=int(seed)) if found.seed == HeterogeneousLogLinear.seed else found
+
+
+def _assumed_of(heterogeneity: object) -> HeterogeneousLogLinear | None:
+    """Read the assumption, with the seed that it has."""
     if isinstance(heterogeneity, str):
         said = {"none": False, "no": False, "yes": True}.get(heterogeneity.strip().lower())
         heterogeneity = _made(heterogeneity) if said is None else said

@@ -2,7 +2,7 @@
 
 With the log-likelihood of a log-linear model at its maximum, a person more in cell x moves the logarithm
 of the hidden number by g_x = w' I^-1 X_x, where I is the information, X_x the row of the cell and w that of
-the hidden cells, weighted by their fitted means. Cells of one g are one margin of a closed form: of two
+the hidden cells, weighted by their fitted means; of a posterior g_x is the covariance of both logarithms. Cells of one g are one margin of a closed form: of two
 lists g is -1/m for those on both, m of them, so that m times |g| is 1. An estimate leans on a set of
 persons that moves it at least half as much as they themselves change, relatively.
 """
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _LEANS = 0.5
 #: Estimators that are asked again with one person more in each history.
 _QUICK = ("Chapman", "ClosedPopulation", "LincolnPetersen", "SampleCoverage")
+#: The posterior that is asked how each person moves it.
+_POSTERIOR = "HeterogeneousLogLinear"
 #: Cells times parameters up to which the matrix of a model is made.
 _MOST = 20_000_000
 
@@ -78,8 +80,8 @@ class Leaning:
         members: positions of strata, of a sum of them; all without
         """
         text = str(self.estimate.provenance.get("estimator", ""))
-        if "heterogeneity=" in text and "heterogeneity=None" not in text:
-            # The model that is fitted again has no such term.
+        if self.parallel or ("heterogeneity=" in text and "heterogeneity=None" not in text):
+            # A posterior rests on its prior besides; the model that is fitted again has no such term.
             return math.nan
         if self._model is not None:
             found = self._by_model(members)
@@ -87,6 +89,11 @@ class Leaning:
             asked = self._by_asking if members is None else None
             found = math.nan if asked is None else asked
         return min(found, float(self.estimate.observed)) if found == found else found
+
+    @property
+    def parallel(self) -> bool:
+        """Whether the ends of intervals move as the middle does, since the prior tells how far apart they are."""
+        return str(self.estimate.provenance.get("estimator", "")).startswith(_POSTERIOR)
 
     @cached_property
     def summed(self) -> CaptureTable | None:
@@ -129,7 +136,11 @@ class Leaning:
         """Sensitivities X I^-1 X_0' to observed cells of hidden ones, hidden means, counts."""
         table, text = self.summed, self.estimate.model
         named = str(self.estimate.provenance.get("estimator", "LogLinear"))
-        if table is None or not table.is_complete or not text:
+        if table is None or not table.is_complete:
+            return None
+        if self.parallel:
+            return _of_posterior(named, table)
+        if not text:
             return None
         # What a trend smooths leans on fewer parameters: its interval tells.
         if not named.startswith("LogLinear") or ("trend=" in named and "trend={}" not in named):
@@ -149,8 +160,14 @@ class Leaning:
 
     def _by_model(self, members: Sequence[int] | None) -> float:
         assert self._model is not None
-        moves = self.moves(members)
-        return 0.0 if moves is None else leaned_on(moves, self._model[2])
+        moves, counts = self.moves(members), self._model[2]
+        if moves is None:
+            return 0.0
+        if not self.parallel:
+            return leaned_on(moves, counts)
+        # A prior has no closed form, so no margins: what one person moves it by is that of one of so many.
+        most = float(np.max(np.abs(moves), where=counts > 0, initial=0.0))
+        return 1.0 / most if most > 0 else math.inf
 
     def moves(self, members: Sequence[int] | None = None) -> FloatArray | None:
         """How a person more in each observed cell moves the logarithm of the hidden number, (O,); None if not known.
@@ -200,6 +217,21 @@ class Leaning:
         except (MSEError, ValueError):
             return np.full(len(counts), np.nan)
         return moves
+
+
+def _of_posterior(
+    named: str, table: CaptureTable
+) -> tuple[FloatArray, FloatArray, FloatArray] | None:
+    """Find how each observed cell moves the logarithm of each hidden number in a posterior; None without one."""
+    from mse.registry import estimator_of
+
+    if table.n_strata * math.prod(table.shape) > _MOST:
+        return None
+    try:
+        moves, hidden = estimator_of(named).fit(table).moves  # type: ignore[attr-defined]
+    except MSEError:
+        return None
+    return moves[table.n_strata :], hidden, cell_counts(table)
 
 
 def _sensitivities(

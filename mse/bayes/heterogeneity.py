@@ -23,6 +23,7 @@ from mse.core.heterogeneity import (
     hidden_of,
     interactions,
     means_of,
+    moved_by_persons,
     posterior,
 )
 from mse.core.partly_known import IMPOSSIBLE
@@ -317,6 +318,12 @@ class HeterogeneousLogLinearFit(BayesianFit):
         common = drawn[:, n_strata:][:, columns.order == 2].mean(axis=1)[None]
         total = hidden.sum(axis=2) + self.table.n_observed
         return Chains({"N": total, "hidden": hidden, "common": common}, independent=True)
+
+    @cached_property
+    def moves(self) -> tuple[FloatArray, FloatArray]:
+        """How a person more in each cell, (C, S), moves the logarithms of hidden numbers, and these, (S,)."""
+        records, columns, mixture = self._need()
+        return moved_by_persons(mixture, records, columns)
 
     @property
     def dependence(self) -> Mapping[float, float]:

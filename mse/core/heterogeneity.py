@@ -174,6 +174,34 @@ def means_of(coefficients: FloatArray, columns: Columns, n_strata: int) -> Float
     return np.asarray(np.exp(np.minimum(logs, LARGEST_LOG)))
 
 
+def moved_by_persons(
+    found: Mixture, records: Records, columns: Columns
+) -> tuple[FloatArray, FloatArray]:
+    """Compute how a person more in each cell moves the logarithm of the hidden means, (C, S), and these, (S,).
+
+    With independent Poisson counts the derivative of a posterior mean to a count is its posterior covariance with the
+    logarithm of the mean of that cell: within each normal distribution of the mixture to first order about its
+    mode, and between their modes.
+    """
+    s, size = records.n_strata, len(columns.rows)
+    strata = np.arange(size) % s
+    design = np.concatenate([np.eye(s)[strata], columns.rows], axis=1)
+    logs, hidden, inside = [], [], np.zeros((size, s))
+    for mode, factor, weight in zip(found.modes, found.factors, found.weights, strict=True):
+        log_means = np.minimum(design @ mode, LARGEST_LOG)
+        unseen = np.where(records.observable, 0.0, np.exp(log_means))
+        sums = np.maximum(np.bincount(strata, unseen, s), np.finfo(float).tiny)
+        gradient = np.zeros((s, design.shape[1]))
+        np.add.at(gradient, strata, (unseen / sums[strata])[:, None] * design)
+        inside += weight * design @ cho_solve((factor, True), gradient.T)
+        logs.append(log_means)
+        hidden.append(np.log(sums))
+    away = np.stack(logs) - found.weights @ np.stack(logs)
+    apart = np.stack(hidden) - found.weights @ np.stack(hidden)
+    between = np.einsum("g,gc,gs->cs", found.weights, away, apart)
+    return inside + between, np.exp(found.weights @ np.stack(hidden))
+
+
 class _Prior(NamedTuple):
     mean: FloatArray  # (S + p,)
     precision: FloatArray  # (S + p, S + p)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -380,7 +381,7 @@ def _estimates(
         )
         yield Violation("derived", "total, hidden and coverage", text)
     for population in populations:
-        reason = why_withheld(population, rules, table_of_counts(table, population))
+        reason = why_withheld(population.alike, rules, table_of_counts(table, population))
         if reason:
             yield Violation("derived", population.method, reason)
     if any("table" in population.provenance for population in populations):
@@ -394,8 +395,11 @@ def _estimates(
 
 def _guessable(population: PopulationEstimate) -> bool:
     """Whether draws were made with a seed that can be guessed: of fewer bits than a secret key has."""
-    seed = (population.provenance.get("bootstrap") or {}).get("seed")
-    return isinstance(seed, int) and seed.bit_length() <= _GUESSED
+    known = (population, *([] if population.allowing is None else [population.allowing]))
+    seeds = [(each.provenance.get("bootstrap") or {}).get("seed") for each in known]
+    written = (re.search(r"\bseed=(\d+)", str(each.provenance.get("estimator"))) for each in known)
+    seeds += [int(each[1]) for each in written if each]
+    return any(isinstance(each, int) and each.bit_length() <= _GUESSED for each in seeds)
 
 
 def _unrounded(populations: Any, rules: Rules) -> Iterator[Violation]:

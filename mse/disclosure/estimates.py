@@ -26,7 +26,7 @@ from mse.disclosure.count_tables import (
     default_margins,
     refuse_identifiers,
 )
-from mse.disclosure.gate import Gate, coarsened, gate_of, table_of_counts
+from mse.disclosure.gate import Gate, coarsened, gates_of, table_of_counts
 from mse.disclosure.jointly import Raw, system_of
 from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.scrubbing import info_shown, withheld_from, without_seeds
@@ -272,10 +272,12 @@ def protect_with(
     """Protect an estimate whose counts are published already; ``gate`` is what was decided of it before."""
     rules, total = publication.rules, publication.value(())
     table = table_of_counts(table, estimate)
-    held = gate_of(estimate, publication, table, margins, levels) if gate is None else gate
+    held, wide = (
+        gates_of(estimate, publication, table, margins, levels) if gate is None else (gate, None)
+    )
     withheld = held.why.get((), "")
     frames = {
-        (names, level): _frame(estimate, held, names, level)
+        (names, level): _frame(estimate, (held, wide), names, level)
         for names in margins
         for level in levels
     }
@@ -304,7 +306,7 @@ def protect_with(
         status=estimate.status,
         reason=withheld_from(estimate.reason, rules),
         uncertainty=_intervals(estimate.alike, held, levels, total),
-        **_with_and_without(estimate, held, table, margins, levels),
+        **_with_and_without(estimate, (held, wide), margins, levels),
         model_range=_range(estimate, held, table),
         warnings=told(estimate.warnings, rules),
         **shared,
@@ -313,19 +315,20 @@ def protect_with(
 
 def _with_and_without(
     estimate: PopulationEstimate,
-    gate: Gate,
-    table: CaptureTable | CountTable | None,
+    gates: tuple[Gate, Gate | None],
     margins: Sequence[tuple[str, ...]],
     levels: Sequence[float],
 ) -> dict[str, Any]:
-    """Protect what allows for people who differ, and the same without it on the same grid."""
-    if estimate.allowing is None:
+    """Protect what allows for people who differ, and the same without it, each as its gate says."""
+    held, wide = gates
+    if estimate.allowing is None or wide is None:
         return {}
-    options: dict[str, Any] = {"table": table, "margins": margins, "levels": levels}
-    allowing = protect_with(estimate.allowing, gate.publication, **options)
-    if allowing.status == "suppressed":
-        return {}
-    alike = protect_with(estimate.alike, gate.publication, gate=gate, **options)
+    shared: dict[str, Any] = {"margins": margins, "levels": levels}
+    alike = protect_with(estimate.alike, held.publication, gate=held, **shared)
+    allowing = protect_with(estimate.allowing, wide.publication, gate=wide, **shared)
+    if alike.uncertainty is None and estimate.uncertainty is not None:
+        # The headline holds both: without one of them it would be too narrow.
+        allowing = replace(allowing, uncertainty=None)
     return {"allowing": allowing, "conditional": alike}
 
 
@@ -362,7 +365,8 @@ def _intervals(
         except ModelError:
             # An estimate that was read from JSON knows some levels only.
             continue
-        ends[level] = outward(low, high, gate.step(()), observed) if rules.active else (low, high)
+        step = rules.step_of_ends(low, high, gate.step(()))
+        ends[level] = outward(low, high, step, observed) if rules.active else (low, high)
     if rules.suppresses and any(math.isinf(high) for _, high in ends.values()):
         # At which level there is no bound says how small the overlap is.
         return None
@@ -387,15 +391,18 @@ def _range(
 
 
 def _frame(
-    estimate: PopulationEstimate, gate: Gate, names: tuple[str, ...], level: float
+    estimate: PopulationEstimate,
+    gates: tuple[Gate, Gate | None],
+    names: tuple[str, ...],
+    level: float,
 ) -> pd.DataFrame:
     """Estimates by some covariates, as far as they may be shown."""
-    rows = []
+    rows, gate = [], gates[0]
     for row in estimate.margin(*names, level=level).to_dict(orient="records"):
         key = tuple((name, row[name]) for name in names)
         count = gate.publication.value(key)
         gone = count is None or key in gate.why
-        shown = _suppressed_row(count) if gone else _row(row, cast("int", count), gate, key)
+        shown = _suppressed_row(count) if gone else _row(row, cast("int", count), gates, key)
         rows.append({name: row[name] for name in names} | shown)
     frame = pd.DataFrame(rows, columns=[*names, *_FIGURES])
     return frame.assign(observed=pd.array([row["observed"] for row in rows], dtype="Int64"))
@@ -406,13 +413,19 @@ def _suppressed_row(count: int | None) -> dict[str, Any]:
     return {"observed": count, **figures, "status": "suppressed", "limit": None}
 
 
-def _row(row: Mapping[Any, Any], count: int, gate: Gate, key: Key) -> dict[str, Any]:
+def _row(
+    row: Mapping[Any, Any], count: int, gates: tuple[Gate, Gate | None], key: Key
+) -> dict[str, Any]:
+    gate, wide = gates
     rules = gate.publication.rules
     if not rules.active:
         return {name: row[name] for name in _FIGURES}
     step = gate.step(key)
     total = max(nearest(row["total"], step), count) if row["total"] == row["total"] else math.nan
-    low, high = outward(row["low"], row["high"], step, count)
+    apart = rules.step_of_ends(
+        row["low"], row["high"], step if wide is None else max(step, wide.step(key))
+    )
+    low, high = outward(row["low"], row["high"], apart, count)
     if rules.suppresses and math.isinf(high):
         low = high = nan
     return {

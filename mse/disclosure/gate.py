@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from math import nan
 from operator import add
@@ -42,24 +42,41 @@ _ONE_REGISTER = Message("withheld.one_register")
 _BESIDE = Message("withheld.beside")
 _MARGIN = Message("withheld.margin")
 _COMPLEMENT = Message("withheld.complement")
-_TOGETHER = Message("withheld.together")
+TOGETHER = Message("withheld.together")
 #: Shares of registrations that are in are told to so much: further digits would tell of single registrations.
 IN_STEP = 0.05
 #: How many times coarser a figure is made at most before it is withheld; at 20 the grid is as wide as the interval.
 _COARSER = (2, 4, 10, 20)
 
 
+def leaning_of(estimate: PopulationEstimate, table: CaptureTable | CountTable | None) -> Leaning:
+    """Find what the intervals of an estimate lean on, those that allow for people who differ where there are such.
+
+    Where nobody knows how these move with the counts, what takes people for alike tells: a prior leans on less.
+    """
+    wide = None if estimate.allowing is None else Leaning(estimate.allowing, table)
+    if wide is None or wide.moves() is None:
+        return Leaning(estimate.alike, table)
+    return wide
+
+
 def why_withheld(
-    estimate: PopulationEstimate, rules: Rules, table: CaptureTable | CountTable | None
+    estimate: PopulationEstimate,
+    rules: Rules,
+    table: CaptureTable | CountTable | None,
+    leaning: Leaning | None = None,
 ) -> str:
-    """Say why no estimate may be shown whatever its counts; empty if it may."""
+    """Say why no estimate may be shown whatever its counts; empty if it may.
+
+    leaning: on what it leans, where that was looked into before
+    """
     if not rules.suppresses or math.isnan(estimate.hidden):
         return ""
     if len(estimate.lists) == 1 and not isinstance(table, CountTable):
         return _ONE_REGISTER
     if len(estimate.lists) == 2 and (table is None or table.margins is not None):
         return _TWO_LISTS
-    few = Leaning(estimate, table).persons() < rules.threshold
+    few = (leaning or leaning_of(estimate, table)).persons() < rules.threshold
     return (_TWO_LISTS if len(estimate.lists) == 2 else _MARGIN) if few else ""
 
 
@@ -116,48 +133,92 @@ class Gate:
         return joined(self.why[key], Message("withheld.at_least", n=least) if least else "")
 
 
+def gates_of(
+    estimate: PopulationEstimate,
+    publication: Publication,
+    table: CaptureTable | CountTable | None,
+    margins: Sequence[tuple[str, ...]],
+    levels: Sequence[float] = (DEFAULT_LEVEL,),
+) -> tuple[Gate, Gate | None]:
+    """Decide of a total with the intervals that take people for alike, and of those that allow for more, if there are such.
+
+    Each has the grid of its own width: on that of the wider one, of two lists, nothing would be left of the total. A
+    total leaves with both or not at all: beside the narrower one alone it would look better known than it is.
+    """
+    held = gate_of(estimate.alike, publication, table, margins, levels)
+    if estimate.allowing is None:
+        return held, None
+    wide = gate_of(estimate, publication, table, margins, levels, allowing=True)
+    return _joined(held, wide, _rows_of(estimate.alike, margins))
+
+
+def _joined(held: Gate, wide: Gate, rows: Mapping[Key, Mapping[Any, Any]]) -> tuple[Gate, Gate]:
+    """Withhold in both what is withheld in one of them."""
+    why = _with_complements({**wide.why, **held.why}, rows, held.publication)
+    return replace(held, why=why), replace(wide, why=why)
+
+
 def gate_of(
     estimate: PopulationEstimate,
     publication: Publication,
     table: CaptureTable | CountTable | None,
     margins: Sequence[tuple[str, ...]],
     levels: Sequence[float] = (DEFAULT_LEVEL,),
+    *,
+    allowing: bool = False,
 ) -> Gate:
     """Decide which figures of an estimate are withheld, and how far the others are rounded.
 
     A figure is withheld where it leans on fewer persons than may be shown; where sums of the others
     would give away one that is; and where everything that leaves with the publication would tell a small
     count, however far it is rounded.
+
+    allowing: whether of what allows for people who differ, and not of what takes them for alike
     """
     rules = publication.rules
-    rows: dict[Key, Any] = {}
-    for names in margins:
-        for row in estimate.margin(*names).to_dict(orient="records"):
-            rows[tuple((name, row[name]) for name in names)] = row
-    whole = _row_of(estimate)
+    shown = estimate.allowing if allowing and estimate.allowing is not None else estimate.alike
+    leaning = leaning_of(estimate if allowing else shown, table)
+    rows = _rows_of(shown, margins)
     steps = {key: rules.step(row["high"] - row["low"], row["hidden"]) for key, row in rows.items()}
-    steps[()] = rules.step(whole["high"] - whole["low"], whole["hidden"])
-    system = system_of(publication, table)
-    reason = why_withheld(estimate, rules, table)
-    if table is None and rules.suppresses and not reason and not math.isnan(estimate.hidden):
-        reason = _beside(estimate, publication)
+    reason = why_withheld(leaning.estimate, rules, table, leaning)
+    if table is None and rules.suppresses and not reason and not math.isnan(shown.hidden):
+        # What stands beside it of the same estimate was asked for with it.
+        reason = "" if allowing else _beside(shown, publication)
     if not rules.suppresses or reason in (_BESIDE, _ONE_REGISTER, _TWO_LISTS):
-        return Gate(publication, dict.fromkeys([(), *rows], reason) if reason else {}, steps)
+        return Gate(publication, dict.fromkeys(rows, reason) if reason else {}, steps)
     why: dict[Key, str] = {(): reason} if reason else {}
-    leaning = Leaning(estimate, table)
-    for key, row in rows.items():
-        known = publication.value(key) is not None and not math.isnan(row["hidden"])
-        if known and leaning.persons(members_of(estimate, key), row) < rules.threshold:
+    system = system_of(publication, table) if leaning.estimate is shown else None
+    own = rows if leaning.estimate is shown else _rows_of(leaning.estimate, margins)
+    for key, row in own.items():
+        known = key and publication.value(key) is not None and not math.isnan(row["hidden"])
+        if known and leaning.persons(members_of(leaning.estimate, key), row) < rules.threshold:
             why[key] = _MARGIN
-    why = _with_complements(why, {**rows, (): whole}, publication)
+    why = _with_complements(why, rows, publication)
     given = [key for key in steps if key not in why and publication.value(key) is not None]
     if system is not None and given:
-        raw = _raw(estimate, margins, levels)
+        raw = _raw(shown, margins, levels)
         given.sort(key=len)
         coarser, told = coarsened(leaning, system, {key: raw[key] for key in given}, steps)
         steps |= coarser
-        why = _with_complements({**why, **told}, {**rows, (): whole}, publication)
+        why = _with_complements({**why, **told}, rows, publication)
     return Gate(publication, why, steps)
+
+
+def _rows_of(
+    estimate: PopulationEstimate, margins: Sequence[tuple[str, ...]]
+) -> dict[Key, Mapping[Any, Any]]:
+    """Figures of the total and of everything by the margins, by key."""
+    try:
+        low, high = estimate.interval(DEFAULT_LEVEL)
+    except ModelError:
+        low = high = nan
+    rows: dict[Key, Mapping[Any, Any]] = {
+        (): {"hidden": estimate.hidden, "low": low, "high": high, "observed": estimate.observed}
+    }
+    for names in margins:
+        for row in estimate.margin(*names).to_dict(orient="records"):
+            rows[tuple((name, row[name]) for name in names)] = row
+    return rows
 
 
 def _raw(
@@ -188,7 +249,7 @@ def coarsened(
     found: dict[Key, float] = {}
     why: dict[Key, str] = {}
     if system.strict:
-        why = {key: _TOGETHER for key in raw if key not in written}
+        why = {key: TOGETHER for key in raw if key not in written}
 
     def note(keys: Sequence[Key]) -> None:
         """Note figures in their order: all of them, if together they tell nothing."""
@@ -205,20 +266,11 @@ def coarsened(
                 if step <= hidden[key] and system.tells(written[key](step)) is None:
                     found[key] = step
                     return
-            why[key] = _TOGETHER
+            why[key] = TOGETHER
 
     if written:
         note([*written])
     return found, why
-
-
-def _row_of(estimate: PopulationEstimate) -> dict[str, float]:
-    """Figures of the total, as in a row of a margin."""
-    try:
-        low, high = estimate.interval(DEFAULT_LEVEL)
-    except ModelError:
-        low = high = nan
-    return {"hidden": estimate.hidden, "low": low, "high": high}
 
 
 def _with_complements(
@@ -246,23 +298,38 @@ def _with_complements(
     return found
 
 
-def gate_of_monitor(monitor: Monitor, publication: Publication, table: CaptureTable | None) -> Gate:
-    """Decide of all periods and groups of a monitor."""
-    estimate, rules = monitor.population, publication.rules
+def gates_of_monitor(
+    monitor: Monitor, publication: Publication, table: CaptureTable | None
+) -> tuple[Gate, Gate]:
+    """Decide of a monitor whose intervals allow for people who differ, without and with that, as `gates_of`."""
+    held = gate_of_monitor(monitor.alike, publication, table)
+    rows = _cells_of(monitor.alike)
+    return _joined(held, gate_of_monitor(monitor, publication, table), rows)
+
+
+def _cells_of(monitor: Monitor) -> dict[Key, dict[str, float]]:
+    """Figures of all periods and groups, by key."""
     rows: dict[Key, dict[str, float]] = {}
     for (period, group), cell in monitor.cells.items():
         total = cell.figures["total"]
         row = {"hidden": cell.total - cell.observed, "observed": cell.observed}
         rows[key_of(monitor, period, group)] = row | {"low": total.low, "high": total.high}
+    return rows
+
+
+def gate_of_monitor(monitor: Monitor, publication: Publication, table: CaptureTable | None) -> Gate:
+    """Decide of all periods and groups of a monitor."""
+    rules, leaning = publication.rules, leaning_of(monitor.population, table)
+    estimate, rows = leaning.estimate, _cells_of(monitor)
     steps = {key: rules.step(row["high"] - row["low"], row["hidden"]) for key, row in rows.items()}
     if not rules.suppresses:
         return Gate(publication, {}, steps)
     system = system_of(publication, table)
-    if (reason := why_withheld(estimate, rules, table)) and len(estimate.lists) == 2:
+    reason = why_withheld(estimate, rules, table, leaning)
+    if reason and len(estimate.lists) == 2:
         # With two lists the estimates of all periods are withheld where that of all persons is.
         return Gate(publication, dict.fromkeys(rows, reason), steps)
     why: dict[Key, str] = {}
-    leaning = Leaning(estimate, table)
     for key, row in rows.items():
         if publication.value(key) is None or math.isnan(row["hidden"]):
             continue
@@ -272,7 +339,10 @@ def gate_of_monitor(monitor: Monitor, publication: Publication, table: CaptureTa
     why = _with_complements(why, rows, publication)
     if system is not None:
         raw = {
-            key_of(monitor, *at): Raw(cell.total, (cell.figures["total"][1:],))
+            # The total leaves with the intervals that take people for alike.
+            key_of(monitor, *at): Raw(
+                cell.total, (cell.figures["total"][1:],), point=not leaning.parallel
+            )
             for at, cell in monitor.cells.items()
         }
         given = {key: each for key, each in raw.items() if key not in why}

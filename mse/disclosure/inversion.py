@@ -24,6 +24,7 @@ from scipy import sparse
 from scipy.special import bdtr
 
 from mse.data.table import CaptureTable
+from mse.disclosure.printed import POSTERIOR
 from mse.disclosure.shares import counts_of_shares
 from mse.disclosure.suppression import range_of
 from mse.errors import ModelError, MSEError
@@ -118,7 +119,7 @@ def halves(
 def _closed(seen: Seen, found: Printed, rules: Rules) -> Iterator[Range]:
     """Compute the overlap of two independent groups of lists."""
     split = halves(seen.lists, seen.model, seen.by)
-    if split is None or not math.isfinite(seen.observed + seen.total):
+    if split is None or seen.kind == POSTERIOR or not math.isfinite(seen.observed + seen.total):
         return
     if seen.total <= seen.observed:
         return

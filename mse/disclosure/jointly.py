@@ -2,7 +2,7 @@
 
 A person more in cell x moves a hidden number h by h g_x (see `leaning`), so the total by 1 + h g_x, and the
 end of an interval, whose width goes with one over the root of what it leans on, by 1 + e g_x (1 +- log(e/h) / 2)
-for the end at a hidden number of e. So each printed figure confines a weighted sum of the cells, to within what
+for the end at a hidden number of e, or by 1 + e g_x where a prior makes most of the width. So each printed figure confines a weighted sum of the cells, to within what
 it may have been rounded from. Of every small count some table has to be left that has as few persons, and one that
 has as many, as the protection limits ask, as far as the printed counts alone leave it.
 """
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mse._typing import FloatArray, IntArray
     from mse.answer.population import PopulationEstimate
     from mse.disclosure.cells import Key, Publication
+    from mse.disclosure.rules import Rules
     from mse.leaning import Leaning
 
 #: Cells up to which persons are whole; with more there are so many tables that fractions tell no less.
@@ -307,7 +308,15 @@ class System:
             members = self.stratum(key)
             if moves is not None and members is not None and np.all(np.isfinite(moves)):
                 spread = self.spread(moves, names)
-                found[key] = partial(figures_of, spread, members, self.counts, figures)
+                found[key] = partial(
+                    figures_of,
+                    spread,
+                    members,
+                    self.counts,
+                    figures,
+                    rules=self.publication.rules,
+                    parallel=leaning.parallel,
+                )
         return found
 
     # Which cells there are, and which of them a count is the sum of ---------------------------------
@@ -391,7 +400,13 @@ class RegisterSystem(System):
             members, (moved, *widths) = self.stratum(key), moves[key]
             if members is not None and np.isfinite([moved, *widths]).all():
                 found[key] = partial(
-                    figures_of, moved, members, self.counts, figures, widths=tuple(widths)
+                    figures_of,
+                    moved,
+                    members,
+                    self.counts,
+                    figures,
+                    rules=self.publication.rules,
+                    widths=tuple(widths),
                 )
         return found
 
@@ -480,7 +495,10 @@ def figures_of(
     counts: FloatArray,
     raw: Raw,
     step: float,
+    *,
+    rules: Rules | None = None,
     widths: tuple[FloatArray, ...] | None = None,
+    parallel: bool = False,
 ) -> Known:
     """Write the figures of an estimate, as they are printed, as sums of cells.
 
@@ -489,8 +507,10 @@ def figures_of(
     counts: (O,), the table
     raw: the figures before they are rounded
     step: persons to whose multiples they are rounded, the ends of intervals outward
+    rules: by which ends of wider intervals are rounded further; without them all are rounded alike
     widths: two of (O,), how a person more moves the logarithm of each half of the interval; by default that of one
         over the root of what the hidden number leans on
+    parallel: whether the ends move as the hidden number does
     """
     observed = float(members @ counts)
     hidden = raw.total - observed
@@ -498,20 +518,23 @@ def figures_of(
         return Known.of((), len(counts))
     point = nearest(raw.total, step)
     ends_of_point = point - step / 2, point + step / 2
-    known = [(raw.total, hidden * moves, *ends_of_point)]
-    whole = [(raw.total, hidden * np.expm1(moves), *ends_of_point)]
+    known = [(raw.total, hidden * moves, *ends_of_point)] if raw.point else []
+    whole = [(raw.total, hidden * np.expm1(moves), *ends_of_point)] if raw.point else []
     for ends in raw.ends:
+        grid = step if rules is None else rules.step_of_ends(*ends, step)
         for end, half in zip(ends, (0, 1), strict=True):
             there = end - observed
             # An end that is cut off at the observed number, or has no bound, says nothing else.
             if math.isfinite(end) and there > 0:
                 apart = math.log(there / hidden)
-                if widths is None:
+                if parallel:
+                    moved = moves
+                elif widths is None:
                     moved = max(1.0 + (2 * half - 1) * abs(apart) / 2.0, 0.0) * moves
                 else:
                     moved = moves + apart * widths[half]
-                at = math.ceil(end / step) * step if half else math.floor(end / step) * step
-                printed = at - step * half, at + step * (1 - half)
+                at = math.ceil(end / grid) * grid if half else math.floor(end / grid) * grid
+                printed = at - grid * half, at + grid * (1 - half)
                 known.append((end, there * moved, *printed))
                 whole.append((end, there * np.expm1(moved), *printed))
     rows = [(members + moved, low - value, high - value) for value, moved, low, high in known]
@@ -537,10 +560,14 @@ def members_of(estimate: PopulationEstimate, key: Key) -> list[int]:
 
 
 class Raw(NamedTuple):
-    """A total before it is rounded, and the ends of its intervals at the levels that are published."""
+    """A total before it is rounded, and the ends of its intervals at the levels that are published.
+
+    point: whether the total leaves with them
+    """
 
     total: float
     ends: tuple[tuple[float, float], ...]
+    point: bool = True
 
 
 def magnitude(factor: float) -> float:

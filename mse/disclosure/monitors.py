@@ -20,7 +20,7 @@ from mse.disclosure.count_tables import (
     refuse_identifiers,
 )
 from mse.disclosure.estimates import SHARE_DIGITS, described, protect_with, told
-from mse.disclosure.gate import Gate, gate_of_monitor, key_of, late_shown
+from mse.disclosure.gate import Gate, gate_of_monitor, gates_of_monitor, key_of, late_shown
 from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.scrubbing import withheld_from
 from mse.disclosure.suppression import Protected, publish
@@ -222,13 +222,20 @@ def by_place(places: Places) -> Monitor:
 
 
 def monitor_with(
-    monitor: Monitor, publication: Publication, *, table: CaptureTable | None = None
+    monitor: Monitor,
+    publication: Publication,
+    *,
+    table: CaptureTable | None = None,
+    gate: Gate | None = None,
 ) -> ProtectedMonitor:
-    """Protect a monitor whose counts are published already."""
+    """Protect a monitor whose counts are published already; ``gate`` is what was decided of it before."""
     population = protect_with(monitor.population, publication, table=table)
-    gate = gate_of_monitor(monitor, publication, table)
-    alone = monitor.alike is monitor
-    conditional = None if alone else monitor_with(monitor.alike, publication, table=table)
+    conditional = None
+    if monitor.alike is not monitor:
+        held, gate = gates_of_monitor(monitor, publication, table)
+        conditional = monitor_with(monitor.alike, publication, table=table, gate=held)
+    elif gate is None:
+        gate = gate_of_monitor(monitor, publication, table)
     # The wider interval has the coarser grid: the point is the one that leaves beside the other interval.
     points = (
         {} if conditional is None else {at: each.total for at, each in conditional.shown.items()}

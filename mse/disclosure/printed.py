@@ -27,6 +27,8 @@ TELLING = (
 )
 #: Names of measures that any table can be tried out against.
 MEASURES = frozenset({"deviance", "aic", "aicc", "bic", "pearson", "freeman_tukey", "p_value"})
+#: Kind of the intervals of posteriors: nothing of them has the closed form of two lists.
+POSTERIOR = "credible"
 _NUMBER = r"[-+]?\d{1,3}(?:[.,\u202f]\d{3})+(?:[.,]\d+)?|[-+]?\d+(?:[.,]\d+)?"
 
 
@@ -280,13 +282,14 @@ def _shared(data: Mapping[str, Any]) -> dict[str, Any]:
 def _population(data: Mapping[str, Any], where: str) -> Iterator[Seen]:
     """Read an estimate, the estimates of its strata, and those that stand beside it."""
     shared = _shared(data)
-    intervals = [data.get("interval"), (data.get("alike") or {}).get("interval")]
-    for each in (one for one in intervals if one):
-        ends = {row["level"]: _ends(row) for row in each["levels"]}
-        figures = _float(data["observed"]), _float(data["total"]), ends
-        yield Seen(where, **{**shared, "kind": each["kind"]}, **_named(*figures))
-    if not any(intervals):
-        yield Seen(where, **shared, **_named(_float(data["observed"]), _float(data["total"]), {}))
+    # What allows for people who differ is not of the model that the total is of.
+    narrow = data.get("alike")
+    own = (narrow or {}).get("interval") if narrow is not None else data.get("interval")
+    ends = {} if own is None else {row["level"]: _ends(row) for row in own["levels"]}
+    kind = shared["kind"] if own is None and narrow is None else (own or {}).get("kind", "")
+    shared["kind"] = kind
+    figures = _float(data["observed"]), _float(data["total"]), ends
+    yield Seen(where, **shared, **_named(*figures))
     strata = data.get("strata") or {"cells": ()}
     for cell in strata["cells"]:
         place = ", ".join(map(str, cell["levels"]))
@@ -394,7 +397,10 @@ def of_text(text: str) -> Printed:
 def _of_csv(text: str) -> Iterator[Seen]:
     """Read estimates from rows of CSV, whose interval has the usual level."""
     for row in csv.DictReader(io.StringIO(text), delimiter=max(",;", key=text.count)):
-        figures = {name: _count(row.get(name)) for name in ("observed", "total", "low", "high")}
+        # Where people are allowed to differ, the model is of the interval that takes them for alike.
+        narrow = "low_alike" in row
+        names = ("low_alike", "high_alike") if narrow else ("low", "high")
+        figures = {name: _count(row.get(name)) for name in ("observed", "total", *names)}
         n, total, low, high = (math.nan if each is None else each for each in figures.values())
         model = row.get("model") or ""
         lists = tuple(sorted(set(re.findall(r"\d", model))))
@@ -408,8 +414,16 @@ def _of_csv(text: str) -> Iterator[Seen]:
             if math.isnan(low)
             else {DEFAULT_LEVEL: (low, math.inf if math.isnan(high) else high)}
         )
-        kind = row.get("interval") or "percentile"
+        kind = "" if narrow else row.get("interval_kind") or row.get("interval")
+        kind = kind or "percentile"
         yield Seen(where, lists, model, row.get("method") or "", kind, n, total, ends)
+
+
+@cache
+def _posteriors() -> frozenset[str]:
+    """Give what intervals of posteriors are called, in all languages."""
+    known = (catalogue_of(code).messages for code in languages())
+    return frozenset(str(each["kind.credible"]) for each in known)
 
 
 @cache
@@ -419,6 +433,7 @@ def _labels() -> dict[str, tuple[re.Pattern[str], ...]]:
         "observed": ("fact.observed",),
         "total": ("fact.total_point", "fact.point"),
         "ends": ("fact.total_interval",),
+        "alike": ("fact.alike_interval",),
         "method": ("fact.method",),
         "model": ("fact.model",),
         "lists": ("fact.lists",),
@@ -535,17 +550,20 @@ def of_rows(rows: list[list[str]]) -> Printed:
 def _facts(rows: list[list[str]]) -> Printed:
     """Read facts of an estimate, totals of lists, and the table of pairs from rows of cells."""
     facts: dict[str, str] = {}
-    levels: dict[float, tuple[float, float]] = {}
+    read: dict[str, dict[float, tuple[float, float]]] = {"ends": {}, "alike": {}}
+    posterior = False
     for row in (each for each in rows if len(each) > 1):
         for role, patterns in _labels().items():
             match = next((found for each in patterns if (found := each.fullmatch(row[0]))), None)
-            if match and role == "ends":
+            if match and role in read:
+                posterior |= role == "ends" and any(word in row[1] for word in _posteriors())
                 # A workbook has the two ends in two cells.
                 apart = len(row) > 2 and re.fullmatch(_NUMBER, row[2])
                 ends = _numbers(f"{row[1]} {row[2]}" if apart else row[1].split("(")[0])
                 level = number_of(match[1].strip(" %")) / 100
                 if ends:
-                    levels.setdefault(level, (ends[0], ends[1] if len(ends) > 1 else math.inf))
+                    pair = (ends[0], ends[1] if len(ends) > 1 else math.inf)
+                    read[role].setdefault(level, pair)
             elif match:
                 facts.setdefault(role, row[1])
     names = tuple(
@@ -562,6 +580,9 @@ def _facts(rows: list[list[str]]) -> Printed:
         return Printed(counts=counts)
     kind = "profile" if "profile" in str(rows) or "profiel" in str(rows) else "percentile"
     model, method = facts.get("model", ""), facts.get("method", "")
+    # Where people are allowed to differ, the model is of the interval that takes them for alike.
+    levels = read["alike"] or read["ends"]
+    kind = POSTERIOR if posterior and not read["alike"] else kind
     seen = Seen("text", names, model, method, kind, observed, total, levels)
     return Printed((seen,), counts)
 

@@ -34,6 +34,7 @@ from mse.disclosure.estimates import (
     protect_population,
     protect_with,
 )
+from mse.disclosure.gate import TOGETHER, gates_of
 from mse.disclosure.monitors import by_place, monitor_with, note_monitor, protect_monitor
 from mse.disclosure.nowcasts import protect_nowcast, protect_revisions
 from mse.disclosure.plans import protect_plan
@@ -244,29 +245,70 @@ def protect_together(
     tables = [each for each in things if isinstance(each, CaptureTable)]
     known_from = tables[0] if tables else table
     parts: Sequence[str] = PARTS
+    known = tuple(dict.fromkeys(float(level) for level in levels))
     if tables and len(things) > len(tables):
-        parts = parts_beside_estimates(tables[0], rules)
+        parts = parts_beside_estimates(tables[0], rules, _first_of(things), known)
     book = Book()
     for thing in things:
         note(book, thing, rules, parts)
     publication = publish(book.cells(), rules)
-    known = tuple(dict.fromkeys(float(level) for level in levels))
     return tuple(_with(thing, publication, known_from, known) for thing in things)
 
 
-def parts_beside_estimates(table: CaptureTable, rules: Rules) -> tuple[str, ...]:
-    """Which parts of a table may stand beside estimates from it: as many as need no suppression.
+def _first_of(things: Iterable[object]) -> PopulationEstimate | None:
+    """Find the first estimate among some things, or in a comparison among them."""
+    for thing in things:
+        if isinstance(thing, PopulationEstimate):
+            return thing
+        if isinstance(thing, Comparison) and thing.populations:
+            return thing.populations[0]
+    return None
 
-    Where histories would be suppressed they are left out, and overlaps only if they would be as well.
+
+def parts_beside_estimates(
+    table: CaptureTable,
+    rules: Rules,
+    first: PopulationEstimate | None = None,
+    levels: Sequence[float] = STORED_LEVELS,
+) -> tuple[str, ...]:
+    """Which parts of a table may stand beside estimates from it.
+
+    Of few lists as many as need no suppression: where histories would be suppressed they are left out, and overlaps
+    only if they would be as well. Of any number as many as let the first estimate leave, if that can leave at all.
+
+    first: the estimate that leaves rather than these parts, with its levels
     """
-    if table.n_lists > FEW_LISTS or table.margins is not None:
+    few = table.n_lists <= FEW_LISTS
+    if table.margins is not None:
         return PARTS
-    for parts in (PARTS, ("lists", "overlaps", "strata")):
+    choices = [PARTS, ("lists", "overlaps", "strata"), ("lists", "strata")]
+    allowed = []
+    for parts in choices:
         book = Book()
         note_table(book, table, rules, (), parts)
-        if not publish(book.cells(), rules).suppressed.any():
-            return parts
-    return ("lists", "strata")
+        last = parts is choices[-1]
+        if not few or last or not publish(book.cells(), rules).suppressed.any():
+            allowed.append(parts)
+    if first is None or not rules.suppresses:
+        return allowed[0]
+    return next(
+        (parts for parts in allowed if _leaves(first, table, rules, parts, levels)), allowed[0]
+    )
+
+
+def _leaves(
+    estimate: PopulationEstimate,
+    table: CaptureTable,
+    rules: Rules,
+    parts: Sequence[str],
+    levels: Sequence[float],
+) -> bool:
+    """Whether an estimate may leave beside parts of its table, or would be withheld for another reason."""
+    book, margins = Book(), margins_of(estimate)
+    note_table(book, table, rules, checked_margins(table), parts)
+    note_population(book, estimate, margins)
+    held, _ = gates_of(estimate, publish(book.cells(), rules), table, margins, levels)
+    return held.why.get(()) != TOGETHER
 
 
 def note(book: Book, thing: object, rules: Rules, parts: Sequence[str] = PARTS) -> None:

@@ -148,6 +148,21 @@ class Rules:
         known = width if math.isfinite(width) and width > 0 else hidden
         return step_of(known, self.base, self.grain)
 
+    def step_of_ends(self, low: float, high: float, step: float) -> float:
+        """Choose the persons to whose multiples the ends of an interval are rounded.
+
+        Of a wider interval than the one that tells how far its total is rounded they are not better known than that.
+
+        step: persons to whose multiples its total is rounded
+
+        Examples
+        --------
+        >>> Rules(threshold=10, base=5).step_of_ends(1_000.0, 9_000.0, 50.0)
+        250.0
+        """
+        width = high - low
+        return max(step, self.step(width, 0.0)) if math.isfinite(width) else step
+
     def sentence(self) -> str:
         """Put the rules in words, for those who read what was published under them."""
         parts = []

@@ -313,7 +313,7 @@ def monitor(
     choice = _choice(tables[0], period, place, estimator, criterion, trend, seed)
     chosen, told = choice.estimator, () if nowcast is None else nowcast.warnings
     usual = estimator in (None, "joint") and not isinstance(chosen, PooledLogLinear)
-    allowed = assumed(usual if heterogeneity is None else heterogeneity)
+    allowed = assumed(usual if heterogeneity is None else heterogeneity, seed)
     # Of one table all replicates are drawn, of several a part from each.
     size = max(math.ceil(replicates / len(tables)), TOO_FEW if len(tables) > 1 else 0)
     run = partial(

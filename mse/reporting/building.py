@@ -115,7 +115,8 @@ def _table(table: CaptureTable, evidence: Evidence, rules: Rules) -> ProtectedTa
     groups = [group for group in evidence.groups if group.table == table]
     monitors = [each for each in evidence.monitors if _table_of(evidence, each) == table]
     margins = checked_margins(table)
-    parts = parts_beside_estimates(table, rules) if groups or monitors else PARTS
+    first = groups[0].population if groups else None
+    parts = parts_beside_estimates(table, rules, first) if groups or monitors else PARTS
     book = Book()
     note_table(book, table, rules, margins, parts)
     for each in monitors if table.is_complete else ():
