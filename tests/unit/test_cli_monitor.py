@@ -277,8 +277,11 @@ def test_pipe_with_lists_that_dropped_out_and_missing_covariates() -> None:
     made_up = simulated("--dropout", "--missing", "0.05", "--years", "2017-2018")
     silent = ("residential_care", "regional_coordinators", "others")
     options = [part for name in silent for part in ("--not-operating", f"{name}=2018")]
+    # The search of such tables is that of `test_faults_monitor.py`.
+    others = "border_police + inspectorate + residential_care + regional_coordinators + others"
     text = run(
         *("-", *PIPED, *options, "--groups", "sex", "--format", "json"),
+        *("--model", f"police*year + {others} + sex"),
         *("--replicates", "100", "--seed", "1", "--workers", "1"),
         stdin=made_up,
     )
@@ -290,13 +293,15 @@ def test_pipe_with_lists_that_dropped_out_and_missing_covariates() -> None:
 
 
 def test_a_list_that_did_not_operate(counts: Path) -> None:
-    text = run(counts, *OPTIONS, "--not-operating", "c=2015,2016", "--format", "json")
+    model = "a*year + b + c + sex"
+    arguments = ("--not-operating", "c=2015,2016", "--model", model, "--format", "json")
+    text = run(counts, *OPTIONS, *arguments)
     table = mse.CaptureTable.from_frame(
         pd.read_csv(counts), ["a", "b", "c"], ["year", "sex"], count="n"
     )
     with pytest.warns(mse.MSEWarning, match="set aside"):
         table = table.not_operating("c", year=[2015, 2016])
-    found = mse.monitor(table, replicates=100, seed=1)
+    found = mse.monitor(table, estimator=mse.LogLinear(model), replicates=100, seed=1)
     assert json.loads(text)["cells"] == json.loads(found.to_json())["cells"]
     for wrong, told in (("c", "expected"), ("c=2013", "expected"), ("d=2015", "no list 'd'")):
         assert told in run(counts, *OPTIONS, "--not-operating", wrong, status=2)
