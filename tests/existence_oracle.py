@@ -26,12 +26,16 @@ def classify(
 
     One linear program finds the direction that leaves most cells: maximize the number of empty
     cells with a negative slope, none positive, and none at all where somebody was seen. Coefficients that
-    are `bounded` are not below zero, and no direction lowers them.
+    are `bounded` are not below zero, and no direction lowers them. Where the cells in which somebody was seen
+    leave no direction, or none that moves a hidden cell, there is no program to solve.
     """
     hidden, observable = design[:n_hidden], design[n_hidden:]
     seen = counts[n_hidden:] > 0
     positive, empty = observable[seen], observable[~seen]
     p, q = design.shape[1], len(empty)
+    rank = np.linalg.matrix_rank(positive)
+    if rank == p:
+        return np.ones(len(observable), dtype=bool), ["finite"] * n_hidden
     cone = {
         "A_eq": np.hstack([positive, np.zeros((len(positive), q))]),
         "b_eq": np.zeros(len(positive)),
@@ -46,6 +50,9 @@ def classify(
     face[~seen] = answer.x[p:] < 0.5
     limits = []
     for row in hidden:
+        if np.linalg.matrix_rank(np.vstack([positive, row])) == rank:
+            limits.append("finite")
+            continue
         slopes = []
         for sign in (1.0, -1.0):
             extreme = linprog(

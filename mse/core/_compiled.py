@@ -102,7 +102,7 @@ def _as_mutable(value: Any) -> Any:
 
 
 def _is_mutable(value: Any) -> bool:
-    """Whether no array, alone or in a tuple, is read-only: so it mostly is, and this is soon said."""
+    """Whether no array, alone or in a tuple, is read-only."""
     if isinstance(value, np.ndarray):
         return bool(value.flags.writeable)
     return not isinstance(value, tuple) or all(map(_is_mutable, value))
@@ -148,11 +148,18 @@ class Kernel(_Compiled):
     tuples takes up to a third of the compilation, and most kernels are called by kernels alone.
     """
 
-    def __call__(self, *values: Any) -> Any:
-        """Run the function, compiled for the types of these values."""
-        if not all(map(_is_mutable, values)):
-            values = tuple(map(_as_mutable, values))
-        return super().__call__(*values)
+    def _compile_for_args(self, *values: Any, **named: Any) -> Any:
+        """Find what runs the function for types that it is not compiled for yet.
+
+        numba asks for it when no signature fits, so that calls for which one does are not looked at in Python.
+        """
+        if all(map(_is_mutable, values)):
+            return super()._compile_for_args(*values, **named)
+        return self._run_as_mutable
+
+    def _run_as_mutable(self, *values: Any) -> Any:
+        """Run what is compiled for arrays that are not read-only."""
+        return self(*map(_as_mutable, values))
 
     @cached_property
     def inner(self) -> _Inner:

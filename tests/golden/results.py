@@ -43,14 +43,20 @@ def lines(text: str) -> list[str]:
     return without_versions(text).splitlines()
 
 
-def without_versions(text: str) -> str:
-    """Take the versions of software out of a text."""
+@cache
+def _versions() -> re.Pattern[str]:
+    """Match the version of any software."""
     numbers = {mse.__version__, platform.python_version()}
     for name in (*SOFTWARE, "multiple-systems"):
         with suppress(PackageNotFoundError):
             numbers.add(version(name))
     any_of = "|".join(map(re.escape, sorted(numbers, key=len, reverse=True)))
-    text = re.sub(rf"(?<![\d.,])(?:{any_of})(?![\d.,]*\d)", "VERSION", text)
+    return re.compile(rf"(?<![\d.,])(?:{any_of})(?![\d.,]*\d)")
+
+
+def without_versions(text: str) -> str:
+    """Take the versions of software out of a text."""
+    text = _versions().sub("VERSION", text)
     system = f"{platform.system()} {platform.machine()}"
     return text.replace(system, "SYSTEM").replace(system.replace("_", "\\_"), "SYSTEM")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -11,10 +12,9 @@ import mse
 
 pytestmark = pytest.mark.property
 
+#: By correction for bias, which has no say in whether an estimate exists.
 ANY = [
-    estimator
-    for how in (False, True, "leverages")
-    for estimator in mse.ClosedPopulation.all(ordered=True, bias_corrected=how)
+    mse.ClosedPopulation.all(ordered=True, bias_corrected=how) for how in (False, True, "leverages")
 ]
 TWO = [mse.LincolnPetersen(), mse.Chapman()]
 THREE = [mse.SampleCoverage(each) for each in ("automatic", "independent", "high", "low")]
@@ -60,14 +60,16 @@ def fault(estimator, table: mse.CaptureTable) -> str:
     return ""
 
 
-@pytest.mark.parametrize("size", [25, pytest.param(4000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [36, pytest.param(4000, marks=pytest.mark.slow)])
 def test_every_answer_is_a_number_with_its_interval_or_a_status(size) -> None:
+    """The quick run corrects each table in one way, in turn."""
     rng = np.random.default_rng(size)
     found = []
-    for _ in range(size):
+    for i in range(size):
         table = random_table(rng)
         own = TWO if table.n_lists == 2 else THREE
-        for estimator in [*ANY, *own]:
+        asked = ANY if size > 1000 else ANY[i % 3 : i % 3 + 1]
+        for estimator in [*chain(*asked), *own]:
             wrong = fault(estimator, table)
             if wrong:
                 found.append((estimator, table.counts.ravel().tolist(), wrong))

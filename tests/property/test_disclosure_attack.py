@@ -70,10 +70,10 @@ def cells_of(kind: str, rng: np.random.Generator, chosen: Rules) -> Cells:
 @pytest.mark.parametrize(
     ("kind", "tables"),
     [
-        ("two-way", 84),
-        ("three-way, margins of one", 28),
+        ("two-way", 42),
+        ("three-way, margins of one", 14),
         ("three-way, all margins", 7),
-        ("capture tables", 49),
+        ("capture tables", 35),
     ],
 )
 def test_attack_finds_nothing(kind: str, tables: int) -> None:

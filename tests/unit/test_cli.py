@@ -293,14 +293,17 @@ def test_unreadable_files(tmp_path: Path, content: bytes) -> None:
     assert "cannot be read" in run("estimate", tmp_path, "--lists", "a,b", status=2)
 
 
+def test_a_file_that_is_not_there_is_status_2() -> None:
+    assert "nowhere.csv" in run("estimate", "nowhere.csv", "--lists", "a,b", status=2)
+
+
 # As a process ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
-        (["estimate", "kosovo", "--format", "json"], 0),
-        (["estimate", "nowhere.csv", "--lists", "a,b"], 2),
+        (["estimate", "kosovo", "--interval", "profile", "--format", "json"], 0),
         (["estimate", "kosovo", "--format", "xml"], 2),
         (["estimate", "-", "--lists", "a,b,c", "--count", "n", "--model", "main"], 3),
     ],

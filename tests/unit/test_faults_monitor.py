@@ -11,6 +11,7 @@ import math
 import warnings
 from functools import cache
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -27,7 +28,22 @@ from mse.monitoring.monitor_table import default_choice
 from tests.chance import FAR
 from tests.json_schemas import validator
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FIVE = range(2014, 2019)
+
+
+@cache
+def whole_world(
+    seed: int, years: range = FIVE, **flaws: bool
+) -> tuple[mse.CaptureTable, pd.Series]:
+    """Registrations by every covariate, and the true totals by year."""
+    drawn = mse.simulate.netherlands(years=years, **flaws).draw(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = drawn.table(dropped="unknown") if flaws else drawn.table()
+    return table, drawn.truth.groupby("year")["persons"].sum()
 
 
 @cache
@@ -35,11 +51,8 @@ def world(
     seed: int, *kept: str, years: range = FIVE, **flaws: bool
 ) -> tuple[mse.CaptureTable, int]:
     """Registrations by the covariates kept, and the true total."""
-    drawn = mse.simulate.netherlands(years=years, **flaws).draw(seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        table = drawn.table(dropped="unknown") if flaws else drawn.table()
-    return table.collapse(*(name for name in table.covariates if name not in kept)), drawn.total
+    table, truth = whole_world(seed, years, **flaws)
+    return table.collapse(*(name for name in table.covariates if name not in kept)), truth.sum()
 
 
 def by_period(table: mse.CaptureTable) -> list[str]:
@@ -81,8 +94,7 @@ def test_every_model_has_all_pairs_and_each_list_by_period() -> None:
 def test_yearly_totals_and_changes_are_held() -> None:
     away = []
     for seed in range(1, 9):
-        drawn = mse.simulate.netherlands(years=FIVE).draw(seed)
-        truth = drawn.truth.groupby("year")["persons"].sum()
+        _, truth = whole_world(seed)
         report = mse.monitor(world(seed, "year")[0], replicates=200, seed=seed, n_jobs=1)
         for year in FIVE:
             cell = report.cells[year, ()]

@@ -65,10 +65,11 @@ def random_case(rng: np.random.Generator) -> tuple[np.ndarray, int, str, str, bo
 
 
 @pytest.mark.property
-def test_existence_is_that_of_linear_programs(rng) -> None:
+@pytest.mark.parametrize("tables", [350, pytest.param(1050, marks=pytest.mark.slow)])
+def test_existence_is_that_of_linear_programs(rng, tables: int) -> None:
     found = {}
     n_cases = 0
-    while n_cases < 1050:
+    while n_cases < tables:
         counts, n_lists, model, form, by, nonnegative = random_case(rng)
         if not counts.any():
             continue

@@ -55,6 +55,12 @@ def dropped() -> mse.CaptureTable:
 
 
 @pytest.fixture(scope="module")
+def found(dropped) -> IncompleteSearchFit:
+    """Search by the default criterion."""
+    return STEPWISE.fit(dropped)
+
+
+@pytest.fixture(scope="module")
 def suppressed() -> mse.CaptureTable:
     """Return a table of lists alone, with small counts within bounds."""
     frame = mse.load_dataset("kosovo").to_frame()
@@ -127,8 +133,8 @@ def test_with_everything_known_replicates_are_those_of_the_complete_search(
 # Tables known in part ---------------------------------------------------------------------------
 
 
-def test_criteria_are_those_of_single_models_and_the_best_one_is_chosen(dropped) -> None:
-    fit = STEPWISE.fit(dropped)
+def test_criteria_are_those_of_single_models_and_the_best_one_is_chosen(dropped, found) -> None:
+    fit = found
     assert isinstance(fit, IncompleteSearchFit)
     assert fit.n_models > 100
     assert fit.path["value"].is_monotonic_decreasing
@@ -151,9 +157,9 @@ def test_criteria_are_those_of_single_models_and_the_best_one_is_chosen(dropped)
 
 
 @pytest.mark.fixed_seed  # a table that has such models
-def test_models_that_are_not_estimable_are_listed_and_never_chosen(dropped) -> None:
-    for criterion in ("bic", "aic"):
-        fit = mse.LogLinearSearch(criterion, "stepwise").fit(dropped)
+def test_models_that_are_not_estimable_are_listed_and_never_chosen(dropped, found) -> None:
+    for fit in (found, mse.LogLinearSearch("aic", "stepwise").fit(dropped)):
+        criterion = fit.estimator.criterion
         lost = fit.models[~fit.models["status"].isin(["ok", "boundary"])]
         assert len(lost) > 0
         assert lost["total"].isna().all()
@@ -231,23 +237,23 @@ def test_a_trend(dropped) -> None:
     assert not again.failed.any()
 
 
-def test_replicates_with_the_counts_of_the_table_find_its_model(dropped, suppressed) -> None:
-    for search, table in ((STEPWISE, dropped), (mse.LogLinearSearch(), suppressed)):
-        fit = search.fit(table)
+def test_replicates_with_the_counts_of_the_table_find_its_model(found, suppressed) -> None:
+    for fit in (found, mse.LogLinearSearch().fit(suppressed)):
         again = pickle.loads(pickle.dumps(fit.refitter()))  # noqa: S301
-        found = again(fit.resampled()[None])
+        refits = again(fit.resampled()[None])
         assert again.question.kind == CRITERIA.index("bic")
         # Those expected within bounds are among the persons drawn.
-        total = found.hidden.sum() + fit.resampled().sum()
+        total = refits.hidden.sum() + fit.resampled().sum()
         assert total == pytest.approx(fit.population.total, rel=1e-6)
 
 
-def test_a_bootstrap_chooses_again(dropped) -> None:
-    p = mse.bootstrap(STEPWISE, dropped, 20, interval="percentile", seed=1)
+def test_a_bootstrap_chooses_again() -> None:
+    table = registrations(dropout=True)
+    p = mse.bootstrap(STEPWISE, table, 20, interval="percentile", seed=1)
     assert p.interval_given == "the model re-selected in every replicate"
-    assert p.stratum_draws.shape == (20, dropped.n_strata)
+    assert p.stratum_draws.shape == (20, table.n_strata)
     assert p.interval()[0] < p.interval()[1]
-    same = mse.bootstrap(STEPWISE, dropped, 20, interval="percentile", seed=1, n_jobs=2)
+    same = mse.bootstrap(STEPWISE, table, 20, interval="percentile", seed=1, n_jobs=2)
     assert same.draws.tolist() == p.draws.tolist()
 
 
