@@ -481,7 +481,7 @@ def write(text: str, output: Path | None) -> None:
 
 
 @contextmanager
-def plain_errors(disclosure: str | None = None) -> Iterator[None]:
+def plain_errors(disclosure: str | Rules | None = None) -> Iterator[None]:
     """Errors and warnings of the library as plain lines on the error stream.
 
     disclosure: rules that were asked for; under them warnings name no numbers that were found in the data
@@ -497,7 +497,7 @@ def plain_errors(disclosure: str | None = None) -> Iterator[None]:
 
 
 def _show_warning(
-    disclosure: str | None,
+    disclosure: str | Rules | None,
     message: Warning | str,
     category: type[Warning],
     filename: str,

@@ -268,11 +268,18 @@ def protect_with(
     margins: Sequence[tuple[str, ...]] = (),
     levels: Sequence[float] = STORED_LEVELS,
     gate: Gate | None = None,
+    allowing: bool = False,
 ) -> ProtectedPopulation:
-    """Protect an estimate whose counts are published already; ``gate`` is what was decided of it before."""
+    """Protect an estimate whose counts are published already.
+
+    gate: what was decided of it before
+    allowing: whether it is what allows for people who differ, beside an estimate that leaves
+    """
     rules, total = publication.rules, publication.value(())
     table = table_of_counts(table, estimate)
-    held = gate_of(estimate, publication, table, margins, levels) if gate is None else gate
+    held = gate
+    if held is None:
+        held = gate_of(estimate, publication, table, margins, levels, allowing=allowing)
     withheld = held.why.get((), "")
     frames = {
         (names, level): _frame(estimate, held, names, level)
@@ -322,7 +329,7 @@ def _with_and_without(
     if estimate.allowing is None:
         return {}
     options: dict[str, Any] = {"table": table, "margins": margins, "levels": levels}
-    allowing = protect_with(estimate.allowing, gate.publication, **options)
+    allowing = protect_with(estimate.allowing, gate.publication, allowing=True, **options)
     if allowing.status == "suppressed":
         return {}
     alike = protect_with(estimate.alike, gate.publication, gate=gate, **options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from math import nan
 from operator import add
@@ -69,14 +69,29 @@ def table_of_counts(table: Any, estimate: PopulationEstimate) -> Any:
     return None if ESTIMATORS.get(name, "").startswith("mse.individual") else table
 
 
-#: The estimator of the one estimate that leaves with a publication, where no table tells what several tell together.
-_ALONE: WeakKeyDictionary[Publication, str] = WeakKeyDictionary()
+@dataclass
+class _Company:
+    """Estimators whose figures leave with a publication, and the one of which nobody knows how they move with counts."""
+
+    leave: set[str] = field(default_factory=set)
+    unknown: str = ""
 
 
-def _beside(estimate: PopulationEstimate, publication: Publication) -> str:
-    """Say that an estimate stands beside another one, and no table tells what both tell; empty of the first."""
+_COMPANY: WeakKeyDictionary[Publication, _Company] = WeakKeyDictionary()
+
+
+def _beside(estimate: PopulationEstimate, publication: Publication, *, known: bool = False) -> str:
+    """Say that an estimate stands beside another one, and nobody knows what both tell; empty if not, and it is noted.
+
+    known: whether it is known how its figures move with the counts
+    """
     text = str(estimate.provenance.get("estimator", estimate.method))
-    return "" if _ALONE.setdefault(publication, text) == text else _BESIDE
+    company = _COMPANY.setdefault(publication, _Company())
+    if company.unknown not in ("", text) or not (known or company.leave <= {text}):
+        return _BESIDE
+    company.leave.add(text)
+    company.unknown = company.unknown if known else text
+    return ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +137,16 @@ def gate_of(
     table: CaptureTable | CountTable | None,
     margins: Sequence[tuple[str, ...]],
     levels: Sequence[float] = (DEFAULT_LEVEL,),
+    *,
+    allowing: bool = False,
 ) -> Gate:
     """Decide which figures of an estimate are withheld, and how far the others are rounded.
 
     A figure is withheld where it leans on fewer persons than may be shown; where sums of the others
     would give away one that is; and where everything that leaves with the publication would tell a small
-    count, however far it is rounded.
+    count, however far it is rounded. Where nobody knows what several estimates tell together, one leaves.
+
+    allowing: whether it is what allows for people who differ, beside an estimate that leaves
     """
     rules = publication.rules
     rows: dict[Key, Any] = {}
@@ -139,8 +158,10 @@ def gate_of(
     steps[()] = rules.step(whole["high"] - whole["low"], whole["hidden"])
     system = system_of(publication, table)
     reason = why_withheld(estimate, rules, table)
-    if table is None and rules.suppresses and not reason and not math.isnan(estimate.hidden):
-        reason = _beside(estimate, publication)
+    alone = table is None or (system is None and rules.secondary)
+    if alone and rules.suppresses and not reason and not math.isnan(estimate.hidden):
+        # What allows for people who differ was asked for with the estimate of the same table.
+        reason = "" if allowing and table is not None else _beside(estimate, publication)
     if not rules.suppresses or reason in (_BESIDE, _ONE_REGISTER, _TWO_LISTS):
         return Gate(publication, dict.fromkeys([(), *rows], reason) if reason else {}, steps)
     why: dict[Key, str] = {(): reason} if reason else {}
@@ -189,6 +210,10 @@ def coarsened(
     why: dict[Key, str] = {}
     if system.strict:
         why = {key: _TOGETHER for key in raw if key not in written}
+    elif (written or leaning.computed) and _beside(
+        leaning.estimate, system.publication, known=bool(written)
+    ):
+        return found, dict.fromkeys(raw, _BESIDE)
 
     def note(keys: Sequence[Key]) -> None:
         """Note figures in their order: all of them, if together they tell nothing."""

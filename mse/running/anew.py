@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
     from mse.data.reading import Reading
     from mse.data.table import CaptureTable
-    from mse.disclosure import Rules
     from mse.nowcasting import Nowcast
     from mse.reporting.context import Evidence
     from mse.running.making import Compute
@@ -151,7 +150,7 @@ def _read(asked: Configuration, *, command: bool) -> tuple[Inputs, Bundle | None
         table = _table(asked, read)
     except MSEError as error:
         raise without(error, secrets) from None
-    rules, bundle = _rules(asked), None
+    rules, bundle = rules_of(asked.rules_named), None
     if rules.suppresses:
         private = asked.path(asked.disclosure.private)
         made_private(private.parent) if not private.parent.exists() else None
@@ -197,12 +196,6 @@ def _completed(
     found = nowcast(read, scope.as_of, not_in=absent or None, seed=seed)
     tables = tuple(_described(each, asked) for each in found.completed)
     return replace(found, table=_described(found.table, asked), completed=tables)
-
-
-def _rules(asked: Configuration) -> Rules:
-    """Find the rules, by name or in a file beside the configuration."""
-    beside = asked.path(asked.disclosure.rules)
-    return rules_of(beside if beside.is_file() else asked.disclosure.rules)
 
 
 def _understood(asked: Configuration, secrets: Mapping[str, str], *, command: bool) -> Reading:

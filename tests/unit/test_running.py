@@ -258,6 +258,26 @@ def test_under_rules_the_attack_reads_the_workbook(folder: Path) -> None:
         read_printed(written(folder, "no.xlsx"))
 
 
+def test_under_rules_the_error_stream_names_no_count(folder: Path) -> None:
+    # Two rows of one person disagree: "in 1 of 779 units" is a count.
+    rows = registrations().assign(sex="f")
+    rows.loc[rows.index[rows["person"].duplicated()][:1], "sex"] = "m"
+    rows.to_csv("r.csv", index=False)
+    settings: dict[str, Any] = {
+        "data": {"covariates": ["sex"]},
+        "method": {"model": "a*year + b*year + c*year + sex"},
+        "output": {"reports": ["md"]},
+    }
+    (folder / "office.toml").write_text('like = "cbs"', encoding="utf-8")
+    for place, rules in enumerate(("none", "cbs", "office.toml")):
+        asked = {**settings, "disclosure": {"rules": rules, "private": f"p{place}.json"}}
+        said = command("run", written(folder, **asked), "--fresh").stderr
+        warned = " ".join(each for each in said.splitlines() if "warning" in each)
+        assert warned
+        assert ("units" in warned) == (rules == "none")
+        assert bool(re.search(r"\d", warned)) == (rules == "none")
+
+
 def test_places_are_reported_as_the_monitor_reports_them(folder: Path) -> None:
     rows = registrations()
     rows["town"] = "town " + (rows["person"].str[-5:].astype(int) % 4).astype(str)
