@@ -94,7 +94,8 @@ def run_command(
 ) -> None:
     """Run a configuration: read, estimate, write; what did not change is not computed again."""
     with plain_errors():
-        from mse.running import Configuration, run
+        from mse.running import run
+        from mse.running.configuration import Configuration
 
         # What is warned of may be counts, of a run that leaves under rules.
         with plain_errors(Configuration.read(configuration).rules_named):
