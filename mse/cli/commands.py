@@ -146,7 +146,9 @@ def estimate_command(
         check_level(level)
         rules = rules_asked(disclosure)
         bundle = bundle_for(rules, private)
-        table = read_table(source, suited_to([estimator] if estimator else [], reading, source))
+        table = read_table(
+            source, suited_to([estimator] if estimator else [], reading, source), rules
+        )
         table = held(bundle, rules, operated(table, operating, not_operating))
         population = estimate(
             table,
@@ -199,7 +201,7 @@ def compare_command(
         check_level(level)
         rules = rules_asked(disclosure)
         bundle = bundle_for(rules, private)
-        table = read_table(source, suited_to(estimator or (), reading, source))
+        table = read_table(source, suited_to(estimator or (), reading, source), rules)
         table = held(bundle, rules, operated(table, operating, not_operating))
         chosen = _estimators(
             table,

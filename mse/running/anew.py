@@ -14,6 +14,7 @@ from mse.data.patterns import TableInfo
 from mse.data.reading import frame_of, understood
 from mse.disclosure import Bundle
 from mse.disclosure import rules as rules_of
+from mse.disclosure.count_tables import refuse_unnamed_lists
 from mse.errors import InvalidTableError, ModelError, MSEError
 from mse.running.configuration import Configuration, filled, without
 from mse.running.folder import (
@@ -151,6 +152,7 @@ def _read(asked: Configuration, *, command: bool) -> tuple[Inputs, Bundle | None
     except MSEError as error:
         raise without(error, secrets) from None
     rules, bundle = rules_of(asked.rules_named), None
+    refuse_unnamed_lists(read, rules, "[data] lists")
     if rules.suppresses:
         private = asked.path(asked.disclosure.private)
         made_private(private.parent) if not private.parent.exists() else None

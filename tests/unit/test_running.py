@@ -278,6 +278,15 @@ def test_under_rules_the_error_stream_names_no_count(folder: Path) -> None:
         assert bool(re.search(r"\d", warned)) == (rules == "none")
 
 
+def test_under_rules_a_value_that_is_a_list_by_mistake_is_not_printed(folder: Path) -> None:
+    rows = registrations()
+    rows.loc[7, "register"] = "SECRET00007"
+    rows.to_csv("r.csv", index=False)
+    said = command("run", written(folder, disclosure={"rules": "cbs"}), status=2)
+    assert "Name the lists that there are with [data] lists" in said.stderr
+    assert b"SECRET00007" not in everything(folder) + said.output.encode()
+
+
 def test_places_are_reported_as_the_monitor_reports_them(folder: Path) -> None:
     rows = registrations()
     rows["town"] = "town " + (rows["person"].str[-5:].astype(int) % 4).astype(str)
