@@ -156,7 +156,9 @@ def estimate_command(
             criterion=criterion.value,
             strategy=None if strategy is None else strategy.value,
             max_order=max_order,
-            estimator=estimator,
+            estimator=estimator
+            if bundle is None or estimator is None
+            else bundle.keyed([estimator], table, seed)[0],
             interval=None if interval is None else interval.value,
             replicates=replicates,
             seed=seed if bundle is None else bundle.seed(seed),

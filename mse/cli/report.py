@@ -138,7 +138,9 @@ def report_command(
             seed=seed if bundle is None else bundle.seed(seed),
             n_jobs=workers,
             announce=_say,
-            estimators=estimator or (),
+            estimators=(estimator or ())
+            if bundle is None
+            else bundle.keyed(estimator or (), table, seed),
             heterogeneity=heterogeneity,
         )
         _say("writing the report")

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import mse
 from mse._notice import ChangingLine
 from mse.cli import app
 from tests.json_schemas import validator
@@ -282,3 +283,33 @@ def test_lists_that_are_named_are_those_that_there_are(registrations: Path, tmp_
     few[few["source"].str.len() == 1].to_csv(path, index=False)
     assert RUN.invoke(app, ["estimate", str(path), *roles]).exit_code == 2
     assert RUN.invoke(app, ["estimate", str(path), *roles, "--lists", "a,b,c"]).exit_code == 0
+
+
+def test_all_that_draws_does_so_from_the_secret_key(
+    counts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # The seed that an estimator has by itself is 1: everybody can draw again with it.
+    seeds, fit = [], mse.DecomposableGraphs.fit
+    monkeypatch.setattr(
+        mse.DecomposableGraphs,
+        "fit",
+        lambda self, table: (seeds.append(self.seed), fit(self, table))[1],
+    )
+    asked = ("--count", "n", "--covariates", "", "--ignore", "year,sex", "--summed")
+    file = str(tmp_path / "out.json")
+    for name in ("estimate", "compare", "report"):
+        for text in ("DecomposableGraphs()", "DecomposableGraphs(seed=7)"):
+            given = ("--lists", "a,b,c", *asked, "--estimator", text, "--disclosure", "cbs")
+            quick = () if name != "report" else ("--replicates", "100", "--no-figures")
+            found = RUN.invoke(app, [name, str(counts), *given, *quick, "-o", file])
+            assert found.exit_code == 0, found.output
+    assert len({*seeds}) >= 6
+    assert min(seeds) > 2**64
+
+
+def test_a_protected_comparison_holds_no_seed() -> None:
+    estimators = [mse.DecomposableGraphs(seed=2**100), mse.LogLinear("main")]
+    comparison = mse.compare(mse.load_dataset("korea"), estimators)
+    safe = mse.disclosure.protect(comparison, "cbs")
+    assert [getattr(fit.estimator, "seed", None) for fit in safe.fits] == [1, None]
+    assert str(2**100) not in repr(vars(safe))

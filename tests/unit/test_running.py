@@ -287,6 +287,26 @@ def test_under_rules_a_value_that_is_a_list_by_mistake_is_not_printed(folder: Pa
     assert b"SECRET00007" not in everything(folder) + said.output.encode()
 
 
+@pytest.mark.parametrize("rules", ["cbs", "none"])
+def test_under_rules_further_methods_draw_from_the_secret_seed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, rules: str
+) -> None:
+    seeds, fit = [], mse.DecomposableGraphs.fit
+    monkeypatch.setattr(
+        mse.DecomposableGraphs,
+        "fit",
+        lambda self, table: (seeds.append(self.seed), fit(self, table))[1],
+    )
+    text = '[data]\nsource = "korea"\n[method]\nreplicates = 100\nestimators = ["DecomposableGraphs()"]\n'
+    text += 'heterogeneity = false\n[output]\nworkers = 1\nfigures = false\nreports = ["md"]\n'
+    path = folder / "total.toml"
+    path.write_text(f'{text}[disclosure]\nrules = "{rules}"\n', "utf-8")
+    made = run(path)
+    assert (seeds[0] == 1) == (rules == "none")
+    assert verify(made).passes
+    assert len({*seeds}) == 1
+
+
 def test_places_are_reported_as_the_monitor_reports_them(folder: Path) -> None:
     rows = registrations()
     rows["town"] = "town " + (rows["person"].str[-5:].astype(int) % 4).astype(str)
