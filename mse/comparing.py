@@ -300,6 +300,21 @@ class Comparison(Drawn, Saved):
         return as_html(in_words(self, level=DEFAULT_LEVEL))
 
 
+def seeded(estimators: Iterable[Estimator | str], table: Any, seed: int) -> list[Estimator]:
+    """Make estimators that draw do so from a seed, whatever theirs is: where draws are not to be drawn again.
+
+    estimators: or their texts; "all" is every one that suits the table
+    table: what they are to be asked of
+    """
+    found: list[Any] = []
+    for each in estimators:
+        if isinstance(each, str) and each == "all":
+            found += [fit.estimator for fit in compare(table, "all").fits]
+        else:
+            found.append(estimator_of(each) if isinstance(each, str) else each)
+    return [replace(each, seed=seed) if hasattr(each, "seed") else each for each in found]
+
+
 def compare(table: CaptureTable, estimators: Iterable[Estimator | str] | str) -> Comparison:
     """Fit several estimators to one table.
 

@@ -169,6 +169,12 @@ class Leaning:
         most = float(np.max(np.abs(moves), where=counts > 0, initial=0.0))
         return 1.0 / most if most > 0 else math.inf
 
+    @property
+    def computed(self) -> bool:
+        """Whether the estimate follows from the counts by a formula or a likelihood, so that it is an equation of them."""
+        text = str(self.estimate.provenance.get("estimator", ""))
+        return text.startswith(("LogLinear", *_QUICK))
+
     def moves(self, members: Sequence[int] | None = None) -> FloatArray | None:
         """How a person more in each observed cell moves the logarithm of the hidden number, (O,); None if not known.
 
@@ -197,12 +203,9 @@ class Leaning:
 
         text = str(self.estimate.provenance.get("estimator", ""))
         table = self.summed
-        if (
-            table is None
-            or not text.startswith(_QUICK)
-            or table.covariates
-            or not table.is_complete
-        ):
+        # Of a search the model would be chosen again; what it chose is known by its model.
+        quick = (*_QUICK, "LogLinear(")
+        if table is None or not text.startswith(quick) or table.covariates or not table.is_complete:
             return None
         counts, estimator = cell_counts(table), estimator_of(text)
         moves = np.zeros(len(counts))

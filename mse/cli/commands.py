@@ -146,7 +146,9 @@ def estimate_command(
         check_level(level)
         rules = rules_asked(disclosure)
         bundle = bundle_for(rules, private)
-        table = read_table(source, suited_to([estimator] if estimator else [], reading, source))
+        table = read_table(
+            source, suited_to([estimator] if estimator else [], reading, source), rules
+        )
         table = held(bundle, rules, operated(table, operating, not_operating))
         population = estimate(
             table,
@@ -154,7 +156,9 @@ def estimate_command(
             criterion=criterion.value,
             strategy=None if strategy is None else strategy.value,
             max_order=max_order,
-            estimator=estimator,
+            estimator=estimator
+            if bundle is None or estimator is None
+            else bundle.keyed([estimator], table, seed)[0],
             interval=None if interval is None else interval.value,
             replicates=replicates,
             seed=seed if bundle is None else bundle.seed(seed),
@@ -199,7 +203,7 @@ def compare_command(
         check_level(level)
         rules = rules_asked(disclosure)
         bundle = bundle_for(rules, private)
-        table = read_table(source, suited_to(estimator or (), reading, source))
+        table = read_table(source, suited_to(estimator or (), reading, source), rules)
         table = held(bundle, rules, operated(table, operating, not_operating))
         chosen = _estimators(
             table,

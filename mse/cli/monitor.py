@@ -202,7 +202,7 @@ def monitor_command(
         period = _period(period, reading)
         axes = [each for each in dict.fromkeys([*named, *further]) if each != period]
         read = understand(source, reading, period=period, covariates=axes)
-        table = operated(_of_lists(read, source), operating, not_operating, period)
+        table = operated(_of_lists(read, source, rules), operating, not_operating, period)
         rates, within = (each and frame_of(each, command=True) for each in (inhabitants, regions))
         its_seed = seed if bundle is None else bundle.seed(seed)
         _check_dates(as_of, not_in, [*(operating or ()), *(not_operating or ())])
@@ -245,11 +245,11 @@ def monitor_command(
         raise typer.Exit(NOT_ESTIMABLE)
 
 
-def _of_lists(read: Reading, source: str) -> CaptureTable:
+def _of_lists(read: Reading, source: str, rules: Rules | None) -> CaptureTable:
     """Take the table of a reading, which has to be one of lists."""
     from mse.data.datasets import table_from
 
-    return table_from(table_in(read, source))
+    return table_from(table_in(read, source, rules=rules))
 
 
 def _check_dates(

@@ -289,15 +289,23 @@ def suited_to(
     return {**reading, "individual": True}
 
 
-def read_table(source: str, reading: Mapping[str, Any], **settings: Any) -> CaptureTable:
-    """Read the table that the arguments of a command describe; columns have to be named."""
-    return table_in(understand(source, reading, **settings), source)
+def read_table(
+    source: str, reading: Mapping[str, Any], rules: Rules | None = None, **settings: Any
+) -> CaptureTable:
+    """Read the table that the arguments of a command describe; columns have to be named.
+
+    rules: of disclosure, if any were asked for
+    """
+    return table_in(understand(source, reading, **settings), source, rules=rules)
 
 
-def table_in(found: Reading, source: str, *, announce: bool = False) -> CaptureTable:
+def table_in(
+    found: Reading, source: str, *, rules: Rules | None = None, announce: bool = False
+) -> CaptureTable:
     """Take the table of a reading, or raise what has to be said before there is one.
 
     found: what was understood
+    rules: of disclosure, under which names that nobody wrote are not printed
     source: as given to the command
     announce: whether roles that nobody named are said on the error stream; otherwise they have to be named
     """
@@ -314,6 +322,10 @@ def table_in(found: Reading, source: str, *, announce: bool = False) -> CaptureT
         raise InvalidTableError(msg)
     if found.table is None:
         raise InvalidTableError(found.questions)
+    if rules is not None:
+        from mse.disclosure.count_tables import refuse_unnamed_lists
+
+        refuse_unnamed_lists(found, rules)
     table: CaptureTable = found.table
     return table
 
@@ -481,7 +493,7 @@ def write(text: str, output: Path | None) -> None:
 
 
 @contextmanager
-def plain_errors(disclosure: str | None = None) -> Iterator[None]:
+def plain_errors(disclosure: str | Rules | None = None) -> Iterator[None]:
     """Errors and warnings of the library as plain lines on the error stream.
 
     disclosure: rules that were asked for; under them warnings name no numbers that were found in the data
@@ -497,7 +509,7 @@ def plain_errors(disclosure: str | None = None) -> Iterator[None]:
 
 
 def _show_warning(
-    disclosure: str | None,
+    disclosure: str | Rules | None,
     message: Warning | str,
     category: type[Warning],
     filename: str,

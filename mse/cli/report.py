@@ -128,9 +128,8 @@ def report_command(
             )
         target, chosen = _target(source, output, form, account or "report")
         said = {"population": about, "period": when, "scope": scope, "source": data_source}
-        table = table_in(
-            understand(source, suited_to(estimator or (), reading, source)), source, announce=True
-        )
+        read = understand(source, suited_to(estimator or (), reading, source))
+        table = table_in(read, source, rules=shown, announce=True)
         table = held(bundle, shown, operated(table, operating, not_operating))
         table = table.with_info(**{name: text for name, text in said.items() if text is not None})
         found = usual_results(
@@ -139,7 +138,9 @@ def report_command(
             seed=seed if bundle is None else bundle.seed(seed),
             n_jobs=workers,
             announce=_say,
-            estimators=estimator or (),
+            estimators=(estimator or ())
+            if bundle is None
+            else bundle.keyed(estimator or (), table, seed),
             heterogeneity=heterogeneity,
         )
         _say("writing the report")

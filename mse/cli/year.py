@@ -95,8 +95,11 @@ def run_command(
     """Run a configuration: read, estimate, write; what did not change is not computed again."""
     with plain_errors():
         from mse.running import run
+        from mse.running.configuration import Configuration
 
-        folder = run(configuration, fresh=fresh, announce=_say, command=True)
+        # What is warned of may be counts, of a run that leaves under rules.
+        with plain_errors(Configuration.read(configuration).rules_named):
+            folder = run(configuration, fresh=fresh, announce=_say, command=True)
         typer.echo(f"the results are in {folder}")
 
 
@@ -105,9 +108,12 @@ def verify_command(
 ) -> None:
     """Make a run again from what it kept, offline, and compare; exit status 5 where it differs."""
     with plain_errors():
+        from mse.running.folder import inputs_of, record_of
         from mse.running.verifying import verify
 
-        found = verify(folder, _say)
+        record_of(folder)
+        with plain_errors(inputs_of(folder).rules):
+            found = verify(folder, _say)
         write(_text(found, form), output)
     if not found.passes:
         raise typer.Exit(NOT_THE_SAME)
@@ -132,7 +138,7 @@ def bundle_command(
 ) -> None:
     """Put a run into one folder, for review or to be verified elsewhere."""
     with plain_errors():
-        from mse.running.folder import INSIDE, made_private, record_of
+        from mse.running.folder import INSIDE, inputs_of, made_private, record_of
         from mse.running.verifying import review
 
         kind = "review" if for_review else "bundle"
@@ -142,7 +148,8 @@ def bundle_command(
         record = record_of(folder)
         passes = True
         if for_review:
-            passes = review(folder, target, _say).passes
+            with plain_errors(inputs_of(folder).rules):
+                passes = review(folder, target, _say).passes
         else:
             made_private(target)
             for name in record["outputs"]:

@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from mse.comparing import compare
+from mse.comparing import seeded
 from mse.data.table import CaptureTable
 from mse.disclosure.attack import attack
 from mse.disclosure.repeated import together
 from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.waiting import noted, waiting
 from mse.errors import ModelError
-from mse.registry import estimator_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -95,16 +94,7 @@ class Bundle:
         table: what they are to be asked of
         asked: the seed that was asked for
         """
-        found: list[Any] = []
-        for each in estimators:
-            if isinstance(each, str) and each == "all":
-                found += [fit.estimator for fit in compare(table, "all").fits]
-            else:
-                found.append(estimator_of(each) if isinstance(each, str) else each)
-        return [
-            replace(each, seed=self.seed(asked)) if hasattr(each, "seed") else each
-            for each in found
-        ]
+        return seeded(estimators, table, self.seed(asked))
 
     def held(self, table: _Table, rules: AnyRules) -> tuple[_Table, tuple[str, ...]]:
         """Take strata that changed by fewer persons than may be shown as they were when last published.

@@ -12,6 +12,8 @@ import pandas as pd
 from mse._typing import FrozenDict
 from mse.answer.shown import Result, Section, layout
 from mse.data.checks import Problems, listed, near, rows_text
+from mse.data.persons import PersonTable
+from mse.data.table import CaptureTable
 from mse.disclosure.cells import Book, Publication
 from mse.disclosure.rules import MARK
 from mse.disclosure.rules import rules as rules_of
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mse._typing import IntArray
-    from mse.data.table import CaptureTable
+    from mse.data.reading import Reading
     from mse.disclosure.cells import Cells, Key
     from mse.disclosure.rules import AnyRules, Rules
 
@@ -176,6 +178,32 @@ def refuse_identifiers(covariates: Mapping[str, Sequence[object]], persons: int)
                 f"The covariate {name!r} has {len(levels):,} values among {persons:,} persons: it looks like an "
                 "identifier, whose values may not leave. Sum over it, collapse(), or name coarser levels."
             )
+
+
+def refuse_unnamed_lists(read: Reading, rules: Rules, option: str = "--lists") -> None:
+    """Refuse lists that are values of a column, which nobody named, and on which fewer persons are than may be shown.
+
+    What is in a column by mistake, an identifier or the name of somebody, would be printed as the name of a list.
+
+    read: what was understood of rows of registrations; of other rows lists are columns, which have names
+    option: with which lists are named
+    Raises ModelError: with numbers, and no value
+    """
+    column, table = read.options.register, read.table
+    if not rules.suppresses or read.options.lists or column is None:
+        return
+    table = table.counted() if isinstance(table, PersonTable) else table
+    if not isinstance(table, CaptureTable):
+        return
+    on = table.low @ (table.patterns[:, : table.n_lists] == 1)
+    small = sum(rules.unsafe(int(n)) for n in on)
+    if small:
+        some = "1 value" if small == 1 else f"{small:,} values"
+        raise ModelError(
+            f"Column {column!r} has {some} of fewer than {rules.threshold} persons, which would be printed as the name "
+            f"of a list: an identifier, perhaps, or a name. Name the lists that there are with {option}; rows of others "
+            "have to be corrected, or left out."
+        )
 
 
 def default_margins(covariates: Mapping[str, Sequence[object]]) -> tuple[tuple[str, ...], ...]:

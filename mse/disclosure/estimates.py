@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from math import nan
 from typing import TYPE_CHECKING, Any, cast
 
@@ -600,8 +600,15 @@ def comparison_with(
             margins=margins if fit.population.strata is not None else (),
             levels=levels,
         )
-        fits.append(ProtectedFit(fit.estimator, population, blank))
+        fits.append(ProtectedFit(_without_seed(fit.estimator), population, blank))
     return ProtectedComparison(table=blank, fits=tuple(fits), publication=publication)
+
+
+def _without_seed(estimator: Any) -> Any:
+    """Give an estimator the seed that all of its kind have: the one of its draws, of a secret key perhaps, stays inside."""
+    known = fields(estimator) if is_dataclass(estimator) else ()
+    usual = [each.default for each in known if each.name == "seed"]
+    return replace(cast("Any", estimator), seed=usual[0]) if usual else estimator
 
 
 def without_counts(table: Any, rules: Rules) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from math import nan
 from operator import add
@@ -86,14 +86,29 @@ def table_of_counts(table: Any, estimate: PopulationEstimate) -> Any:
     return None if ESTIMATORS.get(name, "").startswith("mse.individual") else table
 
 
-#: The estimator of the one estimate that leaves with a publication, where no table tells what several tell together.
-_ALONE: WeakKeyDictionary[Publication, str] = WeakKeyDictionary()
+@dataclass
+class _Company:
+    """Estimators whose figures leave with a publication, and the one of which nobody knows how they move with counts."""
+
+    leave: set[str] = field(default_factory=set)
+    unknown: str = ""
 
 
-def _beside(estimate: PopulationEstimate, publication: Publication) -> str:
-    """Say that an estimate stands beside another one, and no table tells what both tell; empty of the first."""
+_COMPANY: WeakKeyDictionary[Publication, _Company] = WeakKeyDictionary()
+
+
+def _beside(estimate: PopulationEstimate, publication: Publication, *, known: bool = False) -> str:
+    """Say that an estimate stands beside another one, and nobody knows what both tell; empty if not, and it is noted.
+
+    known: whether it is known how its figures move with the counts
+    """
     text = str(estimate.provenance.get("estimator", estimate.method))
-    return "" if _ALONE.setdefault(publication, text) == text else _BESIDE
+    company = _COMPANY.setdefault(publication, _Company())
+    if company.unknown not in ("", text) or not (known or company.leave <= {text}):
+        return _BESIDE
+    company.leave.add(text)
+    company.unknown = company.unknown if known else text
+    return ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +186,7 @@ def gate_of(
 
     A figure is withheld where it leans on fewer persons than may be shown; where sums of the others
     would give away one that is; and where everything that leaves with the publication would tell a small
-    count, however far it is rounded.
+    count, however far it is rounded. Where nobody knows what several estimates tell together, one leaves.
 
     allowing: whether of what allows for people who differ, and not of what takes them for alike
     """
@@ -181,8 +196,9 @@ def gate_of(
     rows = _rows_of(shown, margins)
     steps = {key: rules.step(row["high"] - row["low"], row["hidden"]) for key, row in rows.items()}
     reason = why_withheld(leaning.estimate, rules, table, leaning)
-    if table is None and rules.suppresses and not reason and not math.isnan(shown.hidden):
-        # What stands beside it of the same estimate was asked for with it.
+    alone = table is None or (system_of(publication, table) is None and rules.secondary)
+    if alone and rules.suppresses and not reason and not math.isnan(shown.hidden):
+        # What allows for people who differ was asked for with the estimate that it stands beside.
         reason = "" if allowing else _beside(shown, publication)
     if not rules.suppresses or reason in (_BESIDE, _ONE_REGISTER, _TWO_LISTS):
         return Gate(publication, dict.fromkeys(rows, reason) if reason else {}, steps)
@@ -198,7 +214,8 @@ def gate_of(
     if system is not None and given:
         raw = _raw(shown, margins, levels)
         given.sort(key=len)
-        coarser, told = coarsened(leaning, system, {key: raw[key] for key in given}, steps)
+        left = {key: raw[key] for key in given}
+        coarser, told = coarsened(leaning, system, left, steps, allowing=allowing)
         steps |= coarser
         why = _with_complements({**why, **told}, rows, publication)
     return Gate(publication, why, steps)
@@ -241,15 +258,29 @@ def _raw(
 
 
 def coarsened(
-    leaning: Leaning, system: System, raw: Mapping[Key, Raw], steps: Mapping[Key, float]
+    leaning: Leaning,
+    system: System,
+    raw: Mapping[Key, Raw],
+    steps: Mapping[Key, float],
+    *,
+    allowing: bool = False,
 ) -> tuple[dict[Key, float], dict[Key, str]]:
-    """Round each figure as little as keeps all that leaves from telling a small count; if nothing does, withhold it."""
+    """Round each figure as little as keeps all that leaves from telling a small count; if nothing does, withhold it.
+
+    allowing: whether of what allows for people who differ, which leaves with the estimate that it stands beside
+    """
     written = system.written(leaning, raw)
     hidden = {key: raw[key].total - system.observed(key) for key in written}
     found: dict[Key, float] = {}
     why: dict[Key, str] = {}
     if system.strict:
         why = {key: TOGETHER for key in raw if key not in written}
+    elif (
+        not allowing
+        and (written or leaning.computed)
+        and _beside(leaning.estimate, system.publication, known=bool(written))
+    ):
+        return found, dict.fromkeys(raw, _BESIDE)
 
     def note(keys: Sequence[Key]) -> None:
         """Note figures in their order: all of them, if together they tell nothing."""
@@ -346,7 +377,8 @@ def gate_of_monitor(monitor: Monitor, publication: Publication, table: CaptureTa
             for at, cell in monitor.cells.items()
         }
         given = {key: each for key, each in raw.items() if key not in why}
-        coarser, told = coarsened(leaning, system, given, steps)
+        allowing = leaning.estimate is monitor.population.allowing
+        coarser, told = coarsened(leaning, system, given, steps, allowing=allowing)
         steps |= coarser
         why = _with_complements({**why, **told}, rows, publication)
     return Gate(publication, why, steps)

@@ -14,6 +14,7 @@ from mse.data.patterns import TableInfo
 from mse.data.reading import frame_of, understood
 from mse.disclosure import Bundle
 from mse.disclosure import rules as rules_of
+from mse.disclosure.count_tables import refuse_unnamed_lists
 from mse.errors import InvalidTableError, ModelError, MSEError
 from mse.running.configuration import Configuration, filled, without
 from mse.running.folder import (
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 
     from mse.data.reading import Reading
     from mse.data.table import CaptureTable
-    from mse.disclosure import Rules
     from mse.nowcasting import Nowcast
     from mse.reporting.context import Evidence
     from mse.running.making import Compute
@@ -151,7 +151,8 @@ def _read(asked: Configuration, *, command: bool) -> tuple[Inputs, Bundle | None
         table = _table(asked, read)
     except MSEError as error:
         raise without(error, secrets) from None
-    rules, bundle = _rules(asked), None
+    rules, bundle = rules_of(asked.rules_named), None
+    refuse_unnamed_lists(read, rules, "[data] lists")
     if rules.suppresses:
         private = asked.path(asked.disclosure.private)
         made_private(private.parent) if not private.parent.exists() else None
@@ -197,12 +198,6 @@ def _completed(
     found = nowcast(read, scope.as_of, not_in=absent or None, seed=seed)
     tables = tuple(_described(each, asked) for each in found.completed)
     return replace(found, table=_described(found.table, asked), completed=tables)
-
-
-def _rules(asked: Configuration) -> Rules:
-    """Find the rules, by name or in a file beside the configuration."""
-    beside = asked.path(asked.disclosure.rules)
-    return rules_of(beside if beside.is_file() else asked.disclosure.rules)
 
 
 def _understood(asked: Configuration, secrets: Mapping[str, str], *, command: bool) -> Reading:

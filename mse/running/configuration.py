@@ -268,6 +268,12 @@ class Configuration:
         return self.folder / name
 
     @property
+    def rules_named(self) -> str:
+        """Name of the rules of disclosure, or the path of their file, which may stand beside the configuration."""
+        beside = self.path(self.disclosure.rules)
+        return str(beside) if beside.is_file() else self.disclosure.rules
+
+    @property
     def period(self) -> str | None:
         """Covariate that is the period; None where one total is asked for."""
         return self.data.period

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mse.answer.intervals import STORED_LEVELS
 from mse.answer.shown import csv_text
-from mse.comparing import compare
+from mse.comparing import compare, seeded
 from mse.data.persons import PersonTable
 from mse.errors import ModelError
 from mse.monitoring import Monitor, monitor
@@ -63,12 +63,12 @@ def results_of(inputs: Inputs, step: Step = directly) -> list[Any]:
     if is_monitored(asked, inputs.table):
         found = [step("the monitor", key, lambda kept: _monitor(inputs, asked, kept)), inputs.table]
         if asked.method.estimators:
-            others = {"estimators": asked.method.estimators}
+            others: dict[str, Any] = {"estimators": asked.method.estimators}
+            if inputs.rules.suppresses:
+                others["seed"] = inputs.seed
             found.append(
                 step(
-                    "other methods",
-                    others,
-                    lambda _: compare(inputs.table, asked.method.estimators),
+                    "other methods", others, lambda _: compare(inputs.table, _others(inputs, asked))
                 )
             )
     else:
@@ -112,6 +112,12 @@ def _monitor(inputs: Inputs, asked: Configuration, kept: Path | None) -> Monitor
         # Of tables that were completed each has draws of its own, which are not taken up where they were stopped.
         checkpoint=kept if inputs.nowcast is None else None,
     )
+
+
+def _others(inputs: Inputs, asked: Configuration) -> list[Estimator | str]:
+    """Further methods beside it; under rules that suppress they draw from the secret seed, as all that draws."""
+    named = asked.method.estimators
+    return [*(seeded(named, inputs.table, inputs.seed) if inputs.rules.suppresses else named)]
 
 
 def model_of(asked: Configuration) -> Estimator | None:
@@ -165,7 +171,7 @@ def _usual(inputs: Inputs, asked: Configuration) -> list[Any]:
         seed=inputs.seed,
         n_jobs=asked.output.workers,
         progress=False,
-        estimators=method.estimators,
+        estimators=_others(inputs, asked),
         heterogeneity=method.heterogeneity,
     )
 

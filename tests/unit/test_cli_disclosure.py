@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import mse
 from mse._notice import ChangingLine
 from mse.cli import app
 from tests.json_schemas import validator
@@ -237,3 +238,78 @@ def test_a_report_is_noted_and_checked_against_the_next(tmp_path: Path) -> None:
         assert len(kept) == at + 1
         assert kept[at]["published"]["schema"] == "mse.report/1"
         assert sum(kept[at]["low"]) == sum(kept[0]["low"])
+
+
+@pytest.fixture
+def registrations(tmp_path: Path) -> Path:
+    """Rows of registrations, in one of which the identifier of somebody stands for the register."""
+    rows, person = [], 0
+    counts = {"a": 70, "b": 60, "c": 50, "ab": 22, "ac": 18, "bc": 16, "abc": 14}
+    for year in (2014, 2015):
+        for lists, persons in counts.items():
+            for _ in range(persons):
+                person += 1
+                rows += [(f"SECRET{person:04d}", each, year) for each in lists]
+    rows[7] = (rows[7][0], "SECRET0007", rows[7][2])
+    path = tmp_path / "registrations.csv"
+    pd.DataFrame(rows, columns=["id", "source", "year"]).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("named", ["estimate", "compare", "monitor", "report"])
+def test_a_value_that_is_a_list_by_mistake_is_not_printed(
+    named: str, registrations: Path, tmp_path: Path
+) -> None:
+    roles = ("--person", "id", "--register", "source", "--disclosure", "cbs")
+    model = () if named == "report" else ("--model", "main" if named != "monitor" else "a*year + b")
+    file = tmp_path / "out.json"
+    found = RUN.invoke(app, [named, str(registrations), *roles, *model, "-o", str(file)])
+    assert found.exit_code == 2
+    assert "'source' has 1 value of fewer than 10 persons" in found.stderr
+    assert "SECRET" not in found.output + found.stderr
+    assert not file.exists()
+
+
+def test_lists_that_are_named_are_those_that_there_are(registrations: Path, tmp_path: Path) -> None:
+    rows = pd.read_csv(registrations)
+    path = tmp_path / "corrected.csv"
+    rows[rows["source"].str.len() == 1].to_csv(path, index=False)
+    roles = ("--person", "id", "--register", "source", "--disclosure", "cbs", "--model", "main")
+    for lists in ((), ("--lists", "a,b,c")):
+        found = RUN.invoke(app, ["estimate", str(path), *roles, *lists])
+        assert found.exit_code == 0, found.output
+    # A small list that somebody named is one.
+    few = rows[(rows["source"] != "c") | rows["id"].isin(rows.loc[rows["source"] == "c", "id"][:3])]
+    few[few["source"].str.len() == 1].to_csv(path, index=False)
+    assert RUN.invoke(app, ["estimate", str(path), *roles]).exit_code == 2
+    assert RUN.invoke(app, ["estimate", str(path), *roles, "--lists", "a,b,c"]).exit_code == 0
+
+
+def test_all_that_draws_does_so_from_the_secret_key(
+    counts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # The seed that an estimator has by itself is 1: everybody can draw again with it.
+    seeds, fit = [], mse.DecomposableGraphs.fit
+    monkeypatch.setattr(
+        mse.DecomposableGraphs,
+        "fit",
+        lambda self, table: (seeds.append(self.seed), fit(self, table))[1],
+    )
+    asked = ("--count", "n", "--covariates", "", "--ignore", "year,sex", "--summed")
+    file = str(tmp_path / "out.json")
+    for name in ("estimate", "compare", "report"):
+        for text in ("DecomposableGraphs()", "DecomposableGraphs(seed=7)"):
+            given = ("--lists", "a,b,c", *asked, "--estimator", text, "--disclosure", "cbs")
+            quick = () if name != "report" else ("--replicates", "100", "--no-figures")
+            found = RUN.invoke(app, [name, str(counts), *given, *quick, "-o", file])
+            assert found.exit_code == 0, found.output
+    assert len({*seeds}) >= 6
+    assert min(seeds) > 2**64
+
+
+def test_a_protected_comparison_holds_no_seed() -> None:
+    estimators = [mse.DecomposableGraphs(seed=2**100), mse.LogLinear("main")]
+    comparison = mse.compare(mse.load_dataset("korea"), estimators)
+    safe = mse.disclosure.protect(comparison, "cbs")
+    assert [getattr(fit.estimator, "seed", None) for fit in safe.fits] == [1, None]
+    assert str(2**100) not in repr(vars(safe))

@@ -258,6 +258,55 @@ def test_under_rules_the_attack_reads_the_workbook(folder: Path) -> None:
         read_printed(written(folder, "no.xlsx"))
 
 
+def test_under_rules_the_error_stream_names_no_count(folder: Path) -> None:
+    # Two rows of one person disagree: "in 1 of 779 units" is a count.
+    rows = registrations().assign(sex="f")
+    rows.loc[rows.index[rows["person"].duplicated()][:1], "sex"] = "m"
+    rows.to_csv("r.csv", index=False)
+    settings: dict[str, Any] = {
+        "data": {"covariates": ["sex"]},
+        "method": {"model": "a*year + b*year + c*year + sex"},
+        "output": {"reports": ["md"]},
+    }
+    (folder / "office.toml").write_text('like = "cbs"', encoding="utf-8")
+    for place, rules in enumerate(("none", "cbs", "office.toml")):
+        asked = {**settings, "disclosure": {"rules": rules, "private": f"p{place}.json"}}
+        said = command("run", written(folder, **asked), "--fresh").stderr
+        warned = " ".join(each for each in said.splitlines() if "warning" in each)
+        assert warned
+        assert ("units" in warned) == (rules == "none")
+        assert bool(re.search(r"\d", warned)) == (rules == "none")
+
+
+def test_under_rules_a_value_that_is_a_list_by_mistake_is_not_printed(folder: Path) -> None:
+    rows = registrations()
+    rows.loc[7, "register"] = "SECRET00007"
+    rows.to_csv("r.csv", index=False)
+    said = command("run", written(folder, disclosure={"rules": "cbs"}), status=2)
+    assert "Name the lists that there are with [data] lists" in said.stderr
+    assert b"SECRET00007" not in everything(folder) + said.output.encode()
+
+
+@pytest.mark.parametrize("rules", ["cbs", "none"])
+def test_under_rules_further_methods_draw_from_the_secret_seed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, rules: str
+) -> None:
+    seeds, fit = [], mse.DecomposableGraphs.fit
+    monkeypatch.setattr(
+        mse.DecomposableGraphs,
+        "fit",
+        lambda self, table: (seeds.append(self.seed), fit(self, table))[1],
+    )
+    text = '[data]\nsource = "korea"\n[method]\nreplicates = 100\nestimators = ["DecomposableGraphs()"]\n'
+    text += 'heterogeneity = false\n[output]\nworkers = 1\nfigures = false\nreports = ["md"]\n'
+    path = folder / "total.toml"
+    path.write_text(f'{text}[disclosure]\nrules = "{rules}"\n', "utf-8")
+    made = run(path)
+    assert (seeds[0] == 1) == (rules == "none")
+    assert verify(made).passes
+    assert len({*seeds}) == 1
+
+
 def test_places_are_reported_as_the_monitor_reports_them(folder: Path) -> None:
     rows = registrations()
     rows["town"] = "town " + (rows["person"].str[-5:].astype(int) % 4).astype(str)
