@@ -1,0 +1,381 @@
+"""Publications of tables that differ: what a reader of both can subtract, checked by those who know the tables.
+
+Other groupings of ages, years or names, with and without a list, lists merged, levels left out, other covariates, a year
+later. Which figures are parts of which is told by names (`mse.disclosure.nested`); where these do not tell, since levels
+or lists have other names, the tables are compared history by history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import chain, combinations, product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mse.disclosure.attack import suppressed_too_well
+from mse.disclosure.cells import known_bounds, round_counts
+from mse.disclosure.count_tables import UNKNOWN, default_margins, list_key, pair_key
+from mse.disclosure.groupings import atoms_of, matched
+from mse.disclosure.nested import MOST, Figure, Pair, Sheet
+from mse.disclosure.suppression import Protected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from mse._typing import IntArray
+    from mse.disclosure.cells import Key, Publication
+    from mse.disclosure.groupings import Grouping
+    from mse.disclosure.nested import Difference
+    from mse.disclosure.rules import Rules
+
+#: Share of its persons by which a level may differ from those of the other table that it is made of, counted by history.
+_LIKE = 0.1
+#: Levels of which sums are tried, and lists.
+_MOST_TRIED, _MOST_MERGED = 10, 6
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """A small number of persons that two publications tell together: where, and how many."""
+
+    label: str
+    persons: int
+
+
+def told_between(
+    runs: Sequence[Mapping[str, Any]], run: Mapping[str, Any], rules: Rules
+) -> Iterator[Told]:
+    """Find the small numbers of persons by which figures of a run differ from those of earlier ones.
+
+    runs, run: with their tables, and what was shown of them
+    """
+    ours = Kept.of(run, rules)
+    known = {
+        (each.at, each.low, each.high)
+        for before in runs
+        if all(before.get(name) == run[name] for name in ("lists", "levels"))
+        for each in Kept.of(before, rules).sheet.figures
+    }
+    lower, upper = rules.protection
+    for before in _distinct(runs):
+        theirs = Kept.of(before, rules)
+        pair = _paired(theirs, ours)
+        short = _Compared(theirs, ours, pair)
+        if not pair.related(short.apart):
+            continue
+        for each in pair.differences():
+            news = each.more if each.turned else each.less
+            persons = abs(short.net(each))
+            if not 0 < persons < rules.threshold or known.issuperset(news):
+                continue
+            if short.grown(each) >= rules.threshold:
+                continue
+            if suppressed_too_well(*each.ends, upper, max(upper - lower, 1)):
+                yield Told(each.label, persons)
+
+
+def exact(run: Mapping[str, Any]) -> bool:
+    """Whether the table of a run is known, history by history."""
+    return bool(run.get("patterns")) and bool(run["low"] == run["high"])
+
+
+def _distinct(runs: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Give runs with a table of known counts; of the same figures of the same table one."""
+    seen: list[Any] = []
+    names = ("lists", "levels", "patterns", "low", "shown")
+    for run in runs:
+        if exact(run):
+            key = [run.get(name) for name in names]
+            if key not in seen:
+                seen.append(key)
+                yield run
+
+
+# What was shown of a table, kept as JSON -----------------------------------------------------------
+
+
+def shown_of(protected: Iterable[object], run: Mapping[str, Any]) -> dict[str, Any]:
+    """Write down which numbers of persons things show, and between which counts each was rounded."""
+    publications = {
+        id(each.publication): each.publication for each in protected if isinstance(each, Protected)
+    }
+    found: dict[str, Any] = {}
+    for each in publications.values():
+        for at, low, high in _shown(each, run):
+            found[repr(at)] = [[list(pair) for pair in at], low, high]
+    return {"shown": [*found.values()]} if publications else {}
+
+
+def _shown(publication: Publication, run: Mapping[str, Any]) -> Iterator[tuple[Any, float, float]]:
+    low, high = known_bounds(publication.counts, publication.rules)
+    places = _places(run)
+    there = publication.shown & ~publication.suppressed
+    for at in np.flatnonzero(there):
+        place = places(publication.keys[at])
+        if place is not None:
+            yield place, float(low[at]), float(high[at])
+
+
+def _places(run: Mapping[str, Any]) -> Any:
+    """Say by key on which axes of a table a count has which levels; None of what is no such thing."""
+    lists: Sequence[str] = run["lists"]
+    named = {list_key(name): ((name, "1"),) for name in lists}
+    named |= {
+        pair_key(*names): tuple(sorted((name, "1") for name in names))
+        for names in combinations(lists, 2)
+    }
+
+    def place(key: Key) -> tuple[tuple[str, str], ...] | None:
+        if key in named:
+            return named[key]
+        if len(key) == 1 and key[0][0] == "history":
+            entries = str(key[0][1])
+            if len(entries) != len(lists) or "?" in entries:
+                return None
+            return tuple(sorted(zip(lists, entries, strict=True)))
+        if any(not isinstance(each, tuple) or len(each) != 2 for each in key):
+            return None
+        levels = run["levels"]
+        own = tuple(sorted((str(name), str(level)) for name, level in key))
+        known = all(
+            name in levels and (level in levels[name] or level == UNKNOWN) for name, level in own
+        )
+        return own if known else None
+
+    return place
+
+
+# A table as it was kept, and its figures -----------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A table of a run: its histories and levels, how many have them, and what was shown."""
+
+    lists: tuple[str, ...]
+    levels: Mapping[str, tuple[str, ...]]
+    patterns: IntArray
+    counts: IntArray
+    shown: tuple[Figure, ...]
+
+    @classmethod
+    def of(cls, run: Mapping[str, Any], rules: Rules) -> Kept:
+        """Read a run; of one that does not say what it showed list totals and all margins that may be shown."""
+        lists, levels = (
+            tuple(run["lists"]),
+            {name: tuple(each) for name, each in run["levels"].items()},
+        )
+        patterns = np.array(run["patterns"], dtype=np.int64).reshape(-1, len(lists) + len(levels))
+        bare = cls(lists, levels, patterns, np.array(run["low"], dtype=np.int64), ())
+        shown = (
+            tuple(Figure(tuple(map(tuple, at)), low, high) for at, low, high in run["shown"])
+            if "shown" in run
+            else tuple(bare._presumed(rules))
+        )
+        return cls(lists, levels, patterns, bare.counts, shown)
+
+    @cached_property
+    def sheet(self) -> Sheet:
+        """What was shown, to be compared."""
+        levels = {
+            name: (*each, *([UNKNOWN] if (self._codes(name) < 0).any() else []))
+            for name, each in self.levels.items()
+        }
+        return Sheet(self.lists, levels, self.shown)
+
+    def _presumed(self, rules: Rules) -> Iterator[Figure]:
+        places: list[Any] = [(), *(((name, "1"),) for name in self.lists)]
+        for names in default_margins(self.levels):
+            cells = product(*(self.levels[name] for name in names))
+            places += [tuple(sorted(zip(names, cell, strict=True))) for cell in cells]
+        for at in places[:MOST]:
+            count = int(self.counts[self._in(at)].sum())
+            if not rules.unsafe(count):
+                printed = round_counts(np.array([count]), rules)
+                low, high = known_bounds(printed, rules)
+                yield Figure(at, float(low[0]), float(high[0]))
+
+    def _codes(self, name: str) -> IntArray:
+        axes = [*self.lists, *self.levels]
+        codes: IntArray = self.patterns[:, axes.index(name)]
+        return codes
+
+    def _in(self, at: Iterable[tuple[str, str]]) -> Any:
+        """Which patterns have some levels."""
+        found = np.ones(len(self.patterns), dtype=np.bool_)
+        for name, level in at:
+            known: Sequence[str] = ("0", "1") if name in self.lists else self.levels[name]
+            found &= self._codes(name) == (known.index(level) if level in known else -1)
+        return found
+
+    def by_history(self, at: Iterable[tuple[str, str]], lists: Sequence[str]) -> IntArray:
+        """Count the persons at some levels by who is on which of some lists: (2**L,); on a merged one, on any of it."""
+        inside = self._in(at)
+        places = np.zeros(int(inside.sum()), dtype=np.int64)
+        for name in lists:
+            places = 2 * places + (self._codes(name)[inside] == 1)
+        return np.bincount(places, self.counts[inside], 2 ** len(lists)).astype(np.int64)
+
+    def on_any(self, names: Iterable[str], lists: Sequence[str]) -> IntArray:
+        """Count the persons on any of some lists, by history on others."""
+        without = [each for each in names if each in self.lists]
+        some = np.any([self._codes(name) == 1 for name in without], axis=0)
+        places = np.zeros(len(self.patterns), dtype=np.int64)
+        for name in lists:
+            places = 2 * places + (self._codes(name) == 1)
+        return np.bincount(places[some], self.counts[some], 2 ** len(lists)).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """How figures of two tables differ, history by history on the lists that both have."""
+
+    one: Kept
+    other: Kept
+    pair: Pair
+
+    @cached_property
+    def _lists(self) -> list[str]:
+        return [name for name in self.one.lists if name in self.other.lists]
+
+    @cached_property
+    def _known(self) -> dict[tuple[bool, Any], IntArray]:
+        return {}
+
+    def _of(self, figures: Iterable[Figure], *, second: bool) -> IntArray:
+        table, total = (
+            (self.other if second else self.one),
+            np.zeros(2 ** len(self._lists), np.int64),
+        )
+        for each in figures:
+            key = (second, each.at)
+            if key not in self._known:
+                self._known[key] = table.by_history(each.at, self._lists)
+            total = total + self._known[key]
+        return total
+
+    def _change(self, each: Difference) -> tuple[IntArray, IntArray]:
+        less = self._of(each.less, second=not each.turned)
+        return self._of(each.more, second=each.turned) - less, less
+
+    def net(self, each: Difference) -> int:
+        """By how many persons figures differ."""
+        return int(self._change(each)[0].sum())
+
+    def grown(self, each: Difference) -> int:
+        """By how many persons a group changed of which a figure tells who is on some lists, at two dates.
+
+        That such a figure moves by few where the group moves by many is how late registrations come: see the limits in
+        `docs/disclosure.md`. Nobody is asked to wait for each list.
+        """
+        at = each.more[0].at
+        on = [name for name, _ in at if name in self._lists]
+        if not each.same or not on or [one.at for one in (*each.more, *each.less)] != [at, at]:
+            return 0
+        group = [Figure(tuple(pair for pair in at if pair[0] not in on), 0.0, 0.0)]
+        return int(abs(self._of(group, second=True).sum() - self._of(group, second=False).sum()))
+
+    def apart(self, each: Difference) -> tuple[float, float]:
+        """By how many persons figures contradict that they are of the same persons, and of how many."""
+        change, less = self._change(each)
+        wrong = np.abs(change) if each.filled else (-change).clip(0)
+        if not each.same:
+            # Who is on no list that both have is in the table with more lists alone.
+            wrong = wrong[1:]
+        return float(wrong.sum()), float(max(less.sum(), (less + change).sum()))
+
+
+# Which levels and lists are which, where names do not tell ------------------------------------------
+
+
+def _paired(one: Kept, other: Kept) -> Pair:
+    """Compare two tables; what names leave open, by counts."""
+    lists = [name for name in one.lists if name in other.lists]
+    names, groupings = matched(one.sheet.levels, other.sheet.levels), {}
+    renamed: dict[str, str] = {}
+    free = [name for name in one.levels if name not in names]
+    tried = [
+        *names.items(),
+        *product(free, (each for each in other.levels if each not in names.values())),
+    ]
+    for name, there in tried:
+        known = name in names
+        if not known and (name in renamed or there in renamed.values()):
+            continue
+        atoms = atoms_of(one.sheet.levels[name], other.sheet.levels[there])
+        found = _recognized(
+            ({each: one.by_history([(name, each)], lists) for each in atoms[0]}),
+            ({each: other.by_history([(there, each)], lists) for each in atoms[1]}),
+            atoms,
+        )
+        if found is not None and (known or _shares_all(found)):
+            groupings[name] = found
+            renamed |= {} if known else {name: there}
+    return Pair(one.sheet, other.sheet, groupings, renamed, _merged(one, other, lists))
+
+
+def _shares_all(groupings: tuple[Grouping, Grouping]) -> bool:
+    """Whether all levels of one of two groupings are made of levels of the other."""
+    own, others = (frozenset(chain.from_iterable(each.values())) for each in groupings)
+    return own == others
+
+
+def _recognized(
+    one: Mapping[str, IntArray], other: Mapping[str, IntArray], atoms: tuple[Grouping, Grouping]
+) -> tuple[Grouping, Grouping] | None:
+    """Find levels that are sums of levels of the other table, of those that no name tells; None where there are none.
+
+    one, other: (2**L,) of each level, persons by history
+    """
+    both = [frozenset(chain.from_iterable(each.values())) for each in atoms]
+    if any(isinstance(each, tuple) for each in both[0] | both[1]):
+        return None
+    free = [
+        [name for name, each in own.items() if not each & others]
+        for own, others in ((atoms[0], both[1]), (atoms[1], both[0]))
+    ]
+    found, some = (dict(atoms[0]), dict(atoms[1])), False
+    for here, there in ((0, 1), (1, 0)):
+        counts = (one, other)
+        for name in free[here]:
+            left = [each for each in free[there] if found[there][each] == atoms[there][each]]
+            parts = _sum_of(counts[here][name], {each: counts[there][each] for each in left})
+            if parts and found[here][name] == atoms[here][name]:
+                found[here][name] = frozenset(
+                    chain.from_iterable(atoms[there][each] for each in parts)
+                )
+                some = True
+    return found if some else None
+
+
+def _sum_of(wanted: IntArray, others: Mapping[str, IntArray]) -> tuple[str, ...]:
+    """Find levels whose sum is nearly the same, history by history; none where there are none."""
+    names = sorted(others, key=lambda name: -int(others[name].sum()))[:_MOST_TRIED]
+    return _nearest(wanted, names, lambda parts: np.sum([others[each] for each in parts], axis=0))
+
+
+def _merged(one: Kept, other: Kept, lists: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Find lists that are several lists of the other table together: nearly the same persons are on them."""
+    found: dict[str, frozenset[str]] = {}
+    for own, others in ((one, other), (other, one)):
+        free = [name for name in others.lists if name not in own.lists][:_MOST_MERGED]
+        for name in (each for each in own.lists if each not in others.lists):
+            parts = _nearest(own.on_any([name], lists), free, partial(others.on_any, lists=lists))
+            if parts:
+                found[name] = frozenset(parts)
+    return found
+
+
+def _nearest(
+    wanted: IntArray, names: Sequence[str], together: Callable[[tuple[str, ...]], IntArray]
+) -> tuple[str, ...]:
+    """Find names of which the persons together are the fewest off; none where these are too many."""
+    best: tuple[str, ...] = ()
+    least = _LIKE * float(wanted.sum())
+    for parts in chain.from_iterable(combinations(names, size + 1) for size in range(len(names))):
+        off = float(np.abs(wanted - together(parts)).sum())
+        if off < least:
+            best, least = parts, off
+    return best
