@@ -7,6 +7,7 @@ or lists have other names, the tables are compared history by history.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain, combinations, product
@@ -17,8 +18,9 @@ import numpy as np
 from mse.disclosure.attack import suppressed_too_well
 from mse.disclosure.cells import known_bounds, round_counts
 from mse.disclosure.count_tables import UNKNOWN, default_margins, list_key, pair_key
-from mse.disclosure.groupings import atoms_of, matched
+from mse.disclosure.groupings import atoms_of, is_rest, matched
 from mse.disclosure.nested import MOST, Figure, Pair, Sheet
+from mse.disclosure.subtracting import Linked
 from mse.disclosure.suppression import Protected
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Share of its persons by which a level may differ from those of the other table that it is made of, counted by history.
 _LIKE = 0.1
+#: Share of the persons who may have come or gone: at least, more for each history, at most; how much both counts.
+_CAME, _BOTH = (0.1, 0.05, 0.5), 5.0
 #: Levels of which sums are tried, and lists.
 _MOST_TRIED, _MOST_MERGED = 10, 6
 
@@ -65,15 +69,38 @@ def told_between(
         short = _Compared(theirs, ours, pair)
         if not pair.related(short.apart):
             continue
-        for each in pair.differences():
-            news = each.more if each.turned else each.less
-            persons = abs(short.net(each))
-            if not 0 < persons < rules.threshold or known.issuperset(news):
-                continue
-            if short.grown(each) >= rules.threshold:
-                continue
-            if suppressed_too_well(*each.ends, upper, max(upper - lower, 1)):
-                yield Told(each.label, persons)
+        linked = Linked(pair, short.holds)
+        for label, persons, ends in _small(linked, short, known, rules):
+            if suppressed_too_well(*ends(), upper, max(upper - lower, 1)):
+                yield Told(label, persons)
+
+
+def _small(
+    linked: Linked, short: _Compared, known: set[Any], rules: Rules
+) -> Iterator[tuple[str, int, Callable[[], tuple[float, float]]]]:
+    """Give small differences, and small figures that either publication hides, with what is left of them.
+
+    known: figures that were published of such a table before
+    """
+    for each in linked.pair.differences():
+        news = {(one.at, one.low, one.high) for one in (each.more if each.turned else each.less)}
+        persons = abs(short.net(each))
+        if 0 < persons < rules.threshold and not news <= known:
+            yield each.label, persons, partial(linked.difference, each)
+    for second, sheet in ((False, linked.pair.one), (True, linked.pair.other)):
+        for figure in chain.from_iterable(sheet.families.values()):
+            persons = short.persons(figure, second=second) if math.isinf(figure.high) else 0
+            if 0 < persons < rules.threshold:
+                yield figure.label, persons, partial(_more_than_alone, linked, figure, second)
+
+
+def _more_than_alone(linked: Linked, figure: Figure, second: bool) -> tuple[float, float]:
+    """Compute what both publications leave of a figure; nothing new where its own leaves no more."""
+    both = linked.figure(figure, second=second)
+    nothing = Sheet(None, {}, ())
+    sheet = linked.pair.other if second else linked.pair.one
+    alone = Linked(Pair(sheet, nothing), linked.holds).figure(figure, second=False)
+    return (0.0, math.inf) if alone == both else both
 
 
 def exact(run: Mapping[str, Any]) -> bool:
@@ -97,7 +124,7 @@ def _distinct(runs: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
 
 
 def shown_of(protected: Iterable[object], run: Mapping[str, Any]) -> dict[str, Any]:
-    """Write down which numbers of persons things show, and between which counts each was rounded."""
+    """Write down which numbers of persons things show or suppress, and between which counts each lies."""
     publications = {
         id(each.publication): each.publication for each in protected if isinstance(each, Protected)
     }
@@ -108,14 +135,15 @@ def shown_of(protected: Iterable[object], run: Mapping[str, Any]) -> dict[str, A
     return {"shown": [*found.values()]} if publications else {}
 
 
-def _shown(publication: Publication, run: Mapping[str, Any]) -> Iterator[tuple[Any, float, float]]:
-    low, high = known_bounds(publication.counts, publication.rules)
+def _shown(
+    publication: Publication, run: Mapping[str, Any]
+) -> Iterator[tuple[Any, float, float | None]]:
     places = _places(run)
-    there = publication.shown & ~publication.suppressed
-    for at in np.flatnonzero(there):
+    low, high = publication.bounds()
+    for at in np.flatnonzero(publication.shown):
         place = places(publication.keys[at])
         if place is not None:
-            yield place, float(low[at]), float(high[at])
+            yield place, float(low[at]), float(high[at]) if math.isfinite(high[at]) else None
 
 
 def _places(run: Mapping[str, Any]) -> Any:
@@ -147,6 +175,12 @@ def _places(run: Mapping[str, Any]) -> Any:
     return place
 
 
+def _figure(at: Sequence[Sequence[str]], low: float, high: float | None) -> Figure:
+    return Figure(
+        tuple((name, level) for name, level in at), low, math.inf if high is None else high
+    )
+
+
 # A table as it was kept, and its figures -----------------------------------------------------------
 
 
@@ -170,7 +204,7 @@ class Kept:
         patterns = np.array(run["patterns"], dtype=np.int64).reshape(-1, len(lists) + len(levels))
         bare = cls(lists, levels, patterns, np.array(run["low"], dtype=np.int64), ())
         shown = (
-            tuple(Figure(tuple(map(tuple, at)), low, high) for at, low, high in run["shown"])
+            tuple(_figure(*each) for each in run["shown"])
             if "shown" in run
             else tuple(bare._presumed(rules))
         )
@@ -264,27 +298,28 @@ class _Compared:
         """By how many persons figures differ."""
         return int(self._change(each)[0].sum())
 
-    def grown(self, each: Difference) -> int:
-        """By how many persons a group changed of which a figure tells who is on some lists, at two dates.
+    def persons(self, figure: Figure, *, second: bool) -> int:
+        """Count the persons of a figure."""
+        return int(self._of([figure], second=second).sum())
 
-        That such a figure moves by few where the group moves by many is how late registrations come: see the limits in
-        `docs/disclosure.md`. Nobody is asked to wait for each list.
-        """
-        at = each.more[0].at
-        on = [name for name, _ in at if name in self._lists]
-        if not each.same or not on or [one.at for one in (*each.more, *each.less)] != [at, at]:
-            return 0
-        group = [Figure(tuple(pair for pair in at if pair[0] not in on), 0.0, 0.0)]
-        return int(abs(self._of(group, second=True).sum() - self._of(group, second=False).sum()))
+    def holds(self, each: Difference) -> bool:
+        """Whether figures of the same persons are equal, or a part is no more than the whole."""
+        net = self.net(each)
+        return net == 0 if each.same else net >= 0
 
     def apart(self, each: Difference) -> tuple[float, float]:
         """By how many persons figures contradict that they are of the same persons, and of how many."""
         change, less = self._change(each)
+        persons = float(max(less.sum(), (less + change).sum()))
+        if each.same:
+            # Some may have come, or a level may have gone, the more of them the more histories tell so; that some came and
+            # others went, where that is no correction, is so of other persons.
+            both = float(min(change.clip(0).sum(), (-change).clip(0).sum()))
+            many = min(_CAME[0] + _CAME[1] * (len(change) - 1), _CAME[2])
+            return _BOTH * both + max(float(abs(change.sum())) - many * persons, 0.0), persons
         wrong = np.abs(change) if each.filled else (-change).clip(0)
-        if not each.same:
-            # Who is on no list that both have is in the table with more lists alone.
-            wrong = wrong[1:]
-        return float(wrong.sum()), float(max(less.sum(), (less + change).sum()))
+        # Who is on no list that both have is in the table with more lists alone.
+        return float(wrong[1:].sum()), persons
 
 
 # Which levels and lists are which, where names do not tell ------------------------------------------
@@ -329,13 +364,19 @@ def _recognized(
 
     one, other: (2**L,) of each level, persons by history
     """
-    both = [frozenset(chain.from_iterable(each.values())) for each in atoms]
+    named = [
+        {name: each for name, each in grouping.items() if not is_rest(name)} for grouping in atoms
+    ]
+    both = [frozenset(chain.from_iterable(each.values())) for each in named]
     if any(isinstance(each, tuple) for each in both[0] | both[1]):
         return None
     free = [
         [name for name, each in own.items() if not each & others]
-        for own, others in ((atoms[0], both[1]), (atoms[1], both[0]))
+        for own, others in ((named[0], both[1]), (named[1], both[0]))
     ]
+    # Whether "other" has those of a name that only the other table has, its name does not tell.
+    rest = [[name for name in grouping if is_rest(name)] for grouping in atoms]
+    free = [free[0] + rest[0] * bool(free[1]), free[1] + rest[1] * bool(free[0])]
     found, some = (dict(atoms[0]), dict(atoms[1])), False
     for here, there in ((0, 1), (1, 0)):
         counts = (one, other)

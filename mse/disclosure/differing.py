@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mse.disclosure.cells import known_bounds
 from mse.disclosure.nested import Figure, Pair, Sheet
+from mse.disclosure.subtracting import Linked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from mse.disclosure.printed import Counted
     from mse.disclosure.rules import Rules
 
+#: Differences and marks of two publications that are looked at.
+_MOST = 60
 #: Share of the persons who may be on lists alone that another publication does not have.
 _ONLY = 0.4
 
@@ -44,13 +47,35 @@ def differing(counted: Sequence[Counted], rules: Rules) -> Iterator[Left]:
         # Within one file everybody is in the total of it, so only lists make a difference.
         if (file == another and one.lists == other.lists) or not pair.related(_contradicted):
             continue
-        for each in pair.differences():
-            low, high = each.ends
-            if _printed(each) and low < rules.protection[1]:
-                left = Left(each.label, "difference", low, high, "two publications differ by it")
-                known = found.get(left.cell, left)
-                found[left.cell] = min(known, left, key=lambda row: row.high - row.low)
+        for row in _left(pair, rules):
+            known = found.get(row.cell, row)
+            found[row.cell] = min(known, row, key=lambda one: one.high - one.low)
     yield from found.values()
+
+
+def _left(pair: Pair, rules: Rules) -> Iterator[Left]:
+    """Compute what two publications leave of their differences, and of what stands a mark for in either."""
+    upper = rules.protection[1]
+    near = [each for each in pair.differences() if _printed(each) and each.ends[0] < upper]
+    linked = Linked(pair, _holds)
+    for each in sorted(near, key=lambda one: one.ends[1] - one.ends[0])[:_MOST]:
+        low, high = linked.difference(each)
+        if low < upper:
+            yield Left(each.label, "difference", low, high, "two publications differ by it")
+    for second, sheet in ((False, pair.one), (True, pair.other)):
+        marks = [
+            one for one in chain.from_iterable(sheet.families.values()) if math.isinf(one.high)
+        ]
+        for mark in marks[:_MOST]:
+            low, high = linked.figure(mark, second=second)
+            if high < upper:
+                yield Left(mark.label, "difference", low, high, "sums and another publication")
+
+
+def _holds(each: Difference) -> bool:
+    """Whether printed figures can be of the same persons, or one of them a part of the other."""
+    more, less = (sum(one.low for one in part) for part in (each.more, each.less))
+    return more == less if each.same else each.ends[1] > 0
 
 
 def _printed(each: Difference) -> bool:
@@ -98,7 +123,7 @@ def _sheets(counted: Sequence[Counted], rules: Rules) -> list[tuple[int, Sheet]]
 def _figure(each: Counted, rules: Rules, exact: bool) -> Figure:
     at = tuple(sorted(each.at))
     if math.isnan(each.persons):
-        return Figure(at, 0.0, math.inf)
+        return Figure(at, float(rules.zeros_safe and rules.group is None), math.inf)
     if exact:
         return Figure(at, each.persons, each.persons)
     low, high = known_bounds(np.array([each.persons], dtype=np.int64), rules)

@@ -105,9 +105,13 @@ def atoms_of(one: Sequence[str], other: Sequence[str]) -> tuple[Grouping, Groupi
     return _with_rest(one, own, everything), _with_rest(other, own, everything)
 
 
+def is_rest(level: str) -> bool:
+    """Whether a level stands for everybody who has none of the others."""
+    return re.split(r"\W+", level.strip().casefold())[0] in _REST
+
+
 def _special(level: str) -> bool:
-    text = level.strip().casefold()
-    return text in _UNKNOWN or re.split(r"\W+", text)[0] in _REST
+    return level.strip().casefold() in _UNKNOWN or is_rest(level)
 
 
 def _between(spans: Mapping[str, tuple[float, float]]) -> Grouping:
