@@ -430,16 +430,21 @@ def of_text(text: str) -> Printed:
         return Printed(shares=tuple(_shares_of_csv(text)))
     if re.match(r"[\w ,;]*\bobserved[,;]", text):
         return Printed(tuple(_of_csv(text)))
-    rows = []
-    for line in flowing.splitlines():
-        fact = re.match(r"\s*[-*] \*\*(.+?):?\*\*:? *(.*)", line)
-        cut = [*fact.groups()] if fact else re.split(r"\t|\|| {2,}", line.strip(" |"))
-        rows.append([cell.strip() for cell in cut])
+    rows = [_cells_of(line) for line in flowing.splitlines()]
     measures = tuple(
         row[0] for row in rows if len(row) > 1 and row[0].lower() in MEASURES and _numbers(row[1])
     )
     spoken = re.sub(r"\s*\n\s*", " ", text)
-    return of_rows(rows) + _sentences(spoken) + Printed(measures=measures)
+    # A heading may begin far in as well.
+    lines = [_cells_of(line) for line in text.splitlines()]
+    return of_rows(rows, lines) + _sentences(spoken) + Printed(measures=measures)
+
+
+def _cells_of(line: str) -> list[str]:
+    """Cut a line into cells: a fact, or what tabs, bars or several spaces part."""
+    fact = re.match(r"\s*[-*] \*\*(.+?):?\*\*:? *(.*)", line)
+    cut = [*fact.groups()] if fact else re.split(r"\t|\|| {2,}", line.strip(" |"))
+    return [cell.strip() for cell in cut]
 
 
 def _of_csv(text: str) -> Iterator[Seen]:
@@ -582,9 +587,13 @@ def _rounded_share(text: str) -> tuple[float, float]:
     return ((value - half) / 100, (value + half) / 100) if percent else (value, value)
 
 
-def of_rows(rows: list[list[str]]) -> Printed:
-    """Read facts, totals of lists, the table of pairs, persons by groups, and shares of known groups from rows of cells."""
-    return _facts(rows) + Printed(shares=tuple(_shares(rows)), strata=tuple(_groups(rows)))
+def of_rows(rows: list[list[str]], lines: list[list[str]] | None = None) -> Printed:
+    """Read facts, totals of lists, the table of pairs, persons by groups, and shares of known groups from rows of cells.
+
+    lines: rows as they stand, where some were put together
+    """
+    groups = tuple(_groups(rows if lines is None else lines))
+    return _facts(rows) + Printed(shares=tuple(_shares(rows)), strata=groups)
 
 
 @cache
