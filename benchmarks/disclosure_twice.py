@@ -8,7 +8,8 @@ insider knows how both tables are made of the same persons, and solves all that 
 every small number of persons that either hides, and for every small difference between two printed ones. The stranger reads the
 files, as `mse check` does. With the bundle what waits is taken as it was, and what it refuses is not published.
 
-    python -m benchmarks.disclosure_twice 120
+    python -m benchmarks.disclosure_twice 140
+    python -m benchmarks.disclosure_twice --unrelated 400
 """
 
 from __future__ import annotations
@@ -30,10 +31,14 @@ import pandas as pd
 from scipy.optimize import linprog
 
 import mse
-from benchmarks.disclosure_attacks import LEVELS, counts_of, exposed, files_of
+from benchmarks.disclosure_attacks import LEVELS, counts_of, exposed, files_of, world
 from mse.disclosure import Bundle, Rules, attack, protect_together, rules
 from mse.disclosure.attack import suppressed_too_well
+from mse.disclosure.between import Kept, told_between
+from mse.disclosure.differing import differing
 from mse.disclosure.jointly import Known, system_of
+from mse.disclosure.printed import Counted
+from mse.disclosure.waiting import noted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -390,16 +395,41 @@ def pair(seed: int, held: Rules, tally: Tally) -> None:
         tally.seeds[seed] = found[:10]
 
 
+def unrelated(pairs: int, held: Rules) -> dict[str, int]:
+    """Count pairs of random tables of other persons, of the same names, that are taken to tell of each other."""
+    found = {"pairs": pairs, "bundle": 0, "files": 0}
+    for seed in range(pairs):
+        runs = [
+            noted(world(np.random.default_rng(2 * seed + at + 1000), periods=seed % 3 == 2))
+            for at in (0, 1)
+        ]
+        found["bundle"] += bool([*told_between(runs[:1], runs[1], held)])
+        counted = []
+        for file, run in enumerate(runs):
+            for each in Kept.of(run, held).shown:
+                middle = held.rounded((each.low + each.high) / 2)
+                counted.append(Counted(file, tuple(run["lists"]), each.at, middle))
+        rows = differing(counted, held)
+        found["files"] += any(row.low >= 1 and row.high < held.protection[1] for row in rows)
+    return found
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pairs", type=int, nargs="?", default=120)
     parser.add_argument("--rules", default="cbs")
     parser.add_argument("--first", type=int, default=0, help="seed of the first pair")
+    parser.add_argument(
+        "--unrelated", type=int, default=0, help="so many pairs of other persons instead"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS, help="file of the results")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     held, tally, begin = rules(options.rules), Tally(), time.process_time()
+    if options.unrelated:
+        print(json.dumps(unrelated(options.unrelated, held)))
+        return
     for seed in range(options.first, options.first + options.pairs):
         pair(seed, held, tally)
         spent = {"rules": held.name, "seconds": round(time.process_time() - begin, 1)}

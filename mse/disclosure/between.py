@@ -8,7 +8,7 @@ or lists have other names, the tables are compared history by history.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain, combinations, product
 from typing import TYPE_CHECKING, Any
@@ -129,9 +129,13 @@ def shown_of(protected: Iterable[object], run: Mapping[str, Any]) -> dict[str, A
         id(each.publication): each.publication for each in protected if isinstance(each, Protected)
     }
     found: dict[str, Any] = {}
+    table = Kept.of_table(run) if exact(run) else None
     for each in publications.values():
         for at, low, high in _shown(each, run):
-            found[repr(at)] = [[list(pair) for pair in at], low, high]
+            # Another table in the same report is another one: its counts are not of these persons.
+            most = math.inf if high is None else high
+            if table is None or low <= table.by_history(at, ())[0] <= most:
+                found[repr(at)] = [[list(pair) for pair in at], low, high]
     return {"shown": [*found.values()]} if publications else {}
 
 
@@ -197,18 +201,21 @@ class Kept:
     @classmethod
     def of(cls, run: Mapping[str, Any], rules: Rules) -> Kept:
         """Read a run; of one that does not say what it showed list totals and all margins that may be shown."""
-        lists, levels = (
-            tuple(run["lists"]),
-            {name: tuple(each) for name, each in run["levels"].items()},
-        )
-        patterns = np.array(run["patterns"], dtype=np.int64).reshape(-1, len(lists) + len(levels))
-        bare = cls(lists, levels, patterns, np.array(run["low"], dtype=np.int64), ())
+        bare = cls.of_table(run)
         shown = (
             tuple(_figure(*each) for each in run["shown"])
             if "shown" in run
             else tuple(bare._presumed(rules))
         )
-        return cls(lists, levels, patterns, bare.counts, shown)
+        return replace(bare, shown=shown)
+
+    @classmethod
+    def of_table(cls, run: Mapping[str, Any]) -> Kept:
+        """Read the table of a run alone."""
+        lists = tuple(run["lists"])
+        levels = {name: tuple(each) for name, each in run["levels"].items()}
+        patterns = np.array(run["patterns"], dtype=np.int64).reshape(-1, len(lists) + len(levels))
+        return cls(lists, levels, patterns, np.array(run["low"], dtype=np.int64), ())
 
     @cached_property
     def sheet(self) -> Sheet:

@@ -217,7 +217,8 @@ class Bundle:
             raise ModelError(
                 f"Together with what was published before this tells how many persons are {some}{more}: fewer than "
                 f"{rules.threshold}. Publish the groups, lists and persons of before, merge levels until they differ by "
-                "more, or leave out what differs. This message stays inside."
+                "more, or leave out what differs: estimates and monitors show no counts of lists, as reports do. This "
+                "message stays inside."
             )
 
     def _write(self) -> None:
