@@ -17,16 +17,19 @@ import numpy as np
 
 from mse.disclosure.attack import suppressed_too_well
 from mse.disclosure.cells import known_bounds, round_counts
+from mse.disclosure.common import MOST_CELLS, Common, left, weights_of
 from mse.disclosure.count_tables import UNKNOWN, default_margins, list_key, pair_key
 from mse.disclosure.groupings import atoms_of, is_rest, matched
+from mse.disclosure.jointly import Known
 from mse.disclosure.nested import MOST, Figure, Pair, Sheet
+from mse.disclosure.repeated import unpacked
 from mse.disclosure.subtracting import Linked
 from mse.disclosure.suppression import Protected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from mse._typing import IntArray
+    from mse._typing import FloatArray, IntArray
     from mse.disclosure.cells import Key, Publication
     from mse.disclosure.groupings import Grouping
     from mse.disclosure.nested import Difference
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Share of its persons by which a level may differ from those of the other table that it is made of, counted by history.
 _LIKE = 0.1
+#: Lists up to which histories are looked at, and small counts of a table.
+_MOST_HISTORIES, _MOST_HIDDEN = 6, 60
 #: Share of the persons who may have come or gone: at least, more for each history, at most; how much both counts.
 _CAME, _BOTH = (0.1, 0.05, 0.5), 5.0
 #: Levels of which sums are tried, and lists.
@@ -55,6 +60,10 @@ def told_between(
 
     runs, run: with their tables, and what was shown of them
     """
+    names = ("lists", "levels", "patterns", "low", "shown", "printed")
+    if any(all(before.get(name) == run.get(name) for name in names) for before in runs):
+        # What was published just so before is no news.
+        return
     ours = Kept.of(run, rules)
     known = {
         (each.at, each.low, each.high)
@@ -73,6 +82,47 @@ def told_between(
         for label, persons, ends in _small(linked, short, known, rules):
             if suppressed_too_well(*ends(), upper, max(upper - lower, 1)):
                 yield Told(label, persons)
+        printed = [each.get("printed") for each in (before, run)]
+        yield from _in_common(Common(pair, (theirs, ours), apart=short.moved), printed, rules)
+
+
+def _in_common(common: Common, printed: Sequence[str | None], rules: Rules) -> Iterator[Told]:
+    """Solve everything that was printed of both tables for small counts that neither tells by itself.
+
+    printed: counts and figures of estimates of each run, as they are kept
+    """
+    if common.size > MOST_CELLS or any((each.patterns < 0).any() for each in common.tables):
+        return
+    lower, upper = rules.protection
+    spread = [common.spread(second) for second in (False, True)]
+    known = [
+        _rows(table, text, each)
+        for table, text, each in zip(common.tables, printed, spread, strict=True)
+    ]
+    both, seen = known[0] + known[1], set()
+    for table, each in zip(common.tables, spread, strict=True):
+        for at, persons in table.hidden(rules):
+            weights = weights_of(table, at) @ each
+            if weights.tobytes() in seen:
+                continue
+            seen.add(weights.tobytes())
+            narrow = [
+                suppressed_too_well(*left(weights, one), upper, max(upper - lower, 1))
+                for one in (both, *known)
+            ]
+            if narrow[0] and not any(narrow[1:]):
+                yield Told(Figure(at, 0, 0).label, persons)
+
+
+def _rows(table: Kept, printed: str | None, spread: FloatArray) -> Known:
+    """Write what was printed of a table as sums of common cells."""
+    rows = [(weights_of(table, each.at) @ spread, each.low, each.high) for each in table.shown]
+    found = Known.of(rows, spread.shape[1])
+    if printed is None:
+        return found
+    own = unpacked(printed)
+    agrees = own.weights.shape[1] == spread.shape[0]
+    return found + Known(own.weights @ spread, own.low, own.high) if agrees else found
 
 
 def _small(
@@ -238,6 +288,28 @@ class Kept:
                 low, high = known_bounds(printed, rules)
                 yield Figure(at, float(low[0]), float(high[0]))
 
+    def hidden(self, rules: Rules) -> Iterator[tuple[tuple[tuple[str, str], ...], int]]:
+        """Give histories, lists and overlaps of few, of everybody and of each group with a place, and small groups."""
+        there = {each.at for each in self.shown if math.isfinite(each.high)}
+        lists = {*self.lists}
+        groups = [each.at for each in self.shown if lists.isdisjoint(name for name, _ in each.at)]
+        entries = (
+            product("01", repeat=len(self.lists)) if len(self.lists) <= _MOST_HISTORIES else ()
+        )
+        own: list[tuple[tuple[str, str], ...]] = [
+            (),
+            *(((name, "1"),) for name in self.lists),
+            *(((one, "1"), (other, "1")) for one, other in combinations(self.lists, 2)),
+            *(tuple(zip(self.lists, row, strict=True)) for row in entries if "1" in row),
+        ]
+        found: dict[tuple[tuple[str, str], ...], int] = {}
+        for group, on in product(dict.fromkeys([(), *groups]), own):
+            at = tuple(sorted((*group, *on)))
+            persons = int(self.by_history(at, ())[0])
+            if at not in there and 0 < persons < rules.threshold:
+                found[at] = persons
+        yield from [*found.items()][:: -(-len(found) // _MOST_HIDDEN) or 1]
+
     def _codes(self, name: str) -> IntArray:
         axes = [*self.lists, *self.levels]
         codes: IntArray = self.patterns[:, axes.index(name)]
@@ -276,6 +348,11 @@ class _Compared:
     one: Kept
     other: Kept
     pair: Pair
+
+    @cached_property
+    def moved(self) -> bool:
+        """Whether persons came or went between: figures of the same persons differ."""
+        return any(self.net(each) for each in self.pair.differences() if each.same)
 
     @cached_property
     def _lists(self) -> list[str]:
@@ -409,7 +486,8 @@ def _merged(one: Kept, other: Kept, lists: Sequence[str]) -> dict[str, frozenset
     found: dict[str, frozenset[str]] = {}
     for own, others in ((one, other), (other, one)):
         free = [name for name in others.lists if name not in own.lists][:_MOST_MERGED]
-        for name in (each for each in own.lists if each not in others.lists):
+        made = {*chain.from_iterable(found.values())}
+        for name in (each for each in own.lists if each not in others.lists and each not in made):
             parts = _nearest(own.on_any([name], lists), free, partial(others.on_any, lists=lists))
             if parts:
                 found[name] = frozenset(parts)

@@ -143,22 +143,22 @@ class Pair:
     merged: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @cached_property
-    def _covariates(self) -> dict[str, str]:
+    def covariates(self) -> dict[str, str]:
         """Covariates of the first one that the second has, and what they are called there."""
         return matched(self.one.levels, self.other.levels) | dict(self.renamed)
 
     @cached_property
-    def _atoms(self) -> tuple[dict[str, Grouping], dict[str, Grouping]]:
+    def atoms(self) -> tuple[dict[str, Grouping], dict[str, Grouping]]:
         """Atoms of the levels of each axis that both tables have, in both, by its name in the first one."""
         both: tuple[dict[str, Grouping], dict[str, Grouping]] = ({}, {})
-        for name, there in self._covariates.items():
+        for name, there in self.covariates.items():
             known = self.groupings.get(name)
             own = known or atoms_of(self.one.levels[name], self.other.levels[there])
             for side, each in zip(both, own, strict=True):
                 side[name] = each
         lists = [set(sheet.lists or ()) for sheet in (self.one, self.other)]
         shared = (lists[0] & lists[1]) | {
-            name for name in self._parts if name in lists[0] | lists[1]
+            name for name in self.parts if name in lists[0] | lists[1]
         }
         for side in both:
             side.update(dict.fromkeys(shared, _ON))
@@ -171,9 +171,9 @@ class Pair:
         Of names that only one of them has it is not known which is which: they are taken to be of the same persons.
         """
         both: tuple[dict[str, Atoms], dict[str, Atoms]] = ({}, {})
-        for name in self._covariates:
+        for name in self.covariates:
             own, others = (
-                frozenset(chain.from_iterable(side[name].values())) for side in self._atoms
+                frozenset(chain.from_iterable(side[name].values())) for side in self.atoms
             )
             unknown = own - others and others - own
             if unknown and not any(isinstance(each, tuple) for each in own | others):
@@ -182,7 +182,7 @@ class Pair:
         return both
 
     @cached_property
-    def _parts(self) -> dict[str, frozenset[str]]:
+    def parts(self) -> dict[str, frozenset[str]]:
         """Lists that are several lists of the other table together, by their names or as is known."""
         found = dict(self.merged)
         for own, others in ((self.one, self.other), (self.other, self.one)):
@@ -196,8 +196,8 @@ class Pair:
     def _lists(self, sheet: Sheet) -> set[str]:
         """Give the lists of a table, with what merged ones are made of, and what they make."""
         own = set(sheet.lists or ())
-        parts = chain.from_iterable(self._parts[name] for name in own if name in self._parts)
-        return own | {*parts} | {name for name, parts in self._parts.items() if parts <= own}
+        parts = chain.from_iterable(self.parts[name] for name in own if name in self.parts)
+        return own | {*parts} | {name for name, parts in self.parts.items() if parts <= own}
 
     def differences(self) -> Iterator[Difference]:
         """Give every figure, or sum of figures, that is a part of a figure of the other table."""
@@ -272,8 +272,8 @@ class _Region:
 
     def __init__(self, pair: Pair, figure: Figure, turned: bool) -> None:
         sheet, other = (pair.other, pair.one) if turned else (pair.one, pair.other)
-        atoms, here = pair._atoms[turned], dict(figure.at)
-        called = pair._covariates if turned else {name: name for name in pair._covariates}
+        atoms, here = pair.atoms[turned], dict(figure.at)
+        called = pair.covariates if turned else {name: name for name in pair.covariates}
         self.axes = frozenset(here)
         self.shared: dict[str, Atoms] = {}
         for name, grouping in atoms.items():
@@ -282,7 +282,7 @@ class _Region:
                 every = pair._every[turned][name]
                 self.shared[name] = grouping.get(here[own], frozenset()) if own in here else every
             else:
-                self.shared[name] = _on(name, here, pair._parts)
+                self.shared[name] = _on(name, here, pair.parts)
         names = {called.get(name, name) for name in atoms}
         #: Levels of axes that the other table does not have.
         self.alone = {name: level for name, level in here.items() if name not in names}
