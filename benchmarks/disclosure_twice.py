@@ -34,9 +34,10 @@ import mse
 from benchmarks.disclosure_attacks import LEVELS, counts_of, exposed, files_of, world
 from mse.disclosure import Bundle, Rules, attack, protect_together, rules
 from mse.disclosure.attack import suppressed_too_well
-from mse.disclosure.between import Kept, told_between
+from mse.disclosure.between import told_between
 from mse.disclosure.differing import differing
 from mse.disclosure.jointly import Known, system_of
+from mse.disclosure.kept import Kept
 from mse.disclosure.printed import Counted
 from mse.disclosure.waiting import noted
 

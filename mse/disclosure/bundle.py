@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from mse.comparing import compare
 from mse.data.table import CaptureTable
 from mse.disclosure.attack import attack
-from mse.disclosure.between import exact, shown_of, told_between
+from mse.disclosure.between import shown_of, told_between
+from mse.disclosure.kept import exact
 from mse.disclosure.repeated import together
 from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.waiting import noted, waiting

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mse._typing import FloatArray, IntArray
-    from mse.disclosure.between import Kept
     from mse.disclosure.jointly import Known
+    from mse.disclosure.kept import Kept
     from mse.disclosure.nested import Pair
 
 #: Cells up to which two tables are one system.

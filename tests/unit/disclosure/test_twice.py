@@ -12,8 +12,9 @@ import pytest
 import mse
 from benchmarks.disclosure_attacks import world
 from mse.disclosure import Bundle, Rules, attack, protect_together, rules
-from mse.disclosure.between import Kept, told_between
+from mse.disclosure.between import told_between
 from mse.disclosure.differing import differing
+from mse.disclosure.kept import Kept
 from mse.disclosure.printed import Counted
 from mse.disclosure.waiting import noted
 
