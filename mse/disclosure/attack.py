@@ -100,7 +100,7 @@ def attack(
     if isinstance(published, pd.DataFrame):
         return attack_publication(printed(published, held, by=by, count=count, total=total))
     things = published if isinstance(published, list | tuple) else [published]
-    found = sum(map(read_printed, things), Printed())
+    found = sum((read_printed(each).apart(at) for at, each in enumerate(things)), Printed())
     rows = [(*each[:4], _told(each, held), each.why) for each in inverted(found, held)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -127,7 +127,7 @@ def _counts(known: Publication) -> Iterator[tuple[Any, ...]]:
     for cell in np.flatnonzero(known.suppressed | ~known.shown):
         ends = range_of(int(cell), known.sums, low, high)
         if known.suppressed[cell]:
-            why = _suppressed(*ends, upper, max(upper - lower, 1))
+            why = suppressed_too_well(*ends, upper, max(upper - lower, 1))
             yield labels[cell], "suppressed", *ends, bool(why), why
         else:
             # That there is nobody, or perhaps nobody, gives nobody away.
@@ -136,7 +136,7 @@ def _counts(known: Publication) -> Iterator[tuple[Any, ...]]:
             yield labels[cell], "implied", *ends, small, why
 
 
-def _suppressed(low: float, high: float, upper: int, width: int) -> str:
+def suppressed_too_well(low: float, high: float, upper: int, width: int) -> str:
     """Say why a suppressed count is known too well; empty if it is not."""
     if low == high:
         return "it can be computed"

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from mse.comparing import seeded
 from mse.data.table import CaptureTable
 from mse.disclosure.attack import attack
+from mse.disclosure.between import shown_of, told_between
+from mse.disclosure.kept import exact
 from mse.disclosure.repeated import together
 from mse.disclosure.rules import rules as rules_of
 from mse.disclosure.waiting import noted, waiting
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mse.answer.protocols import Estimator
-    from mse.disclosure.rules import AnyRules
+    from mse.disclosure.rules import AnyRules, Rules
 
 _Table = TypeVar("_Table")
 
@@ -32,6 +34,8 @@ SCHEMA = "mse.private/1"
 _BITS = 128
 #: Cells up to which tables are compared with what was published before.
 _MOST_CELLS = 10_000_000
+#: Small differences that an error names.
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, repr=False)
@@ -160,21 +164,53 @@ class Bundle:
             run["fingerprint"] = table.fingerprint
         if isinstance(table, CaptureTable):
             run |= noted(table)
+            protected = [*protected]
+            run |= shown_of(protected, run)
             run |= together(self.runs, run, table, protected)
+        known = all(map(exact, (*self.runs, run)))
+        self._refuse_told(published, rules, differences=not known)
+        self._refuse_differences(run, rules)
+        more = replace(self, runs=(*self.runs, run))
+        more._write()
+        return more
+
+    def _refuse_told(
+        self, published: Mapping[str, Any], rules: Rules, *, differences: bool
+    ) -> None:
+        """Refuse what a stranger can compute of all publications together and of neither alone.
+
+        differences: also what names let a stranger suppose; where all tables are known these are asked
+        Raises ModelError: naming it, for those inside
+        """
         alone = set(attack(published, rules).query("exposed")["cell"])
         before = [run["published"] for run in self.runs]
         found = attack([*before, published], rules).query("exposed")
         alone |= set(attack(before, rules).query("exposed")["cell"]) if before else set()
-        told = found[~found["cell"].isin(alone)]
+        told = found[~found["cell"].isin(alone) & (differences | (found["what"] != "difference"))]
         if len(told):
             raise ModelError(
                 f"Together with what was published before this gives away how many persons are "
                 f"{', '.join(dict.fromkeys(told['cell']))}. Publish the same lists and persons as before (Bundle.held "
                 "takes strata that changed little as they were), or wait until the difference is larger."
             )
-        more = replace(self, runs=(*self.runs, run))
-        more._write()
-        return more
+
+    def _refuse_differences(self, run: Mapping[str, Any], rules: Rules) -> None:
+        """Refuse a run whose figures differ from those of other tables by few persons.
+
+        Raises ModelError: naming them, for those inside
+        """
+        if not rules.suppresses or not exact(run):
+            return
+        told = {each.label: each.persons for each in told_between(self.runs, run, rules)}
+        if told:
+            some = "; ".join(f"{label} ({n:,})" for label, n in [*told.items()][:_MOST_NAMED])
+            more = f"; and {len(told) - _MOST_NAMED:,} more" * (len(told) > _MOST_NAMED)
+            raise ModelError(
+                f"Together with what was published before this tells how many persons are {some}{more}: fewer than "
+                f"{rules.threshold}. Publish the groups, lists and persons of before, merge levels until they differ by "
+                "more, or leave out what differs: estimates and monitors show no counts of lists, as reports do. This "
+                "message stays inside."
+            )
 
     def _write(self) -> None:
         """Write the file, for its owner only."""

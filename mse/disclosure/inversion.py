@@ -24,6 +24,7 @@ from scipy import sparse
 from scipy.special import bdtr
 
 from mse.data.table import CaptureTable
+from mse.disclosure.differing import differing
 from mse.disclosure.printed import POSTERIOR
 from mse.disclosure.shares import counts_of_shares
 from mse.disclosure.suppression import range_of
@@ -67,7 +68,7 @@ def inverted(found: Printed, rules: Rules) -> Iterator[Range]:
     for members in systems.values():
         yield from _together(members, found, rules)
     yield from _sentences(found)
-    yield from _differences(found, rules)
+    yield from (Range(*each) for each in differing(found.strata, rules))
     yield from (Range(*each) for each in counts_of_shares(found.shares, rules))
     for name in dict.fromkeys(found.curves):
         yield Range(name, "measure", math.nan, math.nan, "each of its steps is a person")
@@ -411,7 +412,7 @@ def _same(seen: Seen, cells: tuple[int, ...], seed: int) -> bool:
         return False
 
 
-# Sentences, and differences between publications --------------------------------------------------
+# Sentences -------------------------------------------------------------------------------------------
 
 
 def _sentences(found: Printed) -> Iterator[Range]:
@@ -445,25 +446,3 @@ def _sentences(found: Printed) -> Iterator[Range]:
         yield Range(
             "all counts", "measure", math.nan, math.nan, f"tables can be tried out against {name}"
         )
-
-
-def _differences(found: Printed, rules: Rules) -> Iterator[Range]:
-    """Subtract what two publications say of the same persons, with and without some lists."""
-    whole = [each for each in found.estimates if math.isfinite(each.observed)]
-    for one, other in combinations(whole, 2):
-        more, less = (one, other) if len(one.lists) >= len(other.lists) else (other, one)
-        extra = [name for name in more.lists if name not in less.lists]
-        same = len(more.lists) == len(less.lists) and one.where == other.where
-        if not set(less.lists) <= set(more.lists) or not (extra or same):
-            continue
-        gap = abs(more.observed - less.observed)
-        if gap > 0:
-            slack = rules.base - 1
-            name = f"on {' or '.join(extra)} only" if extra else "added between two publications"
-            yield Range(
-                name,
-                "difference",
-                max(gap - slack, 0),
-                gap + slack,
-                "two publications differ by it",
-            )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 from mse.answer.intervals import DEFAULT_LEVEL
@@ -29,6 +29,9 @@ TELLING = (
 MEASURES = frozenset({"deviance", "aic", "aicc", "bic", "pearson", "freeman_tukey", "p_value"})
 #: Kind of the intervals of posteriors: nothing of them has the closed form of two lists.
 POSTERIOR = "credible"
+#: Columns before the persons that tell no group, and levels that stand for everybody.
+_NO_GROUP = frozenset(("", "index", "estimator", "method", "model"))
+_EVERYBODY = frozenset(("all", "alle", "total", "totaal", "nan", "none"))
 _NUMBER = r"[-+]?\d{1,3}(?:[.,\u202f]\d{3})+(?:[.,]\d+)?|[-+]?\d+(?:[.,]\d+)?"
 
 
@@ -54,6 +57,8 @@ class Seen:
         Persons to whose multiples the estimate was rounded; ends outward where it is more than the base.
     by : tuple of str
         Covariates of which it is one stratum, as far as that was printed.
+    at : tuple of pair of str
+        The same with its levels.
     """
 
     where: str
@@ -67,6 +72,7 @@ class Seen:
     settings: Mapping[str, Any] = field(default_factory=dict)
     step: float = 1.0
     by: tuple[str, ...] = ()
+    at: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,27 @@ class Share:
     kept: float = 1.0
 
 
+class Counted(NamedTuple):
+    """A number of persons as it was printed.
+
+    Attributes
+    ----------
+    file : int
+        Which file or thing it stands in.
+    lists : tuple of str
+        Lists that they are on at least one of; empty where they are not named.
+    at : tuple of pair of str
+        Covariates and their levels, and lists that all of them are on with "1".
+    persons : float
+        How many; NaN for a mark.
+    """
+
+    file: int
+    lists: tuple[str, ...]
+    at: tuple[tuple[str, str], ...]
+    persons: float
+
+
 @dataclass(frozen=True)
 class Printed:
     """All that was read from one or more things.
@@ -118,6 +145,8 @@ class Printed:
         Of known groups.
     curves : tuple of str
         Curves of shares by time, by name: each step is a person.
+    strata : tuple of Counted
+        Persons by covariates that stand beside no estimate; of whole things all numbers of persons.
     """
 
     estimates: tuple[Seen, ...] = ()
@@ -126,6 +155,7 @@ class Printed:
     measures: tuple[str, ...] = ()
     shares: tuple[Share, ...] = ()
     curves: tuple[str, ...] = ()
+    strata: tuple[Counted, ...] = ()
 
     def __add__(self, other: Printed) -> Printed:
         before = max((each.table for each in self.shares), default=-1) + 1
@@ -137,7 +167,19 @@ class Printed:
             self.measures + other.measures,
             self.shares + after,
             self.curves + other.curves,
+            self.strata + other.strata,
         )
+
+    def apart(self, file: int) -> Printed:
+        """Note all numbers of persons as those of one file, since what several say of the same is compared."""
+        named = next((each.lists for each in self.estimates if each.lists), ())
+        found = [Counted(file, each.lists, each.at, each.observed) for each in self.estimates]
+        for names, persons in self.counts.items():
+            at = tuple((name, "1") for name in names)
+            lists = named or tuple(sorted({name for each in self.counts for name in each}))
+            found.append(Counted(file, lists, at, math.nan if persons is None else persons))
+        found += [each._replace(file=file, lists=each.lists or named) for each in self.strata]
+        return replace(self, strata=tuple(dict.fromkeys(found)))
 
 
 def read_printed(thing: object) -> Printed:
@@ -297,7 +339,9 @@ def _population(data: Mapping[str, Any], where: str) -> Iterator[Seen]:
         figures = _float(cell["observed"]), _float(cell["total"]), ends
         kind = strata["interval_kind"] or shared["kind"] or "lognormal"
         by = tuple(each["name"] for each in strata["covariates"])
-        yield Seen(f"{where}, {place}", **{**shared, "kind": kind, "by": by}, **_named(*figures))
+        at = tuple(zip(by, map(str, cell["levels"]), strict=True))
+        said = {"kind": kind, "by": by, "at": at}
+        yield Seen(f"{where}, {place}", **{**shared, **said}, **_named(*figures))
     if data.get("allowing"):
         yield from _population(data["allowing"], f"{where}, allowing for differences")
 
@@ -325,7 +369,12 @@ def _cells(data: Mapping[str, Any]) -> Iterator[Seen]:
         group = (() if cell["period"] is None else (data["period"],)) + (
             *(cell.get("group") or {}),
         )
-        said = {"kind": kind, "step": step, "by": group}
+        one = cell.get("group") or {}
+        at: tuple[tuple[str, str], ...] = ()
+        if cell["period"] is not None:
+            at = ((str(data["period"]), str(cell["period"])),)
+        at += ((str(one["name"]), str(one["level"])),) if one else ()
+        said = {"kind": kind, "step": step, "by": group, "at": at}
         yield Seen(place, **{**shared, **said}, **_named(*figures))
 
 
@@ -371,9 +420,11 @@ def of_text(text: str) -> Printed:
     """Read text, CSV, Markdown or HTML."""
     if re.search(r"<(html|table|p|dl)\b", text):
         text = re.sub(r"(?s)<(style|script)\b.*?</\1>", "", text)
+        # What is written out keeps its lines.
+        text = re.sub(r"(?s)<pre>.*?</pre>", lambda found: found[0].replace("\n", "<br>"), text)
         text = re.sub(r"\s*\n\s*", " ", text)
         text = re.sub(r"</(td|th|dt)>", "\t", text)
-        text = re.sub(r"</(tr|p|dd|li|div|h\d|figcaption)>|<br\s*/?>", "\n", text)
+        text = re.sub(r"</(tr|p|dd|li|div|h\d|figcaption|pre)>|<br\s*/?>", "\n", text)
         text = html.unescape(re.sub(r"<[^>]*>", "", text))
     text = re.sub(r"\\([\\`*_{}\[\]()#+.!|-])", r"\1", text)
     # A line that begins far in goes on with the one before it.
@@ -382,16 +433,21 @@ def of_text(text: str) -> Printed:
         return Printed(shares=tuple(_shares_of_csv(text)))
     if re.match(r"[\w ,;]*\bobserved[,;]", text):
         return Printed(tuple(_of_csv(text)))
-    rows = []
-    for line in flowing.splitlines():
-        fact = re.match(r"\s*[-*] \*\*(.+?):?\*\*:? *(.*)", line)
-        cut = [*fact.groups()] if fact else re.split(r"\t|\|| {2,}", line.strip(" |"))
-        rows.append([cell.strip() for cell in cut])
+    rows = [_cells_of(line) for line in flowing.splitlines()]
     measures = tuple(
         row[0] for row in rows if len(row) > 1 and row[0].lower() in MEASURES and _numbers(row[1])
     )
     spoken = re.sub(r"\s*\n\s*", " ", text)
-    return of_rows(rows) + _sentences(spoken) + Printed(measures=measures)
+    # A heading may begin far in as well.
+    lines = [_cells_of(line) for line in text.splitlines()]
+    return of_rows(rows, lines) + _sentences(spoken) + Printed(measures=measures)
+
+
+def _cells_of(line: str) -> list[str]:
+    """Cut a line into cells: a fact, or what tabs, bars or several spaces part."""
+    fact = re.match(r"\s*[-*] \*\*(.+?):?\*\*:? *(.*)", line)
+    cut = [*fact.groups()] if fact else re.split(r"\t|\|| {2,}", line.strip(" |"))
+    return [cell.strip() for cell in cut]
 
 
 def _of_csv(text: str) -> Iterator[Seen]:
@@ -409,14 +465,17 @@ def _of_csv(text: str) -> Iterator[Seen]:
         where = row.get("estimator") or ", ".join(
             row[name] for name in named if name not in ("", "index") and row[name]
         )
+        at = {name: row[name] for name in named if name not in _NO_GROUP and row[name]}
+        if "group" in at and "group_level" in at:
+            at[at.pop("group")] = at.pop("group_level")
         ends = (
             {}
             if math.isnan(low)
             else {DEFAULT_LEVEL: (low, math.inf if math.isnan(high) else high)}
         )
         kind = "" if narrow else row.get("interval_kind") or row.get("interval")
-        kind = kind or "percentile"
-        yield Seen(where, lists, model, row.get("method") or "", kind, n, total, ends)
+        method, own = row.get("method") or "", (*at.items(),)
+        yield Seen(where, lists, model, method, kind or "percentile", n, total, ends, at=own)
 
 
 @cache
@@ -542,9 +601,55 @@ def _rounded_share(text: str) -> tuple[float, float]:
     return ((value - half) / 100, (value + half) / 100) if percent else (value, value)
 
 
-def of_rows(rows: list[list[str]]) -> Printed:
-    """Read facts of an estimate, totals of lists, the table of pairs, and shares of known groups from rows of cells."""
-    return _facts(rows) + Printed(shares=tuple(_shares(rows)))
+def of_rows(rows: list[list[str]], lines: list[list[str]] | None = None) -> Printed:
+    """Read facts, totals of lists, the table of pairs, persons by groups, and shares of known groups from rows of cells.
+
+    lines: rows as they stand, where some were put together
+    """
+    groups = tuple(_groups(rows if lines is None else lines))
+    return _facts(rows) + Printed(shares=tuple(_shares(rows)), strata=groups)
+
+
+@cache
+def _registered() -> frozenset[str]:
+    """Headings of the column of registered persons, and of that of lists, in all languages."""
+    known = [str(catalogue_of(code).messages["column.registered"]) for code in languages()]
+    return frozenset(("observed", "registered", *known))
+
+
+def _groups(rows: list[list[str]]) -> Iterator[Counted]:
+    """Read persons by groups: rows below a heading of covariates, and the column of those registered."""
+    lists = {str(catalogue_of(code).messages["column.list"]) for code in languages()}
+    names: list[str] = []
+    after, words = 0, False
+    for cells in rows:
+        row = [cell for cell in cells if not re.fullmatch(r":?--+:?", cell)]
+        row = row[:-1] if row[-1:] == [""] else row
+        # Frames in plain text have one space between short columns.
+        tokens = " ".join(row).split()
+        at = next((at for at, cell in enumerate(row) if cell in _registered()), 0)
+        spoken = tokens.index("observed") if "observed" in tokens[1:] and len(tokens) < 20 else 0
+        if at or spoken:
+            words = not at or bool(spoken)
+            names = tokens[:spoken] if words else row[:at]
+            after = len(tokens) - spoken if words else len(row) - at
+            names = [] if lists & {*names} else names
+        elif names and row:
+            own = tokens if words else row
+            place = len(own) - after
+            levels = own[: max(place, 0)]
+            levels = [" ".join(levels)] if words and len(names) == 1 and levels else levels
+            if len(levels) != len(names):
+                names = []
+                continue
+            n = _count(own[place])
+            if n is not None or own[place] == MARK:
+                level = {
+                    name: each
+                    for name, each in zip(names, levels, strict=True)
+                    if each.casefold() not in _EVERYBODY
+                }
+                yield Counted(0, (), (*level.items(),), math.nan if n is None else n)
 
 
 def _facts(rows: list[list[str]]) -> Printed:

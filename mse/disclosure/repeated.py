@@ -49,7 +49,7 @@ def together(
     ]
     own = [system.known for system in systems]
     before = [
-        _unpacked(each["printed"])
+        unpacked(each["printed"])
         for each in runs
         if "printed" in each and all(each[name] == run[name] for name in _TABLE)
     ]
@@ -79,6 +79,7 @@ def _packed(known: Known) -> str:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _unpacked(text: str) -> Known:
+def unpacked(text: str) -> Known:
+    """Read weighted sums of cells and their bounds back."""
     with np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False) as kept:
         return Known(kept["weights"], kept["low"], kept["high"])
