@@ -158,8 +158,11 @@ def _told_by(found: dict[int, int], given: Comparison, safe: Any, held: Rules) -
         printed = [(each.total - step / 2, each.total + step / 2)]
         for level in LEVELS if each.interval_kind else ():
             low, high = each.interval(level)
-            cut = low <= each.observed
-            printed += [(-np.inf, np.inf) if cut else (low, low + step), (high - step, high)]
+            cut, grid = (
+                low <= each.observed,
+                held.step_of_ends(*fit.population.interval(level), step),
+            )
+            printed += [(-np.inf, np.inf) if cut else (low, low + grid), (high - grid, high)]
         for place, ends in enumerate(printed):
             value = before[name][place]
             moves = np.array([one[name][place] for one in more]) - value

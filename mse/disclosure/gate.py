@@ -163,7 +163,7 @@ def gates_of(
     held = gate_of(estimate.alike, publication, table, margins, levels)
     if estimate.allowing is None:
         return held, None
-    wide = gate_of(estimate, publication, table, margins, levels, allowing=True)
+    wide = gate_of(estimate, publication, table, margins, levels, allowing=True, withheld=held.why)
     return _joined(held, wide, _rows_of(estimate.alike, margins))
 
 
@@ -181,6 +181,7 @@ def gate_of(
     levels: Sequence[float] = (DEFAULT_LEVEL,),
     *,
     allowing: bool = False,
+    withheld: Mapping[Key, str] = FrozenDict(),
 ) -> Gate:
     """Decide which figures of an estimate are withheld, and how far the others are rounded.
 
@@ -189,6 +190,7 @@ def gate_of(
     count, however far it is rounded. Where nobody knows what several estimates tell together, one leaves.
 
     allowing: whether of what allows for people who differ, and not of what takes them for alike
+    withheld: what does not leave already, and why
     """
     rules = publication.rules
     shown = estimate.allowing if allowing and estimate.allowing is not None else estimate.alike
@@ -202,7 +204,7 @@ def gate_of(
         reason = "" if allowing else _beside(shown, publication)
     if not rules.suppresses or reason in (_BESIDE, _ONE_REGISTER, _TWO_LISTS):
         return Gate(publication, dict.fromkeys(rows, reason) if reason else {}, steps)
-    why: dict[Key, str] = {(): reason} if reason else {}
+    why = {**withheld, **({(): reason} if reason else {})}
     system = system_of(publication, table) if leaning.estimate is shown else None
     own = rows if leaning.estimate is shown else _rows_of(leaning.estimate, margins)
     for key, row in own.items():
@@ -334,8 +336,8 @@ def gates_of_monitor(
 ) -> tuple[Gate, Gate]:
     """Decide of a monitor whose intervals allow for people who differ, without and with that, as `gates_of`."""
     held = gate_of_monitor(monitor.alike, publication, table)
-    rows = _cells_of(monitor.alike)
-    return _joined(held, gate_of_monitor(monitor, publication, table), rows)
+    wide = gate_of_monitor(monitor, publication, table, withheld=held.why)
+    return _joined(held, wide, _cells_of(monitor.alike))
 
 
 def _cells_of(monitor: Monitor) -> dict[Key, dict[str, float]]:
@@ -348,8 +350,14 @@ def _cells_of(monitor: Monitor) -> dict[Key, dict[str, float]]:
     return rows
 
 
-def gate_of_monitor(monitor: Monitor, publication: Publication, table: CaptureTable | None) -> Gate:
-    """Decide of all periods and groups of a monitor."""
+def gate_of_monitor(
+    monitor: Monitor,
+    publication: Publication,
+    table: CaptureTable | None,
+    *,
+    withheld: Mapping[Key, str] = FrozenDict(),
+) -> Gate:
+    """Decide of all periods and groups of a monitor; ``withheld`` is what does not leave already, and why."""
     rules, leaning = publication.rules, leaning_of(monitor.population, table)
     estimate, rows = leaning.estimate, _cells_of(monitor)
     steps = {key: rules.step(row["high"] - row["low"], row["hidden"]) for key, row in rows.items()}
@@ -360,7 +368,7 @@ def gate_of_monitor(monitor: Monitor, publication: Publication, table: CaptureTa
     if reason and len(estimate.lists) == 2:
         # With two lists the estimates of all periods are withheld where that of all persons is.
         return Gate(publication, dict.fromkeys(rows, reason), steps)
-    why: dict[Key, str] = {}
+    why = dict(withheld)
     for key, row in rows.items():
         if publication.value(key) is None or math.isnan(row["hidden"]):
             continue

@@ -247,7 +247,10 @@ def protect_together(
     parts: Sequence[str] = PARTS
     known = tuple(dict.fromkeys(float(level) for level in levels))
     if tables and len(things) > len(tables):
-        parts = parts_beside_estimates(tables[0], rules, _first_of(things), known)
+        monitored = any(isinstance(each, Monitor) for each in things)
+        parts = parts_beside_estimates(
+            tables[0], rules, _first_of(things), known, monitored=monitored
+        )
     book = Book()
     for thing in things:
         note(book, thing, rules, parts)
@@ -270,15 +273,20 @@ def parts_beside_estimates(
     rules: Rules,
     first: PopulationEstimate | None = None,
     levels: Sequence[float] = STORED_LEVELS,
+    *,
+    monitored: bool = False,
 ) -> tuple[str, ...]:
     """Which parts of a table may stand beside estimates from it.
 
     Of few lists as many as need no suppression: where histories would be suppressed they are left out, and overlaps
-    only if they would be as well. Of any number as many as let the first estimate leave, if that can leave at all.
+    only if they would be as well; beside a monitor or estimates of strata, whose figures are many, histories likewise, of any
+    number of lists. Of any number as many as let the first estimate leave, if that can leave at all.
 
     first: the estimate that leaves rather than these parts, with its levels
+    monitored: whether a monitor of the table leaves with them
     """
     few = table.n_lists <= FEW_LISTS
+    many = monitored or (first is not None and first.strata is not None)
     if table.margins is not None:
         return PARTS
     choices = [PARTS, ("lists", "overlaps", "strata"), ("lists", "strata")]
@@ -286,8 +294,9 @@ def parts_beside_estimates(
     for parts in choices:
         book = Book()
         note_table(book, table, rules, (), parts)
+        told = few or (many and parts is PARTS)
         last = parts is choices[-1]
-        if not few or last or not publish(book.cells(), rules).suppressed.any():
+        if last or not told or not publish(book.cells(), rules).suppressed.any():
             allowed.append(parts)
     if first is None or not rules.suppresses:
         return allowed[0]
@@ -304,10 +313,11 @@ def _leaves(
     levels: Sequence[float],
 ) -> bool:
     """Whether an estimate may leave beside parts of its table, or would be withheld for another reason."""
-    book, margins = Book(), margins_of(estimate)
+    book = Book()
     note_table(book, table, rules, checked_margins(table), parts)
-    note_population(book, estimate, margins)
-    held, _ = gates_of(estimate, publish(book.cells(), rules), table, margins, levels)
+    note_population(book, estimate, margins_of(estimate))
+    # The total alone: strata are asked for once, beside what is left.
+    held, _ = gates_of(estimate, publish(book.cells(), rules), table, (), levels)
     return held.why.get(()) != TOGETHER
 
 

@@ -73,7 +73,10 @@ def shielded(evidence: Evidence, rules: Rules, level: float) -> tuple[Evidence, 
         return evidence, tuple(counts_of(table) for table in evidence.tables)
     safe = {table.fingerprint: _table(table, evidence, rules) for table in evidence.tables}
     levels = tuple(dict.fromkeys((level, *STORED_LEVELS)))
-    groups = tuple(_group(group, rules, levels, safe) for group in evidence.groups)
+    groups = tuple(
+        _group(group, rules, levels, safe, monitored=bool(_monitors(evidence, group.table)))
+        for group in evidence.groups
+    )
     monitors = tuple(_monitor(each, evidence, rules, safe) for each in evidence.monitors)
     reached = tuple(protect(each, rules) for each in evidence.reached)
     counts = tuple(_counts(table, safe[table.fingerprint], rules) for table in evidence.tables)
@@ -110,13 +113,24 @@ def _of_few(check: CheckResult) -> bool:
     return isinstance(named, Message) and named.key in ("check.small", "check.person")
 
 
+def _monitors(evidence: Evidence, table: CaptureTable | None) -> list[Monitor]:
+    """Find the monitors that were made from a table."""
+    return [
+        each
+        for each in evidence.monitors
+        if table is not None and _table_of(evidence, each) == table
+    ]
+
+
 def _table(table: CaptureTable, evidence: Evidence, rules: Rules) -> ProtectedTable:
     """Protect a table together with the monitors that were made from it, beside the estimates from it."""
     groups = [group for group in evidence.groups if group.table == table]
-    monitors = [each for each in evidence.monitors if _table_of(evidence, each) == table]
+    monitors = _monitors(evidence, table)
     margins = checked_margins(table)
     first = groups[0].population if groups else None
-    parts = parts_beside_estimates(table, rules, first) if groups or monitors else PARTS
+    parts: tuple[str, ...] = PARTS
+    if groups or monitors:
+        parts = parts_beside_estimates(table, rules, first, monitored=bool(monitors))
     book = Book()
     note_table(book, table, rules, margins, parts)
     for each in monitors if table.is_complete else ():
@@ -140,11 +154,19 @@ def _monitor(
 
 
 def _group(
-    group: Group, rules: Rules, levels: tuple[float, ...], safe: dict[str, ProtectedTable]
+    group: Group,
+    rules: Rules,
+    levels: tuple[float, ...],
+    safe: dict[str, ProtectedTable],
+    *,
+    monitored: bool = False,
 ) -> Group:
-    """Protect the estimates from one table, by what was suppressed in the table."""
+    """Protect the estimates from one table, by what was suppressed in the table.
+
+    monitored: whether a monitor of the table shows periods and groups, which then are not shown a second time
+    """
     first = group.population
-    margins = margins_of(first)
+    margins = () if monitored else margins_of(first)
     if group.table is not None and group.table.is_complete:
         publication = safe[group.table.fingerprint].publication
     else:
@@ -163,6 +185,8 @@ def _group(
             margins=() if i else margins,
             levels=levels,
         )
+        if monitored:
+            population = replace(population, strata=None)
         members.append(Estimated(population, each.fit))
     return Group(tuple(members), group.table)
 

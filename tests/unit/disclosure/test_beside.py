@@ -61,7 +61,8 @@ def left_of_all_three(
         ends = tuple(found.interval(level) for level in STORED_LEVELS)
         raw = Raw(found.total, ends)
         everybody = np.ones(len(COUNTS))
-        system.note(figures_of(moves, everybody, system.counts, raw, safe.rounded_to))
+        step = safe.rounded_to
+        system.note(figures_of(moves, everybody, system.counts, raw, step, rules=CBS))
     known = system.known
     weights = system.targets[(("history", "111"),)]
     rows, bounds = np.vstack([known.weights, -known.weights]), np.r_[known.high, -known.low]

@@ -58,9 +58,14 @@ def agrees(shown: Shown, counts: tuple[int, int, int], observed: float) -> bool:
     spread = math.sqrt(math.log1p((error / hidden) ** 2))
     factors = [math.exp(ndtri((1 + level) / 2) * spread) for level in shown.ends]
     return all(
-        np.allclose(outward(n + hidden / by, n + hidden * by, shown.step, observed), ends)
+        np.allclose(printed(n + hidden / by, n + hidden * by, shown.step, observed), ends)
         for ends, by in zip(shown.ends.values(), factors, strict=True)
     )
+
+
+def printed(low: float, high: float, step: float, observed: float) -> tuple[float, float]:
+    """Round the ends of an interval as they are printed."""
+    return outward(low, high, CBS.step_of_ends(low, high, step), observed)
 
 
 def tried(shown: list[Shown], observed: float, twice: range, more: range) -> Iterator[int]:
@@ -85,7 +90,7 @@ def test_who_was_seen_often_cannot_be_computed_from_the_total_and_its_intervals(
         family,
         nearest(found.total, finest),
         finest,
-        {level: outward(*found.interval(level), finest, 135) for level in LEVELS},
+        {level: printed(*found.interval(level), finest, 135) for level in LEVELS},
     )
     some, twice = range(13), range(26, 35)
     told = set(tried([before], 135, twice, some))
