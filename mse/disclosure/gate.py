@@ -279,6 +279,8 @@ def coarsened(
         why = {key: TOGETHER for key in raw if key not in written}
     elif (
         not allowing
+        # What has no number is no equation.
+        and any(math.isfinite(each.total) for each in raw.values())
         and (written or leaning.computed)
         and _beside(leaning.estimate, system.publication, known=bool(written))
     ):

@@ -298,7 +298,7 @@ def parts_beside_estimates(
         last = parts is choices[-1]
         if last or not told or not publish(book.cells(), rules).suppressed.any():
             allowed.append(parts)
-    if first is None or not rules.suppresses:
+    if first is None or not rules.suppresses or not table.is_complete:
         return allowed[0]
     return next(
         (parts for parts in allowed if _leaves(first, table, rules, parts, levels)), allowed[0]
