@@ -207,6 +207,9 @@ class Leaning:
         quick = (*_QUICK, "LogLinear(")
         if table is None or not text.startswith(quick) or table.covariates or not table.is_complete:
             return None
+        if text.startswith("LogLinear") and not math.isfinite(self.estimate.hidden):
+            # What has no number is no equation of the counts.
+            return None
         counts, estimator = cell_counts(table), estimator_of(text)
         moves = np.zeros(len(counts))
         try:
