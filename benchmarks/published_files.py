@@ -355,7 +355,7 @@ def unexplained(
     given = [*found]
     known = np.unique([each for _, each in given if is_rounded(each, base) and each > 0])
     ratios = np.unique((known[:, None] / known).ravel()) if len(known) else np.zeros(1)
-    factors = {magnitude(each) for each in np.geomspace(0.01, 100, 400)}
+    factors = {magnitude(each) for each in np.geomspace(0.01, 1e6, 900)}
     lost = []
     for heading, value in given:
         known_to_all = heading in _SETTINGS or value in settings
