@@ -74,7 +74,7 @@ def shielded(evidence: Evidence, rules: Rules, level: float) -> tuple[Evidence, 
     safe = {table.fingerprint: _table(table, evidence, rules) for table in evidence.tables}
     levels = tuple(dict.fromkeys((level, *STORED_LEVELS)))
     groups = tuple(
-        _group(group, rules, levels, safe, monitored=bool(_monitors(evidence, group.table)))
+        _group(group, rules, levels, safe, monitored=_all_monitored(group, evidence))
         for group in evidence.groups
     )
     monitors = tuple(_monitor(each, evidence, rules, safe) for each in evidence.monitors)
@@ -122,6 +122,14 @@ def _monitors(evidence: Evidence, table: CaptureTable | None) -> list[Monitor]:
     ]
 
 
+def _all_monitored(group: Group, evidence: Evidence) -> bool:
+    """Whether a monitor of the table shows everything by which there are strata."""
+    strata = group.population.strata
+    names = set(() if strata is None else strata.names)
+    shown = [{each.period, *each.group_names} for each in _monitors(evidence, group.table)]
+    return any(names <= each for each in shown)
+
+
 def _table(table: CaptureTable, evidence: Evidence, rules: Rules) -> ProtectedTable:
     """Protect a table together with the monitors that were made from it, beside the estimates from it."""
     groups = [group for group in evidence.groups if group.table == table]
@@ -163,7 +171,7 @@ def _group(
 ) -> Group:
     """Protect the estimates from one table, by what was suppressed in the table.
 
-    monitored: whether a monitor of the table shows periods and groups, which then are not shown a second time
+    monitored: whether a monitor of the table shows all periods and groups, which then are not shown a second time
     """
     first = group.population
     margins = () if monitored else margins_of(first)
